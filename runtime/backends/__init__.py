@@ -1,0 +1,8 @@
+"""Backends: one file an engine, each opening an artifact and running rows.
+
+Engines are imported when an artifact is opened, not before.
+"""
+
+from gatelet.runtime.backends.backend import TARGETS, Backend, installed_targets, open_backend
+
+__all__ = ["TARGETS", "Backend", "installed_targets", "open_backend"]

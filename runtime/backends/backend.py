@@ -1,0 +1,135 @@
+"""The protocol of backends, and the table of them.
+
+Not an engine: those are the files beside this one.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from gatelet.errors import BackendError, BackendMissing
+
+__all__ = ["TARGETS", "Backend", "Engine", "engine_module", "installed_targets", "open_backend"]
+
+
+class Backend(Protocol):
+    """An opened artifact.
+
+    Every call of `run` starts from a zero state, and one backend can be used by several threads.
+    """
+
+    target: str
+    engine: str
+    """The engine's package and version."""
+
+    def run(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run rows.
+
+        Args:
+            inputs: By graph input: ids int32 [B, T] or features float32 [B, T, F], as arrays
+                or nested lists that have been checked.
+
+        Returns:
+            By graph output, array-like [B, ...].
+
+        Raises:
+            BackendError: The engine failed.
+        """
+        ...
+
+
+class Engine:
+    """A package that can run a target's artifacts.
+
+    Args:
+        module: What to import.
+        extra: The extra of gatelet that installs it.
+    """
+
+    def __init__(self, module: str, extra: str) -> None:
+        self.module = module
+        self.extra = extra
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package can be found; it is not imported."""
+        try:
+            spec = importlib.util.find_spec(self.module)
+        except ValueError:  # a module put into sys.modules by hand
+            return self.module in sys.modules
+        # a folder that only happens to have the name has no file of its own
+        return spec is not None and spec.origin is not None
+
+
+TARGETS: dict[str, tuple[Engine, ...]] = {
+    "litert": (Engine("ai_edge_litert", "litert"), Engine("tflite_runtime", "tflite-runtime")),
+    "onnx": (Engine("onnxruntime", "onnx"),),
+    "reference": (Engine("numpy", "onnx"),),
+}
+"""The engines of each target, the preferred ones first; targets in the runtime's order."""
+
+
+def installed_targets() -> tuple[str, ...]:
+    """Give the targets that an installed engine can run, in the runtime's order."""
+    return tuple(
+        target for target, engines in TARGETS.items() if any(e.is_installed for e in engines)
+    )
+
+
+def engine_module(target: str) -> str:
+    """Give the module of the preferred engine that is installed for a target.
+
+    Raises:
+        BackendMissing: None is.
+        BackendError: The target is not known.
+    """
+    if target not in TARGETS:
+        raise BackendError(
+            f"target '{target}' is not known to this gatelet; known are {', '.join(TARGETS)}: "
+            "update gatelet",
+            target=target,
+        )
+    for engine in TARGETS[target]:
+        if engine.is_installed:
+            return engine.module
+    extra = TARGETS[target][0].extra
+    raise BackendMissing(
+        f"the {target} backend is not installed: pip install 'gatelet[{extra}]'",
+        target=target,
+        command=f"pip install 'gatelet[{extra}]'",
+    )
+
+
+def open_backend(target: str, path: Path, *, threads: int = 1) -> Backend:
+    """Open an artifact file.
+
+    Args:
+        target: A target with files: 'litert' or 'onnx'.
+        path: The artifact.
+        threads: For the engine's kernels.
+
+    Raises:
+        BackendMissing: No engine for the target is installed.
+        BackendError: The engine cannot be imported, or refuses the file.
+    """
+    module = engine_module(target)
+    try:
+        backend = importlib.import_module(f"gatelet.runtime.backends.{target}")
+        opened: Backend = backend.open_artifact(path, module=module, threads=threads)
+    except BackendError:
+        raise
+    except Exception as error:  # engines raise whatever they like
+        raise BackendError(
+            f"the engine {module} cannot open '{path.name}': {type(error).__name__} "
+            f"{first_line(error)}",
+            target=target,
+        ) from error
+    return opened
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of what an engine said."""
+    return next(iter(str(error).strip().splitlines()), "")

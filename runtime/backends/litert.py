@@ -1,0 +1,91 @@
+"""Runs LiteRT artifacts with ai-edge-litert, or with its predecessor tflite-runtime.
+
+Not an exporter.
+"""
+
+import importlib
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.errors import BackendError
+from gatelet.runtime.backends.backend import first_line
+
+__all__ = ["LitertBackend", "open_artifact"]
+
+
+def open_artifact(path: Path, *, module: str, threads: int) -> "LitertBackend":
+    """Open a flatbuffer.
+
+    Args:
+        path: The artifact.
+        module: 'ai_edge_litert' or 'tflite_runtime'.
+        threads: For the engine's kernels.
+    """
+    interpreter = importlib.import_module(f"{module}.interpreter").Interpreter(
+        model_path=str(path), num_threads=threads
+    )
+    version = getattr(importlib.import_module(module), "__version__", None)
+    if version is None:
+        from importlib.metadata import version as version_of
+
+        version = version_of(module.replace("_", "-"))
+    return LitertBackend(interpreter, engine=f"{module.replace('_', '-')} {version}")
+
+
+class LitertBackend:
+    """An interpreter, resized to each batch.
+
+    Args:
+        interpreter: With one signature, whose names are the Graph's.
+        engine: Its package and version.
+    """
+
+    target = "litert"
+
+    def __init__(self, interpreter: Any, *, engine: str) -> None:
+        self.engine = engine
+        self._interpreter = interpreter
+        self._lock = threading.Lock()
+        (key,) = interpreter.get_signature_list()
+        signature = interpreter.get_signature_runner(key)
+        inputs = signature.get_input_details()
+        self._inputs = {name: int(one["index"]) for name, one in inputs.items()}
+        self._dtypes = {int(one["index"]): one["dtype"] for one in inputs.values()}
+        self._outputs = {
+            name: int(one["index"]) for name, one in signature.get_output_details().items()
+        }
+        self._shapes: tuple[tuple[int, ...], ...] | None = None
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Run rows; see `Backend.run`."""
+        arrays = [
+            (index, np.asarray(inputs[name], self._dtypes[index]))
+            for name, index in self._inputs.items()
+        ]
+        shapes = tuple(array.shape for _, array in arrays)
+        with self._lock:
+            try:
+                if shapes != self._shapes:
+                    self._shapes = None
+                    for index, array in arrays:
+                        self._interpreter.resize_tensor_input(index, array.shape)
+                    self._interpreter.allocate_tensors()
+                for index, array in arrays:
+                    self._interpreter.set_tensor(index, array)
+                self._interpreter.invoke()
+                self._shapes = shapes
+                return {
+                    name: self._interpreter.get_tensor(index)
+                    for name, index in self._outputs.items()
+                }
+            except (RuntimeError, ValueError) as error:
+                # what was allocated may be half done: the next call starts over
+                self._shapes = None
+                raise BackendError(
+                    f"the engine {self.engine} failed: {first_line(error)}", target=self.target
+                ) from error

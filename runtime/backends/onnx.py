@@ -1,0 +1,73 @@
+"""Runs ONNX artifacts with onnxruntime.
+
+Not an exporter.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.errors import BackendError
+from gatelet.runtime.backends.backend import first_line
+
+__all__ = ["OnnxBackend", "open_artifact"]
+
+_DTYPES = {"tensor(int32)": np.int32, "tensor(float)": np.float32}
+_ERRORS_ONLY = 3
+
+
+def open_artifact(path: Path, *, module: str, threads: int) -> "OnnxBackend":
+    """Open an ONNX file.
+
+    Args:
+        path: The artifact.
+        module: 'onnxruntime'.
+        threads: For the engine's kernels.
+    """
+    import onnxruntime as engine
+
+    options = engine.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    session = engine.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return OnnxBackend(session, engine=f"onnxruntime {engine.__version__}")
+
+
+class OnnxBackend:
+    """A session; onnxruntime itself may be called from several threads.
+
+    Args:
+        session: Its inputs and outputs have the Graph's names.
+        engine: Its package and version.
+    """
+
+    target = "onnx"
+
+    def __init__(self, session: Any, *, engine: str) -> None:
+        self.engine = engine
+        self._session = session
+        self._dtypes = {one.name: _DTYPES[one.type] for one in session.get_inputs()}
+        self._outputs = [one.name for one in session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Run rows, at least one with at least one timestep; see `Backend.run`."""
+        arrays = {name: np.asarray(inputs[name], dtype) for name, dtype in self._dtypes.items()}
+        for name, array in arrays.items():
+            if not array.size:
+                # its LSTM and GRU would end the process
+                raise BackendError(
+                    f"the engine {self.engine} needs at least one row and one timestep; "
+                    f"'{name}' has the shape {list(array.shape)}",
+                    target=self.target,
+                )
+        try:
+            results = self._session.run(self._outputs, arrays)
+        except Exception as error:  # onnxruntime's errors share no class but this
+            raise BackendError(
+                f"the engine {self.engine} failed: {first_line(error)}", target=self.target
+            ) from error
+        return dict(zip(self._outputs, results, strict=True))

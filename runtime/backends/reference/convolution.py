@@ -1,0 +1,157 @@
+"""Convolutions and poolings, over time and over images, channels last.
+
+Not ConvLSTM2D, which calls them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gatelet.runtime.backends.reference.operation import Array, Call
+
+__all__ = [
+    "average_pooling_1d",
+    "average_pooling_2d",
+    "conv_1d",
+    "conv_2d",
+    "convolve",
+    "max_pooling_1d",
+    "max_pooling_2d",
+]
+
+
+def convolve(
+    x: Array,
+    kernel: Array,
+    *,
+    strides: Sequence[int],
+    padding: str,
+    dilation_rate: Sequence[int],
+    groups: int = 1,
+) -> Array:
+    """Convolve over one or two axes.
+
+    Args:
+        x: [B, N..., C].
+        kernel: [k..., C/groups, F].
+        strides: By axis.
+        padding: 'valid', 'same' or 'causal' (zeros on the left only).
+        dilation_rate: By axis.
+        groups: Into how many parts C and F are split.
+
+    Returns:
+        [B, N'..., F].
+    """
+    sizes = kernel.shape[:-2]
+    spans = [(k - 1) * d + 1 for k, d in zip(sizes, dilation_rate, strict=True)]
+    x = np.pad(x, _padding(x.shape[1:-1], spans, strides, padding))
+    counts = _counts(x.shape[1:-1], spans, strides)
+    total = np.zeros((len(x), *counts, kernel.shape[-1]), x.dtype)
+    for place in np.ndindex(*sizes):
+        start = [p * d for p, d in zip(place, dilation_rate, strict=True)]
+        part = _window(x, start, counts, strides)
+        outputs = [
+            xs @ ks
+            for xs, ks in zip(
+                np.split(part, groups, axis=-1),
+                np.split(kernel[place], groups, axis=-1),
+                strict=True,
+            )
+        ]
+        total += np.concatenate(outputs, axis=-1)
+    return total
+
+
+def conv_1d(call: Call) -> list[Array]:
+    """Run a `Conv1D` node: x [B, T, C] to [B, T', F]."""
+    return _conv(call, axes=1)
+
+
+def conv_2d(call: Call) -> list[Array]:
+    """Run a `Conv2D` node: x [B, H, W, C] to [B, H', W', F]."""
+    return _conv(call, axes=2)
+
+
+def max_pooling_1d(call: Call) -> list[Array]:
+    """Run a `MaxPooling1D` node: x [B, T, C] to [B, T', C]."""
+    return [_pool(call, axes=1, empty=-np.inf).max(axis=0)]
+
+
+def max_pooling_2d(call: Call) -> list[Array]:
+    """Run a `MaxPooling2D` node: x [B, H, W, C] to [B, H', W', C]."""
+    return [_pool(call, axes=2, empty=-np.inf).max(axis=0)]
+
+
+def average_pooling_1d(call: Call) -> list[Array]:
+    """Run an `AveragePooling1D` node; padding is not counted."""
+    return [_average(call, axes=1)]
+
+
+def average_pooling_2d(call: Call) -> list[Array]:
+    """Run an `AveragePooling2D` node; padding is not counted."""
+    return [_average(call, axes=2)]
+
+
+def _conv(call: Call, *, axes: int) -> list[Array]:
+    y = convolve(
+        call.inputs[0],
+        call.weights["kernel"],
+        strides=_by_axis(call.attributes["strides"], axes),
+        padding=call.attributes["padding"],
+        dilation_rate=_by_axis(call.attributes["dilation_rate"], axes),
+        groups=call.attributes["groups"],
+    )
+    return [y + call.weights["bias"] if "bias" in call.weights else y]
+
+
+def _average(call: Call, *, axes: int) -> Array:
+    x = call.inputs[0]
+    total = _pool(call, axes=axes, empty=0).sum(axis=0)
+    number = _pool(replace(call, inputs=[np.ones_like(x)]), axes=axes, empty=0).sum(axis=0)
+    return np.asarray(total / number)
+
+
+def _pool(call: Call, *, axes: int, empty: float) -> Array:
+    """Give each place of the window as a layer: [places, B, N'..., C]."""
+    x = call.inputs[0]
+    sizes = _by_axis(call.attributes["pool_size"], axes)
+    strides = _by_axis(call.attributes["strides"], axes)
+    pads = _padding(x.shape[1:-1], sizes, strides, call.attributes["padding"])
+    x = np.pad(x, pads, constant_values=empty)
+    counts = _counts(x.shape[1:-1], sizes, strides)
+    return np.stack([_window(x, place, counts, strides) for place in np.ndindex(*sizes)])
+
+
+def _by_axis(setting: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    return (setting,) * axes if isinstance(setting, int) else tuple(setting)
+
+
+def _padding(
+    sizes: Sequence[int], spans: Sequence[int], strides: Sequence[int], padding: str
+) -> list[tuple[int, int]]:
+    """Give what each axis is padded with, left and right."""
+    pads = [(0, 0)]
+    for size, span, stride in zip(sizes, spans, strides, strict=True):
+        if padding == "causal":
+            pads.append((span - 1, 0))
+        elif padding == "same":
+            total = max((-(-size // stride) - 1) * stride + span - size, 0)
+            pads.append((total // 2, total - total // 2))
+        else:
+            pads.append((0, 0))
+    return [*pads, (0, 0)]
+
+
+def _counts(sizes: Sequence[int], spans: Sequence[int], strides: Sequence[int]) -> list[int]:
+    """Give how many windows fit along each axis."""
+    return [max((n - k) // s + 1, 0) for n, k, s in zip(sizes, spans, strides, strict=True)]
+
+
+def _window(x: Array, start: Sequence[int], counts: Sequence[int], strides: Sequence[int]) -> Array:
+    """Give what one place of the window sees: [B, N'..., C]."""
+    slices = [
+        slice(first, first + (n - 1) * s + 1 if n else first, s)
+        for first, n, s in zip(start, counts, strides, strict=True)
+    ]
+    return x[(slice(None), *slices)]

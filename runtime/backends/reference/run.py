@@ -1,0 +1,151 @@
+"""The oracle: the Graph's equations in NumPy, in float32 or float64.
+
+Not fast, and not where exporters look for code: each operation is one function that reads like
+its definition, in the files beside this one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gatelet.errors import ModelError
+from gatelet.runtime.backends.reference import (
+    convolution,
+    convolution_recurrent,
+    layers,
+    masks,
+    padding,
+    recurrent,
+)
+from gatelet.runtime.backends.reference.operation import Array, Call, Operation
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.safetensors import Tensor
+
+__all__ = ["OPERATIONS", "ReferenceBackend", "array_of", "run_graph"]
+
+_DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+_ROWS_AT_ONCE = 256
+
+OPERATIONS: dict[str, Operation] = {
+    "LSTM": recurrent.lstm,
+    "GRU": recurrent.gru,
+    "SimpleRNN": recurrent.simple_rnn,
+    "ConvLSTM2D": convolution_recurrent.conv_lstm_2d,
+    "Embedding": layers.embedding,
+    "Dense": layers.dense,
+    "Activation": layers.activation,
+    "PReLU": layers.prelu,
+    "Affine": layers.affine,
+    "LayerNormalization": layers.layer_normalization,
+    "Conv1D": convolution.conv_1d,
+    "Conv2D": convolution.conv_2d,
+    "MaxPooling1D": convolution.max_pooling_1d,
+    "MaxPooling2D": convolution.max_pooling_2d,
+    "AveragePooling1D": convolution.average_pooling_1d,
+    "AveragePooling2D": convolution.average_pooling_2d,
+    "GlobalAveragePooling1D": layers.global_average_pooling_1d,
+    "ReduceMax": layers.reduce_max,
+    "ReduceMean": layers.reduce_mean,
+    "Concatenate": layers.concatenate,
+    "Add": layers.fold(np.add),
+    "Multiply": layers.fold(np.multiply),
+    "Average": layers.average,
+    "Subtract": layers.fold(np.subtract),
+    "Maximum": layers.fold(np.maximum),
+    "Minimum": layers.fold(np.minimum),
+    "RepeatVector": layers.repeat_vector,
+    "Reshape": layers.reshape,
+    "Transpose": layers.transpose,
+    "Reverse": layers.reverse,
+    "MergeTime": layers.merge_time,
+    "SplitTime": layers.split_time,
+    "MaskIds": masks.mask_ids,
+    "MaskFeatures": masks.mask_features,
+    "MaskAll": masks.mask_all,
+    "ApplyMask": masks.apply_mask,
+    "Select": masks.select,
+    "MaskAnd": layers.fold(np.logical_and),
+    "MaskOr": layers.fold(np.logical_or),
+    "TrimPadding": padding.trim_padding,
+    "PadState": padding.pad_state,
+}
+"""Every operation of docs/graph.md, in its order."""
+
+
+def array_of(tensor: Tensor) -> Array:
+    """View a stored tensor as an array, without a copy."""
+    return np.frombuffer(tensor.data, dtype=_DTYPES[tensor.dtype]).reshape(tensor.shape)
+
+
+def run_graph(
+    graph: Graph, inputs: Mapping[str, Array], *, dtype: type[np.floating[Any]] = np.float32
+) -> dict[str, Array]:
+    """Run a Graph and give every value it makes.
+
+    Args:
+        graph: The model.
+        inputs: An array for each graph input: ids int [B, T] or features float [B, T, F].
+        dtype: The type to compute in: np.float32, or np.float64 for an oracle of the oracle.
+
+    Returns:
+        All values by name, the graph's inputs and outputs among them.
+
+    Raises:
+        ModelError: The Graph has an operation that this gatelet does not know.
+    """
+    weights = {name: array_of(tensor) for name, tensor in graph.weights.items()}
+    weights = {n: a.astype(dtype) if a.dtype.kind == "f" else a for n, a in weights.items()}
+    values = {n: a.astype(dtype) if a.dtype.kind == "f" else a for n, a in inputs.items()}
+    for node in graph.nodes:
+        operation = OPERATIONS.get(node.op)
+        if operation is None:
+            raise ModelError(
+                f"node '{node.name}' has the operation '{node.op}', which this gatelet does not "
+                "know: update gatelet"
+            )
+        call = Call(
+            inputs=[values[name] for name in node.inputs],
+            weights={role: weights[name] for role, name in node.weights.items()},
+            attributes=node.attributes,
+            mask=values[node.mask] if node.mask else None,
+        )
+        # infinity and NaN are results, as they are in Keras
+        with np.errstate(all="ignore"):
+            results = operation(call)
+        values.update(zip(node.outputs, results, strict=True))
+    return values
+
+
+class ReferenceBackend:
+    """Runs a Graph in NumPy.
+
+    Args:
+        graph: The model.
+        dtype: np.float32, or np.float64 to measure the distance that float32 itself makes.
+    """
+
+    target = "reference"
+
+    def __init__(self, graph: Graph, *, dtype: type[np.floating[Any]] = np.float32) -> None:
+        self.engine = f"numpy {np.__version__}"
+        self._graph = graph
+        self._dtype = dtype
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        """Run rows and give the graph's outputs.
+
+        Args:
+            inputs: By graph input: ids int [B, T] or features float [B, T, F].
+
+        Returns:
+            By graph output, each [B, ...].
+        """
+        arrays = {name: np.asarray(value) for name, value in inputs.items()}
+        rows = len(next(iter(arrays.values())))
+        parts = []
+        for start in range(0, max(rows, 1), _ROWS_AT_ONCE):
+            part = {name: array[start : start + _ROWS_AT_ONCE] for name, array in arrays.items()}
+            values = run_graph(self._graph, part, dtype=self._dtype)
+            parts.append({name: values[name] for name in self._graph.outputs})
+        return {n: np.concatenate([part[n] for part in parts]) for n in self._graph.outputs}

@@ -1,0 +1,258 @@
+"""Opening a bundle: the manifest, and the proof that its files are what it says.
+
+Not about making bundles (`gatelet.convert.bundling`) or running them (`gatelet.runtime.predictor`).
+The format is described in docs/bundle.md.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gatelet.errors import BundleDamaged, BundleError, BundleUnsafe
+from gatelet.runtime.graph import Graph, graph_from_json
+from gatelet.runtime.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    VERDICTS,
+    Artifact,
+    BundleFile,
+    Manifest,
+    parse_manifest,
+    take,
+    take_texts,
+)
+from gatelet.runtime.safetensors import read as read_safetensors
+from gatelet.runtime.strict_json import parse_json
+from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "MAX_MANIFEST_BYTES",
+    "VERDICTS",
+    "Artifact",
+    "Bundle",
+    "BundleFile",
+    "Golden",
+    "is_bundle",
+    "open_bundle",
+]
+
+MAX_MANIFEST_BYTES = 16 * 2**20
+_CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs and the outputs that the Graph gave for them at conversion.
+
+    Args:
+        texts: None where the data are private.
+        inputs: By graph input, nested lists [N, ...].
+        outputs: By graph output, nested lists [N, ...].
+    """
+
+    texts: tuple[str, ...] | None
+    inputs: Mapping[str, list[Any]]
+    outputs: Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: every file that the manifest lists is there, with the right digest.
+
+    Args:
+        path: Its folder.
+        manifest: The manifest as read; the other fields are taken from it.
+        name: What it is called.
+        labels: In the order of the outputs; () for a regression.
+        threshold: A single sigmoid score at or above it means labels[1].
+        artifacts: As listed.
+        files: The others: graph, weights, vectorizer, golden vectors, source model.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    name: str
+    labels: tuple[str, ...]
+    threshold: float
+    artifacts: tuple[Artifact, ...]
+    files: tuple[BundleFile, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The worst parity verdict of its artifacts; 'not run' where there are none."""
+        found = {artifact.verdict for artifact in self.artifacts}
+        return next((verdict for verdict in VERDICTS if verdict in found), "not run")
+
+    def part(self, key: str) -> Path | None:
+        """Give the path of 'graph', 'weights', 'vectorizer', 'golden' or 'source', if there."""
+        name = self.manifest.get(key)
+        return None if name is None else self.path / str(name)
+
+    def vectorizer(self) -> AnyVectorizer | None:
+        """Read the vectorizer; None for a model without texts."""
+        path = self.part("vectorizer")
+        return None if path is None else load_vectorizer(path)
+
+    def graph(self) -> Graph:
+        """Read the Graph with its weights."""
+        data = self._read("graph")
+        return graph_from_json(
+            data,
+            read_safetensors(self.path / self.manifest["weights"]),
+            name=str(self.part("graph")),
+        )
+
+    def golden(self) -> Golden | None:
+        """Read the golden vectors, if the bundle has any."""
+        path = self.part("golden")
+        if path is None:
+            return None
+        try:
+            return _golden(parse_json(self._read("golden")))
+        except ValueError as error:
+            raise BundleDamaged(f"'{path}' holds no golden vectors: {error}") from error
+
+    def _read(self, key: str) -> bytes:
+        path = self.path / str(self.manifest[key])
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise BundleDamaged(
+                f"cannot read '{path}': {error.strerror or error}: copy or convert it again",
+                path=str(path),
+            ) from error
+
+
+def is_bundle(path: Path) -> bool:
+    """Tell whether a folder claims to be a bundle."""
+    return (path / MANIFEST).is_file()
+
+
+def open_bundle(path: Path | str) -> Bundle:
+    """Open a bundle and check every file that its manifest lists.
+
+    Args:
+        path: Its folder.
+
+    Raises:
+        BundleError: There is no bundle, or its manifest is damaged.
+        BundleNewer: It is of a newer format.
+        BundleUnsafe: A path leaves the bundle.
+        BundleDamaged: A file is missing or is not what the manifest says.
+    """
+    path = Path(path)
+    while True:
+        data = _read_manifest(path)
+        try:
+            bundle = _bundle(path, parse_manifest(data, path=path))
+            for file in (*bundle.files, *bundle.artifacts):
+                _verify(path, file)
+        except BundleError:
+            # a conversion may have replaced the bundle between two reads: look again
+            if _read_manifest(path) == data:
+                raise
+        else:
+            return bundle
+
+
+def _bundle(path: Path, manifest: Manifest) -> Bundle:
+    return Bundle(
+        path=path,
+        manifest=manifest.content,
+        name=manifest.name,
+        labels=manifest.labels,
+        threshold=manifest.threshold,
+        artifacts=manifest.artifacts,
+        files=manifest.files,
+    )
+
+
+def _read_manifest(path: Path) -> bytes:
+    try:
+        with _open_regular(path / MANIFEST) as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path no system has, with NUL
+        raise BundleError(f"'{path}' is no bundle: {_why(path, error)}", path=str(path)) from error
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise BundleError(
+            f"bundle '{path}': {MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes"
+        )
+    return data
+
+
+def _why(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"it has no {MANIFEST}" if path.is_dir() else "it does not exist"
+    if isinstance(error, NotADirectoryError):
+        return "it is not a folder: give the folder that holds its files"
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"its {MANIFEST} cannot be read: {reason}"
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, but no folder, pipe or device: those can block for ever."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return os.fdopen(handle, "rb")
+
+
+def _verify(root: Path, file: BundleFile) -> None:
+    path = root / file.path
+    try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise BundleUnsafe(
+                f"bundle '{root}': '{file.path}' is a link out of the bundle: "
+                "do not use this bundle",
+                path=file.path,
+            )
+        digest = hashlib.sha256()
+        count = 0
+        with _open_regular(path) as opened:
+            while count <= file.bytes and (chunk := opened.read(_CHUNK_BYTES)):
+                count += len(chunk)
+                digest.update(chunk)
+    except FileNotFoundError:
+        raise BundleDamaged(
+            f"bundle '{root}' is damaged: '{file.path}' is missing: copy or convert it again",
+            path=file.path,
+        ) from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, on Python 3.11
+        reason = getattr(error, "strerror", None) or error
+        raise BundleDamaged(
+            f"bundle '{root}' is damaged: '{file.path}' cannot be read: {reason}", path=file.path
+        ) from error
+    if count != file.bytes:
+        found = "more" if count > file.bytes else f"{count:,}"
+        raise BundleDamaged(
+            f"bundle '{root}' is damaged: '{file.path}' should have {file.bytes:,} bytes, "
+            f"has {found}: copy or convert it again",
+            path=file.path,
+        )
+    if digest.hexdigest() != file.sha256:
+        raise BundleDamaged(
+            f"bundle '{root}' is damaged: '{file.path}' has sha256 {digest.hexdigest()[:12]}…, "
+            f"the manifest says {file.sha256[:12]}…: copy or convert it again",
+            path=file.path,
+        )
+
+
+def _golden(found: Any) -> Golden:
+    """Check golden vectors: as many texts as rows, of inputs as of outputs."""
+    entry = found if isinstance(found, dict) else {}
+    texts = take(entry, "texts", list, type(None))
+    if texts is not None:
+        texts = take_texts(entry, "texts")
+    inputs, outputs = (take(entry, key, dict) for key in ("inputs", "outputs"))
+    rows = {len(take(values, name, list)) for values in (inputs, outputs) for name in values}
+    if len(rows | ({len(texts)} if texts is not None else set())) != 1:
+        raise ValueError("texts, inputs and outputs are not as many")
+    return Golden(texts, inputs, outputs)

@@ -1,0 +1,341 @@
+"""The Predictor: texts, ids or features in, labels and scores out.
+
+Not an engine (see `gatelet.runtime.backends`), and there is no cache of results.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from reprlib import repr as show
+from typing import Any
+
+from gatelet.errors import (
+    BackendError,
+    BackendMissing,
+    BundleDamaged,
+    BundleError,
+    GateletError,
+    InputError,
+    ParityRefused,
+)
+from gatelet.runtime.backends import TARGETS, Backend, installed_targets, open_backend
+from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
+from gatelet.runtime.graph import Graph, GraphInput
+from gatelet.runtime.inputs import check_rows
+from gatelet.runtime.metrics import decide
+from gatelet.runtime.vectorizers import AnyVectorizer
+
+__all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
+
+_ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one row.
+
+    Args:
+        label: The label decided for; None for a model without labels.
+        score: That label's score, or the single output of a model without labels.
+        scores: The score of each label.
+    """
+
+    label: str | None
+    score: float
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+class Predictor:
+    """A bundle with one of its artifacts opened.
+
+    Args:
+        bundle: The opened bundle.
+        backend: What runs the artifact.
+        scheme: The artifact's scheme.
+        max_batch: The most rows that the artifact takes at once.
+    """
+
+    def __init__(
+        self, bundle: Bundle, backend: Backend, *, scheme: str, max_batch: int | None = None
+    ) -> None:
+        self.bundle = bundle
+        self.labels = bundle.labels
+        self.threshold = bundle.threshold
+        self.target = backend.target
+        self.scheme = scheme
+        self.engine = backend.engine
+        self._backend = backend
+        self._graph: Graph = bundle.graph()
+        self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
+        _check_labels(bundle, self._graph)
+        self._rows_at_once = min(max_batch or _ROWS_AT_ONCE, _ROWS_AT_ONCE)
+
+    def predict(self, inputs: Any) -> list[Prediction]:
+        """Predict labels.
+
+        Args:
+            inputs: As for `scores`.
+
+        Returns:
+            One Prediction a row.
+
+        Raises:
+            InputError: The model cannot take these inputs, or gives no row of scores for each.
+            BackendError: The engine failed.
+        """
+        scores = self.scores(inputs)
+        if isinstance(scores, dict) or len(self._graph.shape_of(self._graph.outputs[0])) != 2:
+            raise InputError(
+                f"bundle '{self.bundle.name}' does not give one row of scores a text, so there is "
+                "nothing to decide: use scores()"
+            )
+        return [self._prediction(row) for row in _as_lists(scores)]
+
+    def scores(self, inputs: Any) -> Any:
+        """Give the model's own output.
+
+        Args:
+            inputs: Texts, ids int32 [B, T] (0 is padding) or features float32 [B, T, F]; of a
+                model with several inputs a dict by their names, or a list in the model's order.
+
+        Returns:
+            Array-like [B, C], or [B, T, C] where the model gives one output a timestep; [] for no
+            rows. Of a model with several outputs a dict, in the model's order.
+
+        Raises:
+            InputError: The model cannot take these inputs.
+            BackendError: The engine failed.
+        """
+        rows = self._rows(inputs)
+        parts = [self._run(part) for part in self._parts(rows)]
+        results = {name: _concatenate([p[name] for p in parts]) for name in self._graph.outputs}
+        return results if len(results) > 1 else next(iter(results.values()))
+
+    def _rows(self, inputs: Any) -> dict[str, Any]:
+        """Check what the caller gives, by graph input."""
+        taken = self._graph.inputs
+        if len(taken) == 1:
+            return {taken[0].name: self._checked(inputs, taken[0])}
+        names = [one.name for one in taken]
+        if isinstance(inputs, Mapping):
+            if set(inputs) != set(names):
+                raise InputError(
+                    f"bundle '{self.bundle.name}' takes the inputs {', '.join(names)}, got "
+                    f"{', '.join(map(str, inputs)) or 'none'}"
+                )
+            given = [inputs[name] for name in names]
+        elif isinstance(inputs, list | tuple) and len(inputs) == len(names):
+            given = list(inputs)
+        else:
+            raise InputError(
+                f"bundle '{self.bundle.name}' takes {len(names)} inputs: give a dict with "
+                f"{', '.join(names)}, or a list of {len(names)} in this order"
+            )
+        rows = {one.name: self._checked(g, one) for g, one in zip(given, taken, strict=True)}
+        counts = {name: len(one) for name, one in rows.items()}
+        if len(set(counts.values())) > 1:
+            written = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
+            raise InputError(f"the inputs have different numbers of rows: {written}")
+        return rows
+
+    def _checked(self, inputs: Any, expected: GraphInput) -> Any:
+        return check_rows(self._ids(inputs) if _are_texts(inputs) else inputs, expected)
+
+    def _run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            found = self._backend.run(inputs)
+            return {name: found[name] for name in self._graph.outputs}
+        except GateletError:
+            raise
+        except Exception as error:  # engines raise whatever they like
+            raise BackendError(
+                f"the engine {self.engine} cannot run bundle '{self.bundle.name}' "
+                f"({self.target} {self.scheme}): {type(error).__name__} {first_line(error)}",
+                target=self.target,
+            ) from error
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if self._vectorizer is None:
+            raise InputError(
+                f"bundle '{self.bundle.name}' has no vectorizer, so it takes no texts: give ids "
+                "or features, or convert again with --vectorizer"
+            )
+        return [self._vectorizer.pad(text) for text in texts]
+
+    def _parts(self, rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        size = self._rows_at_once
+        for start in range(0, len(next(iter(rows.values()))), size):
+            yield {name: one[start : start + size] for name, one in rows.items()}
+
+    def _prediction(self, row: list[float]) -> Prediction:
+        if not self.labels:
+            return Prediction(None, row[0])
+        decided = decide(row, self.threshold)
+        if len(row) == 1:
+            scores = {self.labels[1]: row[0], self.labels[0]: 1 - row[0]}
+        else:
+            scores = dict(zip(self.labels, row, strict=True))
+        label = self.labels[decided]
+        return Prediction(label, scores[label], scores)
+
+
+def load(path: str | Path, *, target: str | None = None, scheme: str | None = None) -> Predictor:
+    """Open a bundle with a backend that is installed.
+
+    Args:
+        path: The bundle's folder.
+        target: 'litert', 'onnx' or 'reference'; the first one that can run, unless given.
+        scheme: Such as 'float32'; the first one that passed parity, unless given.
+
+    Returns:
+        A Predictor, which tells its `target`, `scheme` and `engine`.
+
+    Raises:
+        BundleError: The bundle is damaged, unsafe, too new, or has no such artifact.
+        BackendMissing: No engine for it is installed.
+        BackendError: The engine refuses it.
+        ParityRefused: The artifact failed parity, and target and scheme do not both name it.
+    """
+    bundle = open_bundle(path)
+    while True:
+        try:
+            return _load(bundle, target, scheme)
+        except GateletError:
+            # a conversion may have replaced the bundle in the meantime: then use the new one
+            newer = open_bundle(path)
+            if newer.manifest == bundle.manifest:
+                raise
+            bundle = newer
+
+
+def _load(bundle: Bundle, target: str | None, scheme: str | None) -> Predictor:
+    if target == "reference" or (target is None and _only_reference_runs(bundle)):
+        if scheme not in (None, "float32"):
+            raise BundleError(
+                f"the reference backend runs the Graph in float32, not in '{scheme}': "
+                "choose another --target or --scheme"
+            )
+        return open_reference(bundle)
+    artifact = choose_artifact(bundle, target=target, scheme=scheme)
+    return open_artifact(bundle, artifact)
+
+
+def _only_reference_runs(bundle: Bundle) -> bool:
+    installed = installed_targets()
+    return "reference" in installed and not any(a.target in installed for a in bundle.artifacts)
+
+
+def open_artifact(bundle: Bundle, artifact: Artifact) -> Predictor:
+    """Open one artifact of a bundle, whatever its parity verdict."""
+    backend = open_backend(artifact.target, bundle.path / artifact.path)
+    return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
+
+
+def open_reference(bundle: Bundle) -> Predictor:
+    """Open the Graph of a bundle in the NumPy reference backend.
+
+    Raises:
+        BackendMissing: NumPy is not installed.
+    """
+    if "reference" not in installed_targets():
+        raise BackendMissing(
+            "the reference backend needs NumPy: pip install numpy",
+            target="reference",
+            command="pip install numpy",
+        )
+    from gatelet.runtime.backends.reference import ReferenceBackend
+
+    return Predictor(bundle, ReferenceBackend(bundle.graph()), scheme="float32")
+
+
+def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -> Artifact:
+    """Choose among a bundle's artifacts: installed engines first, in the runtime's order.
+
+    Raises:
+        BundleError: The bundle has no such artifact.
+        BackendMissing: No engine for it is installed.
+        ParityRefused: It failed parity, and was not named by both target and scheme.
+    """
+    fitting = [
+        artifact
+        for artifact in bundle.artifacts
+        if target in (None, artifact.target) and scheme in (None, artifact.scheme)
+    ]
+    if not fitting:
+        has = ", ".join(f"{a.target} {a.scheme}" for a in bundle.artifacts) or "none"
+        raise BundleError(
+            f"bundle '{bundle.name}' has no artifact for target {target or 'any'}, scheme "
+            f"{scheme or 'any'}; it has: {has}"
+        )
+    installed = [a for a in fitting if a.target in installed_targets()]
+    if not installed:
+        raise _missing(list(dict.fromkeys(a.target for a in fitting)))
+    if target is not None and scheme is not None:
+        return installed[0]
+    passed = [artifact for artifact in installed if artifact.verdict != "fail"]
+    if not passed:
+        failed = ", ".join(f"{a.target} {a.scheme}" for a in installed)
+        raise ParityRefused(
+            f"parity failed for {failed} of bundle '{bundle.name}': its predictions are not those "
+            "of the trained model; to use it all the same, name both --target and --scheme"
+        )
+    order = list(TARGETS)
+    return min(passed, key=lambda a: (a.verdict != "pass", order.index(a.target)))
+
+
+def _missing(targets: list[str]) -> BackendError:
+    known = [name for name in targets if name in TARGETS]
+    if not known:
+        return BackendError(
+            f"target '{targets[0]}' is not known to this gatelet; known are {', '.join(TARGETS)}: "
+            "update gatelet",
+            target=targets[0],
+        )
+    commands = " or ".join(f"pip install 'gatelet[{TARGETS[name][0].extra}]'" for name in known)
+    return BackendMissing(
+        f"the {' or '.join(known)} backend is not installed: {commands}",
+        target=known[0],
+        command=commands,
+    )
+
+
+def _check_labels(bundle: Bundle, graph: Graph) -> None:
+    """Refuse a bundle whose labels cannot be those of its Graph's output.
+
+    Raises:
+        BundleDamaged: They cannot.
+    """
+    outputs = graph.shape_of(graph.outputs[0])[-1:]
+    expected = 2 if outputs == (1,) else outputs[0] if outputs else None
+    if bundle.labels and expected not in (None, len(bundle.labels)):
+        raise BundleDamaged(
+            f"bundle '{bundle.name}' has {len(bundle.labels)} labels, its model needs {expected}: "
+            "convert it again"
+        )
+
+
+def _are_texts(inputs: Any) -> bool:
+    """Tell texts from ids and features; a list that begins with a text must go on so."""
+    if isinstance(inputs, str | bytes):
+        raise InputError("expected a list of texts, got a single text: put it in a list")
+    if not isinstance(inputs, Sequence) or not inputs or not isinstance(inputs[0], str):
+        return False
+    for item in inputs:
+        if not isinstance(item, str):
+            raise InputError(f"a text is {show(item)}: expected a str")
+    return True
+
+
+def _as_lists(scores: Any) -> list[Any]:
+    return list(scores.tolist()) if hasattr(scores, "tolist") else list(scores)
+
+
+def _concatenate(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if parts and hasattr(parts[0], "dtype"):
+        import numpy as np
+
+        return np.concatenate(parts)
+    return [row for part in parts for row in part]
