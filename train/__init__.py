@@ -1,0 +1,10 @@
+"""Training: labelled texts in, a run directory out.
+
+Importing this package loads no engine; `train` imports Keras when it is called.
+"""
+
+from gatelet.train.config import Setting, TrainConfig, settings
+from gatelet.train.fit import train
+from gatelet.train.scoring import evaluate_run, keras_scores
+
+__all__ = ["Setting", "TrainConfig", "evaluate_run", "keras_scores", "settings", "train"]

@@ -1,0 +1,334 @@
+"""What can be set for a training run: one list of fields, for flags, TOML and Python alike.
+
+Not the command line: `gatelet.cli` makes flags of `settings()`.
+"""
+
+import difflib
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from gatelet.errors import ConfigError
+from gatelet.runtime.vectorizer import KERAS_FILTERS
+from gatelet.train.corpora import CORPORA
+
+__all__ = ["Setting", "TrainConfig", "settings"]
+
+SIDES = ("pre", "post")
+CELLS = ("lstm",)
+
+_TOML_ESCAPES = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)} | {
+    "\t": "\\t",
+    "\n": "\\n",
+    '"': '\\"',
+    "\\": "\\\\",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of TrainConfig, as a command line or a form needs it.
+
+    Attributes:
+        name: The field's name, and its key in TOML.
+        kind: str, int, float, bool or Path.
+        default: The value where nothing sets it; None for none.
+        help: One phrase.
+        low: The smallest value that is allowed, for numbers.
+        high: The largest one.
+        choices: The values that are allowed, if they can be listed.
+        allowed: The range in words.
+    """
+
+    name: str
+    kind: type
+    default: object
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The command line's name for it: '--batch-size'."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def allowed(self) -> str:
+        """The values that are allowed, in words."""
+        if self.choices:
+            return " or ".join(f"'{choice}'" for choice in self.choices)
+        if self.kind in (int, float):
+            noun = "an integer" if self.kind is int else "a number"
+            return f"{noun} from {self.low:,} to {self.high:,}"
+        return "true or false" if self.kind is bool else "text that UTF-8 can encode"
+
+    def check(self, value: object) -> None:
+        """Refuse a value that the field cannot take.
+
+        Raises:
+            ConfigError: With the field, the value and what is allowed.
+        """
+        if not self._takes(value):
+            raise ConfigError(
+                f"'{self.name}' is {value!r}; allowed: {self.allowed}",
+                field=self.name,
+                value=value,
+                allowed=self.allowed,
+            )
+
+    def _takes(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return self.kind is bool
+        if self.choices:
+            return value in self.choices
+        if self.kind is int or self.kind is float:
+            assert self.low is not None and self.high is not None
+            numbers = (int,) if self.kind is int else (int, float)
+            return isinstance(value, numbers) and self.low <= value <= self.high
+        if self.kind is Path:
+            return isinstance(value, Path) and _encodes(str(value)) and str(value) != ""
+        return self.kind is str and isinstance(value, str) and _encodes(value)
+
+
+def _about(
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> dict[str, object]:
+    return {"help": text, "low": low, "high": high, "choices": choices}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides what a training run gives.
+
+    The defaults are the classic recipe: 10,000 words, 100 timesteps padded in front and not
+    masked, Embedding(64), LSTM(64), adam, batches of 64. Averaged weights are what is kept: where
+    the last step of an epoch leaves them is a matter of luck.
+
+    Raises:
+        ConfigError: A value is of the wrong type or out of range, or there is neither `data` nor
+            `corpus`, or both. (Only the corpus 'imdb' takes both: `data` is then its folder.)
+    """
+
+    out: Path = field(metadata=_about("run directory to write"))
+    data: Path | None = field(
+        default=None,
+        metadata=_about("labelled texts: CSV, TSV or JSONL, also .gz, or a folder a label"),
+    )
+    corpus: str | None = field(default=None, metadata=_about("public corpus to use, by name"))
+    text_column: str = field(default="text", metadata=_about("column of the texts"))
+    label_column: str = field(default="label", metadata=_about("column of the labels"))
+    vocabulary: int = field(
+        default=10_000,
+        metadata=_about("most frequent words to keep, id 0 included", low=2, high=1_000_000),
+    )
+    maxlen: int = field(
+        default=100, metadata=_about("timesteps a text is padded or cut to", low=1, high=10_000)
+    )
+    padding: str = field(
+        default="pre", metadata=_about("side of a short text that is padded", choices=SIDES)
+    )
+    truncating: str = field(
+        default="pre", metadata=_about("side of a long text that is cut", choices=SIDES)
+    )
+    lower: bool = field(default=True, metadata=_about("lower-case the texts"))
+    filters: str = field(
+        default=KERAS_FILTERS, metadata=_about("characters that separate words and are dropped")
+    )
+    split: str = field(default=" ", metadata=_about("text that separates words"))
+    char_level: bool = field(
+        default=False, metadata=_about("take characters, not words, as tokens")
+    )
+    oov_token: str | None = field(
+        default=None, metadata=_about("token for unknown words, which are dropped without one")
+    )
+    embedding: int = field(default=64, metadata=_about("width of the embedding", low=1, high=4_096))
+    cell: str = field(default="lstm", metadata=_about("recurrent layer", choices=CELLS))
+    units: int = field(
+        default=64, metadata=_about("units of the recurrent layer", low=1, high=4_096)
+    )
+    dropout: float = field(
+        default=0.2,
+        metadata=_about("share of the embedding's numbers that training drops", low=0, high=0.95),
+    )
+    mask_zero: bool = field(default=False, metadata=_about("skip padding instead of reading it"))
+    batch_size: int = field(default=64, metadata=_about("rows a step", low=1, high=65_536))
+    epochs: int = field(default=10, metadata=_about("most epochs to train", low=1, high=10_000))
+    patience: int = field(
+        default=2,
+        metadata=_about("epochs without a better one before training stops", low=1, high=10_000),
+    )
+    learning_rate: float = field(
+        default=1e-3, metadata=_about("step size of adam", low=1e-7, high=1)
+    )
+    averaging: float = field(
+        default=0.4,
+        metadata=_about("epochs over which the weights are averaged", low=0, high=10),
+    )
+    threshold: float = field(
+        default=0.5,
+        metadata=_about("score from which the second of two labels is said", low=0.001, high=0.999),
+    )
+    seed: int = field(
+        default=1, metadata=_about("seed of weights, dropout and order", low=0, high=2**32 - 1)
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field once."""
+        for setting in settings():
+            value = getattr(self, setting.name)
+            if value is None and setting.default is None and setting.name != "out":
+                continue
+            setting.check(value)
+        if self.split == "" and not self.char_level:
+            raise ConfigError("'split' is empty; allowed: one character or more", field="split")
+        if self.data is None and self.corpus is None:
+            raise ConfigError("expected either data or corpus, got neither", field="data")
+        if self.corpus is not None:
+            self._check_corpus(self.corpus)
+
+    def _check_corpus(self, corpus: str) -> None:
+        if corpus not in CORPORA:
+            raise ConfigError(
+                f"corpus '{corpus}' is unknown{_nearest(corpus, CORPORA)}; "
+                f"known: {', '.join(CORPORA)}",
+                field="corpus",
+                value=corpus,
+            )
+        if self.data is not None and CORPORA[corpus].sdist is not None:
+            raise ConfigError(
+                f"expected either data or corpus, got both; corpus '{corpus}' needs no data",
+                field="data",
+            )
+
+    @classmethod
+    def resolve(
+        cls, *, toml: Path | None = None, overrides: Mapping[str, object] | None = None
+    ) -> "TrainConfig":
+        """Put flags over a TOML file over what suits the corpus over the defaults.
+
+        Args:
+            toml: A file whose keys are the fields. Relative paths in it are taken from the
+                working directory, as in flags.
+            overrides: Fields by name, such as the flags that were given; None is as if absent.
+
+        Returns:
+            A complete configuration.
+
+        Raises:
+            ConfigError: The file cannot be read, a key is unknown, or a value cannot be used.
+        """
+        given = {} if toml is None else _read_toml(toml)
+        flags = {k: v for k, v in (overrides or {}).items() if v is not None}
+        _check_keys(flags, where="")
+        if "data" in flags or "corpus" in flags:  # a flag for one replaces the other in the file
+            given = {k: v for k, v in given.items() if k not in ("data", "corpus")}
+        given |= flags
+        for setting in settings():
+            value = given.get(setting.name)
+            if setting.kind is Path and isinstance(value, str) and value:
+                given[setting.name] = Path(value)
+        corpus = given.get("corpus")
+        suited = CORPORA[corpus].defaults if isinstance(corpus, str) and corpus in CORPORA else {}
+        values = {**suited, **given}
+        if "out" not in values:
+            raise ConfigError("'out' is missing: name the run directory to write", field="out")
+        return cls(**values)  # type: ignore[arg-type]  # __post_init__ checks every one
+
+    @classmethod
+    def from_toml(cls, path: Path | str, **overrides: object) -> "TrainConfig":
+        """Read a TOML file; see `resolve`.
+
+        Args:
+            path: The file.
+            **overrides: Fields that go over it.
+
+        Raises:
+            ConfigError: As `resolve`.
+        """
+        return cls.resolve(toml=Path(path), overrides=overrides)
+
+    def to_dict(self) -> dict[str, str | int | float | bool]:
+        """Give the fields that are set, as JSON and TOML can hold them."""
+        values = {setting.name: getattr(self, setting.name) for setting in settings()}
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
+    def to_toml(self) -> str:
+        """Write what `from_toml` reads as the same configuration."""
+        return "".join(f"{name} = {_toml_value(value)}\n" for name, value in self.to_dict().items())
+
+
+def settings() -> tuple[Setting, ...]:
+    """List the fields of TrainConfig in order, for flags and forms."""
+    hints = typing.get_type_hints(TrainConfig)
+    return tuple(
+        Setting(
+            name=each.name,
+            kind=next(kind for kind in _kinds(hints[each.name]) if kind is not type(None)),
+            default=None if each.name == "out" else each.default,
+            **each.metadata,
+        )
+        for each in fields(TrainConfig)
+    )
+
+
+def _kinds(hint: object) -> tuple[type, ...]:
+    kinds = typing.get_args(hint) or (hint,)
+    return tuple(kind for kind in kinds if isinstance(kind, type))
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        given: dict[str, object] = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read '{path}': {error.strerror or error}", path=str(path)
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"'{path}' is not UTF-8: byte {error.start} cannot be decoded", path=str(path)
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"'{path}' is not TOML: {error}", path=str(path)) from error
+    _check_keys(given, where=f" in '{path}'")
+    return given
+
+
+def _check_keys(given: Mapping[str, object], *, where: str) -> None:
+    known = [setting.name for setting in settings()]
+    for key in given:
+        if key not in known:
+            hint = _nearest(key, known) or f"; known: {', '.join(known)}"
+            raise ConfigError(f"unknown setting '{key}'{where}{hint}", field=key)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def _toml_value(value: str | int | float | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return repr(value)
+    escaped = "".join(_TOML_ESCAPES.get(c) or c for c in value)
+    return f'"{escaped}"'
