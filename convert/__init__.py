@@ -1,0 +1,8 @@
+"""Conversion: read a Keras model, lower it to a Graph, export artifacts, prove parity.
+
+Not training, and nothing that a device needs.
+"""
+
+from gatelet.convert.convert import convert, convert_with_report
+
+__all__ = ["convert", "convert_with_report"]

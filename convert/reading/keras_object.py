@@ -1,0 +1,72 @@
+"""Reading a live model of Keras 3 or tf_keras, through the configuration that a file would hold.
+
+Not for files: those are read without Keras.
+"""
+
+import importlib
+from typing import Any
+
+from gatelet.convert.reading.architecture import read_architecture
+from gatelet.convert.reading.source import SourceModel
+from gatelet.convert.reading.weights import ObjectWeights, add_weights
+from gatelet.errors import UnsupportedLayer
+
+__all__ = ["is_keras_model", "read_keras_object"]
+
+_KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow")
+_KINDS = ("Functional", "Sequential")
+
+
+def read_keras_object(model: Any) -> SourceModel:
+    """Read a live Keras model.
+
+    Args:
+        model: A built model of Keras 3 or tf_keras: Sequential or functional.
+
+    Raises:
+        TypeError: It is no Keras model.
+        ModelError: It is not built, so that it has no weights or input shape.
+        UnsupportedLayer: It is a kind of model that is not supported.
+    """
+    if not is_keras_model(model):
+        raise TypeError(f"expected a Keras model, a file or a run, got {type(model).__name__}")
+    description = {
+        "class_name": _kind_of(model),
+        "config": model.get_config(),
+        "build_config": {"input_shape": getattr(model, "input_shape", None)},
+    }
+    where = f"the model '{model.name}'"
+    read = read_architecture(description, keras_version=_version_of(model), where=where)
+    return add_weights(read, ObjectWeights(model))
+
+
+def is_keras_model(model: Any) -> bool:
+    """Tell whether an object is a model of a Keras, without importing any."""
+    return any(
+        base.__name__ == "Model" and base.__module__.split(".")[0] in _KERAS_PACKAGES
+        for base in type(model).__mro__
+    )
+
+
+def _kind_of(model: Any) -> str:
+    """Tell which of Keras' kinds of model this is; a subclass may add anything but a `call`."""
+    for base in type(model).__mro__:
+        own = base.__module__.split(".")[0] in _KERAS_PACKAGES
+        if own and base.__name__ in _KINDS:
+            return str(base.__name__)
+        if "call" in vars(base) or "get_config" in vars(base):
+            break
+    raise UnsupportedLayer(
+        f"the model '{model.name}' ({type(model).__name__}) computes in its own `call`, which "
+        "cannot be converted; supported: Sequential and functional models",
+        layer=str(model.name),
+        class_name=type(model).__name__,
+    )
+
+
+def _version_of(model: Any) -> str:
+    for base in type(model).__mro__:
+        package = base.__module__.split(".")[0]
+        if package in _KERAS_PACKAGES:
+            return str(getattr(importlib.import_module(package), "__version__", "unknown"))
+    return "unknown"
