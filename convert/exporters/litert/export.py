@@ -1,0 +1,183 @@
+"""Export to LiteRT (TensorFlow Lite) flatbuffers: built-in operators only, no variables.
+
+Not called directly: TensorFlow's converter can kill its process, so this runs in the worker
+of `gatelet.convert.isolation`.
+
+A recurrence is a while loop over timesteps with the input projection hoisted out of it, batch
+and time both dynamic. See docs/decisions/0002-litert-while-loop.md.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from gatelet.convert.exporters.exported import Exported
+from gatelet.convert.exporters.litert import (
+    activations,
+    convolution,
+    layers,
+    masks,
+    recurrent,
+)
+from gatelet.convert.exporters.litert.int8 import (
+    keep_nan,
+    raw_values,
+    values_that_may_be_nan,
+)
+from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
+from gatelet.convert.schemes import Scheme
+from gatelet.errors import ConversionError
+from gatelet.runtime.backends.reference import array_of
+from gatelet.runtime.graph import Graph
+
+__all__ = ["OPERATIONS", "export_litert", "import_tensorflow"]
+
+
+def import_tensorflow() -> Tf:
+    """Import TensorFlow without its log lines.
+
+    Raises:
+        ConversionError: It is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ConversionError(
+            "export to litert needs TensorFlow: pip install 'gatelet[train]'"
+        ) from error
+    return tf
+
+
+def export_litert(graph: Graph, scheme: Scheme) -> Exported:
+    """Export a Graph to a LiteRT flatbuffer.
+
+    Args:
+        graph: The model.
+        scheme: float32 or dynamic-int8.
+
+    Returns:
+        The file, with one signature whose inputs and outputs have the Graph's names.
+
+    Raises:
+        ConversionError: TensorFlow is missing, or its converter refuses the model.
+    """
+    tf = import_tensorflow()
+    module = _module(tf, graph, scheme)
+    concrete = module.run.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    if scheme.weights == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    data = bytes(converter.convert())
+    return Exported(data, _operators_in(data))
+
+
+def _operators_in(data: bytes) -> tuple[str, ...]:
+    """Give the names of a flatbuffer's operators, those of loops' bodies among them."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
+    model = schema.Model.GetRootAs(data, 0)
+    found = set()
+    for index in range(model.OperatorCodesLength()):
+        code = model.OperatorCodes(index)
+        # operators of the format's first years are in the deprecated field only
+        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        custom = code.CustomCode()
+        found.add(custom.decode() if custom else names[number])
+    return tuple(sorted(found))
+
+
+def _module(tf: Tf, graph: Graph, scheme: Scheme) -> Any:
+    """Make a tf.Module whose `run` is the Graph."""
+    signature = [
+        tf.TensorSpec(one.shape, tf.int32 if one.dtype == "int32" else tf.float32, name=one.name)
+        for one in graph.inputs
+    ]
+
+    may_be_nan, raw = values_that_may_be_nan(graph), raw_values(graph)
+    arrays = {name: array_of(tensor) for name, tensor in graph.weights.items()}
+
+    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+    def run(*inputs: TfTensor) -> dict[str, TfTensor]:
+        values = dict(zip((one.name for one in graph.inputs), inputs, strict=True))
+        for node in graph.nodes:
+            step = Step(
+                tf,
+                node,
+                inputs=[values[name] for name in node.inputs],
+                weights={role: arrays[name] for role, name in node.weights.items()},
+                mask=None if node.mask is None else values[node.mask],
+                quantized=scheme.weights == "int8",
+                takes_raw_features=node.inputs[0] in raw,
+            )
+            suspects = {name: values[name] for name in node.inputs if name in may_be_nan}
+            made = keep_nan(step, _export(step), suspects)
+            for name, value, shape in zip(node.outputs, made, node.shapes, strict=True):
+                value.set_shape(shape)
+                values[name] = value
+        # an output that is an input, or is named twice, needs a tensor of its own
+        return {name: tf.identity(values[name]) for name in graph.outputs}
+
+    module = tf.Module()
+    module.run = run
+    return module
+
+
+def _export(step: Step) -> list[TfTensor]:
+    """Give the outputs of a node."""
+    node = step.node
+    operation = OPERATIONS.get(node.op)
+    if operation is None:
+        raise ConversionError(
+            f"node '{node.name}' ({node.op}) cannot be exported to litert; known are "
+            f"{', '.join(OPERATIONS)}"
+        )
+    made = operation(step)
+    return made if isinstance(made, list) else [made]
+
+
+OPERATIONS: dict[str, Callable[[Step], Any]] = {
+    "LSTM": recurrent.lstm,
+    "GRU": recurrent.gru,
+    "SimpleRNN": recurrent.simple_rnn,
+    "ConvLSTM2D": convolution.conv_lstm_2d,
+    "Embedding": layers.embedding,
+    "Dense": layers.dense,
+    "Activation": activations.activation,
+    "PReLU": layers.prelu,
+    "Affine": layers.affine,
+    "LayerNormalization": layers.layer_normalization,
+    "Conv1D": convolution.conv_1d,
+    "Conv2D": convolution.conv_2d,
+    "MaxPooling1D": convolution.max_pooling_1d,
+    "MaxPooling2D": convolution.max_pooling_2d,
+    "AveragePooling1D": convolution.average_pooling_1d,
+    "AveragePooling2D": convolution.average_pooling_2d,
+    "GlobalAveragePooling1D": layers.global_average_pooling_1d,
+    "ReduceMax": layers.reduce_max,
+    "ReduceMean": layers.reduce_mean,
+    "Concatenate": layers.concatenate,
+    "Add": layers.fold("add"),
+    "Multiply": layers.fold("multiply"),
+    "Average": layers.average,
+    "Subtract": layers.fold("subtract"),
+    "Maximum": layers.maximum,
+    "Minimum": layers.minimum,
+    "RepeatVector": layers.repeat_vector,
+    "Reshape": layers.reshape,
+    "Transpose": layers.transpose,
+    "Reverse": layers.reverse,
+    "MergeTime": layers.merge_time,
+    "SplitTime": layers.split_time,
+    "MaskIds": masks.mask_ids,
+    "MaskFeatures": masks.mask_features,
+    "MaskAll": masks.mask_all,
+    "ApplyMask": masks.apply_mask,
+    "Select": masks.select,
+    "MaskAnd": layers.fold("logical_and"),
+    "MaskOr": layers.fold("logical_or"),
+    "TrimPadding": masks.trim_padding,
+    "PadState": masks.pad_state,
+}
+"""Every operation of docs/graph.md, in its order."""

@@ -1,0 +1,121 @@
+"""What the converter's int8 gets wrong, and what is done instead.
+
+A quantized operator rounds each row of its input to 8 bits: a column of features in a small range
+is lost beside one in a large range, and NaN becomes a number. A float table becomes int8 with a
+single scale.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
+from gatelet.convert.quantize import quantize_int8
+from gatelet.runtime.graph import Graph, Node
+
+__all__ = [
+    "gather_int16",
+    "input_kernel",
+    "keep_nan",
+    "raw_values",
+    "to_int16",
+    "values_that_may_be_nan",
+]
+
+_MIN_ELEMENTS = 1024
+"""The converter leaves smaller weights alone."""
+
+_WITH_KERNELS = ("LSTM", "GRU", "SimpleRNN", "ConvLSTM2D", "Dense", "Conv1D", "Conv2D")
+
+# operations that leave a column of features in a range of its own
+_RAW_STAYS_RAW = (
+    "Affine",
+    "ApplyMask",
+    "AveragePooling1D",
+    "Concatenate",
+    "GlobalAveragePooling1D",
+    "MaxPooling1D",
+    "MergeTime",
+    "RepeatVector",
+    "Reshape",
+    "Reverse",
+    "Select",
+    "SplitTime",
+    "Transpose",
+)
+
+
+def raw_values(graph: Graph) -> frozenset[str]:
+    """Give the values that are float inputs of the graph, or those rearranged."""
+    found = {one.name for one in graph.inputs if one.dtype == "float32"}
+    for node in graph.nodes:
+        # of the second input, SplitTime takes the sizes only
+        taken = node.inputs[:1] if node.op == "SplitTime" else node.inputs
+        if node.op in _RAW_STAYS_RAW and not found.isdisjoint(taken):
+            found.update(node.outputs)
+    return frozenset(found)
+
+
+def input_kernel(step: Step) -> Any:
+    """Give a node's kernel: where it meets raw features, int8 that is made float in the graph."""
+    tf, kernel = step.tf, step.weights["kernel"]
+    if not (step.quantized and step.takes_raw_features) or kernel.size < _MIN_ELEMENTS:
+        return kernel
+    values, scales = quantize_int8(kernel, axis=-1)
+    # an index of 0 that the converter cannot know, or it would fold this into float constants
+    zero = tf.minimum(tf.shape(step.inputs[0])[0], 0)
+    return tf.cast(tf.gather(values[None], zero), tf.float32) * scales
+
+
+def values_that_may_be_nan(graph: Graph) -> frozenset[str]:
+    """Give the values that are NaN where a row's timesteps are all masked."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        starts = node.op == "GlobalAveragePooling1D" and node.mask is not None
+        if starts or not found.isdisjoint(node.inputs):
+            found.update(node.outputs)
+    return frozenset(found)
+
+
+def keep_nan(step: Step, made: list[TfTensor], values: Mapping[str, TfTensor]) -> list[TfTensor]:
+    """Make an operator's outputs NaN where its inputs are, as the float operator does.
+
+    Args:
+        step: The node.
+        made: Its outputs.
+        values: The inputs that may be NaN, by name.
+    """
+    if not values or not step.quantized or step.node.op not in _WITH_KERNELS:
+        return made
+    for x in values.values():
+        made = [_nan_where(step.tf, step.node, x, y) for y in made]
+    return made
+
+
+def _nan_where(tf: Tf, node: Node, x: TfTensor, y: TfTensor) -> TfTensor:
+    # a Dense mixes its last axis only; the others mix time or space, so the row as a whole
+    axes = [-1] if node.op == "Dense" else list(range(1, x.shape.rank))
+    found = tf.reduce_any(tf.not_equal(x, x), axis=axes, keepdims=node.op == "Dense")
+    if node.op != "Dense":
+        found = tf.reshape(found, [-1, *[1] * (y.shape.rank - 1)])
+    return tf.where(found, math.nan, y)
+
+
+def to_int16(table: NDArray[Any]) -> tuple[NDArray[np.int16], np.float32]:
+    """Give integers and a unit whose products are the table's values, positive ones rounded up."""
+    largest = float(np.abs(table).max())
+    unit = np.float32((largest or 1.0) / 32767)
+    return np.clip(np.ceil(table / unit), -32767, 32767).astype(np.int16), unit
+
+
+def gather_int16(
+    tf: Tf, integers: NDArray[np.int16], unit: np.float32, indices: TfTensor
+) -> TfTensor:
+    """Give rows of a table that is stored as int16.
+
+    The converter would store a float table of a quantized model as int8 with a single scale.
+    """
+    return tf.cast(tf.gather(integers, indices), tf.float32) * unit

@@ -1,0 +1,179 @@
+"""Products, normalisations, reductions, and the operations that combine or rearrange values.
+
+Not recurrences, convolutions and masks, which have files of their own.
+"""
+
+import math
+from collections.abc import Callable
+from functools import reduce
+
+import numpy as np
+
+from gatelet.convert.exporters.litert.int8 import gather_int16, input_kernel, to_int16
+from gatelet.convert.exporters.litert.step import (
+    Step,
+    TfTensor,
+    over,
+    product,
+    sizes_of,
+)
+
+__all__ = [
+    "affine",
+    "average",
+    "concatenate",
+    "dense",
+    "embedding",
+    "fold",
+    "global_average_pooling_1d",
+    "layer_normalization",
+    "maximum",
+    "merge_time",
+    "minimum",
+    "prelu",
+    "reduce_max",
+    "reduce_mean",
+    "repeat_vector",
+    "reshape",
+    "reverse",
+    "split_time",
+    "transpose",
+]
+
+
+def embedding(step: Step) -> TfTensor:
+    """Export an `Embedding` node."""
+    tf, table = step.tf, step.weights["embeddings"]
+    ids = tf.cast(step.inputs[0], tf.int32)
+    if not step.quantized:
+        return tf.gather(table, ids)
+    # a scale for each row: one scale for the whole table makes most of the int8 error
+    multiples, unit = to_int16(np.abs(table).max(axis=1, keepdims=True) / 127)
+    scales = np.maximum(multiples, 1) * unit
+    values = np.clip(np.rint(table / scales), -127, 127).astype(np.int8)
+    return tf.cast(tf.gather(values, ids), tf.float32) * gather_int16(tf, multiples, unit, ids)
+
+
+def dense(step: Step) -> TfTensor:
+    """Export a `Dense` node."""
+    return product(step.tf, step.inputs[0], input_kernel(step), step.weights.get("bias"))
+
+
+def prelu(step: Step) -> TfTensor:
+    """Export a `PReLU` node."""
+    tf, x = step.tf, step.inputs[0]
+    return tf.nn.relu(x) - step.weights["alpha"] * tf.nn.relu(-x)
+
+
+def affine(step: Step) -> TfTensor:
+    """Export an `Affine` node."""
+    return step.inputs[0] * step.weights["scale"] + step.weights["shift"]
+
+
+def layer_normalization(step: Step) -> TfTensor:
+    """Export a `LayerNormalization` node."""
+    tf, x, axes = step.tf, step.inputs[0], list(step.attributes["axes"])
+    centred = x - tf.reduce_mean(x, axis=axes, keepdims=True)
+    # the mean of what is far from zero is off by its rounding: take out what was left in
+    centred -= tf.reduce_mean(centred, axis=axes, keepdims=True)
+    variance = tf.reduce_mean(centred * centred, axis=axes, keepdims=True)
+    y = centred / tf.sqrt(variance + step.attributes["epsilon"])
+    if "gamma" in step.weights:
+        y *= step.weights["gamma"]
+    return y + step.weights["beta"] if "beta" in step.weights else y
+
+
+def global_average_pooling_1d(step: Step) -> TfTensor:
+    """Export a `GlobalAveragePooling1D` node; a row that is all masked gives 0/0."""
+    tf, x = step.tf, step.inputs[0]
+    keepdims = bool(step.attributes.get("keepdims"))
+    if step.mask is None:
+        return tf.reduce_mean(x, axis=1, keepdims=keepdims)
+    counts = over(tf, step.mask, x)
+    total = tf.reduce_sum(tf.where(counts, x, 0.0), axis=1, keepdims=keepdims)
+    return total / tf.reduce_sum(tf.cast(counts, x.dtype), axis=1, keepdims=keepdims)
+
+
+def reduce_max(step: Step) -> TfTensor:
+    """Export a `ReduceMax` node."""
+    return _reduce(step, step.tf.reduce_max)
+
+
+def reduce_mean(step: Step) -> TfTensor:
+    """Export a `ReduceMean` node."""
+    return _reduce(step, step.tf.reduce_mean)
+
+
+def concatenate(step: Step) -> TfTensor:
+    """Export a `Concatenate` node."""
+    return step.tf.concat(list(step.inputs), axis=step.attributes["axis"])
+
+
+def fold(name: str) -> Callable[[Step], TfTensor]:
+    """Give the operation that joins n values by a TensorFlow function of two, from the left."""
+    return lambda step: reduce(getattr(step.tf, name), step.inputs)
+
+
+def maximum(step: Step) -> TfTensor:
+    """Export a `Maximum` node."""
+    return reduce(lambda a, b: _unless_nan(step, a, b, a >= b), step.inputs)
+
+
+def minimum(step: Step) -> TfTensor:
+    """Export a `Minimum` node."""
+    return reduce(lambda a, b: _unless_nan(step, a, b, a <= b), step.inputs)
+
+
+def average(step: Step) -> TfTensor:
+    """Export an `Average` node."""
+    return reduce(step.tf.add, step.inputs) / float(len(step.inputs))
+
+
+def repeat_vector(step: Step) -> TfTensor:
+    """Export a `RepeatVector` node: x [B, F] to [B, n, F]."""
+    return step.tf.tile(step.inputs[0][:, None], [1, step.attributes["n"], 1])
+
+
+def reshape(step: Step) -> TfTensor:
+    """Export a `Reshape` node: at most one size is -1, and B stays open."""
+    tf, x, target = step.tf, step.inputs[0], list(step.attributes["target_shape"])
+    known = x.shape.as_list()[1:]
+    if -1 in target and None not in known:
+        rest = math.prod(size for size in target if size != -1)
+        target[target.index(-1)] = math.prod(known) // rest
+    if -1 not in target:
+        return tf.reshape(x, [-1, *target])
+    return tf.reshape(x, tf.stack([tf.shape(x)[0], *target]))
+
+
+def transpose(step: Step) -> TfTensor:
+    """Export a `Transpose` node."""
+    return step.tf.transpose(step.inputs[0], list(step.attributes["perm"]))
+
+
+def reverse(step: Step) -> TfTensor:
+    """Export a `Reverse` node: along time."""
+    return step.tf.reverse(step.inputs[0], [1])
+
+
+def merge_time(step: Step) -> TfTensor:
+    """Export a `MergeTime` node: [B, T, ...] to [B*T, ...]."""
+    sizes = sizes_of(step.tf, step.inputs[0])
+    return step.tf.reshape(step.inputs[0], step.tf.stack([-1, *sizes[2:]]))
+
+
+def split_time(step: Step) -> TfTensor:
+    """Export a `SplitTime` node: x [B*T, ...] and like [B, T, ...] to [B, T, ...]."""
+    x, like = (sizes_of(step.tf, value) for value in step.inputs)
+    return step.tf.reshape(step.inputs[0], step.tf.stack([*like[:2], *x[1:]]))
+
+
+def _unless_nan(step: Step, a: TfTensor, b: TfTensor, first: TfTensor) -> TfTensor:
+    """Give a where `first` or where it is NaN, else b: TFLite's own operators pass over NaN."""
+    tf = step.tf
+    return tf.where(tf.logical_or(first, tf.not_equal(a, a)), a, b)
+
+
+def _reduce(step: Step, function: Callable[..., TfTensor]) -> TfTensor:
+    axes, keepdims = list(step.attributes["axes"]), bool(step.attributes.get("keepdims"))
+    return function(step.inputs[0], axis=axes, keepdims=keepdims)

@@ -1,0 +1,100 @@
+"""What the operations of this exporter share: the node at hand, and shapes that may be open.
+
+Not an operation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gatelet.runtime.graph import Node
+
+__all__ = [
+    "Step",
+    "Tf",
+    "TfTensor",
+    "over",
+    "product",
+    "reshape_rows",
+    "sizes_of",
+]
+
+Tf = Any
+TfTensor = Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """What exporting one node needs.
+
+    Args:
+        tf: TensorFlow.
+        node: The node.
+        inputs: The values of its inputs.
+        weights: By role.
+        mask: The value of its mask, bool [B, T]; None without one.
+        quantized: Whether large weights are stored as int8.
+        takes_raw_features: Whether the first input is what the caller fed, in whatever range.
+    """
+
+    tf: Tf
+    node: Node
+    inputs: Sequence[TfTensor]
+    weights: Mapping[str, NDArray[Any]]
+    mask: TfTensor | None
+    quantized: bool
+    takes_raw_features: bool
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The node's settings, in Keras' words."""
+        return self.node.attributes
+
+    @property
+    def units(self) -> int:
+        """The units of a recurrence."""
+        return int(self.weights["recurrent_kernel"].shape[-2])
+
+
+def sizes_of(tf: Tf, x: TfTensor) -> list[Any]:
+    """Give a value's sizes: integers where they are known, scalars of the graph elsewhere."""
+    known = x.shape.as_list()
+    if None not in known:
+        return list(known)
+    found = tf.shape(x)
+    return [found[axis] if size is None else size for axis, size in enumerate(known)]
+
+
+def reshape_rows(tf: Tf, x: TfTensor, sizes: Sequence[Any]) -> TfTensor:
+    """Reshape to [B or any product with it, *sizes], where `sizes` may be open.
+
+    One open size is left to the engine as -1, so that the shape is a constant where it can be.
+    """
+    open_sizes = [size for size in sizes if not isinstance(size, int)]
+    if not open_sizes:
+        return tf.reshape(x, [-1, *sizes])
+    return tf.reshape(x, tf.stack([-1, *sizes]))
+
+
+def product(tf: Tf, x: TfTensor, kernel: TfTensor, bias: TfTensor | None) -> TfTensor:
+    """Give x @ kernel + bias over the last axis, of x of any rank.
+
+    Rows are laid out flat: that is one FULLY_CONNECTED, which has int8 kernels in every engine.
+    """
+    flat = x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
+    y = tf.matmul(flat, kernel)
+    if bias is not None:
+        y += bias
+    if x.shape.rank == 2:
+        return y
+    *lead, _ = sizes_of(tf, x)
+    return reshape_rows(tf, y, [*lead[1:], y.shape[-1]])
+
+
+def over(tf: Tf, mask: TfTensor, x: TfTensor) -> TfTensor:
+    """Give a mask the rank of x, with size 1 in the axes that it lacks."""
+    for _ in range(x.shape.rank - mask.shape.rank):
+        mask = tf.expand_dims(mask, -1)
+    return mask

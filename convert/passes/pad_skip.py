@@ -1,0 +1,189 @@
+"""Padding skipped inside the artifact, exactly: the cost follows the real tokens.
+
+A pre-padded, unmasked, unidirectional stack always starts with the same steps, so its states
+after k pads are constants: they are stored, and the recurrences start after the pads. Where
+padding is masked its steps change nothing, so its columns are dropped at both ends.
+The artifact finds the padding that all rows of a batch share by itself: callers feed padded ids.
+See docs/decisions/0004-pad-skip.md.
+
+Not a way to feed artifacts: inputs and outputs stay as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gatelet.convert.passes.streaming import RECURRENT_STATES, Stream, to_stream
+from gatelet.runtime.backends.reference import run_graph
+from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.safetensors import Tensor
+
+__all__ = ["LARGEST_SKIP", "skip_padding"]
+
+LARGEST_SKIP = 256
+"""The most pads that are skipped: 2 x U floats are stored for each."""
+
+# operations that treat each timestep by itself
+_POINTWISE = (
+    "Activation",
+    "Add",
+    "Affine",
+    "ApplyMask",
+    "Average",
+    "Concatenate",
+    "Dense",
+    "LayerNormalization",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "PReLU",
+    "Subtract",
+)
+
+
+def skip_padding(graph: Graph, *, timesteps: int | None) -> Graph:
+    """Let a Graph over ids skip the padding that all rows of a batch share.
+
+    Args:
+        graph: The model.
+        timesteps: T that texts are padded to; None if not known.
+
+    Returns:
+        A Graph that gives the same outputs: to the bit where padding is masked, else within
+        rounding. The same object where the model's structure does not allow it.
+    """
+    ids = [one for one in graph.inputs if one.dtype == "int32"]
+    if len(ids) != 1 or ids[0].shape != (None, None):
+        return graph
+    timed = _timed_values(graph, ids[0].name)
+    if timed is None:
+        return graph
+    if any(node.op == "MaskIds" for node in graph.nodes):
+        return _trim_masked(graph, ids[0].name, timed)
+    stream = to_stream(graph)
+    if stream is None or not stream.states:
+        return graph
+    limit = min(timesteps or 0, LARGEST_SKIP)
+    return _skip_unmasked(graph, ids[0].name, stream, timed, limit=limit)
+
+
+def _timed_values(graph: Graph, ids: str) -> set[str] | None:
+    """Give the values with a time axis that comes from the ids.
+
+    Returns:
+        None where something reads across time other than a recurrence, or a mask-aware mean, or
+        where an output has a time axis.
+    """
+    timed = {ids}
+    for node in graph.nodes:
+        if not timed.intersection(node.inputs):
+            continue
+        if node.op in RECURRENT_STATES:
+            if node.inputs[0] not in timed or timed.intersection(node.inputs[1:]):
+                return None
+            if node.attributes.get("return_sequences"):
+                timed.add(node.output)
+        elif node.op == "GlobalAveragePooling1D" and node.mask is not None:
+            continue
+        elif node.op in ("Embedding", "MaskIds", "MaskAnd") or _is_pointwise(node, timed):
+            timed.update(node.outputs)
+        else:
+            return None
+    return None if timed.intersection(graph.outputs) else timed
+
+
+def _is_pointwise(node: Node, timed: set[str]) -> bool:
+    axis = node.attributes.get("axis")
+    rank = len(node.shape)
+    return (
+        node.op in _POINTWISE
+        and rank == 3
+        and (axis is None or axis in (-1, rank - 1))
+        and all(a in (-1, rank - 1) for a in node.attributes.get("axes", ()))
+        and all(name in timed for name in node.inputs)
+    )
+
+
+def _trim_masked(graph: Graph, ids: str, timed: set[str]) -> Graph:
+    """Drop masked columns at both ends: their steps change nothing."""
+    for node in graph.nodes:
+        reads_time = node.inputs[0] in timed and node.op in RECURRENT_STATES
+        if reads_time and (node.mask is None or node.attributes.get("return_state")):
+            return graph
+    trim = _trim_node(ids, trailing=True, limit=None)
+    return replace(graph, nodes=(trim, *(_renamed(node, ids) for node in graph.nodes)))
+
+
+def _skip_unmasked(graph: Graph, ids: str, stream: Stream, timed: set[str], *, limit: int) -> Graph:
+    """Start the recurrences over the ids at the states that `start` pads lead to."""
+    if limit < 1:
+        return graph
+    if any(n.op in RECURRENT_STATES and n.attributes.get("return_state") for n in graph.nodes):
+        return graph
+    tables = _trajectory(stream, ids, limit)
+    trim = _trim_node(ids, trailing=False, limit=limit)
+    nodes, weights = [trim], dict(graph.weights)
+    state_names = iter(stream.states)
+    for node in graph.nodes:
+        names = [next(state_names)[0] for _ in range(RECURRENT_STATES.get(node.op, 0))]
+        initial = []
+        # one that runs over other steps, such as those of a RepeatVector, starts at zero
+        for name in names if node.inputs[0] in timed else ():
+            table = tables[name]
+            weights[f"{name}.table"] = Tensor("F32", table.shape, table.tobytes())
+            nodes.append(
+                Node(
+                    name=name,
+                    op="PadState",
+                    inputs=(trim.outputs[1], trim.output),
+                    outputs=(name,),
+                    shapes=((None, table.shape[1]),),
+                    weights={"table": f"{name}.table"},
+                    source=node.source,
+                )
+            )
+            initial.append(name)
+        renamed = _renamed(node, ids)
+        nodes.append(replace(renamed, inputs=(*renamed.inputs, *initial)))
+    return replace(graph, nodes=tuple(nodes), weights=weights)
+
+
+def _trim_node(ids: str, *, trailing: bool, limit: int | None) -> Node:
+    return Node(
+        name="trim",
+        op="TrimPadding",
+        inputs=(ids,),
+        outputs=("trim", "trim_start"),
+        shapes=((None, None), ()),
+        attributes={"trailing": trailing, "limit": limit},
+    )
+
+
+def _renamed(node: Node, ids: str) -> Node:
+    return replace(node, inputs=tuple("trim" if name == ids else name for name in node.inputs))
+
+
+def _trajectory(stream: Stream, ids: str, limit: int) -> dict[str, np.ndarray]:
+    """Give each state after 0..limit pads, float32 [limit + 1, U], by name."""
+    states = {
+        one.name: np.zeros((1, int(one.shape[-1] or 0)))
+        for one in stream.graph.inputs
+        if one.name in {name for name, _ in stream.states}
+    }
+    others = {
+        one.name: np.zeros([size or 1 for size in one.shape])
+        for one in stream.graph.inputs
+        if one.name not in states and one.name != ids
+    }
+    seen: list[dict[str, np.ndarray]] = [states]
+    for _ in range(limit):
+        feed: dict[str, Any] = {ids: np.zeros((1, 1), np.int32), **others, **seen[-1]}
+        values = run_graph(stream.graph, feed, dtype=np.float64)
+        seen.append({name: values[output] for name, output in stream.states})
+    return {name: _table([step[name] for step in seen]) for name in states}
+
+
+def _table(rows: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(rows).astype("<f4")

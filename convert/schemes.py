@@ -1,0 +1,68 @@
+"""The schemes: what is stored and computed how, and which target has which.
+
+Not the limits that their results must hold: see `gatelet.convert.tolerances`.
+"""
+
+from dataclasses import dataclass
+
+from gatelet.errors import ConfigError
+
+__all__ = ["DEFAULT_ARTIFACTS", "SCHEMES", "TARGETS", "Scheme", "choose_artifacts"]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How an artifact stores and computes.
+
+    Args:
+        name: As in the manifest and on the command line.
+        weights: The type that large weights are stored in.
+        activations: The type that is computed in.
+    """
+
+    name: str
+    weights: str
+    activations: str
+
+
+SCHEMES = {
+    "float32": Scheme("float32", weights="float32", activations="float32"),
+    "dynamic-int8": Scheme("dynamic-int8", weights="int8", activations="float32"),
+}
+
+TARGETS = {
+    "litert": ("float32", "dynamic-int8"),
+    "onnx": ("float32", "dynamic-int8"),
+}
+
+DEFAULT_ARTIFACTS = tuple((target, name) for target, names in TARGETS.items() for name in names)
+
+
+def choose_artifacts(
+    targets: tuple[str, ...] = (), schemes: tuple[str, ...] = ()
+) -> tuple[tuple[str, Scheme], ...]:
+    """Give the (target, scheme) pairs to export.
+
+    Args:
+        targets: Names of targets; none means all.
+        schemes: Names of schemes; none means all that each target has.
+
+    Raises:
+        ConfigError: A name is not known, or a chosen target has none of the chosen schemes.
+    """
+    for target in targets:
+        if target not in TARGETS:
+            raise ConfigError(f"target '{target}' is not known; known are {', '.join(TARGETS)}")
+    for name in schemes:
+        if name not in SCHEMES:
+            raise ConfigError(f"scheme '{name}' is not known; known are {', '.join(SCHEMES)}")
+    chosen = []
+    for target in dict.fromkeys(targets or TARGETS):
+        names = [name for name in TARGETS[target] if not schemes or name in schemes]
+        if not names:
+            raise ConfigError(
+                f"target '{target}' has none of the schemes {', '.join(schemes)}; "
+                f"it has {', '.join(TARGETS[target])}"
+            )
+        chosen += [(target, SCHEMES[name]) for name in names]
+    return tuple(chosen)
