@@ -1,0 +1,319 @@
+"""The whole conversion: read, lower, export, prove, commit.
+
+Not any of these steps: each has a module of its own.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gatelet.convert.bundling import BundleWriter, commit
+from gatelet.convert.evidence import (
+    ask_oracles,
+    golden_vectors,
+    has_keras,
+)
+from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.isolation import Worker
+from gatelet.convert.lowering import lower
+from gatelet.convert.model_source import ModelSource, open_source
+from gatelet.convert.parity import ParityReport, judge
+from gatelet.convert.passes import skip_padding
+from gatelet.convert.schemes import Scheme, choose_artifacts
+from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
+from gatelet.runtime.arrays import Arrays
+from gatelet.runtime.bundle import MANIFEST, Bundle, open_bundle
+from gatelet.runtime.dataset import Dataset, sha256_of
+from gatelet.runtime.files import check_output_directory, stage_beside
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.safetensors import encode
+from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizers import AnyVectorizer
+
+__all__ = ["convert", "convert_with_report"]
+
+Progress = Callable[[str], None]
+
+
+def convert(model_or_run: Any, out: str | Path, **settings: Any) -> Bundle:
+    """Convert a model to a bundle and check the parity of every artifact.
+
+    Args:
+        model_or_run: A Run, the path of a run or of a Keras file, or a live Keras model.
+        out: The bundle's folder: new, empty, or a bundle, which is replaced in one step.
+        **settings: Those of `convert_with_report`.
+
+    Returns:
+        The bundle; its `verdict` is 'fail' if an artifact failed parity.
+
+    Raises:
+        GateletError: See `convert_with_report`.
+    """
+    return convert_with_report(model_or_run, out, **settings)[0]
+
+
+def convert_with_report(
+    model_or_run: Any,
+    out: str | Path,
+    *,
+    targets: Sequence[str] = (),
+    schemes: Sequence[str] = (),
+    vectorizer: AnyVectorizer | None = None,
+    data: Dataset | Arrays | None = None,
+    labels: Sequence[str] = (),
+    strip: bool = False,
+    golden_texts: bool = True,
+    progress: Progress = lambda text: None,
+) -> tuple[Bundle, ParityReport]:
+    """Convert a model to a bundle and give the parity report too.
+
+    Args:
+        model_or_run: A Run, the path of a run or of a Keras file, or a live Keras model.
+        out: The bundle's folder: new, empty, or a bundle, which is replaced in one step.
+        targets: Such as 'litert'; none means all that can be exported here.
+        schemes: Such as 'float32'; none means all that each target has.
+        vectorizer: For a model that comes without one.
+        data: Rows for parity; else the run's test part, else seeded random inputs.
+        labels: For a model that comes without them.
+        strip: Leave the Keras file out of the bundle.
+        golden_texts: Keep the texts of golden vectors; False for private data.
+        progress: Told what is being done.
+
+    Returns:
+        The bundle as committed, and the report. A failed artifact is marked in the manifest.
+
+    Raises:
+        ConfigError: A target or scheme is not known, or the labels are not those of the model.
+        DataError: Rows were given for a model without a vectorizer.
+        OutputError: `out` is some other folder, or cannot be written.
+        ModelError: The model cannot be read or lowered.
+        ConversionError: An exporter failed; nothing is written.
+    """
+    out = Path(os.path.abspath(out))  # noqa: PTH100  '.' has no name, and resolve() follows links
+    chosen = choose_artifacts(tuple(targets), tuple(schemes))
+    check_output_directory(out, marker=MANIFEST, kind="bundle")
+    if not targets:
+        chosen = _exportable(chosen, progress)
+    progress("reading the model")
+    source = _complete(open_source(model_or_run), vectorizer, data, labels)
+    graph = lower(source.model)
+    _check_vocabulary(source, graph)
+    _check_labels(source.labels, graph)
+    if isinstance(data, Dataset) and source.vectorizer is None:
+        raise DataError(
+            f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
+            f"texts of '{data.name}': give one with --vectorizer"
+        )
+    with stage_beside(out) as stage, Worker(scratch=stage) as worker:
+        facts = _facts(out.name, source, graph)
+        writer = BundleWriter(stage, facts)
+        _add_graph(writer, graph)
+        if source.vectorizer is not None:
+            writer.add_part(
+                "vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode()
+            )
+        if source.keras_file is not None and not strip:
+            writer.add_part("source", "model", source.keras_suffix, source.keras_file)
+        skipping = skip_padding(graph, timesteps=_padded_timesteps(source))
+        for target, scheme in chosen:
+            progress(f"exporting {target} {scheme.name}")
+            _export(writer, skipping, target, scheme, worker)
+        writer.write_manifest({})
+        texts = _texts(source)
+        oracle = ask_oracles(
+            open_bundle(stage),
+            data if isinstance(data, Arrays) else texts,
+            worker if has_keras() else None,
+            timesteps=_timesteps(source, graph),
+            keras_file=source.keras_file,
+            keras_takes_texts=source.takes_texts,
+            progress=progress,
+        )
+        if oracle.keras_refusal:
+            facts["provenance"]["keras_refusal"] = oracle.keras_refusal
+        golden = golden_vectors(open_bundle(stage), oracle, texts, keep_texts=golden_texts)
+        writer.add_part("golden", "golden", ".json", golden)
+        writer.write_manifest({})
+        worker.close()  # its temporary files lie in the stage
+        report = judge(open_bundle(stage), oracle, progress=progress)
+        writer.write_manifest({(a.target, a.scheme): a.to_manifest() for a in report.artifacts})
+        open_bundle(stage)
+        commit(stage, out)
+    return open_bundle(out), report
+
+
+def _exportable(
+    chosen: tuple[tuple[str, Scheme], ...], progress: Progress
+) -> tuple[tuple[str, Scheme], ...]:
+    """Leave out targets whose converter is not installed, and say so."""
+    left_out = set()
+    for target, package, extra in (("litert", "tensorflow", "train"), ("onnx", "onnx", "convert")):
+        if importlib.util.find_spec(package) is None:
+            left_out.add(target)
+            progress(f"leaving out {target}: it needs {package}: pip install 'gatelet[{extra}]'")
+    kept = tuple((target, scheme) for target, scheme in chosen if target not in left_out)
+    if not kept:
+        raise ConversionError(
+            "no converter is installed: pip install 'gatelet[convert]' for onnx, "
+            "'gatelet[train]' for litert"
+        )
+    return kept
+
+
+def _complete(
+    source: ModelSource,
+    vectorizer: AnyVectorizer | None,
+    data: Dataset | Arrays | None,
+    labels: Sequence[str],
+) -> ModelSource:
+    return replace(
+        source,
+        vectorizer=vectorizer or source.vectorizer,
+        test=data if isinstance(data, Dataset) else source.test,
+        labels=tuple(labels) or source.labels,
+    )
+
+
+def _texts(source: ModelSource) -> Sequence[str]:
+    return source.test.texts if source.test is not None and source.vectorizer is not None else ()
+
+
+def _timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:
+    """Give the timesteps that the Keras model declares, by graph input."""
+    declared = zip(graph.inputs, source.model.inputs, strict=True)
+    return {
+        one.name: shape[1]
+        for one, shape in ((one, given.shape) for one, given in declared)
+        if len(shape) > 1 and shape[1] is not None
+    }
+
+
+def _padded_timesteps(source: ModelSource) -> int | None:
+    """Give the timesteps that texts are padded to in front; None where they are not."""
+    if source.vectorizer is None:
+        return source.model.inputs[0].shape[1] if len(source.model.inputs[0].shape) > 1 else None
+    padded_in_front = (
+        isinstance(source.vectorizer, Vectorizer) and source.vectorizer.padding == "pre"
+    )
+    return source.vectorizer.maxlen if padded_in_front else None
+
+
+def _check_vocabulary(source: ModelSource, graph: Graph) -> None:
+    limit = graph.inputs[0].vocabulary
+    if source.vectorizer is None:
+        return
+    if len(graph.inputs) > 1:
+        raise ModelError(
+            f"model '{source.name}' takes {len(graph.inputs)} inputs, so no vectorizer alone can "
+            "make them: convert it without --vectorizer, and give it ids"
+        )
+    if limit is None:
+        raise ModelError(f"model '{source.name}' takes features, so it can have no vectorizer")
+    if source.vectorizer.vocabulary_size > limit:
+        raise ModelError(
+            f"the vectorizer gives ids up to {source.vectorizer.vocabulary_size - 1}, the model "
+            f"'{source.name}' takes ids up to {limit - 1}: it belongs to another model"
+        )
+
+
+def _check_labels(labels: Sequence[str], graph: Graph) -> None:
+    scores = graph.shape_of(graph.outputs[0])[-1]
+    if not labels or scores is None:
+        return
+    expected = max(2, scores)
+    if len(labels) != expected or len(set(labels)) < expected:
+        raise ConfigError(
+            f"the labels are {', '.join(labels)}: the model gives {scores} scores a row, so name "
+            f"{expected} different labels"
+        )
+
+
+def _facts(name: str, source: ModelSource, graph: Graph) -> dict[str, Any]:
+    return {
+        "name": name,
+        "labels": list(source.labels or _default_labels(graph)),
+        "threshold": source.threshold,
+        "provenance": {
+            "gatelet": importlib.metadata.version("gatelet"),
+            "python": platform.python_version(),
+            "unicode": unicodedata.unidata_version,
+            "keras_of_model": source.model.keras_version,
+            "packages": _versions("tensorflow", "keras", "onnx", "onnxruntime", "ai-edge-litert"),
+            "model": source.name,
+            "parameters": graph.parameters,
+            "test_data_sha256": sha256_of(source.test) if source.test is not None else None,
+            "training": dict(source.provenance),
+        },
+    }
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _default_labels(graph: Graph) -> tuple[str, ...]:
+    """Number the classes of a classifier; a model that ends otherwise has no labels."""
+    last = graph.nodes[-1]
+    if last.output not in graph.outputs or len(last.shape) != 2:
+        return ()
+    outputs = last.shape[-1] or 0
+    activation = last.attributes.get("activation")
+    if activation == "sigmoid" and outputs == 1:
+        return ("0", "1")
+    if activation == "softmax":
+        return tuple(str(index) for index in range(outputs))
+    return ()
+
+
+def _add_graph(writer: BundleWriter, graph: Graph) -> None:
+    writer.add_part("graph", "graph", ".json", graph.to_json().encode())
+    writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
+
+
+def _export(
+    writer: BundleWriter, graph: Graph, target: str, scheme: Scheme, worker: Worker
+) -> None:
+    if target == "onnx":
+        exported = export_onnx(graph, scheme)
+        writer.add_artifact(
+            target,
+            scheme.name,
+            ".onnx",
+            exported.data,
+            ops=exported.ops,
+            max_batch=exported.max_batch,
+        )
+        return
+    # the artifact's own Graph: the bundle keeps the plain one, which is the oracle
+    folder = writer.stage / "export"
+    folder.mkdir()
+    (folder / "graph.json").write_text(graph.to_json(), "utf-8")
+    (folder / "weights.safetensors").write_bytes(encode(graph.weights))
+    out = folder / "exported.tflite"
+    found = worker.call(
+        "gatelet.convert.jobs:export_litert_job",
+        {
+            "graph": str(folder / "graph.json"),
+            "weights": str(folder / "weights.safetensors"),
+            "scheme": scheme.name,
+            "out": str(out),
+        },
+        step=f"export to {target} {scheme.name}",
+        advice="leave this artifact out with --target or --scheme",
+    )
+    data = out.read_bytes()
+    shutil.rmtree(folder)
+    writer.add_artifact(target, scheme.name, ".tflite", data, ops=found["ops"], max_batch=None)

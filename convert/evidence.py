@@ -1,0 +1,283 @@
+"""What a conversion is judged by: inputs, the Graph's answers, Keras' own, golden vectors.
+
+Not the judging, which `gatelet.convert.parity` does.
+"""
+
+import contextlib
+import itertools
+import json
+import random
+import string
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.isolation import Worker
+from gatelet.convert.parity import Oracle
+from gatelet.convert.parity.rows import Rows, side_by_side
+from gatelet.convert.reading import keras_suffix
+from gatelet.errors import ConversionError, DataError, OutputError
+from gatelet.runtime.arrays import Arrays
+from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.bundle import Bundle
+from gatelet.runtime.graph import Graph, GraphInput
+from gatelet.runtime.text_vectorization import TextVectorization
+from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizers import AnyVectorizer
+
+__all__ = [
+    "RANDOM_TIMESTEPS",
+    "ask_oracles",
+    "golden_vectors",
+    "has_keras",
+    "random_inputs",
+    "rows_of",
+]
+
+RANDOM_ROWS = 256
+RANDOM_TIMESTEPS = 50
+GOLDEN_ROWS = 16
+SEED = 20240229
+# beside real rows: nothing, blanks, unknown characters, another case, a NUL
+GOLDEN_TEXTS = ("", " \t\n", "\u4e2d\U0001f600\u0301", "A GOOD FILM!", "not\0good")
+_MORE_THAN_MAXLEN = 8
+
+Array = NDArray[Any]
+
+
+def ask_oracles(
+    bundle: Bundle,
+    rows: Sequence[str] | Arrays,
+    worker: Worker | None,
+    *,
+    timesteps: Mapping[str, int] | None = None,
+    keras_file: bytes | None = None,
+    keras_takes_texts: bool = False,
+    progress: Callable[[str], None],
+) -> Oracle:
+    """Collect right answers for texts or arrays, or for seeded random inputs where there are none.
+
+    Args:
+        bundle: Its Graph is the first oracle; its vectorizer makes the ids.
+        rows: Rows to compare on; () for random ones.
+        worker: Where Keras runs; None leaves Keras out.
+        timesteps: Of random inputs, by graph input.
+        keras_file: The model as Keras saved it; None leaves Keras' predictions out.
+        keras_takes_texts: The Keras model begins with a TextVectorization layer.
+        progress: Told what is being done.
+    """
+    graph, vectorizer = bundle.graph(), bundle.vectorizer()
+    expected: Sequence[Sequence[int]] = ()
+    texts: Sequence[str] = () if isinstance(rows, Arrays) else rows
+    if keras_takes_texts and not texts and isinstance(vectorizer, TextVectorization):
+        texts = random_texts(vectorizer)
+    if isinstance(rows, Arrays):
+        inputs = rows_of(graph, rows)
+    elif vectorizer is not None and texts:
+        ids = np.array([vectorizer.pad(text) for text in texts], np.int32)
+        inputs = Rows({graph.inputs[0].name: ids})
+        if worker is not None:
+            progress("asking Keras for the ids")
+            expected = _keras_ids(bundle, texts, worker)
+    else:
+        inputs = _random_rows(graph, vectorizer, timesteps or {})
+    progress(f"asking the Graph for {len(inputs):,} rows")
+    oracle = Oracle.of(bundle, inputs, texts=texts if expected else (), expected_ids=expected)
+    if worker is None or keras_file is None:
+        return oracle
+    progress(f"asking Keras for {len(inputs):,} rows")
+    scores = _keras_scores(keras_file, inputs, texts if keras_takes_texts else (), worker)
+    if isinstance(scores, str):
+        progress(f"left out Keras' own verdict: {scores}")
+        return replace(oracle, keras_refusal=scores)
+    return replace(oracle, keras=scores, keras_version=version("keras"))
+
+
+def rows_of(graph: Graph, data: Arrays) -> Rows:
+    """Match arrays with a model's inputs, in its order.
+
+    Raises:
+        DataError: There are more or fewer than the model has inputs.
+    """
+    if len(data.inputs) != len(graph.inputs):
+        raise DataError(
+            f"'{data.name}' has {len(data.inputs)} inputs, the model takes {len(graph.inputs)}: "
+            "name them x_0, x_1, ... in the model's order"
+        )
+    return Rows(
+        {
+            one.name: np.asarray(array, np.int32 if one.dtype == "int32" else np.float32)
+            for one, array in zip(graph.inputs, data.inputs, strict=True)
+        }
+    )
+
+
+def has_keras() -> bool:
+    """Tell whether Keras can be asked here."""
+    return find_spec("tensorflow") is not None and find_spec("keras") is not None
+
+
+def random_inputs(taken: GraphInput, *, timesteps: int, rows: int = RANDOM_ROWS) -> Array:
+    """Draw seeded inputs: rows of every length, padded in front; the first has only padding.
+
+    Args:
+        taken: What the model takes.
+        timesteps: T, where the model leaves it open.
+        rows: N.
+
+    Returns:
+        ids int32 [N, T] or features float32 [N, ...].
+    """
+    rng = np.random.default_rng(SEED)
+    if taken.dtype != "int32" and len(taken.shape) == 2:
+        return rng.normal(size=(rows, taken.shape[1] or 1)).astype(np.float32)
+    sizes = [taken.shape[1] or timesteps, *(size or 1 for size in taken.shape[2:])]
+    padding = rng.integers(0, sizes[0] + 1, rows)
+    padding[0] = sizes[0]
+    keep = np.arange(sizes[0])[None, :] >= padding[:, None]
+    if taken.dtype == "int32":
+        ids = rng.integers(1, max(2, taken.vocabulary or 2), (rows, sizes[0]))
+        return np.where(keep, ids, 0).astype(np.int32)
+    keep = keep.reshape(rows, sizes[0], *[1] * (len(sizes) - 1))
+    return (rng.normal(size=(rows, *sizes)) * keep).astype(np.float32)
+
+
+def random_texts(vectorizer: TextVectorization, *, rows: int = RANDOM_ROWS) -> list[str]:
+    """Draw seeded texts of known and unknown words, of every length; the first is empty."""
+    rng = random.Random(SEED)
+    words = [*vectorizer.vocabulary, "unknown-word"]
+    separator = "" if vectorizer.split == "character" else " "
+    return [
+        separator.join(rng.choices(words, k=rng.randint(1, vectorizer.maxlen) if row else 0))
+        for row in range(rows)
+    ]
+
+
+def _random_rows(
+    graph: Graph, vectorizer: AnyVectorizer | None, timesteps: Mapping[str, int]
+) -> Rows:
+    known = dict(timesteps)
+    if vectorizer is not None:
+        known[graph.inputs[0].name] = vectorizer.maxlen
+    return Rows(
+        {
+            one.name: random_inputs(one, timesteps=known.get(one.name, RANDOM_TIMESTEPS))
+            for one in graph.inputs
+        }
+    )
+
+
+def _keras_ids(bundle: Bundle, texts: Sequence[str], worker: Worker) -> list[list[int]]:
+    """Let Keras' own Tokenizer and pad_sequences turn the texts into ids."""
+    with _exchange(worker) as folder:
+        texts_path, out = folder / "texts.json", folder / "ids.npy"
+        texts_path.write_text(json.dumps(list(texts)), "ascii")
+        arguments = {
+            "vectorizer": str(bundle.part("vectorizer")),
+            "texts": str(texts_path),
+            "out": str(out),
+        }
+        worker.call("gatelet.convert.jobs:keras_ids_job", arguments, step="ids by Keras' Tokenizer")
+        found: list[list[int]] = np.load(out).tolist()
+    return found
+
+
+def _keras_scores(
+    keras_file: bytes, inputs: Rows, texts: Sequence[str], worker: Worker
+) -> Array | str:
+    """Let Keras itself predict; text says why this Keras cannot load the model."""
+    with _exchange(worker) as folder:
+        model, out = folder / f"model{keras_suffix(keras_file)}", folder / "y.npz"
+        model.write_bytes(keras_file)
+        given = folder / "x.npz"
+        arrays: dict[str, Any] = {f"x_{i}": x for i, x in enumerate(inputs.feed.values())}
+        np.savez(given, **arrays)
+        texts_path = folder / "texts.json"
+        texts_path.write_text(json.dumps(list(texts)), "ascii")
+        arguments = {
+            "model": str(model),
+            "inputs": str(given),
+            "texts": str(texts_path) if texts else None,
+            "out": str(out),
+        }
+        refusal: str | None = worker.call(
+            "gatelet.convert.jobs:keras_scores_job", arguments, step="predictions by Keras"
+        )
+        if refusal is not None:
+            return refusal
+        with np.load(out) as found:
+            return side_by_side({name: found[name] for name in found.files})
+
+
+@contextlib.contextmanager
+def _exchange(worker: Worker) -> Iterator[Path]:
+    """Give a folder for files that go to the worker and come back."""
+    try:
+        with tempfile.TemporaryDirectory(dir=worker.scratch, prefix="gatelet-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise OutputError(f"cannot write temporary files: {error.strerror or error}") from error
+
+
+def golden_vectors(
+    bundle: Bundle, oracle: Oracle, texts: Sequence[str], *, keep_texts: bool
+) -> bytes:
+    """Choose some of the compared rows, and awkward texts, and store what the Graph gives.
+
+    Args:
+        bundle: Whose Graph and vectorizer are asked.
+        oracle: The compared rows.
+        texts: The texts behind them; () where there are none.
+        keep_texts: False leaves the texts out; ids and scores stay.
+
+    Returns:
+        The JSON of the golden file.
+
+    Raises:
+        ConversionError: No row has finite scores.
+    """
+    graph, vectorizer = bundle.graph(), bundle.vectorizer()
+    step = max(1, len(oracle.inputs) // GOLDEN_ROWS)
+    inputs = oracle.inputs[::step][:GOLDEN_ROWS]
+    golden_texts = None
+    if vectorizer is not None:
+        real = list(texts)[::step][:GOLDEN_ROWS]
+        golden_texts = (*real, *GOLDEN_TEXTS, *_telling_texts(vectorizer))
+        ids = np.array([vectorizer.pad(text) for text in golden_texts], np.int32)
+        inputs = Rows({graph.inputs[0].name: ids})
+    found = ReferenceBackend(graph, dtype=np.float64).run(inputs.feed)
+    scores = side_by_side(found)
+    # JSON holds no other numbers
+    finite: Array = np.all(np.isfinite(scores).reshape(len(scores), -1), axis=1)
+    if not finite.any():
+        raise ConversionError("the model gives no finite scores: train it again")
+    if golden_texts is not None:
+        golden_texts = tuple(golden_texts[row] for row in np.flatnonzero(finite))
+    content = {
+        "texts": golden_texts if keep_texts else None,
+        "inputs": {name: array.tolist() for name, array in inputs[finite].feed.items()},
+        "outputs": {name: found[name][finite].tolist() for name in graph.outputs},
+    }
+    return json.dumps(content).encode()
+
+
+def _telling_texts(vectorizer: AnyVectorizer) -> tuple[str, ...]:
+    """Make texts of known words whose ids tell of every setting: length, case, punctuation."""
+    words = sorted(vectorizer.vocabulary, key=vectorizer.vocabulary.__getitem__)
+    if isinstance(vectorizer, Vectorizer):
+        separator = "" if vectorizer.char_level else vectorizer.split
+    else:
+        separator = "" if vectorizer.split == "character" else " "
+    longer = itertools.islice(itertools.cycle(words), vectorizer.maxlen + _MORE_THAN_MAXLEN)
+    return (
+        separator.join(longer),
+        separator.join(words[:_MORE_THAN_MAXLEN]).upper(),
+        "".join(itertools.chain.from_iterable(zip(words, string.punctuation, strict=False))),
+    )

@@ -1,0 +1,166 @@
+"""What runs in the worker process: functions of paths and names, so that JSON can carry the call.
+
+Not called directly: a crash here would take the caller with it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatelet.convert.exporters.litert import export_litert, import_tensorflow
+from gatelet.convert.schemes import SCHEMES
+from gatelet.runtime.graph import graph_from_json
+from gatelet.runtime.safetensors import read
+from gatelet.runtime.text_vectorization import TextVectorization
+from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizers import load_vectorizer
+
+__all__ = ["export_litert_job", "keras_ids_job", "keras_scores_job"]
+
+
+def export_litert_job(graph: str, weights: str, scheme: str, out: str) -> dict[str, Any]:
+    """Export a stored Graph to a LiteRT file.
+
+    Args:
+        graph: Path of graph.json.
+        weights: Path of weights.safetensors.
+        scheme: The scheme's name.
+        out: Where the file goes.
+
+    Returns:
+        {"ops": the names of its operators}.
+    """
+    text = Path(graph).read_text("utf-8")
+    exported = export_litert(
+        graph_from_json(text, read(Path(weights)), name=graph), SCHEMES[scheme]
+    )
+    Path(out).write_bytes(exported.data)
+    return {"ops": list(exported.ops)}
+
+
+def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> str | None:
+    """Run Keras itself.
+
+    Args:
+        model: Path of the file, with the suffix by which Keras knows its format.
+        inputs: Path of a .npz with x_0, x_1, ... in the model's order.
+        texts: Path of a JSON list that is given in their place, for a model that takes texts.
+        out: Where the outputs go as a .npz, in the model's order.
+
+    Returns:
+        None, or why this Keras cannot load or run the model.
+    """
+    tf = import_tensorflow()
+    import keras
+
+    try:
+        loaded = keras.saving.load_model(model, compile=False)
+    except Exception as error:  # a file of another Keras fails in many ways
+        said = " ".join(str(error).split())[:200]
+        return f"Keras {keras.__version__} cannot load the model: {type(error).__name__}: {said}"
+    with np.load(inputs) as found:
+        arrays: list[Any] = [found[f"x_{index}"] for index in range(len(found.files))]
+    if texts is not None:
+        arrays = [tf.constant([[text] for text in json.loads(Path(texts).read_text("ascii"))])]
+    parts = _predict(loaded, arrays)
+    np.savez(out, **{f"y_{index}": part for index, part in enumerate(parts)})
+    return None
+
+
+def _predict(model: Any, arrays: list[Any]) -> list[Any]:
+    """Predict all rows; one by one, each from a zero state, where the batch is fixed to one."""
+    sizes = {shape[0] for shape in _batch_shapes(model)}
+    if sizes != {None}:
+        size = next(size for size in sizes if size is not None)
+        rows = []
+        for start in range(0, len(arrays[0]), size):
+            _reset_states(model)
+            part = [_filled(array[start : start + size], size) for array in arrays]
+            rows.append(_as_list(model(part if len(part) > 1 else part[0], training=False)))
+        count = len(arrays[0])
+        return [
+            np.concatenate([np.asarray(r) for r in one])[:count] for one in zip(*rows, strict=True)
+        ]
+    return _as_list(
+        model.predict(arrays if len(arrays) > 1 else arrays[0], batch_size=64, verbose=0)
+    )
+
+
+def _batch_shapes(model: Any) -> list[tuple[int | None, ...]]:
+    return [tuple(one.shape) for one in model.inputs]
+
+
+def _filled(array: Any, size: int) -> Any:
+    missing = size - len(array)
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
+
+
+def _reset_states(model: Any) -> None:
+    for layer in model.layers:
+        for name in ("reset_states", "reset_state"):
+            if getattr(layer, "stateful", False) and hasattr(layer, name):
+                getattr(layer, name)()
+                break
+
+
+def _as_list(results: Any) -> list[Any]:
+    if isinstance(results, dict):
+        return list(results.values())
+    return list(results) if isinstance(results, list | tuple) else [results]
+
+
+def keras_ids_job(vectorizer: str, texts: str, out: str) -> None:
+    """Turn texts into ids with Keras' own Tokenizer and pad_sequences, or TextVectorization.
+
+    Args:
+        vectorizer: Path of vectorizer.json, whose settings and vocabulary Keras is given.
+        texts: Path of a JSON list.
+        out: Where the ids go, int32 [N, T], as .npy.
+    """
+    import_tensorflow()
+    spec = load_vectorizer(vectorizer)
+    given = json.loads(Path(texts).read_text("ascii"))
+    ids = _tokenizer_ids(spec, given) if isinstance(spec, Vectorizer) else _layer_ids(spec, given)
+    np.save(out, ids.astype(np.int32))
+
+
+def _tokenizer_ids(spec: Vectorizer, texts: list[str]) -> Any:
+    import keras
+    from keras.src.legacy.preprocessing.text import Tokenizer
+
+    tokenizer = Tokenizer(
+        num_words=spec.num_words,
+        filters=spec.filters,
+        lower=spec.lower,
+        split=spec.split,
+        char_level=spec.char_level,
+        oov_token=spec.oov_token,
+    )
+    tokenizer.word_index = dict(spec.vocabulary)
+    if spec.oov_token is not None:
+        tokenizer.word_index[spec.oov_token] = spec.oov_id
+    return keras.utils.pad_sequences(
+        tokenizer.texts_to_sequences(texts),
+        maxlen=spec.maxlen,
+        padding=spec.padding,
+        truncating=spec.truncating,
+        value=spec.pad_value,
+    )
+
+
+def _layer_ids(spec: TextVectorization, texts: list[str]) -> Any:
+    import keras
+
+    layer = keras.layers.TextVectorization(
+        standardize=spec.standardize,
+        split=spec.split,
+        ngrams=spec.ngrams,
+        output_sequence_length=spec.maxlen,
+        vocabulary=sorted(spec.vocabulary, key=spec.vocabulary.__getitem__),
+    )
+    found = np.asarray(layer([[text] for text in texts] if spec.split is None else texts))
+    padded = np.zeros((len(texts), spec.maxlen), np.int32)  # unsplit texts are not padded
+    padded[:, : found.shape[1]] = found
+    return padded

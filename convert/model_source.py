@@ -1,0 +1,140 @@
+"""What is converted: a run, a Keras file or a live model, with what belongs to it.
+
+Not the reading of Keras' formats: that is `gatelet.convert.reading`.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gatelet.convert.reading import (
+    SourceModel,
+    keras_suffix,
+    read_keras_file,
+    read_keras_object,
+)
+from gatelet.convert.text_layer import take_text_layer
+from gatelet.errors import ModelError
+from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.run import Run, is_run
+from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
+
+__all__ = ["ModelSource", "open_source", "read_vectorizer"]
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model to convert.
+
+    Args:
+        name: What to call it.
+        model: As read.
+        keras_file: The model as Keras saved it, for Keras' own verdict; None without it.
+        vectorizer: The training vectorizer, if known.
+        labels: In the order of the outputs; () if not known.
+        threshold: For a single sigmoid output.
+        test: Rows that training has not seen, if kept.
+        provenance: Of the run.
+        takes_texts: The Keras model begins with a TextVectorization layer.
+    """
+
+    name: str
+    model: SourceModel
+    keras_file: bytes | None
+    vectorizer: AnyVectorizer | None = None
+    labels: tuple[str, ...] = ()
+    threshold: float = 0.5
+    test: Dataset | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    takes_texts: bool = False
+
+    @property
+    def keras_suffix(self) -> str:
+        """The suffix by which Keras knows the format of `keras_file`: '.keras' or '.h5'."""
+        return keras_suffix(self.keras_file or b"")
+
+
+def open_source(source: Any) -> ModelSource:
+    """Open what the caller wants converted.
+
+    Args:
+        source: A Run, the path of a run directory or of a Keras file (`.keras`, or HDF5 of any
+            Keras), or a live model of Keras 3 or tf_keras.
+
+    Raises:
+        ModelError: It does not exist or is damaged.
+        UnsupportedLayer: It is a kind of model that is not supported.
+    """
+    opened = _open(source)
+    model, vectorizer = take_text_layer(opened.model)
+    if vectorizer is None:
+        return opened
+    return replace(opened, model=model, vectorizer=vectorizer, takes_texts=True)
+
+
+def _open(source: Any) -> ModelSource:
+    if isinstance(source, Run):
+        return _open_run(source)
+    if not isinstance(source, str | Path):
+        return _open_object(source)
+    path = Path(source)
+    if path.is_dir() and is_run(path):
+        return _open_run(Run.open(path))
+    model = read_keras_file(path)
+    return ModelSource(name=path.stem, model=model, keras_file=path.read_bytes())
+
+
+def _open_run(run: Run) -> ModelSource:
+    return ModelSource(
+        name=run.path.name,
+        model=read_keras_file(run.model_path),
+        keras_file=run.model_path.read_bytes(),
+        vectorizer=run.vectorizer(),
+        labels=run.labels,
+        threshold=run.threshold,
+        test=run.test(),
+        provenance=run.provenance,
+    )
+
+
+def _open_object(model: Any) -> ModelSource:
+    read = read_keras_object(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        try:
+            model.save(path)
+            saved = path.read_bytes()
+        except (OSError, TypeError, ValueError, NotImplementedError):
+            saved = None  # what it computes is read all the same
+        return ModelSource(name=str(model.name), model=read, keras_file=saved)
+
+
+def read_vectorizer(path: Path | None, model: Path) -> AnyVectorizer | None:
+    """Read a vectorizer of ours, or a Keras Tokenizer's JSON for a model's input length.
+
+    Args:
+        path: A vectorizer.json, or what `Tokenizer.to_json()` gave; None gives None.
+        model: The model that it belongs to, whose input tells maxlen.
+
+    Raises:
+        ModelError: It is neither, or the model does not tell its input length.
+    """
+    if path is None:
+        return None
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"cannot read the vectorizer '{path}': {said}") from error
+    if '"gatelet-vectorizer"' in text[:1000]:
+        return load_vectorizer(path)
+    maxlen = open_source(model).model.inputs[0].shape[1]
+    if maxlen is None:
+        raise ModelError(
+            f"'{model}' takes any number of timesteps, so '{path}' needs a maxlen: read it with "
+            "Vectorizer.from_keras_tokenizer and save it as a vectorizer.json"
+        )
+    return Vectorizer.from_keras_tokenizer(path, maxlen=maxlen)

@@ -1,0 +1,9 @@
+"""Parity: does what is shipped predict what was trained?
+
+Not a converter: it only reads bundles, and needs no TensorFlow.
+"""
+
+from gatelet.convert.parity.judge import Oracle, judge
+from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
+
+__all__ = ["ArtifactReport", "Check", "Oracle", "ParityReport", "judge"]

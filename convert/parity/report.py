@@ -1,0 +1,121 @@
+"""What parity found, as data.
+
+Not the checks, and not the ways to show a report.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ArtifactReport", "Check", "ParityReport", "worst"]
+
+_ORDER = ("fail", "undecided", "not run", "pass")
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """Give the worst of verdicts: fail, undecided, not run, pass."""
+    found = set(verdicts)
+    return next((verdict for verdict in _ORDER if verdict in found), "not run")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the report.
+
+    Args:
+        name: What was checked.
+        figure: What was measured; None where it could not be.
+        limit: The most that passes.
+        verdict: 'pass', 'fail' or 'undecided'.
+        unit: Of the figure: 'score', 'rows', 'texts'.
+    """
+
+    name: str
+    figure: float | None
+    limit: float
+    verdict: str
+    unit: str = "score"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what JSON carries; it has no infinities."""
+        measured = self.figure is not None and math.isfinite(self.figure)
+        return {
+            "name": self.name,
+            "figure": self.figure if measured else None,
+            "limit": self.limit,
+            "verdict": self.verdict,
+            "unit": self.unit,
+        }
+
+
+@dataclass(frozen=True)
+class ArtifactReport:
+    """What was found of one artifact.
+
+    Args:
+        target: The artifact's target.
+        scheme: The artifact's scheme.
+        checks: One row each.
+        engine: What ran it, with its version.
+        note: Why there are no checks, or what went wrong.
+        golden_scores: What it gave for the golden inputs, nested lists [N, ...].
+    """
+
+    target: str
+    scheme: str
+    checks: tuple[Check, ...]
+    engine: str = ""
+    note: str = ""
+    golden_scores: list[Any] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict of its checks; 'not run' where there are none."""
+        return worst(check.verdict for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what JSON carries; `golden_scores` is for the manifest only."""
+        found: dict[str, Any] = {
+            "target": self.target,
+            "scheme": self.scheme,
+            "verdict": self.verdict,
+            "engine": self.engine,
+            "checks": [check.to_dict() for check in self.checks],
+        }
+        if self.note:
+            found["note"] = self.note
+        return found
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Give the parity entry of the artifact in the manifest."""
+        return {**self.to_dict(), "golden_scores": self.golden_scores}
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """All artifacts of a bundle over the same rows.
+
+    Args:
+        rows: How many inputs were compared.
+        oracles: Against what: 'graph', 'keras 3.15.1'.
+        artifacts: One report each.
+    """
+
+    rows: int
+    oracles: tuple[str, ...]
+    artifacts: tuple[ArtifactReport, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict of the artifacts that could be run; 'not run' where none could."""
+        return worst(one.verdict for one in self.artifacts if one.verdict != "not run")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what JSON carries."""
+        return {
+            "verdict": self.verdict,
+            "rows": self.rows,
+            "oracles": list(self.oracles),
+            "artifacts": [one.to_dict() for one in self.artifacts],
+        }

@@ -1,0 +1,67 @@
+"""Rows for a model with any number of inputs, and outputs put side by side for comparison.
+
+Not the checks, which compare arrays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Rows", "side_by_side"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs of a model.
+
+    Args:
+        feed: By graph input, in the model's order: ids or features [N, ...].
+    """
+
+    feed: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.feed.values())))
+
+    def __getitem__(self, rows: slice | Array) -> "Rows":
+        return Rows({name: array[rows] for name, array in self.feed.items()})
+
+    @property
+    def given(self) -> Any:
+        """What `Predictor.scores` takes: the array of a single input, or all by name."""
+        return next(iter(self.feed.values())) if len(self.feed) == 1 else dict(self.feed)
+
+    def differs_from_first(self) -> Array:
+        """Tell for each row whether some input differs from the first row's, bool [N]."""
+        different = [
+            (array != array[0]).reshape(len(array), -1).any(axis=1) for array in self.feed.values()
+        ]
+        return np.asarray(np.any(different, axis=0))
+
+    def last_timesteps(self, count: int) -> "Rows":
+        """Keep the last timesteps of each input that has any."""
+        return Rows(
+            {n: array[:, -count:] if array.ndim > 1 else array for n, array in self.feed.items()}
+        )
+
+
+def side_by_side(outputs: Any) -> Array:
+    """Give one array for all outputs of a model.
+
+    Args:
+        outputs: An array-like [N, ...], or several by name.
+
+    Returns:
+        The array itself, or [N, K] with all numbers of a row.
+    """
+    if not isinstance(outputs, Mapping):
+        return np.array(outputs)
+    arrays = [np.asarray(one) for one in outputs.values()]
+    if len(arrays) == 1:
+        return np.array(arrays[0])
+    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)

@@ -1,0 +1,68 @@
+"""Parity of a bundle that exists: oracles are asked, artifacts are judged.
+
+Not conversion, and nothing in the bundle changes.
+"""
+
+from collections.abc import Callable
+
+from gatelet.convert.evidence import ask_oracles, has_keras
+from gatelet.convert.isolation import Worker
+from gatelet.convert.parity import ParityReport, judge
+from gatelet.errors import BackendMissing, DataError
+from gatelet.runtime.arrays import Arrays
+from gatelet.runtime.bundle import Bundle
+from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.text_vectorization import TextVectorization
+
+__all__ = ["prove"]
+
+
+def prove(
+    bundle: Bundle,
+    data: Dataset | Arrays | None = None,
+    *,
+    with_keras: bool = True,
+    progress: Callable[[str], None] = lambda text: None,
+) -> ParityReport:
+    """Check every artifact of a bundle that an installed engine can run.
+
+    Args:
+        bundle: The opened bundle.
+        data: Texts or arrays to compare on; None for seeded random inputs and the golden vectors.
+        with_keras: Ask Keras too, where it is installed and the bundle keeps the model.
+        progress: Told what is being done.
+
+    Returns:
+        The report.
+
+    Raises:
+        DataError: Texts were given to a bundle without a vectorizer.
+        BackendMissing: No artifact can be run here.
+    """
+    if isinstance(data, Dataset) and bundle.manifest.get("vectorizer") is None:
+        raise DataError(
+            f"bundle '{bundle.name}' has no vectorizer, so it cannot be checked on the texts of "
+            f"'{data.name}'"
+        )
+    source = bundle.part("source")
+    with Worker() as worker:
+        oracle = ask_oracles(
+            bundle,
+            data.texts if isinstance(data, Dataset) else data or (),
+            worker if with_keras and has_keras() else None,
+            timesteps=_golden_timesteps(bundle),
+            keras_file=source.read_bytes() if source is not None else None,
+            keras_takes_texts=isinstance(bundle.vectorizer(), TextVectorization),
+            progress=progress,
+        )
+    report = judge(bundle, oracle, progress=progress)
+    if report.artifacts and report.verdict == "not run":
+        raise BackendMissing(report.artifacts[0].note)
+    return report
+
+
+def _golden_timesteps(bundle: Bundle) -> dict[str, int]:
+    """Give the timesteps of the golden inputs, by graph input."""
+    golden = bundle.golden()
+    found = {} if golden is None else golden.inputs
+    return {n: len(rows[0]) for n, rows in found.items() if rows and isinstance(rows[0], list)}

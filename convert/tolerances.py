@@ -1,0 +1,88 @@
+"""The one tolerance table: what each (target, scheme) must hold, and why.
+
+Not the checks that are held to it: see `gatelet.convert.parity`.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["FLOAT32_FACTOR", "FLOAT32_FLOOR", "MIN_DECIDING_ROWS", "TOLERANCES", "Limits"]
+
+FLOAT32_FLOOR = 1e-5
+FLOAT32_FACTOR = 4.0
+MIN_DECIDING_ROWS = 200
+"""With fewer rows, flips above the limit are undecided: one row is then half a point or more."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an artifact must hold; scores are relative to max(1, |y|).
+
+    Args:
+        scores_max: The largest difference of a score from the oracle; None means the float32
+            limit, max(1e-5, 4 x the model's own float32-to-float64 distance).
+        scores_mean: The mean difference; None likewise.
+        scores_shift: The mean difference with its sign, in which rounding errors cancel out;
+            None likewise.
+        flips: The largest share of rows decided otherwise than by the oracle, of those that it
+            does not decide by less than scores_mean.
+        batch: The largest difference between a batch and its single rows; None likewise.
+        as_converted: The largest difference from what the same artifact gave at conversion, by
+            the same engine; None likewise.
+        reason: Why these.
+    """
+
+    scores_max: float | None
+    scores_mean: float | None
+    scores_shift: float | None
+    flips: float
+    batch: float | None
+    as_converted: float | None
+    reason: str
+
+
+TOLERANCES: dict[tuple[str, str], Limits] = {
+    ("litert", "float32"): Limits(
+        scores_max=None,
+        scores_mean=None,
+        scores_shift=None,
+        flips=0.0,
+        batch=None,
+        as_converted=None,
+        reason="the same equations in the same type: rounding only",
+    ),
+    ("onnx", "float32"): Limits(
+        scores_max=None,
+        scores_mean=None,
+        scores_shift=None,
+        flips=0.0,
+        batch=None,
+        as_converted=None,
+        reason="the same equations in the same type: rounding only",
+    ),
+    # About three times the worst of eleven trained models: reviews in English and Chinese, films;
+    # 16 to 128 units; one trained until it knew its texts by heart; test parts and random rows.
+    # Not among them is a model at a tipping point (accuracy 0.68, padded behind, no mask), of
+    # which one row in 1,563 moved by 0.27 though the others moved by 0.0005: that fails, rightly.
+    ("litert", "dynamic-int8"): Limits(
+        scores_max=0.06,
+        scores_mean=0.009,
+        scores_shift=0.007,
+        flips=0.01,
+        batch=0.02,
+        as_converted=0.001,
+        reason="8-bit weights; each row of activations has its own scale; a batch skips only the "
+        "padding that its rows share, and computes the rest of it in 8 bits; measured: max 0.021, "
+        "mean 0.0030, shift 0.0029, no flips; a gate off by a tenth moves golden scores by 0.0047",
+    ),
+    ("onnx", "dynamic-int8"): Limits(
+        scores_max=0.13,
+        scores_mean=0.014,
+        scores_shift=0.01,
+        flips=0.01,
+        batch=None,
+        as_converted=0.001,
+        reason="7-bit weights; activations share a scale, so rows run one by one; measured: max "
+        "0.044, mean 0.0047, shift 0.0047, flips 0.0039, about half where padding is skipped; a "
+        "gate off by a tenth moves golden scores by 0.003",
+    ),
+}
