@@ -1,0 +1,138 @@
+"""`gatelet evaluate`.
+
+Not the figures themselves, which are `gatelet.runtime.metrics`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gatelet.cli.show import print_json, print_table, progress
+from gatelet.errors import BackendMissing, DataError, ModelError
+from gatelet.runtime.arrays import Arrays, read_arrays
+from gatelet.runtime.bundle import Bundle, is_bundle, open_bundle
+from gatelet.runtime.dataset import Dataset, read
+from gatelet.runtime.metrics import Metrics, evaluate
+from gatelet.runtime.predictor import open_artifact
+from gatelet.runtime.run import Run, is_run
+
+EXAMPLE = "gatelet evaluate demo --data reviews.csv"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("model", type=Path, metavar="RUN|BUNDLE")
+    add_data(parser, required=True)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Declare the flags of a data file."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        required=required,
+        help="CSV, TSV or JSONL, also .gz; .npz for features",
+    )
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    parser.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+
+
+def read_data(arguments: argparse.Namespace, *, require_labels: bool) -> Dataset | Arrays:
+    """Read the data file that the flags name: texts, or arrays from a .npz."""
+    if arguments.data.suffix == ".npz":
+        return read_arrays(arguments.data, require_targets=require_labels)
+    return read(
+        arguments.data,
+        text_column=arguments.text_column,
+        label_column=arguments.label_column,
+        require_labels=require_labels,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure a run by Keras, or every artifact of a bundle by its engine."""
+    path: Path = arguments.model
+    if is_run(path):
+        from gatelet.train.scoring import evaluate_run
+
+        opened = Run.open(path)
+        data = read_data(arguments, require_labels=True)
+        if not isinstance(data, Dataset):
+            raise DataError(f"run '{path}' takes texts, and '{data.name}' holds arrays")
+        figures = evaluate_run(opened, data)
+        if arguments.json:
+            print_json(figures.to_dict())
+        else:
+            _print_figures([("keras", "float32", figures)])
+        return 0
+    if not is_bundle(path):
+        what = "is neither a run nor a bundle" if path.exists() else "does not exist"
+        raise ModelError(f"'{path}' {what}: give a folder that gatelet train or convert wrote")
+    measured = _evaluate_bundle(open_bundle(path), read_data(arguments, require_labels=True))
+    if arguments.json:
+        print_json([_entry(*one) for one in measured])
+    else:
+        _print_figures(measured)
+    return 0
+
+
+def _entry(target: str, scheme: str, figures: Metrics) -> dict[str, Any]:
+    return {"target": target, "scheme": scheme, **figures.to_dict()}
+
+
+def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[str, str, Metrics]]:
+    if not bundle.labels:
+        raise DataError(f"bundle '{bundle.name}' has no labels, so there is nothing to evaluate")
+    truth = _truth(dataset, bundle)
+    if not bundle.artifacts:
+        raise DataError(f"bundle '{bundle.name}' has no artifacts, so there is nothing to evaluate")
+    measured, missing = [], []
+    for artifact in bundle.artifacts:
+        progress(f"evaluating {artifact.target} {artifact.scheme} on {len(dataset):,} rows")
+        try:
+            predictor = open_artifact(bundle, artifact)
+        except BackendMissing as error:
+            progress(f"left out: {error}")
+            missing.append(error)
+            continue
+        scores = predictor.scores(_inputs_of(dataset))
+        rows = scores.tolist() if hasattr(scores, "tolist") else scores
+        figures = evaluate(truth, rows, label_names=bundle.labels, threshold=bundle.threshold)
+        measured.append((artifact.target, artifact.scheme, figures))
+    if not measured:
+        raise BackendMissing("; ".join(dict.fromkeys(map(str, missing))))
+    return measured
+
+
+def _inputs_of(data: Dataset | Arrays) -> Any:
+    if isinstance(data, Dataset):
+        return list(data.texts)
+    return data.inputs[0] if len(data.inputs) == 1 else list(data.inputs)
+
+
+def _truth(data: Dataset | Arrays, bundle: Bundle) -> list[int]:
+    """Give each row the position of its label in the bundle's."""
+    if isinstance(data, Dataset):
+        return data.label_ids(bundle.labels)
+    values = [] if data.targets is None else data.targets.reshape(len(data), -1)[:, 0].tolist()
+    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
+    labels = tuple(str(value) for value in whole)
+    return Dataset(("",) * len(labels), labels, data.name).label_ids(bundle.labels)
+
+
+def _print_figures(measured: list[tuple[str, str, Metrics]]) -> None:
+    rows = [
+        (
+            target,
+            scheme,
+            f"{figures.rows:,}",
+            f"{figures.accuracy:.4f}",
+            f"{figures.macro_f1:.4f}",
+            "-" if figures.roc_auc is None else f"{figures.roc_auc:.4f}",
+            f"{figures.brier:.4f}",
+        )
+        for target, scheme, figures in measured
+    ]
+    print_table(("target", "scheme", "rows", "accuracy", "macro F1", "ROC AUC", "Brier"), rows)

@@ -1,0 +1,94 @@
+"""`gatelet inspect`.
+
+Not a check: `gatelet parity` is.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.runtime.bundle import is_bundle, open_bundle
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.vectorizer import Vectorizer
+
+EXAMPLE = "gatelet inspect demo"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("model", type=Path, metavar="BUNDLE|MODEL", help="a bundle, run or .keras")
+    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show a bundle's manifest, or the Graph that a Keras model would become."""
+    path: Path = arguments.model
+    if is_bundle(path):
+        _show_bundle(path, as_json=arguments.json)
+        return 0
+    from gatelet.convert.lowering import lower
+    from gatelet.convert.model_source import open_source
+
+    graph = lower(open_source(path).model)
+    if arguments.json:
+        print_json(json.loads(graph.to_json()))
+    else:
+        _show_graph(graph)
+    return 0
+
+
+def _show_bundle(path: Path, *, as_json: bool) -> None:
+    bundle = open_bundle(path)
+    if as_json:
+        print_json(bundle.manifest)
+        return
+    print(f"bundle     {one_line(bundle.name)}, format {bundle.manifest['format_version']}")
+    print(
+        f"labels     {one_line(', '.join(bundle.labels)) or 'none'}, threshold {bundle.threshold:g}"
+    )
+    vectorizer = bundle.vectorizer()
+    if isinstance(vectorizer, Vectorizer):
+        level = "characters" if vectorizer.char_level else "words"
+        print(
+            f"vectorizer {len(vectorizer.vocabulary):,} {level}, {vectorizer.maxlen} timesteps, "
+            f"{vectorizer.padding}-padded"
+        )
+    elif vectorizer is not None:
+        print(
+            f"vectorizer {len(vectorizer.vocabulary):,} tokens as TextVectorization gives them, "
+            f"{vectorizer.maxlen} timesteps"
+        )
+    print()
+    print_table(
+        ("target", "scheme", "bytes", "parity", "operators"),
+        [
+            (a.target, a.scheme, f"{a.bytes:,}", a.verdict, ", ".join(a.ops))
+            for a in bundle.artifacts
+        ],
+    )
+    print()
+    _show_graph(bundle.graph())
+
+
+def _show_graph(graph: Graph) -> None:
+    for one in graph.inputs:
+        limit = "" if one.vocabulary is None else f", below {one.vocabulary:,}"
+        print(f"input      {one_line(one.name)} {one.dtype} {_shape(one.shape)}{limit}")
+    print(f"parameters {graph.parameters:,}")
+    print()
+    rows = [
+        (node.op, _shape(node.shape), _settings(node.attributes), node.source)
+        for node in graph.nodes
+    ]
+    print_table(("operation", "output", "settings", "layer"), rows)
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    sizes = ("?" if size is None else str(size) for size in shape)
+    return f"[{', '.join(sizes)}]"
+
+
+def _settings(attributes: object) -> str:
+    found = dict(attributes) if isinstance(attributes, dict) else {}
+    return ", ".join(f"{key}={value}" for key, value in found.items())

@@ -1,0 +1,90 @@
+"""`gatelet predict`.
+
+Not the prediction, which is `gatelet.runtime`.
+"""
+
+import argparse
+import codecs
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from gatelet.cli.show import one_line, print_json, progress
+from gatelet.errors import DataError
+from gatelet.runtime import Prediction, load
+
+EXAMPLE = 'gatelet predict demo "a wonderful film"'
+_KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+_TABLES = (*_KINDS, *(f"{kind}.gz" for kind in _KINDS))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("texts", nargs="*", metavar="TEXT")
+    parser.add_argument(
+        "--file",
+        metavar="F",
+        help="texts to predict: CSV, TSV or JSONL, or one text a line; - is standard input",
+    )
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    parser.add_argument("--target", metavar="T", help="litert, onnx or reference")
+    parser.add_argument("--scheme", metavar="S", help="float32 or dynamic-int8")
+    parser.add_argument("--json", action="store_true", help="print one JSON line a text")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict each text."""
+    texts = [*arguments.texts, *_read_texts(arguments)]
+    if not texts:
+        where = f"'{arguments.file}' holds" if arguments.file else "there is"
+        raise DataError(f"{where} no text to predict: give texts, or --file")
+    predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
+    progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
+    for text, prediction in zip(texts, predictor.predict(texts), strict=True):
+        if arguments.json:
+            print_json(
+                {
+                    "text": text,
+                    "label": prediction.label,
+                    "score": prediction.score,
+                    "scores": prediction.scores,
+                }
+            )
+        else:
+            print(f"{_written(prediction)}  {one_line(text)}")
+    return 0
+
+
+def _written(prediction: Prediction) -> str:
+    if prediction.label is None:
+        return f"{prediction.score:.6g}"
+    return f"{one_line(prediction.label)}  {prediction.score:.6f}"
+
+
+def _read_texts(arguments: argparse.Namespace) -> Iterator[str]:
+    if arguments.file is None:
+        return
+    if arguments.file.lower().endswith(_TABLES) or Path(arguments.file).is_dir():
+        from gatelet.runtime.dataset import read
+
+        yield from read(
+            arguments.file, text_column=arguments.text_column, require_labels=False
+        ).texts
+        return
+    try:
+        data = (
+            sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"cannot read '{arguments.file}': {reason}") from error
+    lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
+        try:
+            yield line.removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"'{arguments.file}', line {number}: byte {line[error.start]:#04x} is no UTF-8: "
+                "save the file as UTF-8"
+            ) from error

@@ -1,0 +1,61 @@
+"""How commands print: tables and JSON on standard output, progress on standard error.
+
+Not what they print.
+"""
+
+import json
+import math
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["format_figure", "one_line", "print_json", "print_table", "progress"]
+
+
+def progress(text: str) -> None:
+    """Tell what is being done."""
+    if sys.stderr is not None:  # print would use standard output instead
+        print(one_line(text), file=sys.stderr, flush=True)
+
+
+def one_line(text: str) -> str:
+    """Give a text without line breaks and control characters, which could fake output."""
+    return "".join(
+        f"\\x{ord(c):02x}" if unicodedata.category(c) == "Cc" else c for c in " ".join(text.split())
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one JSON line; NaN and infinity, which JSON lacks, become null."""
+    print(json.dumps(_finite(value), ensure_ascii=True, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns; those that hold figures are aligned to the right."""
+    lines = [list(header), *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    right = [bool(rows) and all(_is_figure(row[i]) for row in rows) for i in range(len(header))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if flush_right else cell.ljust(width)
+            for cell, width, flush_right in zip(line, widths, right, strict=True)
+        )
+        print("  ".join(cells).rstrip())
+
+
+def format_figure(value: float | None) -> str:
+    """Write a measured figure with three significant digits."""
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _is_figure(cell: str) -> bool:
+    return cell[:1].isdigit() or cell == "-"

@@ -1,0 +1,74 @@
+"""`gatelet train`.
+
+Not the training, which is `gatelet.train`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from gatelet.cli.show import print_json
+from gatelet.runtime.run import Run
+from gatelet.train import train
+from gatelet.train.config import TrainConfig, settings
+
+EXAMPLE = "gatelet train --data reviews.csv --out run --epochs 5"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare a flag for each field of TrainConfig."""
+    parser.add_argument("--config", type=Path, metavar="TOML", help="file with these settings")
+    add_settings(parser)
+    parser.add_argument("--json", action="store_true", help="print the test figures as JSON")
+
+
+def add_settings(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = ()) -> None:
+    """Declare the fields of TrainConfig as flags, which are None unless given."""
+    for setting in settings():
+        if setting.name in without:
+            continue
+        default = "" if setting.default is None else f" (default {setting.default!r})"
+        text = (setting.help + default).replace("%", "%%")
+        if setting.kind is bool:
+            parser.add_argument(
+                setting.flag, action=argparse.BooleanOptionalAction, default=None, help=text
+            )
+        else:
+            parser.add_argument(
+                setting.flag,
+                type=setting.kind,
+                default=None,
+                help=text,
+                metavar=_metavar(setting.kind),
+            )
+
+
+def config_of(arguments: argparse.Namespace, **overrides: object) -> TrainConfig:
+    """Make the configuration from flags, over a TOML file, over defaults."""
+    flags = {s.name: getattr(arguments, s.name, None) for s in settings()}
+    return TrainConfig.resolve(
+        toml=getattr(arguments, "config", None), overrides={**flags, **overrides}
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train."""
+    trained = train(config_of(arguments))
+    figures = test_figures(trained)
+    if arguments.json:
+        print_json({"run": str(trained.path), **figures})
+    else:
+        print(f"test accuracy {figures['accuracy']:.4f} on {figures['rows']:,} rows")
+        print(f"next: gatelet convert {trained.path} --out BUNDLE")
+    return 0
+
+
+def test_figures(trained: Run) -> dict[str, Any]:
+    """Read the figures of the test part, which training leaves in metrics.json."""
+    found: dict[str, Any] = json.loads((trained.path / "metrics.json").read_text("utf-8"))
+    return found
+
+
+def _metavar(kind: type) -> str:
+    return {int: "N", float: "X", Path: "PATH"}.get(kind, "TEXT")
