@@ -1,0 +1,113 @@
+"""Random architectures: Keras, the reference, litert and onnx agree on random padded batches."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, note, settings
+
+from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.isolation import Worker
+from gatelet.convert.passes import skip_padding
+from gatelet.convert.schemes import SCHEMES
+from gatelet.errors import GateletError
+from gatelet.runtime.backends import open_backend
+from tests.conformance.matrix import Prepared, batches, prepare, within
+from tests.conformance.recipes import Recipe, build, recipes
+from tests.conformance.test_conformance import write_graph
+
+COMMON: dict[str, Any] = {
+    "deadline": None,
+    "derandomize": True,
+    "database": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
+}
+
+
+@cache
+def keras() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import keras
+    return keras
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker() as worker:
+        yield worker
+
+
+@settings(max_examples=20, **COMMON)
+@given(recipe=recipes())
+def test_random_models_agree(worker: Worker, recipe: Recipe) -> None:
+    check(worker, recipe)
+
+
+@pytest.mark.full
+@settings(max_examples=2000, **COMMON)
+@given(recipe=recipes())
+def test_two_thousand_random_models_agree(worker: Worker, recipe: Recipe) -> None:
+    check(worker, recipe)
+
+
+def check(worker: Worker, recipe: Recipe) -> None:
+    case = prepared(recipe)
+    note(f"limit {case.float32_limit}")
+    # far outside [-1000, 1000] the rows test the range of float32 and nothing else
+    assume(all(np.nanmax(np.abs(v), initial=0) < 1e3 for v in case.expected.values()))
+    for name, expected in zip(case.graph.outputs, case.keras, strict=False):
+        assert within(case.expected[name], expected, case.float32_limit), "reference"
+    graph = skip_padding(case.graph, timesteps=9)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(export_onnx(graph, SCHEMES["float32"]).data)
+        check_artifact(case, "onnx", path)
+        write_graph(graph, Path(folder))
+        path = Path(folder) / "model.tflite"
+        worker.call(
+            "gatelet.convert.jobs:export_litert_job",
+            {
+                "graph": str(Path(folder) / "graph.json"),
+                "weights": str(Path(folder) / "weights.safetensors"),
+                "scheme": "float32",
+                "out": str(path),
+            },
+            step="export to litert float32",
+        )
+        check_artifact(case, "litert", path)
+
+
+def prepared(recipe: Recipe) -> Prepared:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras().backend.clear_session()
+        try:
+            model = build(keras(), recipe)
+        except (TypeError, ValueError):  # Keras refuses some combinations itself
+            assume(False)
+        return prepare(keras(), lambda _: model)
+
+
+def check_artifact(case: Prepared, target: str, path: Path) -> None:
+    backend = open_backend(target, path)
+    rows = len(next(iter(case.inputs.values())))
+    for part in batches(rows):
+        found = backend.run({name: array[part] for name, array in case.inputs.items()})
+        for name in case.graph.outputs:
+            assert within(found[name], case.expected[name][part], case.float32_limit), (
+                f"{target}, rows {part.start} to {part.stop}"
+            )
+
+
+def test_a_refusal_is_an_error_of_ours() -> None:
+    with pytest.raises(GateletError, match="Attention"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        k = keras()
+        x = k.Input((5, 3))
+        prepare(k, lambda _: k.Model(x, k.layers.Attention()([x, x])))

@@ -1,0 +1,228 @@
+"""Fixtures that several folders of tests share."""
+
+import hashlib
+import json
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.safetensors import Tensor, encode
+from gatelet.runtime.vectorizer import Vectorizer
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C even where a shell started the tests in the background, which ignores it.
+
+    The commands that tests start would inherit that, and those that are interrupted never end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """What one real `gatelet quickstart` left."""
+
+    bundle: Path
+    run: Path
+    stdout: str
+
+
+@pytest.fixture(scope="session")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
+    """Run `gatelet quickstart` once: a model trained on reviews-en, and its bundle.
+
+    Tests must not change it: copy the bundle first.
+    """
+    bundle = tmp_path_factory.mktemp("quickstart") / "demo"
+    done = subprocess.run(
+        [sys.executable, "-m", "gatelet", "quickstart", "--out", str(bundle)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return Quickstart(bundle, bundle.with_name("demo-run"), done.stdout)
+
+
+VOCABULARY, UNITS = 50, 4
+WriteBundle = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def write_bundle() -> WriteBundle:
+    """Give a function that writes a bundle of a tiny LSTM with seeded weights, in milliseconds.
+
+    Its vocabulary is w1 .. w48, with 10 timesteps.
+    """
+    return _write_bundle
+
+
+@pytest.fixture(scope="session")
+def written_bundle(tmp_path_factory: pytest.TempPathFactory, write_bundle: WriteBundle) -> Path:
+    """Write that bundle once, with both onnx artifacts; tests that change it take `bundle`."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "small")
+
+
+@pytest.fixture
+def bundle(written_bundle: Path, tmp_path: Path) -> Path:
+    """Give a copy of the tiny bundle."""
+    return Path(shutil.copytree(written_bundle, tmp_path / "small"))
+
+
+@pytest.fixture
+def edit_manifest() -> Callable[..., None]:
+    """Give a function that sets fields of a bundle's manifest; ... deletes one."""
+
+    def edit(bundle: Path, **fields: object) -> None:
+        path = bundle / "manifest.json"
+        manifest = json.loads(path.read_bytes()) | fields
+        kept = {key: value for key, value in manifest.items() if value is not ...}
+        path.write_text(json.dumps(kept), "utf-8")
+
+    return edit
+
+
+@pytest.fixture
+def put_part() -> Callable[[Path, str, bytes], None]:
+    """Give a function that replaces a part of a bundle, digests included: a consistent forgery."""
+
+    def put(bundle: Path, key: str, data: bytes) -> None:
+        path = bundle / "manifest.json"
+        manifest = json.loads(path.read_bytes())
+        for entry in (*manifest["files"], *manifest["artifacts"]):
+            if entry["path"] == manifest.get(key) or entry.get("target") == key:
+                (bundle / entry["path"]).write_bytes(data)
+                entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        path.write_text(json.dumps(manifest), "utf-8")
+
+    return put
+
+
+def _write_bundle(
+    out: Path,
+    *,
+    outputs: int = 1,
+    labels: tuple[str, ...] | None = None,
+    timesteps: int | None = None,
+    features: int | None = None,
+    artifacts: tuple[tuple[str, str], ...] = (("onnx", "float32"), ("onnx", "dynamic-int8")),
+    max_batch: int | None = None,
+    with_vectorizer: bool = True,
+) -> Path:
+    import numpy as np
+
+    from gatelet.convert.bundling import BundleWriter, commit
+    from gatelet.convert.exporters.onnx import export_onnx
+    from gatelet.convert.isolation import Worker
+    from gatelet.convert.schemes import SCHEMES
+    from gatelet.runtime.backends.reference import ReferenceBackend
+
+    graph = _graph(outputs=outputs, timesteps=timesteps, features=features)
+    named = labels if labels is not None else tuple(str(i) for i in range(max(2, outputs)))
+    stage = out.with_name(f"{out.name}-stage")
+    stage.mkdir(parents=True)
+    writer = BundleWriter(stage, {"name": out.name, "labels": list(named), "threshold": 0.5})
+    graph_file = writer.add_part("graph", "graph", ".json", graph.to_json().encode())
+    weights_file = writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
+    ids = np.arange(80).reshape(8, 10) % VOCABULARY
+    rows = ids if features is None else ids[:, :, None] / np.full(features, 50.0)
+    taken = graph.inputs[0].name
+    found = ReferenceBackend(graph, dtype=np.float64).run({taken: rows})["scores"]
+    texts = [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
+    if with_vectorizer:
+        writer.add_part("vectorizer", "vectorizer", ".json", _vectorizer().to_json().encode())
+        rows = np.array([_vectorizer().pad(text) for text in texts])
+        found = ReferenceBackend(graph, dtype=np.float64).run({taken: rows})["scores"]
+    golden = {
+        "texts": texts if with_vectorizer else None,
+        "inputs": {taken: rows.tolist()},
+        "outputs": {"scores": found.tolist()},
+    }
+    writer.add_part("golden", "golden", ".json", json.dumps(golden).encode())
+    for target, scheme in artifacts:
+        if target == "onnx":
+            exported = export_onnx(graph, SCHEMES[scheme])
+            data, ops = exported.data, exported.ops
+        else:
+            file = stage / "exported"
+            job = {"graph": graph_file, "weights": weights_file, "scheme": scheme, "out": file}
+            with Worker() as worker:
+                ops = worker.call(
+                    "gatelet.convert.jobs:export_litert_job",
+                    {key: str(value) for key, value in job.items()},
+                    step="export",
+                )["ops"]
+            data = file.read_bytes()
+            file.unlink()
+        suffix = ".onnx" if target == "onnx" else ".tflite"
+        writer.add_artifact(target, scheme, suffix, data, ops=ops, max_batch=max_batch)
+    writer.write_manifest({(t, s): {"verdict": "pass"} for t, s in artifacts})
+    commit(stage, out)
+    return out
+
+
+def _vectorizer() -> Vectorizer:
+    return Vectorizer.fit(
+        [" ".join(f"w{i}" for i in range(1, VOCABULARY - 1))], num_words=VOCABULARY, maxlen=10
+    )
+
+
+def _graph(*, outputs: int, timesteps: int | None, features: int | None) -> Graph:
+    """Make Embedding 3, LSTM 4, Dense and its activation; or the same without the Embedding."""
+    generator = random.Random(11)
+    weights: dict[str, Tensor] = {}
+
+    def tensor(name: str, *shape: int) -> str:
+        count = 1
+        for size in shape:
+            count *= size
+        values = [generator.uniform(-1.5, 1.5) for _ in range(count)]
+        weights[name] = Tensor("F32", shape, struct.pack(f"<{count}f", *values))
+        return name
+
+    def node(op: str, source: str, made: str, shape: Shape, *roles: str, **settings: Any) -> Node:
+        used = {role: f"{made}.{role}" for role in roles}
+        return Node(made, op, (source,), (made,), (shape,), used, settings)
+
+    width = features or 3
+    nodes = []
+    if features is None:
+        tensor("embedding.embeddings", VOCABULARY, width)
+        shape = (None, timesteps, width)
+        nodes.append(node("Embedding", "ids", "embedding", shape, "embeddings"))
+    tensor("lstm.kernel", width, 4 * UNITS)
+    tensor("lstm.recurrent_kernel", UNITS, 4 * UNITS)
+    tensor("lstm.bias", 4 * UNITS)
+    tensor("dense.kernel", UNITS, outputs)
+    tensor("dense.bias", outputs)
+    settings = {
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "return_sequences": False,
+        "return_state": False,
+        "go_backwards": False,
+        "zero_output_for_mask": False,
+    }
+    source = "features" if features else "embedding"
+    roles = ("kernel", "recurrent_kernel", "bias")
+    nodes.append(node("LSTM", source, "lstm", (None, UNITS), *roles, **settings))
+    nodes.append(node("Dense", "lstm", "dense", (None, outputs), "kernel", "bias"))
+    activation = "sigmoid" if outputs == 1 else "softmax"
+    nodes.append(node("Activation", "dense", "scores", (None, outputs), activation=activation))
+    taken = (
+        GraphInput("features", "float32", (None, timesteps, features))
+        if features
+        else GraphInput("ids", "int32", (None, timesteps), VOCABULARY)
+    )
+    return Graph((taken,), tuple(nodes), ("scores",), weights)

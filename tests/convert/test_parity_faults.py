@@ -1,0 +1,471 @@
+"""Each check of parity turns red for its fault, and the others stay green.
+
+The faults are planted in artifacts, bundle files and engines, on a trained model; never in what
+the checks are called with. Digests in the manifest are repaired, so that only parity can tell.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatelet.cli.main import main
+from gatelet.convert.parity import Oracle, judge
+from gatelet.convert.proof import prove
+from gatelet.convert.tolerances import FLOAT32_FLOOR
+from gatelet.errors import BackendError
+from gatelet.runtime.backends.onnx import OnnxBackend
+from gatelet.runtime.bundle import open_bundle
+from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.predictor import load
+from gatelet.runtime.vectorizer import Vectorizer
+from tests.convert.faults import (
+    ALL,
+    Array,
+    Change,
+    EditPart,
+    break_engines,
+    keep_only,
+    onnx_recurrence,
+    reds,
+)
+
+SCORES = {"scores_max", "scores_mean"}
+
+
+def in_json(**fields: Any) -> Change:
+    return lambda data: json.dumps(json.loads(data) | fields).encode()
+
+
+def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Dataset) -> None:
+    report = prove(open_bundle(trained), rows, with_keras=False)
+    assert reds(report) == {key: set() for key in ALL}
+    assert report.verdict == "pass"
+    names = [check.name for check in report.artifacts[0].checks]
+    assert names == [
+        "ids",
+        "graph_golden",
+        "scores_max",
+        "scores_mean",
+        "scores_shift",
+        "flips",
+        "state_leak",
+        "batch",
+        "golden",
+        "golden_texts",
+        "as_converted",
+    ]
+
+
+# ---- Keras itself ------------------------------------------------------------------------
+
+
+def test_float32_holds_its_limit_against_graph_and_keras_on_the_whole_test_part(
+    trained: Path, whole: Oracle
+) -> None:
+    report = judge(open_bundle(trained), whole)
+    assert report.rows == len(whole.inputs) > 1500
+    assert report.oracles[1].startswith("keras 3.")
+    for one in report.artifacts:
+        assert one.verdict == "pass", one
+        figures = {check.name: check.figure or 0.0 for check in one.checks}
+        limits = {check.name: check.limit for check in one.checks}
+        # measured on several models: 1e-7 to 2e-6
+        assert figures["graph_keras"] <= limits["graph_keras"] == FLOAT32_FLOOR
+        if one.scheme == "float32":
+            assert limits["scores_max"] == limits["scores_max_keras"] == FLOAT32_FLOOR
+            assert figures["scores_max"] <= FLOAT32_FLOOR
+            assert figures["scores_max_keras"] <= FLOAT32_FLOOR
+            assert figures["flips"] == 0
+
+
+def test_the_reference_backend_holds_the_float32_limit_on_the_whole_test_part(
+    trained: Path, whole: Oracle
+) -> None:
+    scores = load(trained, target="reference").scores(whole.inputs.given)
+    assert whole.keras is not None
+    for expected in (whole.scores, whole.keras):
+        assert np.abs(scores - expected).max() <= whole.float32_limit == FLOAT32_FLOOR
+
+
+def test_another_keras_model_than_the_graph(
+    trained: Path, rows: Dataset, edit_part: EditPart, shift_keras_bias: Change
+) -> None:
+    edit_part(trained, "source", shift_keras_bias)
+    report = prove(open_bundle(trained), rows)
+    assert reds(report) == {key: {"graph_keras", "scores_max_keras"} for key in ALL}
+
+
+def test_a_keras_file_that_keras_cannot_load_is_said_and_the_rest_goes_on(
+    trained: Path, rows: Dataset, edit_part: EditPart
+) -> None:
+    keep_only(trained, ("onnx", "float32"))
+    edit_part(trained, "source", lambda data: data[:-100])
+    said: list[str] = []
+    report = prove(open_bundle(trained), rows, progress=said.append)
+    assert report.oracles == ("graph",)
+    assert any("cannot load the model" in line for line in said)
+    assert report.verdict == "pass"
+
+
+# ---- Files of the bundle that are no artifacts -------------------------------------------
+
+
+def shifted_vocabulary(data: bytes) -> bytes:
+    """Give every word the id of the next, as if someone had counted from another number."""
+    spec = json.loads(data)
+    last = spec["num_words"] - 1
+    moved = {word: i + 1 for word, i in spec["vocabulary"].items() if i < last}
+    return json.dumps(spec | {"vocabulary": moved}).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        shifted_vocabulary,
+        in_json(padding="post"),
+        in_json(truncating="post"),
+        in_json(lower=False),
+        in_json(filters=""),
+    ],
+    ids=["vocabulary", "padding", "truncating", "lower", "filters"],
+)
+def test_a_changed_vectorizer(
+    trained: Path, few: Dataset, edit_part: EditPart, change: Change
+) -> None:
+    keep_only(trained, ("onnx", "float32"), ("onnx", "dynamic-int8"))
+    edit_part(trained, "vectorizer", change)
+    for found in reds(prove(open_bundle(trained), few, with_keras=False)).values():
+        assert found == {"ids", "golden_texts"}
+
+
+def test_a_changed_vectorizer_shows_without_any_data(trained: Path, edit_part: EditPart) -> None:
+    keep_only(trained, ("onnx", "float32"))
+    edit_part(trained, "vectorizer", shifted_vocabulary)
+    (found,) = reds(prove(open_bundle(trained))).values()
+    assert found == {"ids", "golden_texts"}
+
+
+def test_a_vectorizer_whose_ids_the_model_does_not_have(
+    trained: Path, few: Dataset, edit_part: EditPart
+) -> None:
+    def change(data: bytes) -> bytes:
+        spec = json.loads(data)
+        moved = {word: i + 5000 for word, i in spec["vocabulary"].items()}
+        return json.dumps(spec | {"vocabulary": moved, "num_words": None}).encode()
+
+    edit_part(trained, "vectorizer", change)
+    assert main(["parity", str(trained), "--no-keras"]) == 1
+
+
+def test_golden_scores_edited(trained: Path, few: Dataset, edit_part: EditPart) -> None:
+    def change(data: bytes) -> bytes:
+        content = json.loads(data)
+        (scores,) = content["outputs"].values()
+        scores[3][0] += 0.2
+        return json.dumps(content).encode()
+
+    edit_part(trained, "golden", change)
+    found = reds(prove(open_bundle(trained), few, with_keras=False))
+    assert found == {key: {"graph_golden", "golden", "golden_texts"} for key in ALL}
+
+
+def test_golden_scores_edited_too_little_for_a_quantized_artifact_still_contradict_the_graph(
+    trained: Path, few: Dataset, edit_part: EditPart
+) -> None:
+    def change(data: bytes) -> bytes:
+        content = json.loads(data)
+        (scores,) = content["outputs"].values()
+        scores[3][0] += 0.0001
+        return json.dumps(content).encode()
+
+    keep_only(trained, ("onnx", "dynamic-int8"))
+    edit_part(trained, "golden", change)
+    (found,) = reds(prove(open_bundle(trained), few, with_keras=False)).values()
+    assert found == {"graph_golden"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content["inputs"]["ids"][0].pop(),
+        lambda content: content["inputs"]["ids"][0].__setitem__(0, 10_000),
+        lambda content: content["inputs"]["ids"][0].__setitem__(0, 2**40),
+        lambda content: content["inputs"]["ids"][0].__setitem__(0, "ten"),
+        lambda content: content["outputs"].update(y=content["outputs"].popitem()[1]),
+        lambda content: content["inputs"].update(x=content["inputs"].pop("ids")),
+    ],
+    ids=["ragged", "beyond the vocabulary", "huge", "text", "another output", "another input"],
+)
+def test_golden_vectors_of_another_model_are_named(
+    trained: Path,
+    edit_part: EditPart,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Any], None],
+) -> None:
+    def change(data: bytes) -> bytes:
+        content = json.loads(data)
+        spoil(content)
+        return json.dumps(content).encode()
+
+    edit_part(trained, "golden", change)
+    assert main(["parity", str(trained), "--no-keras"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("gatelet: the golden vectors '")
+    assert "are not those of the model" in last
+
+
+def test_golden_ids_edited(trained: Path, few: Dataset, edit_part: EditPart) -> None:
+    def change(data: bytes) -> bytes:
+        content = json.loads(data)
+        (ids,) = content["inputs"].values()
+        ids[0][-1] = 17 if ids[0][-1] != 17 else 18
+        return json.dumps(content).encode()
+
+    keep_only(trained, ("onnx", "float32"))
+    edit_part(trained, "golden", change)
+    (found,) = reds(prove(open_bundle(trained), few, with_keras=False)).values()
+    assert found == {"ids", "graph_golden", "golden", "as_converted"}
+
+
+# ---- Engines -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("amount", [1e-6, 0.3])
+def test_an_engine_whose_scores_depend_on_the_row_before(
+    trained: Path, few: Dataset, monkeypatch: pytest.MonkeyPatch, amount: float
+) -> None:
+    before: dict[int, float] = {}
+
+    def leak(engine: Any, ids: Array, scores: Array) -> Array:
+        leaked = scores + np.float32(amount * before.get(id(engine), 0.0))
+        before[id(engine)] = float(scores[-1, 0])
+        return np.asarray(leaked, np.float32)
+
+    break_engines(monkeypatch, leak)
+    for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
+        assert "state_leak" in names
+        assert not names & {"ids", "graph_golden"}
+        assert amount > 1e-3 or names == {"state_leak"}
+
+
+def test_a_recurrence_that_starts_from_the_state_of_the_last_call(
+    trained: Path, few: Dataset, edit_part: EditPart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_away_the_state(data: bytes) -> bytes:
+        import onnx
+
+        model, node, tensors = onnx_recurrence(data)
+        shape = [1, "batch", tensors[node.input[2]].dims[-1]]
+        node.input.extend([""] * (7 - len(node.input)))
+        place = list(model.graph.node).index(node)
+        for slot, name in ((5, "h_in"), (6, "c_in")):
+            float_ = onnx.TensorProto.FLOAT
+            model.graph.input.append(onnx.helper.make_tensor_value_info(name, float_, shape))
+            if node.input[slot]:  # it starts from the state after the padding
+                sources = [node.input[slot], name]
+                name = f"{name}_sum"
+                model.graph.node.insert(place, onnx.helper.make_node("Add", sources, [name]))
+            node.input[slot] = name
+        hidden = node.output[1]
+        node.output[:] = ["", hidden, "c_out"]
+        for name in (hidden, "c_out"):
+            model.graph.output.append(onnx.helper.make_tensor_value_info(name, float_, shape))
+        return bytes(model.SerializeToString())
+
+    def run(self: OnnxBackend, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        ((name, ids),) = inputs.items()
+        ids = np.asarray(ids, np.int32)
+        state = getattr(self, "kept", None)
+        if state is None or state[0].shape[1] != len(ids):
+            units = self._session.get_inputs()[-1].shape[-1]
+            state = [np.zeros((1, len(ids), units), np.float32)] * 2
+        feed = {name: ids, "h_in": state[0], "c_in": state[1]}
+        scores, *kept = self._session.run(None, feed)
+        self.kept = kept  # type: ignore[attr-defined]
+        return {self._outputs[0]: scores}
+
+    keep_only(trained, ("onnx", "float32"))
+    edit_part(trained, "onnx float32", give_away_the_state)
+    monkeypatch.setattr(OnnxBackend, "run", run)
+    (names,) = reds(prove(open_bundle(trained), few, with_keras=False)).values()
+    assert "state_leak" in names
+    assert not names & {"ids", "graph_golden"}
+
+
+def test_a_leak_that_padding_would_hide_is_found_in_short_rows(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, few: Dataset
+) -> None:
+    """A long padded row forgets the state that it started from: short ones do not."""
+    before: dict[int, float] = {}
+
+    def leak(engine: Any, ids: Array, scores: Array) -> Array:
+        leaked = scores + np.float32(before.get(id(engine), 0.0) * 0.5 ** ids.shape[1])
+        before[id(engine)] = float(scores[-1, 0])
+        return np.asarray(leaked, np.float32)
+
+    break_engines(monkeypatch, leak)
+    for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
+        assert names == {"state_leak"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "quantized_too"),
+    [
+        (lambda scores: np.repeat(scores[:1], len(scores), axis=0), True),
+        (lambda scores: np.concatenate([scores[:1], scores[:0:-1]]), True),
+        (lambda scores: np.concatenate([scores[:1], scores[1:] + 2e-4]), False),
+    ],
+    ids=["row 0 for all", "reversed", "a little off"],
+)
+def test_rows_beyond_the_first_of_a_batch_wrong(
+    trained: Path,
+    few: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: Callable[[Array], Array],
+    quantized_too: bool,
+) -> None:
+    break_engines(monkeypatch, lambda engine, ids, scores: wrong(scores).astype(np.float32))
+    found = reds(prove(open_bundle(trained), few, with_keras=False))
+    assert found[("onnx", "dynamic-int8")] == set()  # runs row by row
+    assert "batch" in found[("litert", "float32")] & found[("onnx", "float32")]
+    assert ("batch" in found[("litert", "dynamic-int8")]) == quantized_too
+    for names in found.values():
+        assert not names & {"ids", "graph_golden", "state_leak"}
+
+
+def test_all_scores_off_by_a_constant(
+    trained: Path, rows: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_engines(monkeypatch, lambda engine, ids, scores: scores + np.float32(0.03))
+    for names in reds(prove(open_bundle(trained), rows, with_keras=False)).values():
+        assert names >= {"scores_mean", "scores_shift", "as_converted"}
+        assert not names & {"ids", "graph_golden", "state_leak", "batch"}
+
+
+def test_scores_near_the_threshold_mirrored(
+    trained: Path, whole: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean hardly moves, but labels flip."""
+
+    def mirror(engine: Any, ids: Array, scores: Array) -> Array:
+        return np.where(np.abs(scores - 0.5) < 0.03, 1 - scores, scores)
+
+    break_engines(monkeypatch, mirror)
+    for (_, scheme), names in reds(judge(open_bundle(trained), whole)).items():
+        assert "flips" in names
+        assert scheme == "float32" or not names & {"scores_mean", "scores_shift"}
+        assert not names & {"ids", "graph_golden", "state_leak", "batch"}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_score_that_is_no_number(
+    trained: Path,
+    few: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    bad: float,
+) -> None:
+    def spoil(engine: Any, ids: Array, scores: Array) -> Array:
+        scores[ids[:, -1] % 2 == 0] = bad
+        return scores
+
+    break_engines(monkeypatch, spoil)
+    for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
+        assert names >= SCORES | {"scores_shift"}
+        assert not names & {"ids", "graph_golden"}
+    assert main(["parity", str(trained), "--no-keras", "--json"]) == 1
+    out = capsys.readouterr().out
+    assert "NaN" not in out and "Infinity" not in out
+    assert json.loads(out)["verdict"] == "fail"
+
+
+def test_a_runtime_that_pads_on_the_wrong_side(
+    trained: Path, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Vectorizer.pad
+
+    def pad(self: Vectorizer, text: str) -> list[int]:
+        ids = real(self, text)
+        tokens = len(self.ids(text))
+        return ids[len(ids) - tokens :] + ids[: len(ids) - tokens]
+
+    monkeypatch.setattr(Vectorizer, "pad", pad)
+    found = reds(prove(open_bundle(trained), few, with_keras=False))
+    assert found == {key: {"ids", "golden_texts"} for key in ALL}
+
+
+def test_an_artifact_that_cannot_be_opened(
+    trained: Path, few: Dataset, edit_part: EditPart
+) -> None:
+    edit_part(trained, "onnx float32", lambda data: b"no onnx file")
+    edit_part(trained, "litert dynamic-int8", lambda data: b"no flatbuffer" * 100)
+    report = prove(open_bundle(trained), few, with_keras=False)
+    found = reds(report)
+    for broken in (("onnx", "float32"), ("litert", "dynamic-int8")):
+        assert found.pop(broken) == {"opens"}
+    assert set(map(frozenset, found.values())) == {frozenset()}
+    notes = {(one.target, one.scheme): one.note for one in report.artifacts}
+    assert "cannot open" in notes[("onnx", "float32")]
+
+
+def test_an_artifact_whose_input_has_another_name(
+    trained: Path, few: Dataset, edit_part: EditPart
+) -> None:
+    def rename(data: bytes) -> bytes:
+        return data.replace(b"ids", b"sdi")
+
+    edit_part(trained, "onnx float32", rename)
+    found = reds(prove(open_bundle(trained), few, with_keras=False))
+    assert found.pop(("onnx", "float32")) == {"runs"}
+    assert set(map(frozenset, found.values())) == {frozenset()}
+
+
+@pytest.mark.parametrize("error", [BackendError("out of memory"), KeyError("x"), MemoryError()])
+def test_an_engine_that_fails_at_run(
+    trained: Path, few: Dataset, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def run(self: OnnxBackend, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        raise error
+
+    monkeypatch.setattr(OnnxBackend, "run", run)
+    report = prove(open_bundle(trained), few, with_keras=False)
+    found = reds(report)
+    assert found[("onnx", "float32")] == found[("onnx", "dynamic-int8")] == {"runs"}
+    assert found[("litert", "float32")] == found[("litert", "dynamic-int8")] == set()
+    assert report.verdict == "fail"
+    assert type(error).__name__ in report.artifacts[2].note
+
+
+# ---- What follows from a verdict ---------------------------------------------------------
+
+
+def test_the_parity_command_changes_nothing_in_the_bundle(
+    trained: Path,
+    edit_part: EditPart,
+    digests_of: Callable[[Path], dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = digests_of(trained.parent)
+    assert main(["parity", str(trained), "--no-keras"]) == 0
+    assert digests_of(trained.parent) == before
+    edit_part(trained, "vectorizer", shifted_vocabulary)
+    before = digests_of(trained.parent)
+    assert main(["parity", str(trained), "--no-keras"]) == 1
+    assert digests_of(trained.parent) == before
+    assert "onnx float32: ids is" in capsys.readouterr().out
+
+
+def test_as_converted_is_left_out_where_another_engine_ran(trained: Path, few: Dataset) -> None:
+    path = trained / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    for entry in manifest["artifacts"]:
+        entry["parity"]["engine"] = "another 1.0"
+    path.write_text(json.dumps(manifest), "utf-8")
+    report = prove(open_bundle(trained), few, with_keras=False)
+    for one in report.artifacts:
+        assert one.verdict == "pass"
+        assert "as_converted" not in {check.name for check in one.checks}

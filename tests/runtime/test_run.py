@@ -1,0 +1,139 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatelet.errors import DataError, ModelError
+from gatelet.runtime.dataset import Dataset, write_jsonl
+from gatelet.runtime.run import Run, is_run
+from gatelet.runtime.vectorizer import Vectorizer
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    path = tmp_path / "run"
+    path.mkdir()
+    run = Run(
+        path=path,
+        labels=("bad", "good"),
+        task="binary",
+        threshold=0.4,
+        provenance={"seed": 3, "interrupted": False},
+    )
+    run.model_path.write_bytes(b"a model")
+    Vectorizer.fit(["a fine film"], num_words=10, maxlen=5).save(run.vectorizer_path)
+    write_jsonl(Dataset(("fine", "dire \ud800"), ("good", "bad"), "reviews"), run.test_path)
+    run.save()
+    return run
+
+
+def change(run: Run, **values: object) -> None:
+    path = run.path / "run.json"
+    stored = json.loads(path.read_bytes())
+    stored.update(values)
+    path.write_text(json.dumps(stored))
+
+
+def test_opens_what_was_saved(run: Run) -> None:
+    assert Run.open(run.path) == run
+    assert Run.open(str(run.path)) == run
+
+
+def test_reads_its_vectorizer_and_its_test_part(run: Run) -> None:
+    opened = Run.open(run.path)
+    assert opened.vectorizer().pad("a film") == [0, 0, 0, 1, 3]
+    assert opened.test().texts == ("fine", "dire \ud800")
+    assert opened.test().labels == ("good", "bad")
+
+
+def test_tells_a_run_from_other_folders(run: Run, tmp_path: Path) -> None:
+    assert is_run(run.path)
+    assert not is_run(tmp_path)
+    assert not is_run(tmp_path / "missing")
+
+
+def test_refuses_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"run '.*missing' does not exist, or is no folder"):
+        Run.open(tmp_path / "missing")
+
+
+def test_refuses_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is no run \(it has no run\.json\)"):
+        Run.open(tmp_path)
+
+
+def test_refuses_a_newer_format_with_both_numbers(run: Run) -> None:
+    change(run, format_version=2)
+    with pytest.raises(ModelError, match="format_version 2; this gatelet reads up to 1") as caught:
+        Run.open(run.path)
+    assert caught.value.facts["format_version"] == 2
+    assert caught.value.facts["supported"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_refuses_what_is_not_json(run: Run, content: bytes) -> None:
+    (run.path / "run.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"damaged run\.json: it is not JSON"):
+        Run.open(run.path)
+
+
+def test_refuses_json_that_is_no_object(run: Run) -> None:
+    (run.path / "run.json").write_bytes(b"[]")
+    with pytest.raises(ModelError, match="expected an object"):
+        Run.open(run.path)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"format": "gatelet-bundle"}, "'format' is 'gatelet-bundle', expected 'gatelet-run'"),
+        ({"format_version": "1"}, "'format_version' is '1', expected an integer"),
+        ({"format_version": True}, "'format_version' is True, expected an integer"),
+        ({"format_version": 0}, "'format_version' is 0, expected an integer from 1"),
+        ({"labels": "good"}, "'labels' is not a list of strings"),
+        ({"labels": [0, 1]}, "'labels' is not a list of strings"),
+        ({"labels": ["good"]}, r"'labels' is \['good'\], expected two or more"),
+        ({"labels": ["a", "a"]}, r"'labels' is \['a', 'a'\], expected two or more, each once"),
+        ({"labels": ["a", "b", "c"]}, "'labels' has 3 names, expected 2"),
+        ({"task": "regression"}, "'task' is 'regression', expected one of"),
+        ({"task": None}, "'task' is None, expected one of"),
+        ({"threshold": "0.5"}, "'threshold' is '0.5', expected a number"),
+        ({"threshold": True}, "'threshold' is True, expected a number"),
+        ({"threshold": 1}, "'threshold' is 1, expected a number between 0 and 1"),
+        ({"threshold": float("nan")}, "'threshold' is nan, expected a number between 0 and 1"),
+        ({"provenance": []}, "'provenance' is not an object"),
+    ],
+)
+def test_refuses_a_damaged_description(run: Run, values: dict[str, Any], problem: str) -> None:
+    change(run, **values)
+    with pytest.raises(ModelError, match=problem):
+        Run.open(run.path)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "vectorizer.json"])
+def test_refuses_a_run_with_a_missing_file(run: Run, name: str) -> None:
+    (run.path / name).unlink()
+    with pytest.raises(ModelError, match=f"has no {name}: train it again"):
+        Run.open(run.path)
+
+
+def test_a_run_without_its_test_part_opens_and_says_so_when_asked(run: Run) -> None:
+    run.test_path.unlink()
+    opened = Run.open(run.path)
+    with pytest.raises(DataError, match=r"has no test\.jsonl: name a data file"):
+        opened.test()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Run(path=Path("x"), labels=("a",), task="binary"),
+        lambda: Run(path=Path("x"), labels=("a", "b"), task="other"),
+        lambda: Run(path=Path("x"), labels=("a", "b"), task="binary", threshold=0.0),
+    ],
+)
+def test_refuses_fields_that_do_not_fit_together(make: Callable[[], Run]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        make()

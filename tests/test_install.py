@@ -1,0 +1,246 @@
+"""A wheel of this tree works in fresh environments that hold one extra and nothing else.
+
+No environment here has TensorFlow, and none can see the checkout.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Quickstart
+
+pytestmark = pytest.mark.install
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = "a wonderful film"
+SCORE_TOLERANCE = 1e-5
+ENGINES = {
+    "onnx": ("onnx", "onnxruntime "),
+    "litert": ("litert", "ai-edge-litert "),
+    "tflite-runtime": ("litert", "tflite-runtime "),
+}
+"""By extra: the target and the engine that a bundle is run with there."""
+
+needs_python311 = pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="tflite-runtime has wheels for Python 3.11 at most"
+)
+EXTRAS = [
+    pytest.param(extra, marks=needs_python311 if extra == "tflite-runtime" else ())
+    for extra in ENGINES
+]
+
+
+def _run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name not in hidden},
+    )
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with the wheel in it, and a copy of the quickstart's bundle."""
+
+    folder: Path
+    bundle: Path
+
+    def run(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return _run(self.folder / "bin" / program, *arguments, cwd=self.bundle.parent)
+
+    def json(self, *arguments: str | Path) -> Any:
+        done = self.run("gatelet", *arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a wheel from a copy of what git tracks."""
+    folder = tmp_path_factory.mktemp("wheel")
+    listed = _run("git", "ls-files", "-z", cwd=ROOT).stdout
+    for name in filter(None, listed.split("\0")):
+        if os.path.lexists(ROOT / name):
+            target = folder / "tree" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    done = _run(sys.executable, "-m", "build", "--wheel", "-o", folder, cwd=folder / "tree")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+Make = Callable[[str], Environment]
+
+
+@pytest.fixture(scope="module")
+def environment(
+    wheel: Path, quickstart: Quickstart, tmp_path_factory: pytest.TempPathFactory
+) -> Make:
+    """Give a function that makes the environment of an extra, '' for none, once."""
+    made: dict[str, Environment] = {}
+
+    def make(extra: str) -> Environment:
+        if extra not in made:
+            folder = tmp_path_factory.mktemp(f"with-{extra or 'nothing'}")
+            done = _run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+            assert done.returncode == 0, done.stdout + done.stderr
+            bundle = shutil.copytree(quickstart.bundle, folder / "elsewhere" / "demo")
+            made[extra] = Environment(folder / "venv", bundle)
+            pins = "constraints.txt"
+            if extra == "tflite-runtime":
+                pins = "constraints-tflite-runtime.txt"
+            what = f"{wheel}[{extra}]" if extra else str(wheel)
+            done = made[extra].run("python", "-m", "pip", "install", "-c", ROOT / pins, what)
+            assert done.returncode == 0, done.stdout + done.stderr
+        return made[extra]
+
+    return make
+
+
+def test_the_wheel_holds_real_files_and_no_tests(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {info.filename: info for info in archive.infolist()}
+
+    for name in ("train/fit.py", "convert/convert.py", "runtime/bundle.py", "devices/__init__.py"):
+        info = held[f"gatelet/{name}"]
+        assert info.file_size == (ROOT / name).stat().st_size
+        assert (info.external_attr >> 28) == 0o10, "a regular file, not a link"
+    assert "gatelet/py.typed" in held
+    tops = {name.split("/")[0] for name in held}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"gatelet"}
+    assert not [name for name in held if "/tests/" in name or "/test_" in name]
+
+
+def test_the_wheel_holds_every_module_that_is_tracked(wheel: Path) -> None:
+    listed = _run("git", "ls-files", "-z", cwd=ROOT).stdout.split("\0")
+    folders = ("convert/", "devices/", "runtime/", "train/")
+    modules = {f"gatelet/{n}" for n in listed if n.startswith(folders) and n.endswith(".py")}
+    modules |= {n for n in listed if n.startswith("gatelet/") and n.endswith(".py")}
+
+    with zipfile.ZipFile(wheel) as archive:
+        assert modules - set(archive.namelist()) == set()
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_one_extra_predicts_what_the_reference_does(environment: Make, extra: str) -> None:
+    here = environment(extra)
+    done = here.run("gatelet", "predict", here.bundle, TEXT, "--json")
+
+    assert done.returncode == 0, done.stderr
+    target, engine = ENGINES[extra]
+    assert f"using {target} float32 ({engine}" in done.stderr
+    predicted = json.loads(done.stdout)
+    expected = here.json("predict", here.bundle, TEXT, "--target", "reference")
+    assert predicted["text"] == TEXT
+    assert predicted["label"] == expected["label"] == "1"
+    assert predicted["score"] == pytest.approx(expected["score"], abs=SCORE_TOLERANCE)
+
+
+def test_all_extras_predict_the_same_score(environment: Make) -> None:
+    extras = [e for e in ENGINES if e != "tflite-runtime" or sys.version_info[:2] == (3, 11)]
+    scores = []
+    for extra in extras:
+        here = environment(extra)
+        scores.append(here.json("predict", here.bundle, TEXT)["score"])
+
+    assert max(scores) - min(scores) <= SCORE_TOLERANCE
+
+
+@pytest.mark.parametrize("extra", ["", *EXTRAS])
+def test_the_runtime_is_imported_from_the_wheel(environment: Make, extra: str) -> None:
+    here = environment(extra)
+    done = here.run("python", "-c", "import gatelet.runtime as r; print(r.__file__)")
+
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(here.folder)
+
+
+def test_the_base_install_has_no_dependency(environment: Make) -> None:
+    here = environment("")
+    listed = here.run("python", "-m", "pip", "list", "--format", "json")
+    names = {one["name"] for one in json.loads(listed.stdout)}
+
+    assert names - {"pip", "setuptools"} == {"gatelet"}
+
+
+def _verdicts(report: Any) -> dict[tuple[str, str], str]:
+    return {(one["target"], one["scheme"]): one["verdict"] for one in report["artifacts"]}
+
+
+@pytest.mark.parametrize("extra", ["onnx", "litert"])
+def test_parity_of_a_copied_bundle_needs_no_tensorflow(environment: Make, extra: str) -> None:
+    here = environment(extra)
+    assert here.run("python", "-c", "import tensorflow").returncode == 1
+
+    report = here.json("parity", here.bundle)
+
+    target, _ = ENGINES[extra]
+    verdicts = _verdicts(report)
+    assert report["verdict"] == "pass"
+    assert {v for (t, _), v in verdicts.items() if t == target} == {"pass"}
+    assert {v for (t, _), v in verdicts.items() if t != target} == {"not run"}
+
+
+@needs_python311
+def test_tflite_runtime_proves_float32_and_says_that_it_is_too_old_for_int8(
+    environment: Make,
+) -> None:
+    # 2.14 has no FULLY_CONNECTED with a scale a column, which dynamic-int8 weights need
+    here = environment("tflite-runtime")
+    done = here.run("gatelet", "parity", here.bundle, "--json")
+
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    verdicts = _verdicts(report)
+    assert verdicts[("litert", "float32")] == "pass"
+    assert verdicts[("litert", "dynamic-int8")] == "fail"
+    (note,) = [one["note"] for one in report["artifacts"] if one["verdict"] == "fail"]
+    assert "tflite_runtime cannot open" in note
+    assert "FULLY_CONNECTED" in note
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("predict", "demo", TEXT), "pip install 'gatelet[litert]' or pip install 'gatelet[onnx]'"),
+        (("predict", "demo", TEXT, "--target", "onnx"), "pip install 'gatelet[onnx]'"),
+        (("predict", "demo", TEXT, "--target", "litert"), "pip install 'gatelet[litert]'"),
+        (("parity", "demo"), "pip install 'gatelet["),
+        (("train", "--corpus", "reviews-en", "--out", "run"), "pip install 'gatelet[train]'"),
+        (("quickstart", "--out", "other"), "pip install 'gatelet[all]'"),
+        (("convert", "model.keras", "--out", "other"), "pip install 'gatelet[convert]'"),
+        (("inspect", "demo/source/model.keras"), "pip install 'gatelet[convert]'"),
+    ],
+)
+def test_without_an_extra_the_error_names_the_pip_command(
+    environment: Make, arguments: tuple[str, ...], command: str
+) -> None:
+    here = environment("")
+    done = here.run("gatelet", *arguments)
+
+    assert done.returncode == 1
+    assert command in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_without_an_extra_a_bundle_can_be_inspected(environment: Make) -> None:
+    here = environment("")
+    manifest = here.json("inspect", here.bundle)
+
+    assert manifest["format_version"] == 1
+    assert len(manifest["artifacts"]) == 4

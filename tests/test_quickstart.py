@@ -1,0 +1,107 @@
+"""The first command of the README, on real text: what it prints, leaves and reaches."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Quickstart
+
+ARTIFACTS = [
+    ("litert", "float32"),
+    ("litert", "dynamic-int8"),
+    ("onnx", "float32"),
+    ("onnx", "dynamic-int8"),
+]
+ACCURACY_MIN = {"reviews-en": 0.77, "reviews-zh": 0.79}
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _quickstart_zh(out: Path) -> Quickstart:
+    command = [sys.executable, "-m", "gatelet", "quickstart", "--corpus", "reviews-zh"]
+    done = subprocess.run(
+        [*command, "--out", str(out)], check=False, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    return Quickstart(out, out.with_name(f"{out.name}-run"), done.stdout)
+
+
+@pytest.fixture(scope="module")
+def quickstart_zh(tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
+    """Run `gatelet quickstart --corpus reviews-zh` once."""
+    return _quickstart_zh(tmp_path_factory.mktemp("quickstart-zh") / "demo-zh")
+
+
+def _assert_proven(found: Quickstart) -> None:
+    artifacts = _read(found.bundle / "manifest.json")["artifacts"]
+    assert [(one["target"], one["scheme"]) for one in artifacts] == ARTIFACTS
+    assert [one["parity"]["verdict"] for one in artifacts] == ["pass"] * 4
+
+
+def _assert_printed(stdout: str, *, accuracy: float) -> list[str]:
+    """Check the end of what is printed: a table row an artifact, the verdict, two predictions.
+
+    Returns the labels of the two.
+    """
+    assert f"test accuracy {accuracy:.4f}" in stdout
+    rows = re.findall(r"^(\S+) +(\S+) +([\d,]+) +([\d.]+) +(\w+) +([\d,]+) us$", stdout, re.M)
+    assert [(target, scheme) for target, scheme, *_ in rows] == ARTIFACTS
+    assert [verdict for *_, verdict, _ in rows] == ["pass"] * 4
+    ratios = [float(ratio) for _, _, _, ratio, _, _ in rows]
+    assert ratios[0] == ratios[2] == 1.0
+    assert max(ratios[1], ratios[3]) < 0.3
+    assert re.search(
+        r"^parity over [\d,]+ test texts against graph and keras \S+: pass$", stdout, re.M
+    )
+    predictions = re.findall(r"^([01])  (0\.\d{4}|1\.0000)  (.+)$", stdout, re.M)
+    assert len(predictions) == 2
+    return [label for label, _, _ in predictions]
+
+
+def test_quickstart_proves_four_artifacts(quickstart: Quickstart) -> None:
+    _assert_proven(quickstart)
+
+
+def test_quickstart_learns(quickstart: Quickstart) -> None:
+    assert _read(quickstart.run / "metrics.json")["accuracy"] >= ACCURACY_MIN["reviews-en"]
+
+
+def test_quickstart_prints_a_table_and_two_predictions(quickstart: Quickstart) -> None:
+    accuracy = _read(quickstart.run / "metrics.json")["accuracy"]
+
+    assert _assert_printed(quickstart.stdout, accuracy=accuracy) == ["1", "0"]
+
+
+def test_quickstart_on_chinese_proves_four_artifacts(quickstart_zh: Quickstart) -> None:
+    _assert_proven(quickstart_zh)
+
+
+def test_quickstart_on_chinese_learns(quickstart_zh: Quickstart) -> None:
+    assert _read(quickstart_zh.run / "metrics.json")["accuracy"] >= ACCURACY_MIN["reviews-zh"]
+
+
+def test_quickstart_on_chinese_prints_a_table_and_two_predictions(
+    quickstart_zh: Quickstart,
+) -> None:
+    accuracy = _read(quickstart_zh.run / "metrics.json")["accuracy"]
+
+    _assert_printed(quickstart_zh.stdout, accuracy=accuracy)
+
+
+def test_the_same_seed_gives_the_same_figures_and_the_same_artifacts(
+    quickstart_zh: Quickstart, tmp_path: Path
+) -> None:
+    again = _quickstart_zh(tmp_path / "demo-zh")
+
+    first, second = (_read(q.run / "metrics.json") for q in (quickstart_zh, again))
+    assert first == second
+    first, second = (_read(q.bundle / "manifest.json") for q in (quickstart_zh, again))
+    digests = [[one["sha256"] for one in made["artifacts"]] for made in (first, second)]
+    assert digests[0] == digests[1]
