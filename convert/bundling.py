@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gatelet.convert.exporters.exported import Exported
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle import FORMAT_VERSION, MANIFEST, is_bundle
 from gatelet.runtime.files import write_atomically
@@ -53,6 +54,23 @@ class BundleWriter:
         """Add an exported model; `facts` are further entries: ops, max_batch."""
         entry = self._add(f"{target}-{scheme}", suffix, data)
         self.artifacts.append({"target": target, "scheme": scheme, **entry, **facts})
+
+    def add_exported(self, target: str, scheme: str, suffix: str, exported: Exported) -> None:
+        """Add what an exporter gave, with the files that come beside it."""
+        facts: dict[str, object] = {
+            **exported.facts,
+            "ops": list(exported.ops),
+            "max_batch": exported.max_batch,
+        }
+        companions = {}
+        for one in exported.companions:
+            entry = self._add(one.stem, one.suffix, one.data)
+            companions[one.role] = entry["path"]
+            if entry not in self.files:  # two artifacts may share a file
+                self.files.append(entry)
+        if companions:
+            facts["companions"] = companions
+        self.add_artifact(target, scheme, suffix, exported.data, **facts)
 
     def write_manifest(self, reports: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
         """Write the manifest into the staging folder.

@@ -7,7 +7,6 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shutil
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +19,8 @@ from gatelet.convert.evidence import (
     golden_vectors,
     has_keras,
 )
-from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.table import EXPORTERS, export
 from gatelet.convert.isolation import Worker
 from gatelet.convert.lowering import lower
 from gatelet.convert.model_source import ModelSource, open_source
@@ -121,10 +121,19 @@ def convert_with_report(
             )
         if source.keras_file is not None and not strip:
             writer.add_part("source", "model", source.keras_suffix, source.keras_file)
-        skipping = skip_padding(graph, timesteps=_padded_timesteps(source))
+        model = Exportable(
+            # the artifacts' own Graph skips padding: the bundle keeps the plain one, the oracle
+            graph=graph,
+            skipping=skip_padding(graph, timesteps=_padded_timesteps(source)),
+            vectorizer=source.vectorizer,
+            name=facts["name"],
+            labels=tuple(facts["labels"]),
+            threshold=source.threshold,
+        )
         for target, scheme in chosen:
             progress(f"exporting {target} {scheme.name}")
-            _export(writer, skipping, target, scheme, worker)
+            exported = export(model, target, scheme, worker)
+            writer.add_exported(target, scheme.name, EXPORTERS[target].suffix, exported)
         writer.write_manifest({})
         texts = _texts(source)
         oracle = ask_oracles(
@@ -154,10 +163,14 @@ def _exportable(
 ) -> tuple[tuple[str, Scheme], ...]:
     """Leave out targets whose converter is not installed, and say so."""
     left_out = set()
-    for target, package, extra in (("litert", "tensorflow", "train"), ("onnx", "onnx", "convert")):
-        if importlib.util.find_spec(package) is None:
+    for target in dict.fromkeys(target for target, _ in chosen):
+        needed = EXPORTERS[target]
+        if importlib.util.find_spec(needed.package) is None:
             left_out.add(target)
-            progress(f"leaving out {target}: it needs {package}: pip install 'gatelet[{extra}]'")
+            progress(
+                f"leaving out {target}: it needs {needed.package}: "
+                f"pip install 'gatelet[{needed.extra}]'"
+            )
     kept = tuple((target, scheme) for target, scheme in chosen if target not in left_out)
     if not kept:
         raise ConversionError(
@@ -281,39 +294,3 @@ def _default_labels(graph: Graph) -> tuple[str, ...]:
 def _add_graph(writer: BundleWriter, graph: Graph) -> None:
     writer.add_part("graph", "graph", ".json", graph.to_json().encode())
     writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
-
-
-def _export(
-    writer: BundleWriter, graph: Graph, target: str, scheme: Scheme, worker: Worker
-) -> None:
-    if target == "onnx":
-        exported = export_onnx(graph, scheme)
-        writer.add_artifact(
-            target,
-            scheme.name,
-            ".onnx",
-            exported.data,
-            ops=exported.ops,
-            max_batch=exported.max_batch,
-        )
-        return
-    # the artifact's own Graph: the bundle keeps the plain one, which is the oracle
-    folder = writer.stage / "export"
-    folder.mkdir()
-    (folder / "graph.json").write_text(graph.to_json(), "utf-8")
-    (folder / "weights.safetensors").write_bytes(encode(graph.weights))
-    out = folder / "exported.tflite"
-    found = worker.call(
-        "gatelet.convert.jobs:export_litert_job",
-        {
-            "graph": str(folder / "graph.json"),
-            "weights": str(folder / "weights.safetensors"),
-            "scheme": scheme.name,
-            "out": str(out),
-        },
-        step=f"export to {target} {scheme.name}",
-        advice="leave this artifact out with --target or --scheme",
-    )
-    data = out.read_bytes()
-    shutil.rmtree(folder)
-    writer.add_artifact(target, scheme.name, ".tflite", data, ops=found["ops"], max_batch=None)

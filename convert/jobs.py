@@ -9,35 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.litert import export_litert, import_tensorflow
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.litert import import_tensorflow
+from gatelet.convert.exporters.table import EXPORTERS
 from gatelet.convert.schemes import SCHEMES
-from gatelet.runtime.graph import graph_from_json
-from gatelet.runtime.safetensors import read
 from gatelet.runtime.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.runtime.vectorizers import load_vectorizer
 
-__all__ = ["export_litert_job", "keras_ids_job", "keras_scores_job"]
+__all__ = ["export_job", "keras_ids_job", "keras_scores_job"]
 
 
-def export_litert_job(graph: str, weights: str, scheme: str, out: str) -> dict[str, Any]:
-    """Export a stored Graph to a LiteRT file.
+def export_job(target: str, scheme: str, model: str, out: str) -> None:
+    """Export a model.
 
     Args:
-        graph: Path of graph.json.
-        weights: Path of weights.safetensors.
+        target: A name in `EXPORTERS`.
         scheme: The scheme's name.
-        out: Where the file goes.
-
-    Returns:
-        {"ops": the names of its operators}.
+        model: The folder of a saved `Exportable`.
+        out: The folder that the `Exported` goes to.
     """
-    text = Path(graph).read_text("utf-8")
-    exported = export_litert(
-        graph_from_json(text, read(Path(weights)), name=graph), SCHEMES[scheme]
-    )
-    Path(out).write_bytes(exported.data)
-    return {"ops": list(exported.ops)}
+    exported = EXPORTERS[target].function(Exportable.open(Path(model)), SCHEMES[scheme])
+    exported.save(Path(out))
 
 
 def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> str | None:

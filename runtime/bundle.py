@@ -74,6 +74,8 @@ class Bundle:
         threshold: A single sigmoid score at or above it means labels[1].
         artifacts: As listed.
         files: The others: graph, weights, vectorizer, golden vectors, source model.
+        generation: Which manifest was read: one that replaces it has another, be its content
+            the same.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Bundle:
     threshold: float
     artifacts: tuple[Artifact, ...]
     files: tuple[BundleFile, ...]
+    generation: tuple[int, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -149,20 +152,20 @@ def open_bundle(path: Path | str) -> Bundle:
     """
     path = Path(path)
     while True:
-        data = _read_manifest(path)
+        data, generation = _read_manifest(path)
         try:
-            bundle = _bundle(path, parse_manifest(data, path=path))
+            bundle = _bundle(path, parse_manifest(data, path=path), generation)
             for file in (*bundle.files, *bundle.artifacts):
                 _verify(path, file)
         except BundleError:
             # a conversion may have replaced the bundle between two reads: look again
-            if _read_manifest(path) == data:
+            if _read_manifest(path)[1] == generation:
                 raise
         else:
             return bundle
 
 
-def _bundle(path: Path, manifest: Manifest) -> Bundle:
+def _bundle(path: Path, manifest: Manifest, generation: tuple[int, ...]) -> Bundle:
     return Bundle(
         path=path,
         manifest=manifest.content,
@@ -171,20 +174,26 @@ def _bundle(path: Path, manifest: Manifest) -> Bundle:
         threshold=manifest.threshold,
         artifacts=manifest.artifacts,
         files=manifest.files,
+        generation=generation,
     )
 
 
-def _read_manifest(path: Path) -> bytes:
+def _read_manifest(path: Path) -> tuple[bytes, tuple[int, ...]]:
+    """Give the manifest, and what tells it from those before and after it.
+
+    Its content does not: of two conversions in a row the second may bring the old bundle back.
+    """
     try:
         with _open_regular(path / MANIFEST) as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
+            found = os.fstat(file.fileno())
     except (OSError, ValueError) as error:  # ValueError: a path no system has, with NUL
         raise BundleError(f"'{path}' is no bundle: {_why(path, error)}", path=str(path)) from error
     if len(data) > MAX_MANIFEST_BYTES:
         raise BundleError(
             f"bundle '{path}': {MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes"
         )
-    return data
+    return data, (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _why(path: Path, error: Exception) -> str:

@@ -70,6 +70,8 @@ class Artifact(BundleFile):
         ops: The operators that the file uses.
         max_batch: The most rows to give it at once; None is any number.
         parity: The verdict ('pass', 'fail', 'undecided', 'not run') and the checks behind it.
+        companions: Paths of further files that it needs or offers, by their role.
+        entry: Its whole entry in the manifest.
     """
 
     target: str
@@ -77,6 +79,8 @@ class Artifact(BundleFile):
     ops: tuple[str, ...] = ()
     max_batch: int | None = None
     parity: Mapping[str, Any] = field(default_factory=lambda: {"verdict": "not run"})
+    companions: Mapping[str, str] = field(default_factory=dict)
+    entry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -211,7 +215,14 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         ops=take_texts({"ops": [], **entry}, "ops"),
         max_batch=max_batch,
         parity=parity,
+        companions=_companions(entry),
+        entry=entry,
     )
+
+
+def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
+    companions = take({"companions": {}, **entry}, "companions", dict)
+    return {role: take(companions, role, str) for role in companions}
 
 
 def _file_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,6 +250,10 @@ def _check_names(manifest: Manifest, path: Path) -> None:
     for entry, count in Counter[object]([*listed, *pairs]).items():
         if count > 1:
             raise ValueError(f"{show(entry)} is listed twice")
+    for artifact in manifest.artifacts:
+        for role, named in artifact.companions.items():
+            if named not in parts:
+                raise ValueError(f"companion {show(role)} is {show(named)}, not among its files")
     for key in (*_REQUIRED_PARTS, *_OPTIONAL_PARTS):
         types = (str,) if key in _REQUIRED_PARTS else (str, type(None))
         named = take({**dict.fromkeys(_OPTIONAL_PARTS), **manifest.content}, key, *types)

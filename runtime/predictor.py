@@ -204,7 +204,7 @@ def load(path: str | Path, *, target: str | None = None, scheme: str | None = No
         except GateletError:
             # a conversion may have replaced the bundle in the meantime: then use the new one
             newer = open_bundle(path)
-            if newer.manifest == bundle.manifest:
+            if newer.generation == bundle.generation:
                 raise
             bundle = newer
 
@@ -228,7 +228,11 @@ def _only_reference_runs(bundle: Bundle) -> bool:
 
 def open_artifact(bundle: Bundle, artifact: Artifact) -> Predictor:
     """Open one artifact of a bundle, whatever its parity verdict."""
-    backend = open_backend(artifact.target, bundle.path / artifact.path)
+    backend = open_backend(
+        artifact.target,
+        bundle.path / artifact.path,
+        companions={role: bundle.path / path for role, path in artifact.companions.items()},
+    )
     return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
 
 

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,8 @@ def _write_bundle(
     import numpy as np
 
     from gatelet.convert.bundling import BundleWriter, commit
-    from gatelet.convert.exporters.onnx import export_onnx
+    from gatelet.convert.exporters.exported import Exportable
+    from gatelet.convert.exporters.table import EXPORTERS, export
     from gatelet.convert.isolation import Worker
     from gatelet.convert.schemes import SCHEMES
     from gatelet.runtime.backends.reference import ReferenceBackend
@@ -133,8 +134,8 @@ def _write_bundle(
     stage = out.with_name(f"{out.name}-stage")
     stage.mkdir(parents=True)
     writer = BundleWriter(stage, {"name": out.name, "labels": list(named), "threshold": 0.5})
-    graph_file = writer.add_part("graph", "graph", ".json", graph.to_json().encode())
-    weights_file = writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
+    writer.add_part("graph", "graph", ".json", graph.to_json().encode())
+    writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
     ids = np.arange(80).reshape(8, 10) % VOCABULARY
     rows = ids if features is None else ids[:, :, None] / np.full(features, 50.0)
     taken = graph.inputs[0].name
@@ -150,23 +151,11 @@ def _write_bundle(
         "outputs": {"scores": found.tolist()},
     }
     writer.add_part("golden", "golden", ".json", json.dumps(golden).encode())
-    for target, scheme in artifacts:
-        if target == "onnx":
-            exported = export_onnx(graph, SCHEMES[scheme])
-            data, ops = exported.data, exported.ops
-        else:
-            file = stage / "exported"
-            job = {"graph": graph_file, "weights": weights_file, "scheme": scheme, "out": file}
-            with Worker() as worker:
-                ops = worker.call(
-                    "gatelet.convert.jobs:export_litert_job",
-                    {key: str(value) for key, value in job.items()},
-                    step="export",
-                )["ops"]
-            data = file.read_bytes()
-            file.unlink()
-        suffix = ".onnx" if target == "onnx" else ".tflite"
-        writer.add_artifact(target, scheme, suffix, data, ops=ops, max_batch=max_batch)
+    with Worker() as worker:
+        for target, scheme in artifacts:
+            exported = export(Exportable(graph, graph), target, SCHEMES[scheme], worker)
+            exported = replace(exported, max_batch=max_batch)
+            writer.add_exported(target, scheme, EXPORTERS[target].suffix, exported)
     writer.write_manifest({(t, s): {"verdict": "pass"} for t, s in artifacts})
     commit(stage, out)
     return out

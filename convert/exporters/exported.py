@@ -1,11 +1,87 @@
-"""What an exporter gives.
+"""What goes into an exporter, and what comes out.
 
 Not an exporter.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-__all__ = ["Exported"]
+from gatelet.runtime.graph import Graph, graph_from_json
+from gatelet.runtime.safetensors import encode, read
+from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
+
+__all__ = ["Companion", "Exportable", "Exported"]
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A model that is ready for export.
+
+    Args:
+        graph: As lowered: what parity judges by.
+        skipping: The same outputs, with shared padding skipped; `graph` itself where that is
+            not possible.
+        vectorizer: For a model of texts.
+        name: What it is called.
+        labels: In the order of the outputs.
+        threshold: For a single sigmoid output.
+    """
+
+    graph: Graph
+    skipping: Graph
+    vectorizer: AnyVectorizer | None = None
+    name: str = "model"
+    labels: tuple[str, ...] = ()
+    threshold: float = 0.5
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder, for another process."""
+        for stem, graph in (("graph", self.graph), ("skipping", self.skipping)):
+            (folder / f"{stem}.json").write_text(graph.to_json(), "utf-8")
+            (folder / f"{stem}.safetensors").write_bytes(encode(graph.weights))
+        if self.vectorizer is not None:
+            (folder / "vectorizer.json").write_text(self.vectorizer.to_json(), "utf-8")
+        facts = {"name": self.name, "labels": self.labels, "threshold": self.threshold}
+        (folder / "facts.json").write_text(json.dumps(facts), "utf-8")
+
+    @classmethod
+    def open(cls, folder: Path) -> "Exportable":
+        """Read what `save` wrote."""
+        facts = json.loads((folder / "facts.json").read_text("utf-8"))
+        vectorizer = folder / "vectorizer.json"
+        return cls(
+            graph=_read_graph(folder, "graph"),
+            skipping=_read_graph(folder, "skipping"),
+            vectorizer=load_vectorizer(vectorizer) if vectorizer.exists() else None,
+            name=facts["name"],
+            labels=tuple(facts["labels"]),
+            threshold=facts["threshold"],
+        )
+
+
+def _read_graph(folder: Path, stem: str) -> Graph:
+    text = (folder / f"{stem}.json").read_text("utf-8")
+    return graph_from_json(text, read(folder / f"{stem}.safetensors"), name=stem)
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A file that an artifact needs or offers beside itself: a library, a header.
+
+    Args:
+        role: What it is to the artifact; the manifest lists it by this.
+        stem: Its name's beginning.
+        suffix: Its name's end.
+        data: Its bytes.
+    """
+
+    role: str
+    stem: str
+    suffix: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -17,8 +93,43 @@ class Exported:
         ops: The names of its operators, each once, sorted.
         max_batch: How many rows may be run at once; None for any number. 1 where rows run
             together would change each other's results.
+        facts: Further fields of its entry in the manifest, such as arena_bytes.
+        companions: Further files.
     """
 
     data: bytes
     ops: tuple[str, ...]
     max_batch: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    companions: tuple[Companion, ...] = ()
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder, for another process."""
+        (folder / "data").write_bytes(self.data)
+        companions = []
+        for index, one in enumerate(self.companions):
+            (folder / f"companion-{index}").write_bytes(one.data)
+            companions.append({"role": one.role, "stem": one.stem, "suffix": one.suffix})
+        content = {
+            "ops": self.ops,
+            "max_batch": self.max_batch,
+            "facts": dict(self.facts),
+            "companions": companions,
+        }
+        (folder / "exported.json").write_text(json.dumps(content), "utf-8")
+
+    @classmethod
+    def open(cls, folder: Path) -> "Exported":
+        """Read what `save` wrote."""
+        content = json.loads((folder / "exported.json").read_text("utf-8"))
+        companions = tuple(
+            Companion(**one, data=(folder / f"companion-{index}").read_bytes())
+            for index, one in enumerate(content["companions"])
+        )
+        return cls(
+            (folder / "data").read_bytes(),
+            tuple(content["ops"]),
+            content["max_batch"],
+            content["facts"],
+            companions,
+        )

@@ -103,13 +103,16 @@ def engine_module(target: str) -> str:
     )
 
 
-def open_backend(target: str, path: Path, *, threads: int = 1) -> Backend:
+def open_backend(
+    target: str, path: Path, *, threads: int = 1, companions: Mapping[str, Path] | None = None
+) -> Backend:
     """Open an artifact file.
 
     Args:
         target: A target with files: 'litert' or 'onnx'.
         path: The artifact.
         threads: For the engine's kernels.
+        companions: Files beside it, by their role; a backend takes those that it knows.
 
     Raises:
         BackendMissing: No engine for the target is installed.
@@ -118,7 +121,9 @@ def open_backend(target: str, path: Path, *, threads: int = 1) -> Backend:
     module = engine_module(target)
     try:
         backend = importlib.import_module(f"gatelet.runtime.backends.{target}")
-        opened: Backend = backend.open_artifact(path, module=module, threads=threads)
+        opened: Backend = backend.open_artifact(
+            path, module=module, threads=threads, companions=companions or {}
+        )
     except BackendError:
         raise
     except Exception as error:  # engines raise whatever they like

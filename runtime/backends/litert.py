@@ -18,13 +18,16 @@ from gatelet.runtime.backends.backend import first_line
 __all__ = ["LitertBackend", "open_artifact"]
 
 
-def open_artifact(path: Path, *, module: str, threads: int) -> "LitertBackend":
+def open_artifact(
+    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+) -> "LitertBackend":
     """Open a flatbuffer.
 
     Args:
         path: The artifact.
         module: 'ai_edge_litert' or 'tflite_runtime'.
         threads: For the engine's kernels.
+        companions: It has none.
     """
     interpreter = importlib.import_module(f"{module}.interpreter").Interpreter(
         model_path=str(path), num_threads=threads

@@ -19,13 +19,16 @@ _DTYPES = {"tensor(int32)": np.int32, "tensor(float)": np.float32}
 _ERRORS_ONLY = 3
 
 
-def open_artifact(path: Path, *, module: str, threads: int) -> "OnnxBackend":
+def open_artifact(
+    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+) -> "OnnxBackend":
     """Open an ONNX file.
 
     Args:
         path: The artifact.
         module: 'onnxruntime'.
         threads: For the engine's kernels.
+        companions: It has none.
     """
     import onnxruntime as engine
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.table import export
 from gatelet.convert.isolation import Worker
 from gatelet.convert.parity.checks import difference
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends import open_backend
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import encode
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import Prepared, batches, prepare, within
 
@@ -74,23 +74,9 @@ def test_onnx(case: Prepared, scheme: str, tmp_path: Path) -> None:
 def test_litert(case: Prepared, scheme: str, tmp_path: Path, worker: Worker) -> None:
     path = tmp_path / "model.tflite"
     graph = skip_padding(case.graph, timesteps=12)
-    write_graph(graph, tmp_path)
-    worker.call(
-        "gatelet.convert.jobs:export_litert_job",
-        {
-            "graph": str(tmp_path / "graph.json"),
-            "weights": str(tmp_path / "weights.safetensors"),
-            "scheme": scheme,
-            "out": str(path),
-        },
-        step=f"export to litert {scheme}",
-    )
+    exported = export(Exportable(case.graph, graph), "litert", SCHEMES[scheme], worker)
+    path.write_bytes(exported.data)
     check_artifact(case, "litert", scheme, path, max_batch=None)
-
-
-def write_graph(graph: Graph, folder: Path) -> None:
-    (folder / "graph.json").write_text(graph.to_json())
-    (folder / "weights.safetensors").write_bytes(encode(graph.weights))
 
 
 def check_artifact(

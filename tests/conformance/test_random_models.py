@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
 
+from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.table import export
 from gatelet.convert.isolation import Worker
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
@@ -19,7 +21,6 @@ from gatelet.errors import GateletError
 from gatelet.runtime.backends import open_backend
 from tests.conformance.matrix import Prepared, batches, prepare, within
 from tests.conformance.recipes import Recipe, build, recipes
-from tests.conformance.test_conformance import write_graph
 
 COMMON: dict[str, Any] = {
     "deadline": None,
@@ -68,18 +69,9 @@ def check(worker: Worker, recipe: Recipe) -> None:
         path = Path(folder) / "model.onnx"
         path.write_bytes(export_onnx(graph, SCHEMES["float32"]).data)
         check_artifact(case, "onnx", path)
-        write_graph(graph, Path(folder))
         path = Path(folder) / "model.tflite"
-        worker.call(
-            "gatelet.convert.jobs:export_litert_job",
-            {
-                "graph": str(Path(folder) / "graph.json"),
-                "weights": str(Path(folder) / "weights.safetensors"),
-                "scheme": "float32",
-                "out": str(path),
-            },
-            step="export to litert float32",
-        )
+        model = Exportable(case.graph, graph)
+        path.write_bytes(export(model, "litert", SCHEMES["float32"], worker).data)
         check_artifact(case, "litert", path)
 
 

@@ -161,7 +161,7 @@ def swapped_gates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the onnx exporter write two gates of a float32 kernel in the wrong order."""
     import onnx
 
-    module = sys.modules["gatelet.convert.convert"]
+    module = sys.modules["gatelet.convert.exporters.table"]
     real = module.export_onnx
 
     def export(graph: Any, scheme: Any) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from gatelet.errors import BundleDamaged, BundleError, BundleNewer, BundleUnsafe, GateletError
 from gatelet.runtime import bundle as bundle_module
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.bundle import MAX_MANIFEST_BYTES, is_bundle
+from gatelet.runtime.bundle import MAX_MANIFEST_BYTES, BundleFile, is_bundle
 from gatelet.runtime.manifest import FORMAT_VERSION, MANIFEST, MAX_PATH_CHARACTERS
 
 EditManifest = Callable[..., None]
@@ -488,13 +488,31 @@ def test_looks_again_when_the_bundle_is_replaced_between_two_reads(
 ) -> None:
     old = (bundle / MANIFEST).read_bytes()
     put_part(bundle, "golden", b'{"texts": null, "inputs": {"ids": []}, "outputs": {"s": []}}')
-    new, answers = (bundle / MANIFEST).read_bytes(), [old]
-    assert old != new
+    new, answers = ((bundle / MANIFEST).read_bytes(), (2,)), [(old, (1,))]
+    assert old != new[0]
     monkeypatch.setattr(
         bundle_module, "_read_manifest", lambda path: answers.pop() if answers else new
     )
     golden = open_bundle(bundle).golden()
     assert golden is not None and golden.texts is None
+
+
+def test_looks_again_when_the_bundle_is_replaced_twice_and_is_as_it_was(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old, new, old: the manifest says the same as before, yet it is another one."""
+    real, failures = bundle_module._verify, [BundleDamaged("missing for a moment")]
+
+    def verify(root: Path, file: BundleFile) -> None:
+        if failures:
+            again = bundle / "again"
+            again.write_bytes((bundle / MANIFEST).read_bytes())
+            again.replace(bundle / MANIFEST)
+            raise failures.pop()
+        real(root, file)
+
+    monkeypatch.setattr(bundle_module, "_verify", verify)
+    assert open_bundle(bundle).artifacts
 
 
 def test_the_schema_accepts_what_is_written(bundle: Path) -> None:

@@ -244,7 +244,7 @@ def test_max_batch_of_the_manifest_is_honoured(
 ) -> None:
     path = write_bundle(tmp_path / "singles", max_batch=1)
     recorder = Recorder()
-    monkeypatch.setattr(predictor_module, "open_backend", lambda target, path: recorder)
+    monkeypatch.setattr(predictor_module, "open_backend", lambda target, path, **_: recorder)
     load(path).scores([[1], [2], [3]])
     assert recorder.parts == [1, 1, 1]
 

@@ -121,7 +121,7 @@ def test_the_backend_refuses_no_rows_and_no_timesteps(
 ) -> None:
     # onnxruntime's LSTM would abort
     (tmp_path / "model.onnx").write_bytes(Compared(classifier(masked=False)).exported.data)
-    backend = open_artifact(tmp_path / "model.onnx", module="onnxruntime", threads=1)
+    backend = open_artifact(tmp_path / "model.onnx", module="onnxruntime", threads=1, companions={})
     with pytest.raises(BackendError, match=rf"'ids' has the shape \[{sizes[0]}, {sizes[1]}\]"):
         backend.run({"ids": np.zeros(sizes, np.int32)})
 
