@@ -35,7 +35,13 @@ TARGETS = {
     "onnx": ("float32", "dynamic-int8"),
 }
 
-DEFAULT_ARTIFACTS = tuple((target, name) for target, names in TARGETS.items() for name in names)
+DEFAULT_ARTIFACTS = (
+    ("litert", "float32"),
+    ("litert", "dynamic-int8"),
+    ("onnx", "float32"),
+    ("onnx", "dynamic-int8"),
+)
+"""What is made where neither a target nor a scheme is named."""
 
 
 def choose_artifacts(
@@ -44,8 +50,9 @@ def choose_artifacts(
     """Give the (target, scheme) pairs to export.
 
     Args:
-        targets: Names of targets; none means all.
-        schemes: Names of schemes; none means all that each target has.
+        targets: Names of targets; none means all that have one of the schemes.
+        schemes: Names of schemes; none means all that each target has. Without targets too, the
+            default artifacts.
 
     Raises:
         ConfigError: A name is not known, or a chosen target has none of the chosen schemes.
@@ -56,10 +63,12 @@ def choose_artifacts(
     for name in schemes:
         if name not in SCHEMES:
             raise ConfigError(f"scheme '{name}' is not known; known are {', '.join(SCHEMES)}")
+    if not targets and not schemes:
+        return tuple((target, SCHEMES[name]) for target, name in DEFAULT_ARTIFACTS)
     chosen = []
     for target in dict.fromkeys(targets or TARGETS):
         names = [name for name in TARGETS[target] if not schemes or name in schemes]
-        if not names:
+        if not names and targets:
             raise ConfigError(
                 f"target '{target}' has none of the schemes {', '.join(schemes)}; "
                 f"it has {', '.join(TARGETS[target])}"
