@@ -3,6 +3,7 @@
 Not an engine (see `gatelet.runtime.backends`), and there is no cache of results.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,13 @@ from gatelet.errors import (
     InputError,
     ParityRefused,
 )
-from gatelet.runtime.backends import TARGETS, Backend, installed_targets, open_backend
+from gatelet.runtime.backends import (
+    GRAPH_TARGETS,
+    TARGETS,
+    Backend,
+    installed_targets,
+    open_backend,
+)
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
 from gatelet.runtime.graph import Graph, GraphInput
@@ -27,6 +34,9 @@ from gatelet.runtime.metrics import decide
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
+
+TARGET_VARIABLE = "GATELET_TARGET"
+"""The environment variable that names a target where the caller does not."""
 
 _ROWS_AT_ONCE = 64
 
@@ -185,7 +195,8 @@ def load(path: str | Path, *, target: str | None = None, scheme: str | None = No
 
     Args:
         path: The bundle's folder.
-        target: 'litert', 'onnx' or 'reference'; the first one that can run, unless given.
+        target: 'litert', 'onnx', 'reference' or 'pure'; unless given, the environment variable
+            GATELET_TARGET, else the first one that can run.
         scheme: Such as 'float32'; the first one that passed parity, unless given.
 
     Returns:
@@ -210,20 +221,25 @@ def load(path: str | Path, *, target: str | None = None, scheme: str | None = No
 
 
 def _load(bundle: Bundle, target: str | None, scheme: str | None) -> Predictor:
-    if target == "reference" or (target is None and _only_reference_runs(bundle)):
+    target = target or os.environ.get(TARGET_VARIABLE) or _fallback(bundle, scheme)
+    if target in GRAPH_TARGETS:
         if scheme not in (None, "float32"):
             raise BundleError(
-                f"the reference backend runs the Graph in float32, not in '{scheme}': "
+                f"the {target} backend runs the Graph in float32, not in '{scheme}': "
                 "choose another --target or --scheme"
             )
-        return open_reference(bundle)
+        return open_reference(bundle) if target == "reference" else open_pure(bundle)
     artifact = choose_artifact(bundle, target=target, scheme=scheme)
     return open_artifact(bundle, artifact)
 
 
-def _only_reference_runs(bundle: Bundle) -> bool:
+def _fallback(bundle: Bundle, scheme: str | None) -> str | None:
+    """Give what runs the Graph where no engine for any artifact is installed."""
     installed = installed_targets()
-    return "reference" in installed and not any(a.target in installed for a in bundle.artifacts)
+    runs = any(artifact.target in installed for artifact in bundle.artifacts)
+    if runs or scheme not in (None, "float32"):
+        return None
+    return next(target for target in GRAPH_TARGETS if target in installed)
 
 
 def open_artifact(bundle: Bundle, artifact: Artifact) -> Predictor:
@@ -251,6 +267,13 @@ def open_reference(bundle: Bundle) -> Predictor:
     from gatelet.runtime.backends.reference import ReferenceBackend
 
     return Predictor(bundle, ReferenceBackend(bundle.graph()), scheme="float32")
+
+
+def open_pure(bundle: Bundle) -> Predictor:
+    """Open the Graph of a bundle in plain Python, which is slow and needs nothing."""
+    from gatelet.runtime.backends.pure import PureBackend
+
+    return Predictor(bundle, PureBackend(bundle.graph()), scheme="float32")
 
 
 def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -> Artifact:

@@ -217,7 +217,6 @@ def test_tflite_runtime_proves_float32_and_says_that_it_is_too_old_for_int8(
 @pytest.mark.parametrize(
     ("arguments", "command"),
     [
-        (("predict", "demo", TEXT), "pip install 'gatelet[litert]' or pip install 'gatelet[onnx]'"),
         (("predict", "demo", TEXT, "--target", "onnx"), "pip install 'gatelet[onnx]'"),
         (("predict", "demo", TEXT, "--target", "litert"), "pip install 'gatelet[litert]'"),
         (("parity", "demo"), "pip install 'gatelet["),
@@ -236,6 +235,37 @@ def test_without_an_extra_the_error_names_the_pip_command(
     assert done.returncode == 1
     assert command in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_without_an_extra_a_bundle_predicts_what_keras_does(
+    environment: Make, quickstart: Quickstart
+) -> None:
+    here = environment("")
+    done = here.run("gatelet", "predict", here.bundle, TEXT, "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert "using pure float32 (python 3." in done.stderr
+    found = json.loads(done.stdout)["score"]
+    assert found == pytest.approx(_keras_score(quickstart, TEXT), abs=SCORE_TOLERANCE)
+
+
+def _keras_score(quickstart: Quickstart, text: str) -> float:
+    """Ask the trained model itself."""
+    script = (
+        "import json, sys, keras; from gatelet.runtime import open_bundle; "
+        "ids = open_bundle(sys.argv[1]).vectorizer().pad(sys.argv[3]); "
+        "model = keras.saving.load_model(sys.argv[2]); import numpy; "
+        "print(json.dumps(float(model(numpy.array([ids]))[0, 0])))"
+    )
+    model = quickstart.run / "model.keras"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(quickstart.bundle), str(model), text],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return float(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_without_an_extra_a_bundle_can_be_inspected(environment: Make) -> None:

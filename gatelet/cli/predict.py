@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="texts to predict: CSV, TSV or JSONL, or one text a line; - is standard input",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    parser.add_argument("--target", metavar="T", help="litert, onnx or reference")
+    parser.add_argument("--target", metavar="T", help="litert, onnx, reference or pure")
     parser.add_argument("--scheme", metavar="S", help="float32 or dynamic-int8")
     parser.add_argument("--json", action="store_true", help="print one JSON line a text")
 

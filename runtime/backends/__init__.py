@@ -3,6 +3,12 @@
 Engines are imported when an artifact is opened, not before.
 """
 
-from gatelet.runtime.backends.backend import TARGETS, Backend, installed_targets, open_backend
+from gatelet.runtime.backends.backend import (
+    GRAPH_TARGETS,
+    TARGETS,
+    Backend,
+    installed_targets,
+    open_backend,
+)
 
-__all__ = ["TARGETS", "Backend", "installed_targets", "open_backend"]
+__all__ = ["GRAPH_TARGETS", "TARGETS", "Backend", "installed_targets", "open_backend"]

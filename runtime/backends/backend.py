@@ -12,7 +12,15 @@ from typing import Any, Protocol
 
 from gatelet.errors import BackendError, BackendMissing
 
-__all__ = ["TARGETS", "Backend", "Engine", "engine_module", "installed_targets", "open_backend"]
+__all__ = [
+    "GRAPH_TARGETS",
+    "TARGETS",
+    "Backend",
+    "Engine",
+    "engine_module",
+    "installed_targets",
+    "open_backend",
+]
 
 
 class Backend(Protocol):
@@ -68,8 +76,12 @@ TARGETS: dict[str, tuple[Engine, ...]] = {
     "litert": (Engine("ai_edge_litert", "litert"), Engine("tflite_runtime", "tflite-runtime")),
     "onnx": (Engine("onnxruntime", "onnx"),),
     "reference": (Engine("numpy", "onnx"),),
+    "pure": (Engine("math", ""),),  # Python's own, so always installed
 }
 """The engines of each target, the preferred ones first; targets in the runtime's order."""
+
+GRAPH_TARGETS = ("reference", "pure")
+"""The targets that run the bundle's Graph itself, and so have no artifacts."""
 
 
 def installed_targets() -> tuple[str, ...]:

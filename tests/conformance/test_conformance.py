@@ -17,13 +17,16 @@ from gatelet.convert.parity.checks import difference
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends import open_backend
+from gatelet.runtime.backends.pure import PureBackend
 from tests.conformance.cases import CASES
-from tests.conformance.matrix import Prepared, batches, prepare, within
+from tests.conformance.matrix import KINDS, Prepared, batches, prepare, within
 
 # the largest difference, relative to max(1, |y|), that 8-bit weights of trained size make over
 # 12 steps of recurrences this small; measured over all cases, with a third in hand
 INT8_LIMIT = 0.5
 INT8_MEAN_LIMIT = 0.05
+
+ROWS_OF_PURE = 2 * len(KINDS)
 
 
 @cache
@@ -60,6 +63,18 @@ def test_there_are_enough_cases() -> None:
 def test_the_reference_gives_what_keras_gives(case: Prepared) -> None:
     for name, expected in zip(case.graph.outputs, case.keras, strict=False):
         assert within(case.expected[name], expected, case.float32_limit)
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_pure(case: Prepared, skips: bool) -> None:
+    graph = skip_padding(case.graph, timesteps=12) if skips else case.graph
+    found = PureBackend(graph).run(
+        {name: array[:ROWS_OF_PURE] for name, array in case.inputs.items()}
+    )
+    for name in case.graph.outputs:
+        assert within(
+            np.asarray(found[name]), case.expected[name][:ROWS_OF_PURE], case.float32_limit
+        )
 
 
 @pytest.mark.parametrize("scheme", ["float32", "dynamic-int8"])
