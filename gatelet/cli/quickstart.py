@@ -18,7 +18,7 @@ from gatelet.train import train
 
 EXAMPLE = "gatelet quickstart --out demo"
 TEXTS = {
-    "reviews-zh": ("这本书很好看 内容充实 值得一读", "质量太差了 非常失望 不推荐"),
+    "reviews-zh": ("房间很干净，服务员态度很好", "质量太差了，非常失望"),
 }
 DEFAULT_TEXTS = (
     "a wonderful film, moving and beautifully acted",
