@@ -25,6 +25,7 @@ from gatelet.convert.isolation import Worker
 from gatelet.convert.lowering import lower
 from gatelet.convert.model_source import ModelSource, open_source
 from gatelet.convert.parity import ParityReport, judge
+from gatelet.convert.parity.truth import truth_of
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import Scheme, choose_artifacts
 from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
@@ -143,6 +144,7 @@ def convert_with_report(
             timesteps=_timesteps(source, graph),
             keras_file=source.keras_file,
             keras_takes_texts=source.takes_texts,
+            truth=_truth(data or source.test, graph, facts["labels"], progress),
             progress=progress,
         )
         if oracle.keras_refusal:
@@ -196,6 +198,17 @@ def _complete(
 
 def _texts(source: ModelSource) -> Sequence[str]:
     return source.test.texts if source.test is not None and source.vectorizer is not None else ()
+
+
+def _truth(
+    data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str], progress: Progress
+) -> Any:
+    """Give the truth of the compared rows; a conversion does without what is not the model's."""
+    try:
+        return truth_of(data, graph, labels)
+    except DataError as error:
+        progress(f"left out the labels: {error}")
+        return None
 
 
 def _timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:

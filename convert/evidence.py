@@ -60,6 +60,7 @@ def ask_oracles(
     timesteps: Mapping[str, int] | None = None,
     keras_file: bytes | None = None,
     keras_takes_texts: bool = False,
+    truth: Array | None = None,
     progress: Callable[[str], None],
 ) -> Oracle:
     """Collect right answers for texts or arrays, or for seeded random inputs where there are none.
@@ -71,6 +72,7 @@ def ask_oracles(
         timesteps: Of random inputs, by graph input.
         keras_file: The model as Keras saved it; None leaves Keras' predictions out.
         keras_takes_texts: The Keras model begins with a TextVectorization layer.
+        truth: Of `rows`: label positions, or the values of a regression.
         progress: Told what is being done.
     """
     graph, vectorizer = bundle.graph(), bundle.vectorizer()
@@ -89,7 +91,7 @@ def ask_oracles(
     else:
         inputs = _random_rows(graph, vectorizer, timesteps or {})
     progress(f"asking the Graph for {len(inputs):,} rows")
-    oracle = Oracle.of(bundle, inputs, texts=texts if expected else (), expected_ids=expected)
+    oracle = Oracle.of(bundle, inputs, texts=texts, expected_ids=expected, truth=truth)
     if worker is None or keras_file is None:
         return oracle
     progress(f"asking Keras for {len(inputs):,} rows")

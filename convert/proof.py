@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gatelet.convert.evidence import ask_oracles, has_keras
 from gatelet.convert.isolation import Worker
 from gatelet.convert.parity import ParityReport, judge
+from gatelet.convert.parity.truth import truth_of
 from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import Bundle
@@ -36,7 +37,7 @@ def prove(
         The report.
 
     Raises:
-        DataError: Texts were given to a bundle without a vectorizer.
+        DataError: Texts were given to a bundle without a vectorizer, or a label is none of its.
         BackendMissing: No artifact can be run here.
     """
     if isinstance(data, Dataset) and bundle.manifest.get("vectorizer") is None:
@@ -53,6 +54,7 @@ def prove(
             timesteps=_golden_timesteps(bundle),
             keras_file=source.read_bytes() if source is not None else None,
             keras_takes_texts=isinstance(bundle.vectorizer(), TextVectorization),
+            truth=truth_of(data, bundle.graph(), bundle.labels),
             progress=progress,
         )
     report = judge(bundle, oracle, progress=progress)

@@ -3,7 +3,7 @@
 Not a converter, and it changes nothing in the bundle.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from gatelet.convert.parity.checks import (
     check_mean,
     check_shift,
 )
+from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.rows import Rows, side_by_side
 from gatelet.convert.tolerances import (
@@ -56,8 +57,9 @@ class Oracle:
         keras: What Keras itself gives, where it was asked.
         keras_version: Of that Keras.
         keras_refusal: Why Keras could not be asked: it no longer loads the model, say.
-        expected_ids: Ids of `texts` by another vectorizer than the bundle's own.
-        texts: The texts behind `expected_ids`.
+        texts: The texts behind the rows; () where there are none.
+        expected_ids: Their ids by another vectorizer than the bundle's own; () if none was asked.
+        truth: The position of each row's label, int [N], or a regression's values [N, C].
     """
 
     inputs: Rows
@@ -69,6 +71,7 @@ class Oracle:
     keras_refusal: str = ""
     texts: Sequence[str] = ()
     expected_ids: Sequence[Sequence[int]] = ()
+    truth: Array | None = None
 
     @classmethod
     def of(cls, bundle: Bundle, inputs: Rows, **known: Any) -> "Oracle":
@@ -131,15 +134,37 @@ def judge(
         *_check_graph(bundle, oracle, golden),
     )
     reports = []
+    seen: dict[tuple[str, str], Array] = {}
     for artifact in bundle.artifacts:
         progress(f"parity of {artifact.target} {artifact.scheme}")
-        reports.append(_judge_artifact(bundle, artifact, oracle, shared))
+        reports.append(_judge_artifact(bundle, artifact, oracle, shared, seen=seen))
     oracles = ("graph", f"keras {oracle.keras_version}") if oracle.keras is not None else ("graph",)
-    return ParityReport(len(oracle.inputs), oracles, tuple(reports))
+    return ParityReport(
+        len(oracle.inputs), oracles, tuple(reports), measured=_measured(oracle, seen)
+    )
+
+
+def _measured(oracle: Oracle, seen: Mapping[tuple[str, str], Array]) -> Measured:
+    def flat(scores: Array) -> Array:
+        return scores.reshape(len(scores), -1)
+
+    return Measured(
+        texts=oracle.texts,
+        inputs=oracle.inputs,
+        truth=oracle.truth,
+        oracle=flat(oracle.scores),
+        keras=None if oracle.keras is None else flat(oracle.keras),
+        scores={key: flat(scores) for key, scores in seen.items()},
+    )
 
 
 def _judge_artifact(
-    bundle: Bundle, artifact: Artifact, oracle: Oracle, shared: tuple[Check, ...]
+    bundle: Bundle,
+    artifact: Artifact,
+    oracle: Oracle,
+    shared: tuple[Check, ...],
+    *,
+    seen: dict[tuple[str, str], Array],
 ) -> ArtifactReport:
     target, scheme = artifact.target, artifact.scheme
     limits = TOLERANCES.get((target, scheme))
@@ -152,8 +177,10 @@ def _judge_artifact(
     try:
         predictor = open_artifact(bundle, artifact)
         engine, stage = predictor.engine, "runs"
+        found = side_by_side(predictor.scores(oracle.inputs.given)).astype(np.float32, copy=False)
+        seen[(target, scheme)] = found
         checks = [
-            *_check_scores(bundle, predictor, oracle, limits),
+            *_check_scores(bundle, found, oracle, limits),
             *_check_calls(predictor, oracle, limits),
         ]
         if golden is not None:
@@ -177,7 +204,8 @@ def _check_vectorizer(
     """Compare the vectorizer's ids with the golden ones and, where it was asked, with Keras'."""
     if vectorizer is None:
         return ()
-    texts, expected = list(oracle.texts), [list(row) for row in oracle.expected_ids]
+    expected = [list(row) for row in oracle.expected_ids]
+    texts = list(oracle.texts) if expected else []
     if golden is not None and golden.texts is not None:
         (rows,) = golden.inputs.values()
         texts += golden.texts
@@ -200,13 +228,12 @@ def _check_graph(bundle: Bundle, oracle: Oracle, golden: Golden | None) -> tuple
 
 
 def _check_scores(
-    bundle: Bundle, predictor: Predictor, oracle: Oracle, limits: Limits
+    bundle: Bundle, found: Array, oracle: Oracle, limits: Limits
 ) -> tuple[Check, ...]:
     """Compare every row with the Graph and with Keras."""
     exact = oracle.float32_limit
     # a mean over few rows of a quantized artifact says little
     min_rows = MIN_DECIDING_ROWS if limits.scores_mean is not None else 0
-    found = side_by_side(predictor.scores(oracle.inputs.given))
     largest = _or(limits.scores_max, exact)
     checks = [
         check_max("scores_max", found, oracle.scores, largest),

@@ -5,8 +5,10 @@ Not the checks, and not the ways to show a report.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from gatelet.convert.parity.measured import Measured
 
 __all__ = ["ArtifactReport", "Check", "ParityReport", "worst"]
 
@@ -100,11 +102,13 @@ class ParityReport:
         rows: How many inputs were compared.
         oracles: Against what: 'graph', 'keras 3.15.1'.
         artifacts: One report each.
+        measured: What was seen row by row; not in the JSON.
     """
 
     rows: int
     oracles: tuple[str, ...]
     artifacts: tuple[ArtifactReport, ...]
+    measured: Measured | None = field(default=None, repr=False, compare=False)
 
     @property
     def verdict(self) -> str:

@@ -15,6 +15,7 @@ from gatelet.runtime.dataset import Dataset, read
 from gatelet.runtime.metrics import Metrics, evaluate
 from gatelet.runtime.predictor import open_artifact
 from gatelet.runtime.run import Run, is_run
+from gatelet.runtime.truth import label_ids_of
 
 EXAMPLE = "gatelet evaluate demo --data reviews.csv"
 
@@ -85,7 +86,7 @@ def _entry(target: str, scheme: str, figures: Metrics) -> dict[str, Any]:
 def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[str, str, Metrics]]:
     if not bundle.labels:
         raise DataError(f"bundle '{bundle.name}' has no labels, so there is nothing to evaluate")
-    truth = _truth(dataset, bundle)
+    truth = label_ids_of(dataset, bundle.labels)
     if not bundle.artifacts:
         raise DataError(f"bundle '{bundle.name}' has no artifacts, so there is nothing to evaluate")
     measured, missing = [], []
@@ -110,16 +111,6 @@ def _inputs_of(data: Dataset | Arrays) -> Any:
     if isinstance(data, Dataset):
         return list(data.texts)
     return data.inputs[0] if len(data.inputs) == 1 else list(data.inputs)
-
-
-def _truth(data: Dataset | Arrays, bundle: Bundle) -> list[int]:
-    """Give each row the position of its label in the bundle's."""
-    if isinstance(data, Dataset):
-        return data.label_ids(bundle.labels)
-    values = [] if data.targets is None else data.targets.reshape(len(data), -1)[:, 0].tolist()
-    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
-    labels = tuple(str(value) for value in whole)
-    return Dataset(("",) * len(labels), labels, data.name).label_ids(bundle.labels)
 
 
 def _print_figures(measured: list[tuple[str, str, Metrics]]) -> None:
