@@ -4,7 +4,7 @@ Not an engine (see `gatelet.runtime.backends`), and there is no cache of results
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as show
@@ -27,7 +27,9 @@ from gatelet.runtime.backends import (
     open_backend,
 )
 from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.batches import ROWS_AT_ONCE, in_batches, skipped_input
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
+from gatelet.runtime.explanation import Explanation, explain
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.inputs import check_rows
 from gatelet.runtime.metrics import decide
@@ -37,8 +39,6 @@ __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"
 
 TARGET_VARIABLE = "GATELET_TARGET"
 """The environment variable that names a target where the caller does not."""
-
-_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class Predictor:
         self._graph: Graph = bundle.graph()
         self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
         _check_labels(bundle, self._graph)
-        self._rows_at_once = min(max_batch or _ROWS_AT_ONCE, _ROWS_AT_ONCE)
+        self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
+        self._skipped = None if self.target in GRAPH_TARGETS else skipped_input(self._graph)
+        self._knows_its_ids = _fits(self._vectorizer, self._graph)
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Predict labels.
@@ -117,10 +119,20 @@ class Predictor:
             InputError: The model cannot take these inputs.
             BackendError: The engine failed.
         """
-        rows = self._rows(inputs)
-        parts = [self._run(part) for part in self._parts(rows)]
-        results = {name: _concatenate([p[name] for p in parts]) for name in self._graph.outputs}
+        batches = in_batches(self._rows(inputs), ids=self._skipped, most=self._rows_at_once)
+        found = [self._run(part) for part in batches.parts]
+        results = {name: batches.join([f[name] for f in found]) for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
+
+    def explain(self, text: str) -> Explanation:
+        """Tell what the vectorizer makes of a text: known tokens, ids, what was cut.
+
+        Raises:
+            InputError: The bundle has no vectorizer, or the text is too long to explain.
+        """
+        if not _are_texts([text]) or self._vectorizer is None:
+            raise InputError(f"bundle '{self.bundle.name}' has no vectorizer: nothing to explain")
+        return explain(self._vectorizer, text)
 
     def _rows(self, inputs: Any) -> dict[str, Any]:
         """Check what the caller gives, by graph input."""
@@ -150,7 +162,10 @@ class Predictor:
         return rows
 
     def _checked(self, inputs: Any, expected: GraphInput) -> Any:
-        return check_rows(self._ids(inputs) if _are_texts(inputs) else inputs, expected)
+        if not _are_texts(inputs):
+            return check_rows(inputs, expected)
+        ids = self._ids(inputs)
+        return ids if self._knows_its_ids else check_rows(ids, expected)
 
     def _run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -172,11 +187,6 @@ class Predictor:
                 "or features, or convert again with --vectorizer"
             )
         return [self._vectorizer.pad(text) for text in texts]
-
-    def _parts(self, rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        size = self._rows_at_once
-        for start in range(0, len(next(iter(rows.values()))), size):
-            yield {name: one[start : start + size] for name, one in rows.items()}
 
     def _prediction(self, row: list[float]) -> Prediction:
         if not self.labels:
@@ -342,6 +352,19 @@ def _check_labels(bundle: Bundle, graph: Graph) -> None:
         )
 
 
+def _fits(vectorizer: AnyVectorizer | None, graph: Graph) -> bool:
+    """Tell whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
+    one = graph.inputs[0]
+    return (
+        vectorizer is not None
+        and len(graph.inputs) == 1
+        and one.dtype == "int32"
+        and vectorizer.vocabulary_size <= (one.vocabulary or 2**31)
+        and len(one.shape) == 2
+        and one.shape[1] in (None, vectorizer.maxlen)
+    )
+
+
 def _are_texts(inputs: Any) -> bool:
     """Tell texts from ids and features; a list that begins with a text must go on so."""
     if isinstance(inputs, str | bytes):
@@ -356,13 +379,3 @@ def _are_texts(inputs: Any) -> bool:
 
 def _as_lists(scores: Any) -> list[Any]:
     return list(scores.tolist()) if hasattr(scores, "tolist") else list(scores)
-
-
-def _concatenate(parts: list[Any]) -> Any:
-    if len(parts) == 1:
-        return parts[0]
-    if parts and hasattr(parts[0], "dtype"):
-        import numpy as np
-
-        return np.concatenate(parts)
-    return [row for part in parts for row in part]

@@ -126,16 +126,24 @@ class TextVectorization:
         Raises:
             TypeError: `text` is no str.
         """
+        return self._tokens(text, most=None)
+
+    def _tokens(self, text: str, *, most: int | None) -> list[str]:
+        """Give the tokens, or at least the first `most`: the rest of a long text is left alone."""
         if not isinstance(text, str):
             raise TypeError(f"a text is {show(text)}: expected a str")
+        # the n-grams of the first width are as many as the words, but for the width
+        words = None if most is None else most + max(self.ngrams or (1,))
         if self.standardize in ("lower", "lower_and_strip_punctuation"):
             text = text.translate(_ASCII_LOWER)
         if self.standardize in ("strip_punctuation", "lower_and_strip_punctuation"):
             text = _PUNCTUATION.sub("", text)
         if self.split == "whitespace":
-            tokens = [token for token in _ASCII_SPACE.split(text) if token]
+            # the first and the last may be empty, and the last may be all the rest
+            found = _ASCII_SPACE.split(text, maxsplit=0 if words is None else words + 1)
+            tokens = [token for token in found if token][:words]
         else:
-            tokens = [text] if self.split is None else list(text)
+            tokens = [text] if self.split is None else list(text[:words])
         if self.ngrams is None:
             return tokens
         return [
@@ -151,10 +159,9 @@ class TextVectorization:
             TypeError: `text` is no str.
         """
         get = self.vocabulary.get
+        tokens = self._tokens(text, most=self.maxlen)[: self.maxlen]
         # the empty token is Keras' mask token
-        return [
-            get(token, OOV_ID) if token else PAD_ID for token in self.tokens(text)[: self.maxlen]
-        ]
+        return [get(token, OOV_ID) if token else PAD_ID for token in tokens]
 
     def pad(self, text: str) -> list[int]:
         """Give exactly maxlen ids, zeros after the real ones.

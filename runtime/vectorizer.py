@@ -15,6 +15,7 @@ from reprlib import repr as show
 from typing import Any, Self
 
 from gatelet.runtime.files import write_atomically
+from gatelet.runtime.long_texts import PIECE_CHARACTERS, pieces
 from gatelet.runtime.vectorizer_format import (
     DAMAGED,
     FIELDS,
@@ -237,7 +238,7 @@ class Vectorizer:
             ModelError: The file cannot be read, or is no vectorizer of this format.
         """
         where = f"vectorizer {str(Path(path))!r}"
-        return cls._from_text(read_text(Path(path), where), where)
+        return cls.from_text(read_text(Path(path), where), where)
 
     @classmethod
     def from_json(cls, data: str | bytes) -> Self:
@@ -247,10 +248,15 @@ class Vectorizer:
             ModelError: The text is no vectorizer of this format.
         """
         where = "the vectorizer's JSON text"
-        return cls._from_text(decode(data, where) if isinstance(data, bytes) else data, where)
+        return cls.from_text(decode(data, where) if isinstance(data, bytes) else data, where)
 
     @classmethod
-    def _from_text(cls, text: str, where: str) -> Self:
+    def from_text(cls, text: str, where: str) -> Self:
+        """Read what `to_json` gave; `where` is what to call it in messages.
+
+        Raises:
+            ModelError: The text is no vectorizer of this format.
+        """
         spec = parse_spec(text, where)
         with wrong_file(where, DAMAGED):
             return cls(**spec)
@@ -295,14 +301,34 @@ class Vectorizer:
         Raises:
             TypeError: `text` is no str.
         """
-        words = self.tokens(text)
-        if self.oov_id is None:
-            ids = [i for i in map(self._get, words) if i is not None]
-        else:
-            ids = list(map(self._get, words, repeat(self.oov_id)))
+        if isinstance(text, str) and len(text) > PIECE_CHARACTERS:
+            return self._ids_in_pieces(text)
+        ids = self._known(self.tokens(text))
         if len(ids) <= self.maxlen:
             return ids
         return ids[-self.maxlen :] if self.truncating == "pre" else ids[: self.maxlen]
+
+    def _known(self, words: Iterable[str]) -> list[int]:
+        if self.oov_id is None:
+            return [i for i in map(self._get, words) if i is not None]
+        return list(map(self._get, words, repeat(self.oov_id)))
+
+    def _ids_in_pieces(self, text: str) -> list[int]:
+        """Give the ids of a long text, looking only at as much of it as is kept."""
+        from_end = self.truncating == "pre"
+        if self.char_level:
+            # lowered as a whole: how a letter is lowered can depend on its neighbours
+            found = pieces(text.lower() if self.lower else text, at="", from_end=from_end)
+            parts = map(self._known, found)
+        else:
+            found = pieces(text, at=" " if self.split == " " else None, from_end=from_end)
+            parts = (self._known(self.tokens(piece)) for piece in found)
+        ids: list[int] = []
+        for part in parts:
+            ids = part + ids if from_end else ids + part
+            if len(ids) >= self.maxlen:
+                break
+        return ids[-self.maxlen :] if from_end else ids[: self.maxlen]
 
     def pad(self, text: str) -> list[int]:
         """Give exactly maxlen ids, as pad_sequences does.

@@ -25,4 +25,4 @@ def load_vectorizer(path: str | PathLike[str]) -> AnyVectorizer:
     text = read_text(Path(path), where)
     if kind_of(text) == TEXT_VECTORIZATION:
         return TextVectorization.from_text(text, where)
-    return Vectorizer.load(path)
+    return Vectorizer.from_text(text, where)

@@ -228,7 +228,7 @@ def test_predicts_any_text(written_bundle: Path, text: str, target: str) -> None
 
 def test_many_rows_go_to_the_engine_in_parts(written_bundle: Path) -> None:
     opened = open_bundle(written_bundle)
-    rows = [[i % 50] * 10 for i in range(150)]
+    rows = [[1 + i % 49] * 10 for i in range(150)]
     for max_batch, expected in ((None, [64, 64, 22]), (100, [64, 64, 22]), (70, [64, 64, 22])):
         recorder = Recorder()
         found = Predictor(opened, recorder, scheme="x", max_batch=max_batch).scores(rows)

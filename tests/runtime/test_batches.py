@@ -1,0 +1,101 @@
+"""Batches: rows of like length go together, and come back in the caller's order."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatelet.runtime import load, open_bundle
+from gatelet.runtime.batches import in_batches, skipped_input
+
+PADDINGS = ("pre", "post", "both")
+
+
+def rows(count: int, *, padding: str = "pre", seed: int = 3) -> list[list[int]]:
+    """Draw rows of 100 ids with 0 to 100 real ones."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        real = [draw.randrange(1, 50) for _ in range(draw.randrange(101))]
+        spare = 100 - len(real)
+        before = {"pre": spare, "post": 0, "both": spare // 2}[padding]
+        found.append([0] * before + real + [0] * (spare - before))
+    return found
+
+
+def cost(parts: list[Any]) -> int:
+    """Count rows x timesteps that an artifact cannot skip."""
+    total = 0
+    for part in parts:
+        used = np.flatnonzero((np.array(part) != 0).any(axis=0))
+        total += len(part) * (int(used[-1] - used[0]) + 1 if len(used) else 1)
+    return total
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("as_array", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 1000])
+def test_every_row_comes_back_in_its_place(count: int, as_array: bool, padding: str) -> None:
+    drawn = rows(count, padding=padding)
+    given: Any = np.array(drawn) if as_array else drawn
+    other = np.arange(count)
+    batches = in_batches({"ids": given, "other": other}, ids="ids")
+    assert all(1 <= len(part["ids"]) <= 64 for part in batches.parts)
+    for part in batches.parts:
+        assert [drawn[i] for i in part["other"]] == np.asarray(part["ids"]).tolist()
+    assert np.array_equal(batches.join([part["other"] for part in batches.parts]), other)
+    lists = batches.join([part["other"].tolist() for part in batches.parts])
+    assert lists == list(range(count))
+
+
+@pytest.mark.parametrize("padding", ["pre", "post"])
+def test_no_row_pays_much_for_anothers_padding(padding: str) -> None:
+    drawn = rows(1000, padding=padding)
+    least = sum(max(sum(i != 0 for i in row), 1) for row in drawn)
+    parts = in_batches({"ids": drawn}, ids="ids").parts
+    assert cost([part["ids"] for part in parts]) < 1.1 * least
+    assert cost([drawn[at : at + 64] for at in range(0, 1000, 64)]) > 1.9 * least
+    assert len(parts) < 100
+
+
+def test_rows_of_one_length_stay_together_and_in_order() -> None:
+    drawn = [[i + 1] * 10 for i in range(40)]
+    (part,) = in_batches({"ids": drawn}, ids="ids").parts
+    assert part["ids"] == drawn
+
+
+def test_without_padding_to_skip_rows_keep_their_order() -> None:
+    drawn = rows(130)
+    batches = in_batches({"ids": drawn}, ids=None, most=50)
+    assert [len(part["ids"]) for part in batches.parts] == [50, 50, 30]
+    assert [row for part in batches.parts for row in part["ids"]] == drawn
+    assert in_batches({"ids": []}, ids="ids").join([]) == []
+
+
+def test_an_artifact_of_one_row_gets_one_row() -> None:
+    assert all(
+        len(part["ids"]) == 1 for part in in_batches({"ids": rows(30)}, ids="ids", most=1).parts
+    )
+
+
+def test_a_graph_of_features_skips_nothing(
+    bundle: Path, tmp_path: Path, write_bundle: Callable[..., Path]
+) -> None:
+    assert skipped_input(open_bundle(bundle).graph()) == "ids"
+    path = write_bundle(tmp_path / "features", features=2, with_vectorizer=False)
+    assert skipped_input(open_bundle(path).graph()) is None
+
+
+@pytest.mark.parametrize("target", ["litert", "onnx", "reference", "pure"])
+def test_a_batch_of_many_lengths_gives_the_scores_of_single_rows(
+    litert_bundle: Path, target: str
+) -> None:
+    predictor = load(litert_bundle, target=target)
+    drawn = [row[-10:] for row in rows(70)]
+    together = np.asarray(predictor.scores(drawn))
+    single = np.array([predictor.scores([row])[0] for row in drawn])
+    assert np.abs(together - single).max() < 1e-6
+    assert np.ptp(single) > 0.01
