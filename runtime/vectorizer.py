@@ -318,13 +318,13 @@ class Vectorizer:
         from_end = self.truncating == "pre"
         if self.char_level:
             # lowered as a whole: how a letter is lowered can depend on its neighbours
-            found = pieces(text.lower() if self.lower else text, at="", from_end=from_end)
-            parts = map(self._known, found)
+            whole = text.lower() if self.lower else text
+            words: Iterable[Iterable[str]] = pieces(whole, at="", from_end=from_end)
         else:
             found = pieces(text, at=" " if self.split == " " else None, from_end=from_end)
-            parts = (self._known(self.tokens(piece)) for piece in found)
+            words = map(self.tokens, found)
         ids: list[int] = []
-        for part in parts:
+        for part in map(self._known, words):
             ids = part + ids if from_end else ids + part
             if len(ids) >= self.maxlen:
                 break
