@@ -11,13 +11,19 @@ from gatelet.errors import BackendError
 from gatelet.runtime.bundle import Bundle
 from gatelet.runtime.predictor import Predictor, open_artifact
 
-__all__ = ["median_latencies_us"]
+__all__ = ["latencies_us", "median_latencies_us"]
 
 CALLS = 200
 WARM_UP_CALLS = 10
 
 
 def median_latencies_us(bundle: Bundle, *, calls: int = CALLS) -> dict[tuple[str, str], float]:
+    """Give the median microseconds of each artifact; as `latencies_us`."""
+    taken = latencies_us(bundle, calls=calls)
+    return {key: statistics.median(times) for key, times in taken.items()}
+
+
+def latencies_us(bundle: Bundle, *, calls: int = CALLS) -> dict[tuple[str, str], list[float]]:
     """Measure one row at a time, golden inputs in turn, artifacts in turn.
 
     Args:
@@ -25,24 +31,35 @@ def median_latencies_us(bundle: Bundle, *, calls: int = CALLS) -> dict[tuple[str
         calls: Measured calls of each artifact.
 
     Returns:
-        Median microseconds of `Predictor.scores` by (target, scheme), for those that an
-        installed engine can run.
+        Microseconds of each `Predictor.scores`, in the order of the calls, by (target, scheme),
+        for those that an installed engine can run.
     """
-    golden = bundle.golden()
-    rows = next(iter(golden.inputs.values()), []) if golden is not None else []
-    predictors = _predictors(bundle, rows[:1]) if rows else {}
+    rows = _single_rows(bundle)
+    predictors = _predictors(bundle, rows[0]) if rows else {}
     taken: dict[tuple[str, str], list[float]] = {key: [] for key in predictors}
     for call in range(WARM_UP_CALLS + calls):
         for key, predictor in predictors.items():
-            row = [rows[call % len(rows)]]
+            row = rows[call % len(rows)]
             start = time.perf_counter_ns()
             predictor.scores(row)
             if call >= WARM_UP_CALLS:
                 taken[key].append((time.perf_counter_ns() - start) / 1000)
-    return {key: statistics.median(times) for key, times in taken.items() if times}
+    return {key: times for key, times in taken.items() if times}
 
 
-def _predictors(bundle: Bundle, row: list[Any]) -> dict[tuple[str, str], Predictor]:
+def _single_rows(bundle: Bundle) -> list[Any]:
+    """Give the golden inputs one by one, as `Predictor.scores` takes them."""
+    golden = bundle.golden()
+    if golden is None:
+        return []
+    rows = [
+        {name: [one] for name, one in zip(golden.inputs, row, strict=True)}
+        for row in zip(*golden.inputs.values(), strict=True)
+    ]
+    return [next(iter(row.values())) for row in rows] if len(golden.inputs) == 1 else rows
+
+
+def _predictors(bundle: Bundle, row: Any) -> dict[tuple[str, str], Predictor]:
     """Open each artifact that gives scores for a row here."""
     opened = {}
     for artifact in bundle.artifacts:

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from gatelet.cli.evaluate import add_data, read_data
+from gatelet.cli.reports import add_reports, check_places, write_reports
 from gatelet.cli.show import format_figure, print_json, print_table, progress
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.proof import prove
@@ -23,11 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-keras", action="store_true", help="compare with the Graph only, not with Keras"
     )
     parser.add_argument("--strict", action="store_true", help="undecided is a failure")
+    add_reports(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check every artifact, and exit 1 if one fails."""
+    check_places(arguments)
     bundle = open_bundle(arguments.bundle)
     data = read_data(arguments, require_labels=False) if arguments.data else None
     report = prove(bundle, data, with_keras=not arguments.no_keras, progress=progress)
@@ -35,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report.to_dict())
     else:
         print_report(bundle, report)
+    write_reports(arguments, bundle, report)
     failing = ("fail", "undecided") if arguments.strict else ("fail",)
     return 1 if report.verdict in failing else 0
 

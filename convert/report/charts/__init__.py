@@ -1,0 +1,1 @@
+"""The charts of the HTML report: one module a chart, each a function that gives an element."""
