@@ -196,6 +196,27 @@ def test_parity_of_a_copied_bundle_needs_no_tensorflow(environment: Make, extra:
     assert {v for (t, _), v in verdicts.items() if t != target} == {"not run"}
 
 
+@pytest.mark.parametrize("extra", ["onnx", "litert"])
+def test_the_pytest_plugin_needs_the_runtime_and_one_engine(
+    environment: Make, quickstart: Quickstart, extra: str
+) -> None:
+    here = environment(extra)
+    done = here.run("python", "-m", "pip", "install", "-c", ROOT / "constraints.txt", "pytest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert here.run("python", "-c", "import tensorflow, h5py, onnx").returncode == 1
+
+    data = quickstart.run / "test.jsonl"
+    words = ("--gatelet-bundle", here.bundle, "--gatelet-data", data, "-v", "-rs")
+    done = here.run("python", "-m", "pytest", *words)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    target, _ = ENGINES[extra]
+    for scheme in ("float32", "dynamic-int8"):
+        assert f"gatelet:demo::{target}-{scheme}[scores_max] PASSED" in done.stdout
+    assert " 2 skipped" in done.stdout, "the artifacts whose engine is not here"
+    assert "backend is not installed: pip install" in done.stdout
+
+
 @needs_python311
 def test_tflite_runtime_proves_float32_and_says_that_it_is_too_old_for_int8(
     environment: Make,
