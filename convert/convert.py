@@ -10,6 +10,7 @@ import platform
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from gatelet.convert.parity import ParityReport, judge
 from gatelet.convert.parity.truth import truth_of
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import Scheme, choose_artifacts
+from gatelet.convert.streaming import STREAMING_TARGETS, choose_streaming, with_stream
 from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import MANIFEST, Bundle, open_bundle
@@ -70,6 +72,7 @@ def convert_with_report(
     data: Dataset | Arrays | None = None,
     labels: Sequence[str] = (),
     strip: bool = False,
+    stream: bool | None = None,
     golden_texts: bool = True,
     progress: Progress = lambda text: None,
 ) -> tuple[Bundle, ParityReport]:
@@ -84,6 +87,8 @@ def convert_with_report(
         data: Rows for parity; else the run's test part, else seeded random inputs.
         labels: For a model that comes without them.
         strip: Leave the Keras file out of the bundle.
+        stream: Whether artifacts get a streaming file, for `Predictor.stream`; None gives one to
+            models with stateful layers.
         golden_texts: Keep the texts of golden vectors; False for private data.
         progress: Told what is being done.
 
@@ -95,7 +100,8 @@ def convert_with_report(
         DataError: Rows were given for a model without a vectorizer.
         OutputError: `out` is some other folder, or cannot be written.
         ModelError: The model cannot be read or lowered.
-        ConversionError: An exporter failed; nothing is written.
+        ConversionError: An exporter failed, or `stream` is wanted of a model that cannot stream;
+            nothing is written.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100  '.' has no name, and resolve() follows links
     chosen = choose_artifacts(tuple(targets), tuple(schemes))
@@ -112,6 +118,7 @@ def convert_with_report(
             f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
             f"texts of '{data.name}': give one with --vectorizer"
         )
+    streaming = choose_streaming(graph, source.model, wanted=stream, progress=progress)
     with stage_beside(out) as stage, Worker(scratch=stage) as worker:
         facts = _facts(out.name, source, graph)
         writer = BundleWriter(stage, facts)
@@ -134,6 +141,16 @@ def convert_with_report(
         for target, scheme in chosen:
             progress(f"exporting {target} {scheme.name}")
             exported = export(model, target, scheme, worker)
+            if streaming is not None and target in STREAMING_TARGETS:
+                progress(f"exporting {target} {scheme.name} for streaming")
+                exported = with_stream(
+                    exported,
+                    streaming,
+                    model,
+                    stem=f"{target}-{scheme.name}-stream",
+                    suffix=EXPORTERS[target].suffix,
+                    export=partial(export, target=target, scheme=scheme, worker=worker),
+                )
             writer.add_exported(target, scheme.name, EXPORTERS[target].suffix, exported)
         writer.write_manifest({})
         texts = _texts(source)

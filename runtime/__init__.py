@@ -5,6 +5,7 @@ Not the place for conversion or training; importing this package loads the stand
 
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
 from gatelet.runtime.predictor import Prediction, Predictor, load
+from gatelet.runtime.stream import Stream
 from gatelet.runtime.vectorizer import Vectorizer
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Bundle",
     "Prediction",
     "Predictor",
+    "Stream",
     "Vectorizer",
     "load",
     "open_bundle",

@@ -12,6 +12,7 @@ from reprlib import repr as show
 from typing import Any
 
 from gatelet.errors import BundleError, BundleNewer, BundleUnsafe
+from gatelet.runtime.streaming import STREAM_ROLE, State, parse_states
 from gatelet.runtime.strict_json import parse_json
 
 __all__ = [
@@ -71,6 +72,7 @@ class Artifact(BundleFile):
         max_batch: The most rows to give it at once; None is any number.
         parity: The verdict ('pass', 'fail', 'undecided', 'not run') and the checks behind it.
         companions: Paths of further files that it needs or offers, by their role.
+        states: What its streaming file, the companion 'stream', carries; () if it has none.
         entry: Its whole entry in the manifest.
     """
 
@@ -80,6 +82,7 @@ class Artifact(BundleFile):
     max_batch: int | None = None
     parity: Mapping[str, Any] = field(default_factory=lambda: {"verdict": "not run"})
     companions: Mapping[str, str] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
     entry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -216,6 +219,7 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         max_batch=max_batch,
         parity=parity,
         companions=_companions(entry),
+        states=_states(entry),
         entry=entry,
     )
 
@@ -223,6 +227,13 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
 def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
     companions = take({"companions": {}, **entry}, "companions", dict)
     return {role: take(companions, role, str) for role in companions}
+
+
+def _states(entry: Mapping[str, Any]) -> tuple[State, ...]:
+    states = parse_states(entry)
+    if bool(states) != (STREAM_ROLE in take({"companions": {}, **entry}, "companions", dict)):
+        raise ValueError("'stream' and the companion 'stream' belong together: one is missing")
+    return states
 
 
 def _file_fields(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ Not an engine (see `gatelet.runtime.backends`), and there is no cache of results
 """
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as show
 from typing import Any
@@ -32,28 +32,15 @@ from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
 from gatelet.runtime.explanation import Explanation, explain
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.inputs import check_rows
-from gatelet.runtime.metrics import decide
+from gatelet.runtime.open_stream import Streaming, open_streaming
+from gatelet.runtime.prediction import Prediction, decided
+from gatelet.runtime.stream import Stream
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
 
 TARGET_VARIABLE = "GATELET_TARGET"
 """The environment variable that names a target where the caller does not."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one row.
-
-    Args:
-        label: The label decided for; None for a model without labels.
-        score: That label's score, or the single output of a model without labels.
-        scores: The score of each label.
-    """
-
-    label: str | None
-    score: float
-    scores: dict[str, float] = field(default_factory=dict)
 
 
 class Predictor:
@@ -82,6 +69,8 @@ class Predictor:
         self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
         self._skipped = None if self.target in GRAPH_TARGETS else skipped_input(self._graph)
         self._knows_its_ids = _fits(self._vectorizer, self._graph)
+        self._streaming: Streaming | None = None
+        self._streaming_lock = threading.Lock()
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Predict labels.
@@ -102,7 +91,7 @@ class Predictor:
                 f"bundle '{self.bundle.name}' does not give one row of scores a text, so there is "
                 "nothing to decide: use scores()"
             )
-        return [self._prediction(row) for row in _as_lists(scores)]
+        return self._decided(scores)
 
     def scores(self, inputs: Any) -> Any:
         """Give the model's own output.
@@ -133,6 +122,29 @@ class Predictor:
         if not _are_texts([text]) or self._vectorizer is None:
             raise InputError(f"bundle '{self.bundle.name}' has no vectorizer: nothing to explain")
         return explain(self._vectorizer, text)
+
+    def stream(self) -> Stream:
+        """Start a sequence that comes in pieces: sensor values, or the words of a text.
+
+        Returns:
+            A Stream with states of its own, zero at the start; any number may run at once.
+
+        Raises:
+            BundleError: The bundle does not stream; the message says why and what to do.
+            BackendError: The engine refuses the streaming file.
+        """
+        with self._streaming_lock:
+            if self._streaming is None:
+                self._streaming = open_streaming(
+                    self.bundle, self._graph, target=self.target, scheme=self.scheme
+                )
+        return self._streaming.start(self._decided)
+
+    def _decided(self, scores: Any) -> list[Prediction]:
+        """Decide rows of scores [B, C], or the last timestep of [B, n, C]."""
+        rows = _as_lists(scores)
+        last = [row[-1] if isinstance(row[0], list) else row for row in rows]
+        return [decided(row, self.labels, threshold=self.threshold) for row in last]
 
     def _rows(self, inputs: Any) -> dict[str, Any]:
         """Check what the caller gives, by graph input."""
@@ -187,17 +199,6 @@ class Predictor:
                 "or features, or convert again with --vectorizer"
             )
         return [self._vectorizer.pad(text) for text in texts]
-
-    def _prediction(self, row: list[float]) -> Prediction:
-        if not self.labels:
-            return Prediction(None, row[0])
-        decided = decide(row, self.threshold)
-        if len(row) == 1:
-            scores = {self.labels[1]: row[0], self.labels[0]: 1 - row[0]}
-        else:
-            scores = dict(zip(self.labels, row, strict=True))
-        label = self.labels[decided]
-        return Prediction(label, scores[label], scores)
 
 
 def load(path: str | Path, *, target: str | None = None, scheme: str | None = None) -> Predictor:

@@ -21,6 +21,7 @@ from gatelet.convert.parity.checks import (
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.rows import Rows, side_by_side
+from gatelet.convert.parity.streams import check_stream
 from gatelet.convert.tolerances import (
     FLOAT32_FACTOR,
     FLOAT32_FLOOR,
@@ -183,6 +184,9 @@ def _judge_artifact(
             *_check_scores(bundle, found, oracle, limits),
             *_check_calls(predictor, oracle, limits),
         ]
+        if artifact.states:
+            limit = _or(limits.scores_max, oracle.float32_limit)
+            checks.append(check_stream(predictor, bundle.graph(), oracle.inputs, limit))
         if golden is not None:
             golden_scores = side_by_side(predictor.scores(_golden_arrays(golden)[0].given))
             checks += _check_golden(golden, golden_scores, predictor, oracle, limits)

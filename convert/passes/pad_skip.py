@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.passes.streaming import RECURRENT_STATES, Stream, to_stream
 from gatelet.runtime.backends.reference import run_graph
 from gatelet.runtime.graph import Graph, Node
 from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.streaming import StreamingGraph, with_states
 
 __all__ = ["LARGEST_SKIP", "skip_padding"]
 
 LARGEST_SKIP = 256
 """The most pads that are skipped: 2 x U floats are stored for each."""
+
+_RECURRENCES = ("LSTM", "GRU", "SimpleRNN")
 
 # operations that treat each timestep by itself
 _POINTWISE = (
@@ -62,11 +64,12 @@ def skip_padding(graph: Graph, *, timesteps: int | None) -> Graph:
         return graph
     if any(node.op == "MaskIds" for node in graph.nodes):
         return _trim_masked(graph, ids[0].name, timed)
-    stream = to_stream(graph)
-    if stream is None or not stream.states:
+    over_ids = [n for n in graph.nodes if n.op in _RECURRENCES and n.inputs[0] in timed]
+    if not over_ids or any(n.attributes.get("go_backwards") or n.inputs[1:] for n in over_ids):
         return graph
+    stream = with_states(graph, [node.name for node in over_ids])
     limit = min(timesteps or 0, LARGEST_SKIP)
-    return _skip_unmasked(graph, ids[0].name, stream, timed, limit=limit)
+    return _skip_unmasked(graph, ids[0].name, stream, limit=limit)
 
 
 def _timed_values(graph: Graph, ids: str) -> set[str] | None:
@@ -80,7 +83,7 @@ def _timed_values(graph: Graph, ids: str) -> set[str] | None:
     for node in graph.nodes:
         if not timed.intersection(node.inputs):
             continue
-        if node.op in RECURRENT_STATES:
+        if node.op in _RECURRENCES:
             if node.inputs[0] not in timed or timed.intersection(node.inputs[1:]):
                 return None
             if node.attributes.get("return_sequences"):
@@ -109,28 +112,26 @@ def _is_pointwise(node: Node, timed: set[str]) -> bool:
 def _trim_masked(graph: Graph, ids: str, timed: set[str]) -> Graph:
     """Drop masked columns at both ends: their steps change nothing."""
     for node in graph.nodes:
-        reads_time = node.inputs[0] in timed and node.op in RECURRENT_STATES
+        reads_time = node.inputs[0] in timed and node.op in _RECURRENCES
         if reads_time and (node.mask is None or node.attributes.get("return_state")):
             return graph
     trim = _trim_node(ids, trailing=True, limit=None)
     return replace(graph, nodes=(trim, *(_renamed(node, ids) for node in graph.nodes)))
 
 
-def _skip_unmasked(graph: Graph, ids: str, stream: Stream, timed: set[str], *, limit: int) -> Graph:
+def _skip_unmasked(graph: Graph, ids: str, stream: StreamingGraph, *, limit: int) -> Graph:
     """Start the recurrences over the ids at the states that `start` pads lead to."""
     if limit < 1:
         return graph
-    if any(n.op in RECURRENT_STATES and n.attributes.get("return_state") for n in graph.nodes):
+    if any(n.op in _RECURRENCES and n.attributes.get("return_state") for n in graph.nodes):
         return graph
     tables = _trajectory(stream, ids, limit)
     trim = _trim_node(ids, trailing=False, limit=limit)
     nodes, weights = [trim], dict(graph.weights)
-    state_names = iter(stream.states)
     for node in graph.nodes:
-        names = [next(state_names)[0] for _ in range(RECURRENT_STATES.get(node.op, 0))]
         initial = []
         # one that runs over other steps, such as those of a RepeatVector, starts at zero
-        for name in names if node.inputs[0] in timed else ():
+        for name in [one.input for one in stream.states if one.node == node.name]:
             table = tables[name]
             weights[f"{name}.table"] = Tensor("F32", table.shape, table.tobytes())
             nodes.append(
@@ -165,24 +166,27 @@ def _renamed(node: Node, ids: str) -> Node:
     return replace(node, inputs=tuple("trim" if name == ids else name for name in node.inputs))
 
 
-def _trajectory(stream: Stream, ids: str, limit: int) -> dict[str, np.ndarray]:
+def _trajectory(stream: StreamingGraph, ids: str, limit: int) -> dict[str, np.ndarray]:
     """Give each state after 0..limit pads, float32 [limit + 1, U], by name."""
-    states = {
-        one.name: np.zeros((1, int(one.shape[-1] or 0)))
-        for one in stream.graph.inputs
-        if one.name in {name for name, _ in stream.states}
-    }
-    others = {
-        one.name: np.zeros([size or 1 for size in one.shape])
-        for one in stream.graph.inputs
-        if one.name not in states and one.name != ids
-    }
-    seen: list[dict[str, np.ndarray]] = [states]
+    graph = _states_only(stream)
+    seen = [{one.input: np.zeros((1, *one.shape)) for one in stream.states}]
     for _ in range(limit):
-        feed: dict[str, Any] = {ids: np.zeros((1, 1), np.int32), **others, **seen[-1]}
-        values = run_graph(stream.graph, feed, dtype=np.float64)
-        seen.append({name: values[output] for name, output in stream.states})
-    return {name: _table([step[name] for step in seen]) for name in states}
+        feed: dict[str, Any] = {ids: np.zeros((1, 1), np.int32), **seen[-1]}
+        values = run_graph(graph, feed, dtype=np.float64)
+        seen.append({one.input: values[one.output] for one in stream.states})
+    return {one.input: _table([step[one.input] for step in seen]) for one in stream.states}
+
+
+def _states_only(stream: StreamingGraph) -> Graph:
+    """Leave out what no state needs: it may not take a single timestep."""
+    needed = {one.output for one in stream.states}
+    nodes = []
+    for node in reversed(stream.graph.nodes):
+        if needed.intersection(node.outputs):
+            nodes.append(node)
+            needed.update(node.inputs)
+    outputs = tuple(one.output for one in stream.states)
+    return replace(stream.graph, nodes=tuple(reversed(nodes)), outputs=outputs)
 
 
 def _table(rows: Sequence[np.ndarray]) -> np.ndarray:

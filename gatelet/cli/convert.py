@@ -41,6 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strip", action="store_true", help="leave the Keras file out")
     parser.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="make streaming files too, for sequences that come step by step; by default for "
+        "models with stateful layers",
+    )
+    parser.add_argument(
         "--no-golden-texts", action="store_true", help="keep no texts in the bundle"
     )
     parser.add_argument("--json", action="store_true", help="print the parity report as JSON")
@@ -63,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         data=data,
         labels=tuple(arguments.labels.split(",")) if arguments.labels else (),
         strip=arguments.strip,
+        stream=arguments.stream,
         golden_texts=not arguments.no_golden_texts,
         progress=progress,
     )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.passes import skip_padding, to_stream
+from gatelet.convert.passes import skip_padding
 from gatelet.runtime.backends.reference import ReferenceBackend, run_graph
 from gatelet.runtime.graph import Graph, GraphInput, Node
 from gatelet.runtime.safetensors import Tensor
@@ -142,18 +142,3 @@ def test_leaves_alone_what_reads_all_steps(graph: Graph) -> None:
 def test_needs_to_know_the_timesteps() -> None:
     graph = make()
     assert skip_padding(graph, timesteps=None) is graph
-
-
-def test_a_stream_in_pieces_gives_what_the_whole_gives() -> None:
-    graph = make(second(), return_sequences=True)
-    stream = to_stream(graph)
-    assert stream is not None
-    ids = padded_rows()[:6]
-    states = {name: np.zeros((6, U)) for name, _ in stream.states}
-    values: dict[str, Any] = {}
-    for piece in np.split(ids, [1, 4, 5], axis=1):
-        values = run_graph(stream.graph, {"ids": piece, **states}, dtype=np.float64)
-        states = {name: values[output] for name, output in stream.states}
-    (whole,) = ReferenceBackend(graph, dtype=np.float64).run({"ids": ids}).values()
-    assert np.abs(values["h2"] - whole).max() < 1e-12
-    assert to_stream(make(go_backwards=True)) is None

@@ -1,0 +1,208 @@
+"""The streaming form of a Graph: states in, states out, so that a sequence can come in pieces.
+
+Not the loop over pieces, which is `gatelet.runtime.stream`, and not the rules of what can be cut
+into pieces, which are in `gatelet.runtime.streamable`.
+See docs/decisions/0006-streaming.md.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from reprlib import repr as show
+from typing import Any
+
+from gatelet.errors import ModelError
+from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.streamable import RECURRENCES, STEPS, Kinds, follow_steps
+
+__all__ = [
+    "LARGEST_STATE",
+    "STREAM_ROLE",
+    "State",
+    "StreamingGraph",
+    "parse_states",
+    "streaming_refusal",
+    "to_stream",
+    "with_states",
+]
+
+LARGEST_STATE = 2**24
+"""The most elements of a state for one row: a stream has to allocate it."""
+
+STREAM_ROLE = "stream"
+"""The role of the companion that an artifact streams with: its streaming form, exported."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is carried from one piece to the next, zero at the start.
+
+    Args:
+        input: The name of the value that takes it.
+        output: The name of the value that gives it after the piece.
+        shape: Without B.
+        node: The recurrence that it belongs to.
+    """
+
+    input: str
+    output: str
+    shape: tuple[int, ...]
+    node: str = ""
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Give the entry of the manifest."""
+        return {"input": self.input, "output": self.output, "shape": [None, *self.shape]}
+
+
+@dataclass(frozen=True)
+class StreamingGraph:
+    """A Graph that continues where it stopped.
+
+    Args:
+        graph: The model's inputs and then an input for each state; the model's outputs and then
+            each state after the last step. All states start at zero.
+        states: In node order.
+    """
+
+    graph: Graph
+    states: tuple[State, ...]
+
+
+def streaming_refusal(graph: Graph) -> str | None:
+    """Tell why a model cannot take a sequence in pieces; None where it can."""
+    try:
+        to_stream(graph)
+    except ModelError as error:
+        return str(error)
+    return None
+
+
+def to_stream(graph: Graph) -> StreamingGraph:
+    """Give the streaming form of a model.
+
+    Args:
+        graph: The model.
+
+    Returns:
+        A Graph that gives, for the pieces of a sequence one after the other, what the model gives
+        for all of it so far: outputs with a time axis for the piece's timesteps, others as after
+        its last one.
+
+    Raises:
+        ModelError: The model cannot be cut into pieces; the message names the layer and says why.
+    """
+    kinds = follow_steps(graph)
+    carried = [
+        node.name
+        for node in graph.nodes
+        if node.op in RECURRENCES and kinds[node.inputs[0]] == STEPS
+    ]
+    if not carried:
+        raise ModelError("no recurrent layer runs over the input's timesteps: nothing to carry")
+    return with_states(_with_open_time(graph, kinds), carried)
+
+
+def with_states(graph: Graph, carried: Iterable[str]) -> StreamingGraph:
+    """Give some recurrences of a Graph state inputs and state outputs.
+
+    Args:
+        graph: The model.
+        carried: The names of the recurrences: forwards, without initial states.
+    """
+    names = set(carried)
+    inputs, nodes, states = list(graph.inputs), [], []
+    for node in graph.nodes:
+        if node.name not in names:
+            nodes.append(node)
+            continue
+        streamed, own = _carry(node, graph)
+        nodes.append(streamed)
+        inputs += [GraphInput(one.input, "float32", (None, *one.shape)) for one in own]
+        states += own
+    # a state can be an output of the model already
+    outputs = tuple(dict.fromkeys((*graph.outputs, *(one.output for one in states))))
+    return StreamingGraph(Graph(tuple(inputs), tuple(nodes), outputs, graph.weights), tuple(states))
+
+
+def parse_states(entry: Mapping[str, Any]) -> tuple[State, ...]:
+    """Read the states from an artifact's entry in the manifest; () where it does not stream.
+
+    Raises:
+        ValueError: They are not what docs/bundle.md says.
+    """
+    stream = entry.get("stream")
+    if stream is None:
+        return ()
+    listed = stream.get("states") if isinstance(stream, dict) else None
+    if not isinstance(listed, list) or not listed:
+        raise ValueError(f"'stream' is {show(stream)}, expected an object with 'states'")
+    max_batch = stream.get("max_batch")
+    if max_batch is not None and (type(max_batch) is not int or max_batch < 1):
+        raise ValueError(f"'max_batch' of 'stream' is {show(max_batch)}, expected 1 or more")
+    states = tuple(_parse_state(one) for one in listed)
+    for names in ([one.input for one in states], [one.output for one in states]):
+        if len(set(names)) < len(names):
+            raise ValueError(f"'states' of 'stream' has a name twice: {', '.join(names)}")
+    return states
+
+
+def _parse_state(entry: object) -> State:
+    found = entry if isinstance(entry, dict) else {}
+    names, shape = [found.get("input"), found.get("output")], found.get("shape")
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"a state of 'stream' is {show(entry)}, expected 'input' and 'output'")
+    sizes = shape[1:] if isinstance(shape, list) and shape and shape[0] is None else []
+    if not sizes or any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError(f"a state's 'shape' is {show(shape)}, expected [null, size, ...]")
+    if math.prod(sizes) > LARGEST_STATE:
+        raise ValueError(f"a state's 'shape' is {show(shape)}, more than {LARGEST_STATE:,} a row")
+    return State(str(names[0]), str(names[1]), tuple(sizes))
+
+
+def _carry(node: Node, graph: Graph) -> tuple[Node, list[State]]:
+    """Give a recurrence state inputs, and state outputs if it has none."""
+    count = RECURRENCES[node.op]
+    shape = _state_shape(node, graph)
+    after = node.outputs[1:] or tuple(f"{node.name}_next_{index}" for index in range(count))
+    states = [
+        State(f"{node.name}_state_{index}", output, shape, node.name)
+        for index, output in enumerate(after)
+    ]
+    attributes = {**node.attributes, "return_state": True}
+    if node.mask is not None:
+        # the output before the piece is the state; at the start both are zero
+        attributes["output_initial_state"] = True
+    streamed = replace(
+        node,
+        inputs=(*node.inputs, *(one.input for one in states)),
+        outputs=(node.output, *after),
+        shapes=(node.shape, *((None, *shape) for _ in states)),
+        attributes=attributes,
+    )
+    return streamed, states
+
+
+def _state_shape(node: Node, graph: Graph) -> tuple[int, ...]:
+    if node.op != "ConvLSTM2D":
+        return (graph.weights[node.weights["recurrent_kernel"]].shape[0],)
+    sizes = [size for size in node.shape[-3:] if size is not None]
+    if len(sizes) < 3:
+        raise ModelError(f"layer '{node.source}' (ConvLSTM2D) takes images of any size")
+    return tuple(sizes)
+
+
+def _with_open_time(graph: Graph, kinds: Kinds) -> Graph:
+    """Let values with the sequence's time axis take any number of timesteps."""
+
+    def opened(name: str, shape: Shape) -> Shape:
+        return (shape[0], None, *shape[2:]) if kinds[name] == STEPS else shape
+
+    inputs = [replace(one, shape=opened(one.name, one.shape)) for one in graph.inputs]
+    nodes = []
+    for node in graph.nodes:
+        shapes = tuple(map(opened, node.outputs, node.shapes))
+        attributes = dict(node.attributes)
+        if node.op == "Reshape" and kinds[node.output] == STEPS:
+            attributes["target_shape"] = [-1, *node.shape[2:]]
+        nodes.append(replace(node, shapes=shapes, attributes=attributes))
+    return replace(graph, inputs=tuple(inputs), nodes=tuple(nodes))
