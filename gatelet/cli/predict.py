@@ -5,6 +5,7 @@ Not the prediction, which is `gatelet.runtime`.
 
 import argparse
 import codecs
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not texts:
         where = f"'{arguments.file}' holds" if arguments.file else "there is"
         raise DataError(f"{where} no text to predict: give texts, or --file")
-    predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
+    gc.disable()  # a start makes many objects and drops none
+    try:
+        predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
+    finally:
+        gc.enable()
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
     for text, prediction in zip(texts, predictor.predict(texts), strict=True):
         if arguments.json:
