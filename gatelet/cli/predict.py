@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from gatelet.cli.predict_stream import run_stream
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.errors import DataError
 from gatelet.runtime import Prediction, load
@@ -31,11 +32,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     parser.add_argument("--target", metavar="T", help="litert, onnx, reference or pure")
     parser.add_argument("--scheme", metavar="S", help="float32 or dynamic-int8")
-    parser.add_argument("--json", action="store_true", help="print one JSON line a text")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="predict after each step: a line of numbers or words, from --file (also .npz) or "
+        "standard input; an empty line starts a new sequence",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON line a text or step")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict each text."""
+    """Predict each text, or after each step."""
+    if arguments.stream:
+        return run_stream(arguments)
     texts = [*arguments.texts, *_read_texts(arguments)]
     if not texts:
         where = f"'{arguments.file}' holds" if arguments.file else "there is"
