@@ -142,7 +142,11 @@ class Predictor:
         with self._streaming_lock:
             if self._streaming is None:
                 self._streaming = open_streaming(
-                    self.bundle, self._graph, target=self.target, scheme=self.scheme
+                    self.bundle,
+                    self._graph,
+                    self._vectorizer,
+                    target=self.target,
+                    scheme=self.scheme,
                 )
         return self._streaming.start(self._decided)
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatelet.cli.predict_stream import run_stream
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.errors import DataError
 from gatelet.runtime import Prediction, load
@@ -44,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Predict each text, or after each step."""
     if arguments.stream:
+        from gatelet.cli.predict_stream import run_stream
+
         return run_stream(arguments)
     texts = [*arguments.texts, *_read_texts(arguments)]
     if not texts:
