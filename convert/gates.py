@@ -19,8 +19,9 @@ __all__ = ["FileFacts", "check_bytes", "check_operators", "check_outputs"]
 SLACK_BYTES = 256 * 1024
 """What a file may hold beside weights: operators, names, constants of the loops."""
 
-QUANTIZED_SHARE = 0.5
-"""A quantized file is larger than this share of its float32 weights only if it is not quantized."""
+SHARES = {"float32": (0.9, 1.1), "float16": (0.45, 0.6), "int8": (0.2, 0.5), "int4": (0.1, 0.5)}
+"""Of the bytes of float32 weights: what a file has at least and, only if it is as its scheme says,
+at most; by the type of its embeddings, which are most of a model of texts."""
 
 SMALL_PARAMETERS = 20_000
 """With fewer parameters the operators outweigh the weights, so bytes prove nothing."""
@@ -94,10 +95,8 @@ def check_bytes(target: str, scheme: Scheme, found: int, graph: Graph) -> None:
         ConversionError: With the bytes found and the bytes expected.
     """
     float_bytes = 4 * graph.parameters
-    if scheme.weights == "float32":
-        low, high = int(0.9 * float_bytes), int(1.1 * float_bytes) + SLACK_BYTES
-    else:
-        low, high = int(0.2 * float_bytes), int(QUANTIZED_SHARE * float_bytes) + SLACK_BYTES
+    least, most = SHARES[scheme.embedding_type]
+    low, high = int(least * float_bytes), int(most * float_bytes) + SLACK_BYTES
     if graph.parameters < SMALL_PARAMETERS:
         low, high = 0, high + SLACK_BYTES
     if not low <= found <= high:

@@ -11,14 +11,14 @@ from typing import Any
 from gatelet.convert.lowering import LOWERINGS, lower
 from gatelet.convert.reading import SourceModel
 from gatelet.convert.reading.source import SourceLayer
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
 from gatelet.errors import GateletError
 from gatelet.runtime.graph import Graph, Node
 
 __all__ = ["Cost", "Lint", "Prospect", "cost_of", "lint"]
 
 # what the exporters keep in float: smaller tensors gain no bytes worth their rounding
-_INT8_MIN_ELEMENTS = 1024
+_SMALL_ELEMENTS = 1024
 _FILE_BYTES = {"litert": 6_000, "onnx": 3_000}
 
 
@@ -85,11 +85,10 @@ def lint(model: SourceModel) -> Lint:
         others = [text for text in unknown if not first.startswith(text)]
         return Lint(None, None, (), (first, *others), notes)
     prospects = tuple(
-        Prospect(
-            target, scheme, _FILE_BYTES[target] + _weight_bytes(graph, SCHEMES[scheme].weights)
-        )
+        Prospect(target, scheme, _FILE_BYTES[target] + _weight_bytes(graph, SCHEMES[scheme]))
         for target, schemes in TARGETS.items()
         for scheme in schemes
+        if not SCHEMES[scheme].embeddings or any(node.op == "Embedding" for node in graph.nodes)
     )
     return Lint(graph, cost_of(graph), prospects, (), (*notes, *_graph_notes(graph)))
 
@@ -146,13 +145,19 @@ _COUNTS: dict[str, Callable[[Node, Shapes], int]] = {
 }
 
 
-def _weight_bytes(graph: Graph, stored: str) -> int:
+def _weight_bytes(graph: Graph, scheme: Scheme) -> int:
+    embeddings = {n.weights["embeddings"] for n in graph.nodes if n.op == "Embedding"}
     total = 0
-    for tensor in graph.weights.values():
+    for name, tensor in graph.weights.items():
         elements = math.prod(tensor.shape)
-        if stored == "int8" and elements >= _INT8_MIN_ELEMENTS:
-            scales = tensor.shape[0] if tensor.shape[0] > tensor.shape[-1] else tensor.shape[-1]
-            total += elements + 4 * scales
+        stored = scheme.embedding_type if name in embeddings else scheme.weights
+        if stored == "int4":
+            total += tensor.shape[0] * (1 + (tensor.shape[-1] + 1) // 2)
+        elif stored == "int8" and elements >= _SMALL_ELEMENTS:
+            scale_bytes = 2 * tensor.shape[0] if name in embeddings else 4 * tensor.shape[-1]
+            total += elements + scale_bytes
+        elif stored == "float16" and elements >= _SMALL_ELEMENTS:
+            total += 2 * elements
         else:
             total += 4 * elements
     return total

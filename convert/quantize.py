@@ -1,4 +1,4 @@
-"""Symmetric int8 quantization of weights.
+"""Quantization of weights: symmetric to int8, and of rows to 4 bits.
 
 Not calibration of activations: the schemes that use this compute activations in float.
 """
@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["quantize_int8"]
+__all__ = ["INT4_MIDDLE", "pack_int4", "quantize_int4", "quantize_int8", "to_integers"]
+
+INT4_MIDDLE = 7.5
+"""Level q of 0..15 stands for (q - 7.5) x scale: all 16 are used, and none is zero."""
+
+_INT4_CLIPPINGS = np.linspace(0.4, 1.0, 19)
 
 
 def quantize_int8(
@@ -29,3 +34,67 @@ def quantize_int8(
     scales = np.where(largest > 0, largest / limit, 1).astype(np.float32)
     values = np.clip(np.rint(weights / scales), -limit, limit).astype(np.int8)
     return values, scales
+
+
+def to_integers(
+    values: NDArray[Any], dtype: type[np.integer[Any]]
+) -> tuple[NDArray[Any], np.float32]:
+    """Give integers and a unit whose products are the values, positive ones rounded up.
+
+    Args:
+        values: Float array.
+        dtype: int16, for half of the bytes at 15 bits of precision, or uint8 for a quarter.
+    """
+    limit = np.iinfo(dtype).max
+    largest = float(np.abs(values).max(initial=0))
+    unit = np.float32((largest or 1.0) / limit)
+    lowest = max(-limit, np.iinfo(dtype).min)
+    return np.clip(np.ceil(values / unit), lowest, limit).astype(dtype), unit
+
+
+def quantize_int4(
+    table: NDArray[Any],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], np.float32]:
+    """Quantize rows so that `table` is about `(levels - INT4_MIDDLE) * multiples * unit`.
+
+    A row's scale is the one of 19 that makes the smallest squared error: it may cut off the
+    largest values of a row, for finer steps among the others.
+
+    Args:
+        table: float [V, F].
+
+    Returns:
+        levels [V, F] of 0..15, multiples [V, 1] from 1, and their unit.
+    """
+    table = np.asarray(table, np.float64)
+    largest = np.abs(table).max(axis=1, keepdims=True) / INT4_MIDDLE
+    # 8 bits do: a scale that is off by a hundredth is nothing beside steps this wide
+    _, unit = to_integers(largest, np.uint8)
+    best = np.full(len(table), np.inf)
+    levels = np.zeros(table.shape, np.uint8)
+    multiples = np.ones((len(table), 1), np.uint8)
+    for clipping in _INT4_CLIPPINGS:
+        candidate = np.clip(np.ceil(largest * clipping / unit), 1, 255).astype(np.uint8)
+        scales = candidate * unit
+        found = np.clip(np.rint(table / scales + INT4_MIDDLE), 0, 15)
+        error = np.square((found - INT4_MIDDLE) * scales - table).sum(axis=1)
+        better = error < best
+        best[better] = error[better]
+        levels[better] = found[better].astype(np.uint8)
+        multiples[better] = candidate[better]
+    return levels, multiples, unit
+
+
+def pack_int4(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put two levels in a byte: column j in the low half, column j + F/2 in the high one.
+
+    Args:
+        levels: [V, F] of 0..15; an odd F gets a column of zeros.
+
+    Returns:
+        [V, ceil(F / 2)].
+    """
+    if levels.shape[1] % 2:
+        levels = np.pad(levels, [(0, 0), (0, 1)])
+    low, high = np.split(levels, 2, axis=1)
+    return np.asarray(low | (high << 4), np.uint8)

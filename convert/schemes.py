@@ -18,21 +18,43 @@ class Scheme:
         name: As in the manifest and on the command line.
         weights: The type that large weights are stored in.
         activations: The type that is computed in.
+        embeddings: The type that large embeddings are stored in, where it is another.
+        batch: The rows that a file is made for; None for any number.
     """
 
     name: str
     weights: str
     activations: str
+    embeddings: str = ""
+    batch: int | None = None
+
+    @property
+    def embedding_type(self) -> str:
+        """The type that large embeddings are stored in."""
+        return self.embeddings or self.weights
 
 
 SCHEMES = {
     "float32": Scheme("float32", weights="float32", activations="float32"),
+    "float16": Scheme("float16", weights="float16", activations="float32"),
     "dynamic-int8": Scheme("dynamic-int8", weights="int8", activations="float32"),
+    "dynamic-int8-emb4": Scheme(
+        "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
+    ),
+    "float32-b1": Scheme("float32-b1", weights="float32", activations="float32", batch=1),
+    "dynamic-int8-b1": Scheme("dynamic-int8-b1", weights="int8", activations="float32", batch=1),
 }
 
 TARGETS = {
-    "litert": ("float32", "dynamic-int8"),
-    "onnx": ("float32", "dynamic-int8"),
+    "litert": (
+        "float32",
+        "float16",
+        "dynamic-int8",
+        "dynamic-int8-emb4",
+        "float32-b1",
+        "dynamic-int8-b1",
+    ),
+    "onnx": ("float32", "float16", "dynamic-int8", "dynamic-int8-emb4"),
 }
 
 DEFAULT_ARTIFACTS = (
@@ -51,8 +73,8 @@ def choose_artifacts(
 
     Args:
         targets: Names of targets; none means all that have one of the schemes.
-        schemes: Names of schemes; none means all that each target has. Without targets too, the
-            default artifacts.
+        schemes: Names of schemes; none means those of the default artifacts or, of a target
+            that is in none of them, all that it has.
 
     Raises:
         ConfigError: A name is not known, or a chosen target has none of the chosen schemes.
@@ -63,11 +85,13 @@ def choose_artifacts(
     for name in schemes:
         if name not in SCHEMES:
             raise ConfigError(f"scheme '{name}' is not known; known are {', '.join(SCHEMES)}")
-    if not targets and not schemes:
-        return tuple((target, SCHEMES[name]) for target, name in DEFAULT_ARTIFACTS)
     chosen = []
     for target in dict.fromkeys(targets or TARGETS):
-        names = [name for name in TARGETS[target] if not schemes or name in schemes]
+        usual = [name for one, name in DEFAULT_ARTIFACTS if one == target]
+        if not schemes and (usual or not targets):
+            names = usual
+        else:
+            names = [name for name in TARGETS[target] if not schemes or name in schemes]
         if not names and targets:
             raise ConfigError(
                 f"target '{target}' has none of the schemes {', '.join(schemes)}; "

@@ -3,7 +3,7 @@
 Not the checks that are held to it: see `gatelet.convert.parity`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["FLOAT32_FACTOR", "FLOAT32_FLOOR", "MIN_DECIDING_ROWS", "TOLERANCES", "Limits"]
 
@@ -40,25 +40,43 @@ class Limits:
     reason: str
 
 
+_EXACT = Limits(
+    scores_max=None,
+    scores_mean=None,
+    scores_shift=None,
+    flips=0.0,
+    batch=None,
+    as_converted=None,
+    reason="the same equations in the same type: rounding only",
+)
+
+# Of the new schemes three models were measured: reviews-en with 64 and with 16 units, reviews-zh.
+_FLOAT16 = Limits(
+    scores_max=0.002,
+    scores_mean=0.0003,
+    scores_shift=0.0002,
+    flips=0.005,
+    batch=0.001,
+    as_converted=None,
+    reason="weights of 11 bits, computed in float32; a batch skips only the padding that its rows "
+    "share, and computes the rest of it, where a single row reads rounded states; measured: max "
+    "2.1e-4, mean 2.5e-5, shift 9.9e-6, no flips, batch 3.6e-5",
+)
+
+_EMB4 = Limits(
+    scores_max=0.25,
+    scores_mean=0.015,
+    scores_shift=0.01,
+    flips=0.02,
+    batch=0.1,
+    as_converted=0.001,
+    reason="16 levels a row of the embedding, where most of the error is; the rest as "
+    "dynamic-int8; measured: max 0.064, mean 0.0037, shift 0.0023, flips 0.0061, batch 0.027",
+)
+
 TOLERANCES: dict[tuple[str, str], Limits] = {
-    ("litert", "float32"): Limits(
-        scores_max=None,
-        scores_mean=None,
-        scores_shift=None,
-        flips=0.0,
-        batch=None,
-        as_converted=None,
-        reason="the same equations in the same type: rounding only",
-    ),
-    ("onnx", "float32"): Limits(
-        scores_max=None,
-        scores_mean=None,
-        scores_shift=None,
-        flips=0.0,
-        batch=None,
-        as_converted=None,
-        reason="the same equations in the same type: rounding only",
-    ),
+    ("litert", "float32"): _EXACT,
+    ("onnx", "float32"): _EXACT,
     # About three times the worst of eleven trained models: reviews in English and Chinese, films;
     # 16 to 128 units; one trained until it knew its texts by heart; test parts and random rows.
     # Not among them is a model at a tipping point (accuracy 0.68, padded behind, no mask), of
@@ -84,5 +102,20 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
         reason="7-bit weights; activations share a scale, so rows run one by one; measured: max "
         "0.044, mean 0.0047, shift 0.0047, flips 0.0039, about half where padding is skipped; a "
         "gate off by a tenth moves golden scores by 0.003",
+    ),
+    ("litert", "float16"): _FLOAT16,
+    ("onnx", "float16"): _FLOAT16,
+    ("litert", "dynamic-int8-emb4"): _EMB4,
+    ("onnx", "dynamic-int8-emb4"): replace(_EMB4, batch=None),
+    ("litert", "float32-b1"): _EXACT,
+    ("litert", "dynamic-int8-b1"): Limits(
+        scores_max=0.06,
+        scores_mean=0.009,
+        scores_shift=0.007,
+        flips=0.01,
+        batch=None,
+        as_converted=0.001,
+        reason="as dynamic-int8, but kernels with one scale each, which tflite-runtime 2.14 knows, "
+        "and rows one by one; measured: max 0.0048, mean 0.0004, shift 0.0002, no flips",
     ),
 }

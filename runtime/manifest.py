@@ -71,6 +71,8 @@ class Artifact(BundleFile):
         ops: The operators that the file uses.
         max_batch: The most rows to give it at once; None is any number.
         parity: The verdict ('pass', 'fail', 'undecided', 'not run') and the checks behind it.
+        engines: The packages that run it, the one that it is made for first; () for all that run
+            its target.
         companions: Paths of further files that it needs or offers, by their role.
         states: What its streaming file, the companion 'stream', carries; () if it has none.
         entry: Its whole entry in the manifest.
@@ -80,6 +82,7 @@ class Artifact(BundleFile):
     scheme: str
     ops: tuple[str, ...] = ()
     max_batch: int | None = None
+    engines: tuple[str, ...] = ()
     parity: Mapping[str, Any] = field(default_factory=lambda: {"verdict": "not run"})
     companions: Mapping[str, str] = field(default_factory=dict)
     states: tuple[State, ...] = ()
@@ -216,6 +219,7 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         target=take(entry, "target", str),
         scheme=take(entry, "scheme", str),
         ops=take_texts({"ops": [], **entry}, "ops"),
+        engines=take_texts({"engines": [], **entry}, "engines"),
         max_batch=max_batch,
         parity=parity,
         companions=_companions(entry),

@@ -67,20 +67,12 @@ class Streaming:
             ) from error
 
 
-def open_streaming(
-    bundle: Bundle,
-    graph: Graph,
-    vectorizer: AnyVectorizer | None,
-    *,
-    target: str,
-    scheme: str,
-) -> Streaming:
+def open_streaming(bundle: Bundle, graph: Graph, *, target: str, scheme: str) -> Streaming:
     """Open what streams for a target and a scheme.
 
     Args:
         bundle: The opened bundle.
         graph: Its Graph.
-        vectorizer: Its vectorizer.
         target: Of the artifact, or a backend of the Graph itself.
         scheme: Of the artifact.
 
@@ -89,6 +81,7 @@ def open_streaming(
             and what to do.
         BackendError: The engine refuses the file.
     """
+    vectorizer = bundle.vectorizer()
     if vectorizer is not None:
         vectorizer = without_limit(vectorizer)
     artifact = _artifact(bundle, target, scheme)
@@ -101,10 +94,8 @@ def open_streaming(
         return Streaming(bundle, graph, backend, form.states, vectorizer)
     if not artifact.states:
         raise _not_here(bundle, graph, artifact)
-    named = artifact.companions[STREAM_ROLE]
-    bundle.check_unchanged(named)  # it may be long since it was opened
-    backend = open_backend(target, bundle.path / named)
-    bundle.check_unchanged(named)
+    path = bundle.path / artifact.companions[STREAM_ROLE]
+    backend = open_backend(target, path)
     max_batch = artifact.entry["stream"].get("max_batch")
     return Streaming(bundle, graph, backend, artifact.states, vectorizer, max_batch)
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as show
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gatelet.errors import (
     BackendError,
@@ -17,11 +17,9 @@ from gatelet.errors import (
     BundleError,
     GateletError,
     InputError,
-    ParityRefused,
 )
 from gatelet.runtime.backends import (
     GRAPH_TARGETS,
-    TARGETS,
     Backend,
     installed_targets,
     open_backend,
@@ -29,15 +27,14 @@ from gatelet.runtime.backends import (
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.batches import ROWS_AT_ONCE, in_batches, skipped_input
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
+from gatelet.runtime.choice import check_engine, choose_artifact
+from gatelet.runtime.explanation import Explanation, explain
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.inputs import check_rows
+from gatelet.runtime.open_stream import Streaming, open_streaming
 from gatelet.runtime.prediction import Prediction, decided
-
-if TYPE_CHECKING:
-    from gatelet.runtime.explanation import Explanation
-    from gatelet.runtime.open_stream import Streaming
-    from gatelet.runtime.stream import Stream
-    from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.stream import Stream
+from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
 
@@ -115,7 +112,7 @@ class Predictor:
         results = {name: batches.join([f[name] for f in found]) for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
 
-    def explain(self, text: str) -> "Explanation":
+    def explain(self, text: str) -> Explanation:
         """Tell what the vectorizer makes of a text: known tokens, ids, what was cut.
 
         Raises:
@@ -123,11 +120,9 @@ class Predictor:
         """
         if not _are_texts([text]) or self._vectorizer is None:
             raise InputError(f"bundle '{self.bundle.name}' has no vectorizer: nothing to explain")
-        from gatelet.runtime.explanation import explain
-
         return explain(self._vectorizer, text)
 
-    def stream(self) -> "Stream":
+    def stream(self) -> Stream:
         """Start a sequence that comes in pieces: sensor values, or the words of a text.
 
         Returns:
@@ -137,16 +132,10 @@ class Predictor:
             BundleError: The bundle does not stream; the message says why and what to do.
             BackendError: The engine refuses the streaming file.
         """
-        from gatelet.runtime.open_stream import open_streaming
-
         with self._streaming_lock:
             if self._streaming is None:
                 self._streaming = open_streaming(
-                    self.bundle,
-                    self._graph,
-                    self._vectorizer,
-                    target=self.target,
-                    scheme=self.scheme,
+                    self.bundle, self._graph, target=self.target, scheme=self.scheme
                 )
         return self._streaming.start(self._decided)
 
@@ -264,13 +253,18 @@ def _fallback(bundle: Bundle, scheme: str | None) -> str | None:
 
 
 def open_artifact(bundle: Bundle, artifact: Artifact) -> Predictor:
-    """Open one artifact of a bundle, whatever its parity verdict."""
+    """Open one artifact of a bundle, whatever its parity verdict.
+
+    Raises:
+        BackendMissing: No engine for it is installed, or one that runs it wrongly or not at all.
+        BackendError: The engine refuses it.
+    """
+    check_engine(bundle, artifact)
     backend = open_backend(
         artifact.target,
         bundle.path / artifact.path,
         companions={role: bundle.path / path for role, path in artifact.companions.items()},
     )
-    bundle.check_unchanged(artifact.path, *artifact.companions.values())
     return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
 
 
@@ -298,57 +292,6 @@ def open_pure(bundle: Bundle) -> Predictor:
     return Predictor(bundle, PureBackend(bundle.graph()), scheme="float32")
 
 
-def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -> Artifact:
-    """Choose among a bundle's artifacts: installed engines first, in the runtime's order.
-
-    Raises:
-        BundleError: The bundle has no such artifact.
-        BackendMissing: No engine for it is installed.
-        ParityRefused: It failed parity, and was not named by both target and scheme.
-    """
-    fitting = [
-        artifact
-        for artifact in bundle.artifacts
-        if target in (None, artifact.target) and scheme in (None, artifact.scheme)
-    ]
-    if not fitting:
-        has = ", ".join(f"{a.target} {a.scheme}" for a in bundle.artifacts) or "none"
-        raise BundleError(
-            f"bundle '{bundle.name}' has no artifact for target {target or 'any'}, scheme "
-            f"{scheme or 'any'}; it has: {has}"
-        )
-    installed = [a for a in fitting if a.target in installed_targets()]
-    if not installed:
-        raise _missing(list(dict.fromkeys(a.target for a in fitting)))
-    if target is not None and scheme is not None:
-        return installed[0]
-    passed = [artifact for artifact in installed if artifact.verdict != "fail"]
-    if not passed:
-        failed = ", ".join(f"{a.target} {a.scheme}" for a in installed)
-        raise ParityRefused(
-            f"parity failed for {failed} of bundle '{bundle.name}': its predictions are not those "
-            "of the trained model; to use it all the same, name both --target and --scheme"
-        )
-    order = list(TARGETS)
-    return min(passed, key=lambda a: (a.verdict != "pass", order.index(a.target)))
-
-
-def _missing(targets: list[str]) -> BackendError:
-    known = [name for name in targets if name in TARGETS]
-    if not known:
-        return BackendError(
-            f"target '{targets[0]}' is not known to this gatelet; known are {', '.join(TARGETS)}: "
-            "update gatelet",
-            target=targets[0],
-        )
-    commands = " or ".join(f"pip install 'gatelet[{TARGETS[name][0].extra}]'" for name in known)
-    return BackendMissing(
-        f"the {' or '.join(known)} backend is not installed: {commands}",
-        target=known[0],
-        command=commands,
-    )
-
-
 def _check_labels(bundle: Bundle, graph: Graph) -> None:
     """Refuse a bundle whose labels cannot be those of its Graph's output.
 
@@ -364,7 +307,7 @@ def _check_labels(bundle: Bundle, graph: Graph) -> None:
         )
 
 
-def _fits(vectorizer: "AnyVectorizer | None", graph: Graph) -> bool:
+def _fits(vectorizer: AnyVectorizer | None, graph: Graph) -> bool:
     """Tell whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
     one = graph.inputs[0]
     return (

@@ -5,14 +5,17 @@ Not an exporter.
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatelet.convert.exporters.exported import Exportable, Exported
+from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
+from gatelet.convert.exporters.litert.metadata import add_metadata
 from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.isolation import Worker
 from gatelet.convert.schemes import Scheme
+from gatelet.errors import ConversionError
 
 __all__ = ["EXPORTERS", "Exporter", "export"]
 
@@ -36,12 +39,30 @@ class Exporter:
     isolated: bool
 
 
+_LITERT_ENGINES = {
+    "float32": ("ai-edge-litert", "tflite-runtime"),
+    "float32-b1": ("tflite-runtime", "ai-edge-litert"),
+    "dynamic-int8-b1": ("tflite-runtime", "ai-edge-litert"),
+    "": ("ai-edge-litert",),
+}
+"""By scheme, '' for all others: what runs the file, the engine that it is made for first.
+
+tflite-runtime 2.14 has no FULLY_CONNECTED with a scale a column, and float16 weights that it has
+made float32 once are lost when an interpreter is resized again.
+"""
+
+
 def _litert(model: Exportable, scheme: Scheme) -> Exported:
-    return export_litert(model.skipping, scheme)
+    exported = export_litert(model.skipping, scheme)
+    return replace(
+        exported,
+        data=add_metadata(exported.data, model, scheme),
+        facts={"engines": list(_LITERT_ENGINES.get(scheme.name, _LITERT_ENGINES[""]))},
+    )
 
 
 def _onnx(model: Exportable, scheme: Scheme) -> Exported:
-    return export_onnx(model.skipping, scheme)
+    return export_onnx(model.skipping, scheme, identity=identity_of(model, "onnx", scheme))
 
 
 EXPORTERS = {
@@ -60,8 +81,15 @@ def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Ex
         worker: Where exporters run that can crash.
 
     Raises:
-        ConversionError: The exporter failed, or its process died.
+        ConversionError: The model has nothing that the scheme is for, the exporter failed, or its
+            process died.
     """
+    if scheme.embeddings and not any(node.op == "Embedding" for node in model.graph.nodes):
+        raise ConversionError(
+            f"the model has no Embedding, so {target} {scheme.name} would be no smaller than "
+            f"{scheme.name.removesuffix('-emb4')}: choose that with --scheme",
+            target=target,
+        )
     exporter = EXPORTERS[target]
     if not exporter.isolated:
         return exporter.function(model, scheme)

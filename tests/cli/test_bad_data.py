@@ -108,7 +108,10 @@ def test_an_out_that_is_something_else(
     ("words", "expected"),
     [
         (("--target", "bogus"), "target 'bogus' is not known; known are litert, onnx"),
-        (("--scheme", "bogus"), "scheme 'bogus' is not known; known are float32, dynamic-int8"),
+        (
+            ("--scheme", "bogus"),
+            "scheme 'bogus' is not known; known are float32, float16",
+        ),
         ((), "No such file or directory"),
         (("--vectorizer", "/nothing"), "cannot read the vectorizer '/nothing'"),
     ],

@@ -231,7 +231,7 @@ def test_a_failed_artifact_needs_both_target_and_scheme(
         (
             ("onnxruntime", "ai_edge_litert", "tflite_runtime", "numpy"),
             (),
-            "using pure float32 (python 3.",
+            "gatelet: the onnx backend is not installed: pip install 'gatelet[onnx]'\n",
         ),
     ],
 )

@@ -164,8 +164,8 @@ def swapped_gates(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["gatelet.convert.exporters.table"]
     real = module.export_onnx
 
-    def export(graph: Any, scheme: Any) -> Any:
-        exported = real(graph, scheme)
+    def export(graph: Any, scheme: Any, **settings: Any) -> Any:
+        exported = real(graph, scheme, **settings)
         if scheme.name != "float32":
             return exported
         model = onnx.load_from_string(exported.data)

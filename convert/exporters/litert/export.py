@@ -54,7 +54,7 @@ def export_litert(graph: Graph, scheme: Scheme) -> Exported:
 
     Args:
         graph: The model.
-        scheme: float32 or dynamic-int8.
+        scheme: One of those that `TARGETS` lists for litert.
 
     Returns:
         The file, with one signature whose inputs and outputs have the Graph's names.
@@ -66,10 +66,19 @@ def export_litert(graph: Graph, scheme: Scheme) -> Exported:
     module = _module(tf, graph, scheme)
     concrete = module.run.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
-    if scheme.weights == "int8":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    _set_up(tf, converter, scheme)
     data = bytes(converter.convert())
-    return Exported(data, _operators_in(data))
+    return Exported(data, _operators_in(data), max_batch=scheme.batch)
+
+
+def _set_up(tf: Tf, converter: Any, scheme: Scheme) -> None:
+    if scheme.weights != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if scheme.weights == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if scheme.batch is not None:
+        # FULLY_CONNECTED with a scale a column is too new for tflite-runtime
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
 
 
 def _operators_in(data: bytes) -> tuple[str, ...]:
@@ -91,7 +100,11 @@ def _operators_in(data: bytes) -> tuple[str, ...]:
 def _module(tf: Tf, graph: Graph, scheme: Scheme) -> Any:
     """Make a tf.Module whose `run` is the Graph."""
     signature = [
-        tf.TensorSpec(one.shape, tf.int32 if one.dtype == "int32" else tf.float32, name=one.name)
+        tf.TensorSpec(
+            (scheme.batch, *one.shape[1:]),
+            tf.int32 if one.dtype == "int32" else tf.float32,
+            name=one.name,
+        )
         for one in graph.inputs
     ]
 
@@ -108,7 +121,7 @@ def _module(tf: Tf, graph: Graph, scheme: Scheme) -> Any:
                 inputs=[values[name] for name in node.inputs],
                 weights={role: arrays[name] for role, name in node.weights.items()},
                 mask=None if node.mask is None else values[node.mask],
-                quantized=scheme.weights == "int8",
+                scheme=scheme,
                 takes_raw_features=node.inputs[0] in raw,
             )
             suspects = {name: values[name] for name in node.inputs if name in may_be_nan}

@@ -17,11 +17,10 @@ from gatelet.convert.quantize import quantize_int8
 from gatelet.runtime.graph import Graph, Node
 
 __all__ = [
-    "gather_int16",
+    "gather_integers",
     "input_kernel",
     "keep_nan",
     "raw_values",
-    "to_int16",
     "values_that_may_be_nan",
 ]
 
@@ -104,17 +103,10 @@ def _nan_where(tf: Tf, node: Node, x: TfTensor, y: TfTensor) -> TfTensor:
     return tf.where(found, math.nan, y)
 
 
-def to_int16(table: NDArray[Any]) -> tuple[NDArray[np.int16], np.float32]:
-    """Give integers and a unit whose products are the table's values, positive ones rounded up."""
-    largest = float(np.abs(table).max())
-    unit = np.float32((largest or 1.0) / 32767)
-    return np.clip(np.ceil(table / unit), -32767, 32767).astype(np.int16), unit
-
-
-def gather_int16(
-    tf: Tf, integers: NDArray[np.int16], unit: np.float32, indices: TfTensor
+def gather_integers(
+    tf: Tf, integers: NDArray[Any], unit: np.float32, indices: TfTensor
 ) -> TfTensor:
-    """Give rows of a table that is stored as int16.
+    """Give rows of a table that is stored as integers times a unit.
 
     The converter would store a float table of a quantized model as int8 with a single scale.
     """

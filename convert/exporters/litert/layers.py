@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from gatelet.convert.exporters.litert.int8 import gather_int16, input_kernel, to_int16
+from gatelet.convert.exporters.litert.int8 import gather_integers, input_kernel
 from gatelet.convert.exporters.litert.step import (
     Step,
     TfTensor,
@@ -17,6 +17,7 @@ from gatelet.convert.exporters.litert.step import (
     product,
     sizes_of,
 )
+from gatelet.convert.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
 
 __all__ = [
     "affine",
@@ -47,11 +48,23 @@ def embedding(step: Step) -> TfTensor:
     ids = tf.cast(step.inputs[0], tf.int32)
     if not step.quantized:
         return tf.gather(table, ids)
+    if step.scheme.embedding_type == "int4":
+        return _embedding_int4(step, ids)
     # a scale for each row: one scale for the whole table makes most of the int8 error
-    multiples, unit = to_int16(np.abs(table).max(axis=1, keepdims=True) / 127)
+    multiples, unit = to_integers(np.abs(table).max(axis=1, keepdims=True) / 127, np.int16)
     scales = np.maximum(multiples, 1) * unit
     values = np.clip(np.rint(table / scales), -127, 127).astype(np.int8)
-    return tf.cast(tf.gather(values, ids), tf.float32) * gather_int16(tf, multiples, unit, ids)
+    return tf.cast(tf.gather(values, ids), tf.float32) * gather_integers(tf, multiples, unit, ids)
+
+
+def _embedding_int4(step: Step, ids: TfTensor) -> TfTensor:
+    """Gather two levels in a byte, and take them apart in float, which every engine can."""
+    tf, table = step.tf, step.weights["embeddings"]
+    levels, multiples, unit = quantize_int4(table)
+    both = tf.cast(tf.gather(pack_int4(levels), ids), tf.float32)
+    high = tf.floor(both * (1 / 16))
+    rows = tf.concat([both - 16.0 * high, high], axis=-1)[..., : table.shape[1]]
+    return (rows - INT4_MIDDLE) * gather_integers(tf, multiples, unit, ids)
 
 
 def dense(step: Step) -> TfTensor:

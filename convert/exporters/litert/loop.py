@@ -110,9 +110,10 @@ class _Loop:
                 return following, *states
             return following, *states, _write_rows(tf, values[-1], tf.stack(outputs), first)
 
-        shapes = [tf.TensorShape([None, *value.shape[1:]]) for value in values[1:]]
+        B = self.projected.shape[1]
+        shapes = [tf.TensorShape([B, *value.shape[1:]]) for value in values[1:]]
         if sequence is not None:
-            shapes[-1] = tf.TensorShape([None, None, *sequence.shape[2:]])
+            shapes[-1] = tf.TensorShape([None, B, *sequence.shape[2:]])
         invariants = (tf.TensorShape([]), *shapes)
         return tuple(tf.while_loop(goes_on, body, values, shape_invariants=invariants))
 

@@ -3,8 +3,11 @@
 Not what a recurrence does at a masked timestep: that is in `loop`.
 """
 
-from gatelet.convert.exporters.litert.int8 import gather_int16, to_int16
+import numpy as np
+
+from gatelet.convert.exporters.litert.int8 import gather_integers
 from gatelet.convert.exporters.litert.step import Step, TfTensor, over
+from gatelet.convert.quantize import to_integers
 
 __all__ = [
     "apply_mask",
@@ -65,6 +68,8 @@ def pad_state(step: Step) -> TfTensor:
     start, ids = step.inputs
     table, start = step.weights["table"], tf.reshape(start, [1])
     # the converter's own int8 is too coarse for cell states, which are not bounded by 1
-    quantized = step.quantized
-    row = gather_int16(tf, *to_int16(table), start) if quantized else tf.gather(table, start)
+    if step.quantized:
+        row = gather_integers(tf, *to_integers(table, np.int16), start)
+    else:
+        row = tf.gather(table, start)
     return tf.tile(row, tf.stack([tf.shape(ids)[0], 1]))

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph import Node
 
 __all__ = [
@@ -35,7 +36,7 @@ class Step:
         inputs: The values of its inputs.
         weights: By role.
         mask: The value of its mask, bool [B, T]; None without one.
-        quantized: Whether large weights are stored as int8.
+        scheme: What is stored and computed how.
         takes_raw_features: Whether the first input is what the caller fed, in whatever range.
     """
 
@@ -44,13 +45,18 @@ class Step:
     inputs: Sequence[TfTensor]
     weights: Mapping[str, NDArray[Any]]
     mask: TfTensor | None
-    quantized: bool
+    scheme: Scheme
     takes_raw_features: bool
 
     @property
     def attributes(self) -> Mapping[str, Any]:
         """The node's settings, in Keras' words."""
         return self.node.attributes
+
+    @property
+    def quantized(self) -> bool:
+        """Whether large weights are stored as int8."""
+        return self.scheme.weights == "int8"
 
     @property
     def units(self) -> int:

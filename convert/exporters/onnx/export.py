@@ -6,6 +6,7 @@ onnxruntime adds (com.microsoft), written directly: see docs/decisions/0003-onnx
 Opset 17 and IR 8: every onnxruntime since 1.14 reads them.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,12 +48,16 @@ _RAW_STAYS_RAW = (
 )
 
 
-def export_onnx(graph: Graph, scheme: Scheme) -> Exported:
+def export_onnx(
+    graph: Graph, scheme: Scheme, *, identity: Mapping[str, Any] | None = None
+) -> Exported:
     """Export a Graph to an ONNX file.
 
     Args:
         graph: The model.
-        scheme: float32 or dynamic-int8.
+        scheme: One of those that `TARGETS` lists for onnx.
+
+        identity: What the file says of itself, by name.
 
     Returns:
         The file; its inputs and outputs have the Graph's names. `max_batch` is 1 where a scale of
@@ -68,9 +73,10 @@ def export_onnx(graph: Graph, scheme: Scheme) -> Exported:
         raise ConversionError(
             "export to onnx needs the onnx package: pip install 'gatelet[convert]'"
         ) from error
-    writer = Writer(onnx, quantized=scheme.weights == "int8")
+    writer = Writer(onnx, scheme)
     _write_nodes(writer, graph)
     model = _model(onnx, graph, writer)
+    _describe(model, identity or {})
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -80,6 +86,16 @@ def export_onnx(graph: Graph, scheme: Scheme) -> Exported:
         tuple(sorted(_operators(model.graph))),
         max_batch=1 if writer.spans_batch else None,
     )
+
+
+def _describe(model: Any, identity: Mapping[str, Any]) -> None:
+    """Set the metadata, which Netron and every onnxruntime show."""
+    for name, value in identity.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        model.metadata_props.add(key=f"gatelet.{name}", value=text)
+    if identity:
+        model.producer_version = identity["gatelet"]
+        model.graph.doc_string = f"{identity['model']}, {identity['scheme']}"
 
 
 def _write_nodes(writer: Writer, graph: Graph) -> None:

@@ -11,10 +11,17 @@ import numpy as np
 from gatelet.convert.exporters.onnx.writer import (
     INT8_LIMIT,
     INT8_MIN_ELEMENTS,
+    Array,
     Call,
     Writer,
 )
-from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.quantize import (
+    INT4_MIDDLE,
+    pack_int4,
+    quantize_int4,
+    quantize_int8,
+    to_integers,
+)
 from gatelet.runtime.graph import Shape
 
 __all__ = [
@@ -43,13 +50,36 @@ def write_embedding(writer: Writer, call: Call) -> list[str]:
     """Write an `Embedding` node."""
     table, ids = call.weights["embeddings"], call.x
     ids = writer.cast(ids, "INT32")
+    if writer.scheme.embedding_type == "int4":
+        return [_write_embedding_int4(writer, table, ids)]
     if not writer.quantized or table.size < INT8_MIN_ELEMENTS:
-        return [writer.add("Gather", writer.constant(table, "embeddings"), ids)]
+        return [writer.rows(table, "embeddings", ids)]
     # a scale for each row: one scale for the whole table makes most of the int8 error
-    values, scales = quantize_int8(table, axis=0)
+    multiples, unit = to_integers(np.abs(table).max(axis=1, keepdims=True) / 127, np.int16)
+    multiples = np.maximum(multiples, 1)
+    values = np.clip(np.rint(table / (multiples * unit)), -127, 127).astype(np.int8)
     rows = writer.add("Gather", writer.constant(values, "embeddings_int8"), ids)
-    row_scales = writer.add("Gather", writer.constant(scales, "embeddings_scales"), ids)
-    return [writer.add("Mul", writer.cast(rows, "FLOAT"), row_scales)]
+    scales = writer.integer_rows(multiples, unit, "embeddings_scales", ids)
+    return [writer.add("Mul", writer.cast(rows, "FLOAT"), scales)]
+
+
+def _write_embedding_int4(writer: Writer, table: Array, ids: str) -> str:
+    """Gather two levels in a byte, and take them apart in float, which every engine can.
+
+    INT4 tensors need IR 10, and their Gather an onnxruntime of 2025.
+    """
+    levels, multiples, unit = quantize_int4(table)
+    both = writer.add("Gather", writer.constant(pack_int4(levels), "embeddings_int4"), ids)
+    both = writer.cast(both, "FLOAT")
+    high = writer.add("Floor", writer.add("Mul", both, writer.scalar(1 / 16)))
+    low = writer.add("Sub", both, writer.add("Mul", high, writer.scalar(16)))
+    rows = writer.add("Concat", low, high, axis=-1)
+    if table.shape[1] % 2:
+        end = writer.ints(table.shape[1])
+        rows = writer.add("Slice", rows, writer.ints(0), end, writer.ints(-1))
+    rows = writer.add("Sub", rows, writer.scalar(INT4_MIDDLE))
+    scales = writer.integer_rows(multiples, unit, "embeddings_scales", ids)
+    return writer.add("Mul", rows, scales)
 
 
 def write_dense(writer: Writer, call: Call) -> list[str]:

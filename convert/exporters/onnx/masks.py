@@ -77,7 +77,7 @@ def write_pad_state(writer: Writer, call: Call) -> list[str]:
         rows = writer.add("Gather", writer.constant(table.astype(np.float16), "table_half"), start)
         row = writer.cast(rows, "FLOAT")
     else:
-        row = writer.add("Gather", writer.constant(table, "table"), start)
+        row = writer.rows(table, "table", start)
     shape = writer.add("Concat", writer.sizes(ids, 0, 1), writer.ints(table.shape[1]), axis=0)
     return [writer.add("Expand", row, shape)]
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph import Node, Shape
 
-__all__ = ["INT8_LIMIT", "INT8_MIN_ELEMENTS", "Array", "Call", "Writer"]
+__all__ = ["INT8_LIMIT", "INT8_MIN_ELEMENTS", "Array", "Call", "Writer", "fits_float16"]
 
 INT8_LIMIT = 64
 """Of weights in integer products: processors without VNNI add two products of 8 bits in 16."""
@@ -23,7 +24,15 @@ INT8_LIMIT = 64
 INT8_MIN_ELEMENTS = 1024
 """A smaller tensor gains no bytes worth its rounding."""
 
+_LARGEST_FLOAT16 = 65504.0
+
 Array = NDArray[Any]
+
+
+def fits_float16(array: Array) -> bool:
+    """Tell whether an array is worth float16, and none of its values is too large."""
+    large_enough = array.size >= INT8_MIN_ELEMENTS
+    return large_enough and bool(np.abs(array).max(initial=0) < _LARGEST_FLOAT16)
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Writer:
 
     Args:
         onnx: The package.
-        quantized: Large weights are stored as int8.
+        scheme: What is stored and computed how.
         scope: The Graph's node that is being written; names begin with it.
         nodes: In order.
         initializers: By name.
@@ -73,13 +82,18 @@ class Writer:
     """
 
     onnx: Any
-    quantized: bool
+    scheme: Scheme
     scope: str = ""
     nodes: list[Any] = field(default_factory=list)
     initializers: dict[str, Any] = field(default_factory=dict)
     known: dict[Any, Any] = field(default_factory=dict)
     spans_batch: bool = False
     _numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether large weights are stored as int8."""
+        return self.scheme.weights == "int8"
 
     def constant(self, array: Array, role: str) -> str:
         """Store an array; one with the same type and content is stored once."""
@@ -112,10 +126,32 @@ class Writer:
         onnxruntime computes the product of values and scales once, when it opens the file.
         """
         if not self.quantized or array.size < INT8_MIN_ELEMENTS:
-            return self.constant(array.astype(np.float32), role)
+            return self.table(array, role)
         values, scales = quantize_int8(array, axis=axis)
         floats = self.cast(self.constant(values, f"{role}_int8"), "FLOAT")
         return self.add("Mul", floats, self.constant(scales, f"{role}_scales"))
+
+    def table(self, array: Array, role: str) -> str:
+        """Store a float array; as float16 where the scheme says so and that pays.
+
+        onnxruntime makes it float32 once, when it opens the file.
+        """
+        array = array.astype(np.float32)
+        if self.scheme.weights == "float16" and fits_float16(array):
+            return self.cast(self.constant(array.astype(np.float16), f"{role}_half"), "FLOAT")
+        return self.constant(array, role)
+
+    def rows(self, array: Array, role: str, indices: str) -> str:
+        """Append a Gather of rows of a float array, float32; stored as `table` does."""
+        if self.scheme.weights == "float16" and fits_float16(array):
+            half = self.constant(array.astype(np.float16), f"{role}_half")
+            return self.cast(self.add("Gather", half, indices), "FLOAT")
+        return self.add("Gather", self.constant(array, role), indices)
+
+    def integer_rows(self, integers: Array, unit: np.float32, role: str, indices: str) -> str:
+        """Append a Gather of rows of integers, times a unit, float32."""
+        rows = self.add("Gather", self.constant(integers, role), indices)
+        return self.add("Mul", self.cast(rows, "FLOAT"), self.scalar(float(unit)))
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Append a node with one output and give the output's name."""

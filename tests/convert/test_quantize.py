@@ -1,0 +1,54 @@
+"""What 8 and 4 bits keep of weights."""
+
+import numpy as np
+import pytest
+
+from gatelet.convert.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
+
+RNG = np.random.default_rng(5)
+
+
+def restored(table: np.ndarray) -> np.ndarray:
+    levels, multiples, unit = quantize_int4(table)
+    assert levels.max() <= 15
+    assert multiples.min() >= 1
+    return np.asarray((levels - INT4_MIDDLE) * (multiples * unit))
+
+
+def test_four_bits_are_nearer_than_a_plain_scale_of_the_largest_value() -> None:
+    table = RNG.standard_t(4, (200, 64))
+    plain = np.abs(table).max(axis=1, keepdims=True) / 7
+    rounded = np.clip(np.rint(table / plain), -7, 7) * plain
+    ours = np.square(restored(table) - table).mean()
+    assert ours < 0.85 * np.square(rounded - table).mean()
+
+
+def test_rows_of_any_size_keep_their_own_scale() -> None:
+    table = RNG.normal(size=(40, 32)) * np.geomspace(0.05, 1, 40)[:, None]
+    errors = np.sqrt(np.square(restored(table) - table).mean(axis=1))
+    assert (errors <= 0.25 * table.std(axis=1)).all()
+
+
+@pytest.mark.parametrize("table", [np.zeros((3, 4)), np.full((2, 3), 1e-30), np.zeros((1, 1))])
+def test_nothing_but_tiny_values_stays_tiny(table: np.ndarray) -> None:
+    assert np.isfinite(restored(table)).all()
+    assert np.abs(restored(table)[:, 0]).max() <= max(1, 2 * np.abs(table).max()) / 15
+
+
+@pytest.mark.parametrize("columns", [1, 2, 7, 64])
+def test_packed_bytes_hold_every_level(columns: int) -> None:
+    levels = RNG.integers(0, 16, (9, columns)).astype(np.uint8)
+    packed = pack_int4(levels)
+    assert packed.shape == (9, (columns + 1) // 2)
+    unpacked = np.concatenate([packed & 15, packed >> 4], axis=1)[:, :columns]
+    assert np.array_equal(unpacked, levels)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8])
+def test_integers_times_their_unit_never_fall_below_positive_values(
+    dtype: type[np.integer],
+) -> None:
+    values = np.abs(RNG.normal(size=500))
+    integers, unit = to_integers(values, dtype)
+    assert (integers * np.float64(unit) >= values * (1 - 1e-6)).all()
+    assert (integers * np.float64(unit) - values <= unit * 1.001).all()

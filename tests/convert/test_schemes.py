@@ -1,0 +1,52 @@
+"""Which artifacts a command makes, and what a scheme cannot be used for."""
+
+import pytest
+
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.table import export
+from gatelet.convert.isolation import Worker
+from gatelet.convert.schemes import DEFAULT_ARTIFACTS, SCHEMES, TARGETS, choose_artifacts
+from gatelet.convert.tolerances import TOLERANCES
+from gatelet.errors import ConfigError, ConversionError
+from tests.convert.exporters.onnx_graphs import GraphMaker
+
+
+def names(targets: tuple[str, ...] = (), schemes: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    return [(target, scheme.name) for target, scheme in choose_artifacts(targets, schemes)]
+
+
+def test_without_names_the_default_artifacts_are_made() -> None:
+    assert tuple(names()) == DEFAULT_ARTIFACTS
+
+
+def test_a_target_alone_gives_its_default_artifacts() -> None:
+    assert names(("onnx",)) == [("onnx", "float32"), ("onnx", "dynamic-int8")]
+
+
+def test_a_scheme_alone_gives_every_target_that_has_it() -> None:
+    assert ("litert", "float16") in names((), ("float16",))
+    assert ("onnx", "float16") in names((), ("float16",))
+    assert names((), ("float32-b1",)) == [("litert", "float32-b1")]
+
+
+def test_a_target_without_the_scheme_is_refused_with_what_it_has() -> None:
+    with pytest.raises(ConfigError, match="'onnx' has none of the schemes float32-b1; it has"):
+        choose_artifacts(("onnx",), ("float32-b1",))
+
+
+def test_every_target_and_scheme_has_limits_with_a_reason() -> None:
+    for target, schemes in TARGETS.items():
+        for scheme in schemes:
+            assert TOLERANCES[target, scheme].reason
+
+
+@pytest.mark.parametrize("target", ["litert", "onnx"])
+def test_a_model_without_an_embedding_is_refused_for_a_4_bit_embedding(target: str) -> None:
+    maker = GraphMaker()
+    y = maker.one("Activation", [maker.input("features", None, 4)], (None, 4), activation="tanh")
+    graph = maker.finish(y)
+    with (
+        Worker() as worker,
+        pytest.raises(ConversionError, match=r"has no Embedding, .*: choose that with --scheme"),
+    ):
+        export(Exportable(graph, graph), target, SCHEMES["dynamic-int8-emb4"], worker)
