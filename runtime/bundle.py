@@ -9,9 +9,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BundleDamaged, BundleError, BundleUnsafe
 from gatelet.runtime.graph import Graph, graph_from_json
@@ -28,7 +29,9 @@ from gatelet.runtime.manifest import (
 )
 from gatelet.runtime.safetensors import read as read_safetensors
 from gatelet.runtime.strict_json import parse_json
-from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
+
+if TYPE_CHECKING:
+    from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = [
     "FORMAT_VERSION",
@@ -44,7 +47,10 @@ __all__ = [
 ]
 
 MAX_MANIFEST_BYTES = 16 * 2**20
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 2**18
+
+Stamp = tuple[int, ...]
+"""What tells a file from one that replaced it, or that was written over."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class Bundle:
         files: The others: graph, weights, vectorizer, golden vectors, source model.
         generation: Which manifest was read: one that replaces it has another, be its content
             the same.
+        stamps: Of each file when it was checked.
     """
 
     path: Path
@@ -86,6 +93,7 @@ class Bundle:
     artifacts: tuple[Artifact, ...]
     files: tuple[BundleFile, ...]
     generation: tuple[int, ...] = ()
+    stamps: Mapping[str, Stamp] = field(default_factory=dict, repr=False)
 
     @property
     def verdict(self) -> str:
@@ -98,19 +106,45 @@ class Bundle:
         name = self.manifest.get(key)
         return None if name is None else self.path / str(name)
 
-    def vectorizer(self) -> AnyVectorizer | None:
+    def check_unchanged(self, *names: str) -> None:
+        """Refuse files that were replaced or written since they were checked.
+
+        Call it after an engine has opened them: what was checked is then what was opened.
+
+        Raises:
+            BundleDamaged: One was.
+        """
+        for name in names:
+            try:
+                same = _stamp((self.path / name).stat()) == self.stamps.get(name)
+            except OSError:
+                same = False
+            if not same:
+                raise BundleDamaged(
+                    f"bundle '{self.path}': '{name}' changed while it was opened: open it again",
+                    path=name,
+                )
+
+    def vectorizer(self) -> "AnyVectorizer | None":
         """Read the vectorizer; None for a model without texts."""
+        from gatelet.runtime.vectorizers import load_vectorizer
+
         path = self.part("vectorizer")
-        return None if path is None else load_vectorizer(path)
+        if path is None:
+            return None
+        vectorizer = load_vectorizer(path)
+        self.check_unchanged(str(self.manifest["vectorizer"]))
+        return vectorizer
 
     def graph(self) -> Graph:
-        """Read the Graph with its weights."""
+        """Read the Graph with its weights, which stay in the file until they are used."""
         data = self._read("graph")
-        return graph_from_json(
-            data,
-            read_safetensors(self.path / self.manifest["weights"]),
-            name=str(self.part("graph")),
+        weights = str(self.manifest["weights"])
+        graph = graph_from_json(
+            data, read_safetensors(self.path / weights), name=str(self.part("graph"))
         )
+        self.check_unchanged(weights)
+        return graph
 
     def golden(self) -> Golden | None:
         """Read the golden vectors, if the bundle has any."""
@@ -125,7 +159,9 @@ class Bundle:
     def _read(self, key: str) -> bytes:
         path = self.path / str(self.manifest[key])
         try:
-            return path.read_bytes()
+            data = path.read_bytes()
+            self.check_unchanged(str(self.manifest[key]))
+            return data
         except OSError as error:
             raise BundleDamaged(
                 f"cannot read '{path}': {error.strerror or error}: copy or convert it again",
@@ -154,9 +190,10 @@ def open_bundle(path: Path | str) -> Bundle:
     while True:
         data, generation = _read_manifest(path)
         try:
-            bundle = _bundle(path, parse_manifest(data, path=path), generation)
-            for file in (*bundle.files, *bundle.artifacts):
-                _verify(path, file)
+            manifest = parse_manifest(data, path=path)
+            files, buffer = (*manifest.files, *manifest.artifacts), bytearray(_CHUNK_BYTES)
+            stamps = {file.path: _verify(path, file, buffer) for file in files}
+            bundle = _bundle(path, manifest, generation, stamps)
         except BundleError:
             # a conversion may have replaced the bundle between two reads: look again
             if _read_manifest(path)[1] == generation:
@@ -165,7 +202,9 @@ def open_bundle(path: Path | str) -> Bundle:
             return bundle
 
 
-def _bundle(path: Path, manifest: Manifest, generation: tuple[int, ...]) -> Bundle:
+def _bundle(
+    path: Path, manifest: Manifest, generation: tuple[int, ...], stamps: Mapping[str, Stamp]
+) -> Bundle:
     return Bundle(
         path=path,
         manifest=manifest.content,
@@ -175,6 +214,7 @@ def _bundle(path: Path, manifest: Manifest, generation: tuple[int, ...]) -> Bund
         artifacts=manifest.artifacts,
         files=manifest.files,
         generation=generation,
+        stamps=stamps,
     )
 
 
@@ -205,30 +245,26 @@ def _why(path: Path, error: Exception) -> str:
     return f"its {MANIFEST} cannot be read: {reason}"
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def _open_regular(path: Path) -> BufferedReader:
     """Open a file for reading, but no folder, pipe or device: those can block for ever."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise OSError(errno.EINVAL, "not a regular file")
-    return os.fdopen(handle, "rb")
+    return BufferedReader(FileIO(handle, "rb"))
 
 
-def _verify(root: Path, file: BundleFile) -> None:
+def _verify(root: Path, file: BundleFile, buffer: bytearray) -> Stamp:
+    """Check one file's place, length and digest, and give its stamp."""
     path = root / file.path
     try:
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise BundleUnsafe(
-                f"bundle '{root}': '{file.path}' is a link out of the bundle: "
-                "do not use this bundle",
-                path=file.path,
-            )
-        digest = hashlib.sha256()
-        count = 0
+        _check_place(root, file.path)
+        digest, count = hashlib.sha256(), 0
         with _open_regular(path) as opened:
-            while count <= file.bytes and (chunk := opened.read(_CHUNK_BYTES)):
-                count += len(chunk)
-                digest.update(chunk)
+            stamp = _stamp(os.fstat(opened.fileno()))
+            while count <= file.bytes and (read := opened.readinto(buffer)):
+                count += read
+                digest.update(memoryview(buffer)[:read])
     except FileNotFoundError:
         raise BundleDamaged(
             f"bundle '{root}' is damaged: '{file.path}' is missing: copy or convert it again",
@@ -252,6 +288,25 @@ def _verify(root: Path, file: BundleFile) -> None:
             f"the manifest says {file.sha256[:12]}…: copy or convert it again",
             path=file.path,
         )
+    return stamp
+
+
+def _check_place(root: Path, name: str) -> None:
+    """Refuse a file that lies outside once links are followed; few bundles have any."""
+    path = root
+    for part in name.split("/"):
+        path = path / part
+        if stat.S_ISLNK(path.lstat().st_mode):
+            if (root / name).resolve().is_relative_to(root.resolve()):
+                return
+            raise BundleUnsafe(
+                f"bundle '{root}': '{name}' is a link out of the bundle: do not use this bundle",
+                path=name,
+            )
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _golden(found: Any) -> Golden:

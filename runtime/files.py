@@ -5,7 +5,6 @@ Not the bundle format: that is `gatelet.runtime.bundle`.
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +86,8 @@ def stage_beside(out: Path) -> Iterator[Path]:
     Yields:
         The staging folder. Rename it or its files into place; what is left is deleted.
     """
+    import shutil  # not at the start of every process
+
     out = out.absolute()
     prefix = f".{out.name}.stage-"
     for left in out.parent.glob(f"{prefix}*"):
@@ -117,6 +118,8 @@ def replace_directory(stage: Path, out: Path) -> None:
     Raises:
         OutputError: The rename failed; `out` is as it was.
     """
+    import shutil  # not at the start of every process
+
     old = stage.with_name(f"{stage.name}.old")
     had_old = out.is_dir()
     try:

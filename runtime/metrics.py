@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
+from gatelet.runtime.decision import decide
+
 __all__ = ["LabelMetrics", "Metrics", "decide", "evaluate"]
 
 
@@ -76,22 +78,6 @@ class Metrics:
             },
             "labels": list(self.labels),
         }
-
-
-def decide(row: Sequence[float], threshold: float) -> int:
-    """Choose the label of one row of scores.
-
-    Args:
-        row: One sigmoid probability [1], or C > 1 scores [C].
-        threshold: For one probability only: label 1 from here on (p >= threshold).
-
-    Returns:
-        The label's number. Of equal scores the first wins; NaN never wins, and is 0 if alone.
-    """
-    if len(row) == 1:
-        return 1 if float(row[0]) >= threshold else 0
-    scores = [-math.inf if math.isnan(score) else float(score) for score in row]
-    return scores.index(max(scores))
 
 
 def evaluate(

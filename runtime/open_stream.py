@@ -67,12 +67,20 @@ class Streaming:
             ) from error
 
 
-def open_streaming(bundle: Bundle, graph: Graph, *, target: str, scheme: str) -> Streaming:
+def open_streaming(
+    bundle: Bundle,
+    graph: Graph,
+    vectorizer: AnyVectorizer | None,
+    *,
+    target: str,
+    scheme: str,
+) -> Streaming:
     """Open what streams for a target and a scheme.
 
     Args:
         bundle: The opened bundle.
         graph: Its Graph.
+        vectorizer: Its vectorizer.
         target: Of the artifact, or a backend of the Graph itself.
         scheme: Of the artifact.
 
@@ -81,7 +89,6 @@ def open_streaming(bundle: Bundle, graph: Graph, *, target: str, scheme: str) ->
             and what to do.
         BackendError: The engine refuses the file.
     """
-    vectorizer = bundle.vectorizer()
     if vectorizer is not None:
         vectorizer = without_limit(vectorizer)
     artifact = _artifact(bundle, target, scheme)
@@ -94,8 +101,10 @@ def open_streaming(bundle: Bundle, graph: Graph, *, target: str, scheme: str) ->
         return Streaming(bundle, graph, backend, form.states, vectorizer)
     if not artifact.states:
         raise _not_here(bundle, graph, artifact)
-    path = bundle.path / artifact.companions[STREAM_ROLE]
-    backend = open_backend(target, path)
+    named = artifact.companions[STREAM_ROLE]
+    bundle.check_unchanged(named)  # it may be long since it was opened
+    backend = open_backend(target, bundle.path / named)
+    bundle.check_unchanged(named)
     max_batch = artifact.entry["stream"].get("max_batch")
     return Streaming(bundle, graph, backend, artifact.states, vectorizer, max_batch)
 

@@ -6,7 +6,7 @@ Not the running of models, which is `gatelet.runtime.predictor`.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gatelet.runtime.metrics import decide
+from gatelet.runtime.decision import decide
 
 __all__ = ["Prediction", "decided"]
 

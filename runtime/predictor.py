@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as show
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import (
     BackendError,
@@ -27,14 +27,20 @@ from gatelet.runtime.backends import (
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.batches import ROWS_AT_ONCE, in_batches, skipped_input
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
+<<<<<<< 53650feb379b59352a811a9e442a471ffc3bc602
 from gatelet.runtime.choice import check_engine, choose_artifact
 from gatelet.runtime.explanation import Explanation, explain
+=======
+>>>>>>> 34825c4
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.inputs import check_rows
-from gatelet.runtime.open_stream import Streaming, open_streaming
 from gatelet.runtime.prediction import Prediction, decided
-from gatelet.runtime.stream import Stream
-from gatelet.runtime.vectorizers import AnyVectorizer
+
+if TYPE_CHECKING:
+    from gatelet.runtime.explanation import Explanation
+    from gatelet.runtime.open_stream import Streaming
+    from gatelet.runtime.stream import Stream
+    from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
 
@@ -112,7 +118,7 @@ class Predictor:
         results = {name: batches.join([f[name] for f in found]) for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
 
-    def explain(self, text: str) -> Explanation:
+    def explain(self, text: str) -> "Explanation":
         """Tell what the vectorizer makes of a text: known tokens, ids, what was cut.
 
         Raises:
@@ -120,9 +126,11 @@ class Predictor:
         """
         if not _are_texts([text]) or self._vectorizer is None:
             raise InputError(f"bundle '{self.bundle.name}' has no vectorizer: nothing to explain")
+        from gatelet.runtime.explanation import explain
+
         return explain(self._vectorizer, text)
 
-    def stream(self) -> Stream:
+    def stream(self) -> "Stream":
         """Start a sequence that comes in pieces: sensor values, or the words of a text.
 
         Returns:
@@ -132,10 +140,16 @@ class Predictor:
             BundleError: The bundle does not stream; the message says why and what to do.
             BackendError: The engine refuses the streaming file.
         """
+        from gatelet.runtime.open_stream import open_streaming
+
         with self._streaming_lock:
             if self._streaming is None:
                 self._streaming = open_streaming(
-                    self.bundle, self._graph, target=self.target, scheme=self.scheme
+                    self.bundle,
+                    self._graph,
+                    self._vectorizer,
+                    target=self.target,
+                    scheme=self.scheme,
                 )
         return self._streaming.start(self._decided)
 
@@ -265,6 +279,7 @@ def open_artifact(bundle: Bundle, artifact: Artifact) -> Predictor:
         bundle.path / artifact.path,
         companions={role: bundle.path / path for role, path in artifact.companions.items()},
     )
+    bundle.check_unchanged(artifact.path, *artifact.companions.values())
     return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
 
 
@@ -307,7 +322,7 @@ def _check_labels(bundle: Bundle, graph: Graph) -> None:
         )
 
 
-def _fits(vectorizer: AnyVectorizer | None, graph: Graph) -> bool:
+def _fits(vectorizer: "AnyVectorizer | None", graph: Graph) -> bool:
     """Tell whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
     one = graph.inputs[0]
     return (

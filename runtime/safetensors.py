@@ -7,6 +7,7 @@ Source: the safetensors format, https://github.com/huggingface/safetensors#forma
 
 import json
 import math
+import mmap
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,19 +90,22 @@ def encode(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
+    """Read a safetensors file; it is mapped, so its tensors are read when they are used.
 
     Raises:
         ModelError: The file cannot be read, or is no valid safetensors file.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            # an empty file cannot be mapped
+            empty = file.seek(0, 2) == 0
+            data = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ModelError(f"cannot read '{path}': {error.strerror or error}") from error
     return decode(data, name=str(path))
 
 
-def decode(data: bytes, *, name: str) -> dict[str, Tensor]:
+def decode(data: bytes | mmap.mmap, *, name: str) -> dict[str, Tensor]:
     """Take a safetensors file apart.
 
     Args:

@@ -63,6 +63,26 @@ class Stream:
         self._rows = 0
         self._lock = threading.Lock()
 
+    @property
+    def inputs(self) -> tuple[GraphInput, ...]:
+        """What the model takes."""
+        return self._graph.inputs
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether a text can be a step."""
+        return self._vectorizer is not None and len(self._graph.inputs) == 1
+
+    @property
+    def decides(self) -> bool:
+        """Whether `predict` can be used: the model has one output, of scores."""
+        first, *others = self._graph.outputs
+        return not others and len(self._graph.shape_of(first)) in (2, 3)
+
+    def decide(self, scores: Any) -> list[Prediction]:
+        """Make predictions of what `step` gave, as after its last timestep."""
+        return self._decide(scores)
+
     def reset(self) -> None:
         """Start a new sequence; the number of rows may be another."""
         with self._lock:
@@ -81,14 +101,12 @@ class Stream:
             InputError: As `step`; or the model has several outputs, or none that is decided.
             BackendError: The engine failed; the states stay as they were.
         """
-        if len(self._graph.outputs) > 1:
-            raise InputError(f"bundle '{self._name}' has several outputs: use step()")
-        if len(self._graph.shape_of(self._graph.outputs[0])) not in (2, 3):
+        if not self.decides:
             raise InputError(
-                f"bundle '{self._name}' does not give a row of scores, so there is nothing to "
+                f"bundle '{self._name}' does not give one row of scores, so there is nothing to "
                 "decide: use step()"
             )
-        return self._decide(self.step(inputs))
+        return self.decide(self.step(inputs))
 
     def step(self, inputs: Any) -> Any:
         """Take one timestep, or several.
@@ -113,8 +131,8 @@ class Stream:
             one.name: self._checked(value, one)
             for one, value in zip(self._graph.inputs, self._by_input(inputs), strict=True)
         }
-        timesteps = _one_size(given, self._graph.inputs, axis=1, what="timesteps")
         rows = _one_size(given, self._graph.inputs, axis=0, what="rows")
+        timesteps = _one_size(given, self._graph.inputs, axis=1, what="timesteps")
         with self._lock:
             if self._carried is not None and rows != self._rows:
                 raise InputError(
@@ -130,11 +148,14 @@ class Stream:
 
     def _by_input(self, inputs: Any) -> list[Any]:
         names = [one.name for one in self._graph.inputs]
-        if len(names) == 1:
-            return [
-                inputs[names[0]] if isinstance(inputs, Mapping) and names[0] in inputs else inputs
-            ]
-        if isinstance(inputs, Mapping) and set(inputs) == set(names):
+        if isinstance(inputs, Mapping) and set(inputs) != set(names):
+            raise InputError(
+                f"bundle '{self._name}' takes the input{'s' * (len(names) > 1)} "
+                f"{', '.join(names)}, got {', '.join(map(str, inputs)) or 'none'}"
+            )
+        if len(names) == 1 and not isinstance(inputs, Mapping):
+            return [inputs]
+        if isinstance(inputs, Mapping):
             return [inputs[name] for name in names]
         if isinstance(inputs, list | tuple) and len(inputs) == len(names):
             return list(inputs)

@@ -70,10 +70,11 @@ REWRITE = "write it again with Tokenizer.to_json()"
 
 _HEADER = ("format", "format_version", "kind")
 _KERAS_FIELDS = ("filters", "lower", "split", "char_level", "num_words", "oov_token", "word_index")
-_KIND = re.compile(r'"kind"\s*:\s*"([a-z_]+)"')
+# patterns, compiled where they are used: not at the start of every process
+_KIND = r'"kind"\s*:\s*"([a-z_]+)"'
 _HEADER_CHARACTERS = 200
-_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_BEYOND_UTF16_UNIT = re.compile("[\U00010000-\U0010ffff]")
+_SURROGATE_PAIR = "[\ud800-\udbff][\udc00-\udfff]"
+_BEYOND_UTF16_UNIT = "[\U00010000-\U0010ffff]"
 
 
 def check_types(
@@ -193,7 +194,7 @@ def parse_spec(text: str, where: str, *, kind: str = TOKENIZER) -> dict[str, Any
 
 def kind_of(text: str) -> str:
     """Tell which kind a vectorizer's JSON says it is of; TOKENIZER where it does not tell."""
-    found = _KIND.search(text[:_HEADER_CHARACTERS])
+    found = re.search(_KIND, text[:_HEADER_CHARACTERS])
     return found[1] if found and found[1] in KINDS else TOKENIZER
 
 
@@ -209,7 +210,7 @@ def format_spec(spec: Mapping[str, Any], *, kind: str = TOKENIZER) -> str:
     """
     strings = [value for value in spec.values() if isinstance(value, str)]
     for text in (*strings, *spec["vocabulary"]):
-        if _SURROGATE_PAIR.search(text):
+        if re.search(_SURROGATE_PAIR, text):
             raise DataError(
                 f"the vectorizer cannot be written: {show(text)} holds a surrogate pair as "
                 "two characters, which JSON reads back as one; repair the texts, then fit again"
@@ -241,7 +242,7 @@ def parse_keras_tokenizer(text: str, where: str) -> dict[str, Any]:
         )
     # Keras writes the character U+1F600, and its two surrogates as two characters, alike; reading
     # them it keeps the later one.
-    word_index = _parse(words, f"{where}, 'word_index'", may_repeat=_BEYOND_UTF16_UNIT)
+    word_index = _parse(words, f"{where}, 'word_index'", may_repeat=re.compile(_BEYOND_UTF16_UNIT))
     return config | {"word_index": word_index}
 
 

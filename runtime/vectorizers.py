@@ -5,14 +5,17 @@ Not the kinds: `gatelet.runtime.vectorizer` and `gatelet.runtime.text_vectorizat
 
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
-from gatelet.runtime.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.runtime.vectorizer_format import TEXT_VECTORIZATION, kind_of, read_text
 
 __all__ = ["AnyVectorizer", "load_vectorizer"]
 
-AnyVectorizer = Vectorizer | TextVectorization
+if TYPE_CHECKING:
+    from gatelet.runtime.text_vectorization import TextVectorization
+
+AnyVectorizer = Union[Vectorizer, "TextVectorization"]
 
 
 def load_vectorizer(path: str | PathLike[str]) -> AnyVectorizer:
@@ -24,5 +27,7 @@ def load_vectorizer(path: str | PathLike[str]) -> AnyVectorizer:
     where = f"vectorizer {str(Path(path))!r}"
     text = read_text(Path(path), where)
     if kind_of(text) == TEXT_VECTORIZATION:
+        from gatelet.runtime.text_vectorization import TextVectorization
+
         return TextVectorization.from_text(text, where)
     return Vectorizer.from_text(text, where)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def _write_bundle(
     artifacts: tuple[tuple[str, str], ...] = (("onnx", "float32"), ("onnx", "dynamic-int8")),
     max_batch: int | None = None,
     with_vectorizer: bool = True,
+    stream: bool = False,
 ) -> Path:
     import numpy as np
 
@@ -127,7 +129,9 @@ def _write_bundle(
     from gatelet.convert.exporters.table import EXPORTERS, export
     from gatelet.convert.isolation import Worker
     from gatelet.convert.schemes import SCHEMES
+    from gatelet.convert.streaming import with_stream
     from gatelet.runtime.backends.reference import ReferenceBackend
+    from gatelet.runtime.streaming import to_stream
 
     graph = _graph(outputs=outputs, timesteps=timesteps, features=features)
     named = labels if labels is not None else tuple(str(i) for i in range(max(2, outputs)))
@@ -153,9 +157,15 @@ def _write_bundle(
     writer.add_part("golden", "golden", ".json", json.dumps(golden).encode())
     with Worker() as worker:
         for target, scheme in artifacts:
-            exported = export(Exportable(graph, graph), target, SCHEMES[scheme], worker)
-            exported = replace(exported, max_batch=max_batch)
-            writer.add_exported(target, scheme, EXPORTERS[target].suffix, exported)
+            model, suffix = Exportable(graph, graph), EXPORTERS[target].suffix
+            call = partial(export, target=target, scheme=SCHEMES[scheme], worker=worker)
+            exported = replace(call(model), max_batch=max_batch)
+            if stream:
+                form = to_stream(graph)
+                exported = with_stream(
+                    exported, form, model, stem="stream", suffix=suffix, export=call
+                )
+            writer.add_exported(target, scheme, suffix, exported)
     writer.write_manifest({(t, s): {"verdict": "pass"} for t, s in artifacts})
     commit(stage, out)
     return out

@@ -7,10 +7,9 @@ Exit codes: 0 done; 1 a failed verdict or a named error; 2 wrong usage; 130 inte
 
 import argparse
 import contextlib
-import difflib
+import gc
 import importlib
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
@@ -74,9 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = 130
     except Exception as error:
         if "--traceback" in words:
+            import traceback
+
             traceback.print_exc()
         _complain(_explain(error, command=words[0] if words else ""))
         code = 1
+    if argv is None:
+        gc.freeze()  # the process ends: nothing in it needs to be collected any more
     return code
 
 
@@ -142,6 +145,8 @@ def _top_level(words: list[str]) -> NoReturn:
     parser.add_argument("--version", action="version", version=f"gatelet {gatelet.__version__}")
     parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
     named = parser.parse_known_args(words)[0].command
+    import difflib
+
     similar = difflib.get_close_matches(named, COMMANDS, n=1)
     hint = f"did you mean '{similar[0]}'?" if similar else f"commands are {', '.join(COMMANDS)}"
     parser.error(f"there is no command '{one_line(named)}': {hint}")

@@ -5,6 +5,7 @@ Not the prediction, which is `gatelet.runtime`.
 
 import argparse
 import codecs
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,16 +31,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     parser.add_argument("--target", metavar="T", help="litert, onnx, reference or pure")
     parser.add_argument("--scheme", metavar="S", help="float32 or dynamic-int8")
-    parser.add_argument("--json", action="store_true", help="print one JSON line a text")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="predict after each step: a line of numbers or words, from --file (also .npz) or "
+        "standard input; an empty line starts a new sequence",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON line a text or step")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict each text."""
+    """Predict each text, or after each step."""
+    if arguments.stream:
+        from gatelet.cli.predict_stream import run_stream
+
+        return run_stream(arguments)
     texts = [*arguments.texts, *_read_texts(arguments)]
     if not texts:
         where = f"'{arguments.file}' holds" if arguments.file else "there is"
         raise DataError(f"{where} no text to predict: give texts, or --file")
-    predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
+    gc.disable()  # a start makes many objects and drops none
+    try:
+        predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
+    finally:
+        gc.enable()
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
     for text, prediction in zip(texts, predictor.predict(texts), strict=True):
         if arguments.json:

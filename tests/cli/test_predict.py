@@ -231,7 +231,7 @@ def test_a_failed_artifact_needs_both_target_and_scheme(
         (
             ("onnxruntime", "ai_edge_litert", "tflite_runtime", "numpy"),
             (),
-            "gatelet: the onnx backend is not installed: pip install 'gatelet[onnx]'\n",
+            "using pure float32 (python 3.",
         ),
     ],
 )

@@ -503,13 +503,13 @@ def test_looks_again_when_the_bundle_is_replaced_twice_and_is_as_it_was(
     """Old, new, old: the manifest says the same as before, yet it is another one."""
     real, failures = bundle_module._verify, [BundleDamaged("missing for a moment")]
 
-    def verify(root: Path, file: BundleFile) -> None:
+    def verify(root: Path, file: BundleFile, buffer: bytearray) -> Any:
         if failures:
             again = bundle / "again"
             again.write_bytes((bundle / MANIFEST).read_bytes())
             again.replace(bundle / MANIFEST)
             raise failures.pop()
-        real(root, file)
+        return real(root, file, buffer)
 
     monkeypatch.setattr(bundle_module, "_verify", verify)
     assert open_bundle(bundle).artifacts

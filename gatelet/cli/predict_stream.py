@@ -1,0 +1,254 @@
+"""`gatelet predict --stream`: a step a line in, a line a step out.
+
+Not the stream itself, which is `gatelet.runtime.stream`.
+"""
+
+import argparse
+import codecs
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gatelet.cli.show import one_line, print_json, progress
+from gatelet.errors import DataError, InputError
+from gatelet.runtime import Predictor, Stream, load, open_bundle
+from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
+from gatelet.runtime.graph import GraphInput
+from gatelet.runtime.predictor import TARGET_VARIABLE, choose_artifact, open_artifact
+from gatelet.runtime.streamable import has_time
+
+__all__ = ["run_stream"]
+
+LONGEST_LINE_BYTES = 2**20
+_BETWEEN = re.compile(r"[\s,;]+")
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one line gives.
+
+    Args:
+        inputs: For `Stream.step`; None starts a new sequence.
+        where: For messages.
+        text: The line of a model of texts.
+    """
+
+    inputs: Any
+    where: str
+    text: str | None = None
+
+
+def run_stream(arguments: argparse.Namespace) -> int:
+    """Predict after each step, until there are no more."""
+    predictor = _open(arguments)
+    stream = predictor.stream()
+    progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
+    for step in _steps(arguments, stream):
+        if step.inputs is None:
+            stream.reset()
+            continue
+        try:
+            scores = stream.step(step.inputs)
+        except InputError as error:
+            if getattr(error, "tokens", None) != 0:
+                raise DataError(f"{step.where}: {error}") from error
+            progress(f"{step.where}: {error}")
+            continue
+        _print(stream, scores, step, as_json=arguments.json)
+    return 0
+
+
+def _open(arguments: argparse.Namespace) -> Predictor:
+    """Open what was named, else the first that streams, else the Graph itself."""
+    target = arguments.target or os.environ.get(TARGET_VARIABLE)
+    bundle = open_bundle(arguments.bundle)
+    able = tuple(
+        one
+        for one in bundle.artifacts
+        if one.states and target in (None, one.target) and arguments.scheme in (None, one.scheme)
+    )
+    installed = installed_targets()
+    if any(one.target in installed for one in able):
+        able_only = replace(bundle, artifacts=able)
+        chosen = choose_artifact(able_only, target=target, scheme=arguments.scheme)
+        return open_artifact(bundle, chosen)
+    if target is None and arguments.scheme is None:
+        target = next(one for one in GRAPH_TARGETS if one in installed)
+    return load(arguments.bundle, target=target, scheme=arguments.scheme)
+
+
+def _print(stream: Stream, scores: Any, step: _Step, *, as_json: bool) -> None:
+    """Print a line, at once: whoever reads it may be waiting."""
+    several = isinstance(scores, dict)
+    outputs = {name: _row(one) for name, one in scores.items()} if several else _row(scores)
+    decided = stream.decide(scores)[0] if stream.decides else None
+    if as_json:
+        line: dict[str, Any] = {"step": stream.steps}
+        if step.text is not None:
+            line["text"] = step.text
+        if decided is not None:
+            line |= {"label": decided.label, "score": decided.score, "scores": decided.scores}
+        print_json({**line, "outputs": outputs})
+    else:
+        words = [str(stream.steps)]
+        if decided is not None and decided.label is not None:
+            words += [one_line(decided.label), f"{decided.score:.6f}"]
+        else:
+            words += _figures(outputs)
+        print("  ".join([*words, *([one_line(step.text)] if step.text is not None else [])]))
+    sys.stdout.flush()
+
+
+def _row(scores: Any) -> list[Any]:
+    """Give the numbers of the only row, of its last timestep where it has several."""
+    (row,) = scores.tolist() if hasattr(scores, "tolist") else scores
+    return list(row)
+
+
+def _figures(outputs: Any) -> list[str]:
+    if isinstance(outputs, dict):
+        return [f"{one_line(name)} {' '.join(_figures(one))}" for name, one in outputs.items()]
+    if isinstance(outputs, list):
+        return [part for one in outputs for part in _figures(one)]
+    return [f"{outputs:.6g}"]
+
+
+# ---- Where steps come from -----------------------------------------------------------------
+
+
+def _steps(arguments: argparse.Namespace, stream: Stream) -> Iterator[_Step]:
+    if arguments.texts:
+        yield from (_Step(text, f"text {i}", text) for i, text in enumerate(arguments.texts, 1))
+    if arguments.file is None and arguments.texts:
+        return
+    if arguments.file is not None and arguments.file.lower().endswith(".npz"):
+        yield from _array_steps(Path(arguments.file), stream.inputs)
+        return
+    for number, line in _lines(arguments.file or "-"):
+        where = f"line {number}"
+        if not line.strip():
+            yield _Step(None, where)
+        elif stream.takes_texts:
+            yield _Step(line, where, line)
+        elif number > 1 or _has_number(line):
+            yield _Step(_numbers(line, stream.inputs, where), where)
+        else:
+            progress(f"line 1 is taken for the names of columns: {one_line(line)[:100]}")
+
+
+def _lines(name: str) -> Iterator[tuple[int, str]]:
+    """Read lines as they come."""
+    try:
+        if name == "-":
+            if sys.stdin is None:
+                raise DataError("there is no standard input to read steps from: give --file")
+            yield from _decoded(sys.stdin.buffer)
+        else:
+            with Path(name).open("rb") as file:
+                yield from _decoded(file)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"cannot read '{name}': {reason}") from error
+
+
+def _decoded(file: BinaryIO) -> Iterator[tuple[int, str]]:
+    number = 0
+    while line := file.readline(LONGEST_LINE_BYTES + 1):
+        number += 1
+        if len(line) > LONGEST_LINE_BYTES:
+            raise DataError(f"line {number} is longer than {LONGEST_LINE_BYTES:,} bytes")
+        try:
+            yield number, line.removeprefix(codecs.BOM_UTF8).decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"line {number}: byte {line[error.start]:#04x} is no UTF-8: save it as UTF-8"
+            ) from error
+
+
+def _cells(line: str) -> list[str]:
+    return [cell for cell in _BETWEEN.split(line.strip().strip("[]()")) if cell]
+
+
+def _has_number(line: str) -> bool:
+    return any(_number(cell) is not None for cell in _cells(line))
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell.strip("\"'[]"))
+    except ValueError:
+        return None
+
+
+def _numbers(line: str, inputs: Sequence[GraphInput], where: str) -> list[Any]:
+    """Give the inputs of one timestep, in the model's order, from the numbers of a line."""
+    cells = _cells(line)
+    values = [_number(cell) for cell in cells]
+    for cell, value in zip(cells, values, strict=True):
+        if value is None:
+            raise DataError(f"{where}: {cell[:40]!r} is no number")
+    sizes = [_step_shape(one) for one in inputs]
+    expected = sum(_count(shape) for shape in sizes)
+    if len(values) != expected:
+        raise DataError(
+            f"{where}: it has {len(values)} numbers, the model takes {expected} a timestep"
+        )
+    flat = iter(values)
+    made = [
+        _shaped(flat, shape, _whole if one.dtype == "int32" else float)
+        for one, shape in zip(inputs, sizes, strict=True)
+    ]
+    return made if len(made) > 1 else made[0]
+
+
+def _step_shape(one: GraphInput) -> tuple[int, ...]:
+    """Give the shape of one timestep of one row."""
+    sizes = one.shape[2:] if has_time(one) else one.shape[1:]
+    if None in sizes:
+        raise DataError(f"'{one.name}' takes values of any size, which no line tells: use a .npz")
+    return tuple(size for size in sizes if size is not None)
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    return shape[0] * _count(shape[1:]) if shape else 1
+
+
+def _shaped(flat: Iterator[Any], shape: tuple[int, ...], convert: Callable[[Any], Any]) -> Any:
+    if not shape:
+        return convert(next(flat))
+    return [_shaped(flat, shape[1:], convert) for _ in range(shape[0])]
+
+
+def _whole(value: float) -> int | float:
+    """Give an id; a number that is none stays as it is, for the check to name."""
+    return int(value) if value.is_integer() else value
+
+
+def _array_steps(path: Path, inputs: Sequence[GraphInput]) -> Iterator[_Step]:
+    """Give the timesteps of each sequence of a `.npz`."""
+    from gatelet.runtime.arrays import read_arrays
+
+    arrays = list(read_arrays(path, require_targets=False).inputs)
+    if len(arrays) != len(inputs):
+        raise DataError(
+            f"'{path}' has {len(arrays)} inputs, the model takes {len(inputs)}: name them x_0, "
+            "x_1, ... in the model's order"
+        )
+    if len(arrays) == 1 and arrays[0].ndim == len(inputs[0].shape) - 1:
+        arrays = [arrays[0][None]]  # a single sequence
+    timed = [array for array, one in zip(arrays, inputs, strict=True) if has_time(one)]
+    if any(array.ndim < 2 for array in timed):
+        raise DataError(f"'{path}': 'x' has the shape {list(timed[0].shape)}, expected [N, T, ...]")
+    for row in range(len(arrays[0])):
+        if row:
+            yield _Step(None, f"row {row}")
+        for t in range(min(array.shape[1] for array in timed)):
+            given = [
+                array[row, t] if has_time(one) else array[row]
+                for array, one in zip(arrays, inputs, strict=True)
+            ]
+            yield _Step(given if len(given) > 1 else given[0], f"row {row}, timestep {t}")
