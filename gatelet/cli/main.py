@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "measure a run or a bundle on labelled data",
     "convert": "convert a run or a Keras model to a bundle, and check its parity",
     "parity": "check that a bundle predicts what was trained",
+    "diff": "compare two bundles: is the new one worse?",
     "predict": "predict with a bundle",
     "inspect": "show what a bundle or a Keras model holds",
 }

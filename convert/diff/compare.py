@@ -1,0 +1,249 @@
+"""Runs two bundles on the same rows and holds the new one to limits.
+
+Not the data that comes out (`found`), and nothing in either bundle changes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.diff.findings import findings_of
+from gatelet.convert.diff.found import ArtifactDiff, BundleDiff, Finding, Limits
+from gatelet.convert.diff.training import changes
+from gatelet.convert.parity.rows import side_by_side
+from gatelet.convert.parity.statistics import (
+    Interval,
+    accuracy_difference,
+    clopper_pearson,
+    mean_interval,
+)
+from gatelet.convert.parity.truth import truth_of
+from gatelet.errors import BackendMissing, DataError, GateletError, InputError
+from gatelet.runtime.arrays import Arrays
+from gatelet.runtime.bundle import Artifact, Bundle
+from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.metrics import decide
+from gatelet.runtime.predictor import Predictor, open_artifact, open_reference
+
+__all__ = ["compare"]
+
+Array = NDArray[Any]
+Open = Callable[[Bundle], Predictor]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The rows, as each bundle takes them: texts, or arrays by input.
+
+    Args:
+        source: What they are called.
+        rows: For `Predictor.scores`.
+        count: How many.
+        truths: The right label or values by the old and by the new bundle's labels; or None.
+    """
+
+    source: str
+    rows: Any
+    count: int
+    truths: tuple[Array, Array] | None
+
+
+def compare(
+    old: Bundle,
+    new: Bundle,
+    data: Dataset | Arrays | None = None,
+    *,
+    limits: Limits | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> BundleDiff:
+    """Compare two bundles.
+
+    Args:
+        old: What is in use.
+        new: What is to replace it.
+        data: The rows to compare on; None for the golden vectors of `old`.
+        limits: How much worse `new` may be.
+        progress: Told what is being done.
+
+    Returns:
+        The model itself first, then each artifact of either.
+
+    Raises:
+        DataError: The rows are none that both take, or a label is unknown to one of them.
+        BackendError: The graph of one of them cannot be run.
+    """
+    limits = limits or Limits()
+    given = _given(old, new, data)
+    whole = _Side("reference", "float32", (None, None), open_reference, open_reference)
+    compared = [
+        _compared(old, new, one, given, limits, progress) for one in (whole, *_sides(old, new))
+    ]
+    metric = "" if given.truths is None else "accuracy" if old.labels and new.labels else "MAE"
+    return BundleDiff(given.count, given.source, metric, tuple(compared), tuple(changes(old, new)))
+
+
+@dataclass(frozen=True)
+class _Side:
+    """How to open the same artifact in both bundles; None where one has none."""
+
+    target: str
+    scheme: str
+    bytes: tuple[int | None, int | None]
+    old: Open | None
+    new: Open | None
+    verdicts: tuple[str, str] = ("", "")
+
+
+def _sides(old: Bundle, new: Bundle) -> list[_Side]:
+    before = {(a.target, a.scheme): a for a in old.artifacts}
+    after = {(a.target, a.scheme): a for a in new.artifacts}
+    made = []
+    for key in dict.fromkeys((*before, *after)):
+        first, second = before.get(key), after.get(key)
+        made.append(
+            _Side(
+                *key,
+                bytes=(first.bytes if first else None, second.bytes if second else None),
+                old=_opener(first),
+                new=_opener(second),
+                verdicts=(first.verdict if first else "", second.verdict if second else ""),
+            )
+        )
+    return made
+
+
+def _opener(artifact: Artifact | None) -> Open | None:
+    if artifact is None:
+        return None
+    return lambda bundle: open_artifact(bundle, artifact)
+
+
+def _given(old: Bundle, new: Bundle, data: Dataset | Arrays | None) -> _Given:
+    """Choose the rows and their truth.
+
+    Raises:
+        DataError: There are none that both bundles take.
+    """
+    if isinstance(data, Dataset):
+        for bundle in (old, new):
+            if bundle.part("vectorizer") is None:
+                raise DataError(
+                    f"bundle '{bundle.name}' has no vectorizer, so it cannot be compared on the "
+                    f"texts of '{data.name}'"
+                )
+        return _Given(data.name, list(data.texts), len(data), _truths(old, new, data))
+    if data is not None:
+        rows = data.inputs[0] if len(data.inputs) == 1 else list(data.inputs)
+        return _Given(data.name, rows, len(data), _truths(old, new, data))
+    golden = old.golden()
+    if golden is None:
+        raise DataError(f"bundle '{old.name}' has no golden vectors: give rows with --data")
+    if golden.texts and new.part("vectorizer") is not None:
+        return _Given("golden texts of the old bundle", list(golden.texts), len(golden.texts), None)
+    if old.vectorizer() != new.vectorizer():
+        raise DataError(
+            "the vectorizers differ and the old bundle keeps no golden texts, so that its golden "
+            "ids mean something else to the new one: give rows with --data"
+        )
+    rows = [np.asarray(values) for values in golden.inputs.values()]
+    return _Given(
+        "golden inputs of the old bundle", rows[0] if len(rows) == 1 else rows, len(rows[0]), None
+    )
+
+
+def _truths(old: Bundle, new: Bundle, data: Dataset | Arrays) -> tuple[Array, Array] | None:
+    if bool(old.labels) != bool(new.labels):
+        return None
+    first, second = (truth_of(data, one.graph(), one.labels) for one in (old, new))
+    return None if first is None or second is None else (first, second)
+
+
+def _compared(
+    old: Bundle,
+    new: Bundle,
+    side: _Side,
+    given: _Given,
+    limits: Limits,
+    progress: Callable[[str], None],
+) -> ArtifactDiff:
+    known: dict[str, Any] = {"target": side.target, "scheme": side.scheme, "bytes": side.bytes}
+    if side.new is None:
+        gone = Finding("there", "fail", "the new bundle has no such artifact")
+        return ArtifactDiff(**known, findings=(gone,))
+    if side.old is None:
+        return ArtifactDiff(**known, note="only in the new bundle")
+    progress(f"comparing {side.target} {side.scheme} on {given.count:,} rows")
+    try:
+        first, second = (
+            side_by_side(open_side(bundle).scores(given.rows))
+            for open_side, bundle in ((side.old, old), (side.new, new))
+        )
+    except BackendMissing as error:
+        return _held(ArtifactDiff(**known, note=str(error)), side, limits)
+    except InputError as error:
+        raise DataError(f"'{given.source}' cannot be given to both bundles: {error}") from error
+    except GateletError as error:
+        broken = Finding("runs", "fail", f"it cannot be run: {error}")
+        return ArtifactDiff(**known, findings=(broken,))
+    return _held(_measured(known, (old, new), (first, second), given), side, limits)
+
+
+def _held(one: ArtifactDiff, side: _Side, limits: Limits) -> ArtifactDiff:
+    return findings_of(one, verdicts=side.verdicts, limits=limits)
+
+
+def _measured(
+    known: dict[str, Any], bundles: Sequence[Bundle], scores: Sequence[Array], given: _Given
+) -> ArtifactDiff:
+    figures: dict[str, Any] = {}
+    first, second = (one.astype(np.float64) for one in scores)
+    if first.shape == second.shape and bundles[0].labels == bundles[1].labels:
+        distance = _distance(first, second)
+        figures["difference_max"] = float(distance.max(initial=0))
+        figures["difference_mean"] = float(distance.mean()) if distance.size else 0.0
+    else:
+        figures["note"] = "scores are of another shape or of other labels: only decisions compare"
+    decided = [_decisions(bundle, one) for bundle, one in zip(bundles, scores, strict=True)]
+    if decided[0] is not None and decided[1] is not None:
+        flips = sum(a != b for a, b in zip(decided[0], decided[1], strict=True))
+        figures["flips"] = clopper_pearson(flips, given.count)
+    if given.truths is not None:
+        figures["quality"], figures["change"] = _quality(bundles, (first, second), given.truths)
+    return ArtifactDiff(**known, **figures)
+
+
+def _distance(first: Array, second: Array) -> Array:
+    """Give |first - second|; infinite where one only is not finite."""
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(first - second)
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    return np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))
+
+
+def _decisions(bundle: Bundle, scores: Array) -> list[str] | None:
+    """Give each row's label by its name: the order of labels may differ between bundles."""
+    if not bundle.labels or scores.ndim != 2:
+        return None
+    return [bundle.labels[decide(row, bundle.threshold)] for row in scores.tolist()]
+
+
+def _quality(
+    bundles: Sequence[Bundle], scores: Sequence[Array], truths: tuple[Array, Array]
+) -> tuple[tuple[float, float], Interval]:
+    """Give old and new accuracy, or mean absolute error, and the paired difference."""
+    if bundles[0].labels:
+        right = [
+            np.array([decide(row, bundle.threshold) for row in one.tolist()]) == truth
+            for bundle, one, truth in zip(bundles, scores, truths, strict=True)
+        ]
+        lost, gained = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
+        change = accuracy_difference(lost, gained, len(right[0]))
+        return (float(right[0].mean()), float(right[1].mean())), change
+    errors = [
+        np.abs(one.reshape(len(truth), -1) - truth).mean(axis=1)
+        for one, truth in zip(scores, truths, strict=True)
+    ]
+    return (float(errors[0].mean()), float(errors[1].mean())), mean_interval(errors[1] - errors[0])
