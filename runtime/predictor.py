@@ -27,11 +27,7 @@ from gatelet.runtime.backends import (
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.batches import ROWS_AT_ONCE, in_batches, skipped_input
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
-<<<<<<< 53650feb379b59352a811a9e442a471ffc3bc602
 from gatelet.runtime.choice import check_engine, choose_artifact
-from gatelet.runtime.explanation import Explanation, explain
-=======
->>>>>>> 34825c4
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.inputs import check_rows
 from gatelet.runtime.prediction import Prediction, decided
