@@ -14,11 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gatelet.convert.bundling import BundleWriter, commit
+from gatelet.convert.calibrate import Calibration, choose_rows
 from gatelet.convert.evidence import (
     ask_oracles,
     golden_vectors,
     has_keras,
+    random_rows,
+    rows_of,
 )
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import EXPORTERS, export
@@ -137,6 +142,7 @@ def convert_with_report(
             name=facts["name"],
             labels=tuple(facts["labels"]),
             threshold=source.threshold,
+            calibration=_calibration(source, data, graph) if _needs_rows(chosen) else None,
         )
         for target, scheme in chosen:
             progress(f"exporting {target} {scheme.name}")
@@ -226,6 +232,23 @@ def _truth(
     except DataError as error:
         progress(f"left out the labels: {error}")
         return None
+
+
+def _needs_rows(chosen: tuple[tuple[str, Scheme], ...]) -> bool:
+    return any(scheme.activations != "float32" for _, scheme in chosen)
+
+
+def _calibration(source: ModelSource, data: Dataset | Arrays | None, graph: Graph) -> Calibration:
+    """Choose calibration rows from the data, else the run's test part, else random inputs."""
+    texts = _texts(source)
+    if isinstance(data, Arrays):
+        return choose_rows(rows_of(graph, data).feed, source=Path(data.name).name)
+    if texts and source.vectorizer is not None and source.test is not None:
+        ids = np.array([source.vectorizer.pad(text) for text in texts], np.int32)
+        return choose_rows({graph.inputs[0].name: ids}, source=Path(source.test.name).name)
+    timesteps = _timesteps(source, graph)
+    rows = random_rows(graph, source.vectorizer, timesteps)
+    return choose_rows(rows.feed, source="seeded random inputs")
 
 
 def _timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gatelet.convert.exporters.tflm.refusal import tflm_refusal
 from gatelet.convert.lowering import LOWERINGS, lower
 from gatelet.convert.reading import SourceModel
 from gatelet.convert.reading.source import SourceLayer
@@ -19,7 +20,7 @@ __all__ = ["Cost", "Lint", "Prospect", "cost_of", "lint"]
 
 # what the exporters keep in float: smaller tensors gain no bytes worth their rounding
 _SMALL_ELEMENTS = 1024
-_FILE_BYTES = {"litert": 6_000, "onnx": 3_000}
+_FILE_BYTES = {"litert": 6_000, "onnx": 3_000, "tflm": 4_000}
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,11 @@ def lint(model: SourceModel) -> Lint:
         for target, schemes in TARGETS.items()
         for scheme in schemes
         if not SCHEMES[scheme].embeddings or any(node.op == "Embedding" for node in graph.nodes)
+        if target != "tflm" or tflm_refusal(graph, SCHEMES[scheme]) is None
     )
-    return Lint(graph, cost_of(graph), prospects, (), (*notes, *_graph_notes(graph)))
+    for_tflm = tflm_refusal(graph, SCHEMES["float32"])
+    left_out = () if for_tflm is None else (f"no tflm file: {for_tflm}",)
+    return Lint(graph, cost_of(graph), prospects, (), (*notes, *_graph_notes(graph), *left_out))
 
 
 def cost_of(graph: Graph) -> Cost:
@@ -151,6 +155,9 @@ def _weight_bytes(graph: Graph, scheme: Scheme) -> int:
     for name, tensor in graph.weights.items():
         elements = math.prod(tensor.shape)
         stored = scheme.embedding_type if name in embeddings else scheme.weights
+        if scheme.activations != "float32":
+            total += elements if len(tensor.shape) > 1 else 8 * elements
+            continue
         if stored == "int4":
             total += tensor.shape[0] * (1 + (tensor.shape[-1] + 1) // 2)
         elif stored == "int8" and elements >= _SMALL_ELEMENTS:

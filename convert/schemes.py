@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gatelet.errors import ConfigError
 
-__all__ = ["DEFAULT_ARTIFACTS", "SCHEMES", "TARGETS", "Scheme", "choose_artifacts"]
+__all__ = ["DEFAULT_ARTIFACTS", "ON_REQUEST", "SCHEMES", "TARGETS", "Scheme", "choose_artifacts"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ SCHEMES = {
     "dynamic-int8-emb4": Scheme(
         "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
     ),
+    "full-int8": Scheme("full-int8", weights="int8", activations="int16"),
     "float32-b1": Scheme("float32-b1", weights="float32", activations="float32", batch=1),
     "dynamic-int8-b1": Scheme("dynamic-int8-b1", weights="int8", activations="float32", batch=1),
 }
@@ -55,6 +56,7 @@ TARGETS = {
         "dynamic-int8-b1",
     ),
     "onnx": ("float32", "float16", "dynamic-int8", "dynamic-int8-emb4"),
+    "tflm": ("float32", "full-int8"),
 }
 
 DEFAULT_ARTIFACTS = (
@@ -64,6 +66,14 @@ DEFAULT_ARTIFACTS = (
     ("onnx", "dynamic-int8"),
 )
 """What is made where neither a target nor a scheme is named."""
+
+
+ON_REQUEST = ("tflm",)
+"""Targets that a scheme alone does not choose where others have it: not every model fits them."""
+
+
+def _others_have(scheme: str, target: str) -> bool:
+    return any(scheme in schemes for other, schemes in TARGETS.items() if other != target)
 
 
 def choose_artifacts(
@@ -92,6 +102,8 @@ def choose_artifacts(
             names = usual
         else:
             names = [name for name in TARGETS[target] if not schemes or name in schemes]
+        if not targets and target in ON_REQUEST:
+            names = [name for name in names if not _others_have(name, target)]
         if not names and targets:
             raise ConfigError(
                 f"target '{target}' has none of the schemes {', '.join(schemes)}; "

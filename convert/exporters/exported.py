@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from gatelet.convert.calibrate import Calibration
 from gatelet.runtime.graph import Graph, graph_from_json
 from gatelet.runtime.safetensors import encode, read
 from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
@@ -28,6 +31,7 @@ class Exportable:
         name: What it is called.
         labels: In the order of the outputs.
         threshold: For a single sigmoid output.
+        calibration: Rows for schemes that compute in integers; None where none is made.
     """
 
     graph: Graph
@@ -36,6 +40,7 @@ class Exportable:
     name: str = "model"
     labels: tuple[str, ...] = ()
     threshold: float = 0.5
+    calibration: Calibration | None = None
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder, for another process."""
@@ -44,7 +49,15 @@ class Exportable:
             (folder / f"{stem}.safetensors").write_bytes(encode(graph.weights))
         if self.vectorizer is not None:
             (folder / "vectorizer.json").write_text(self.vectorizer.to_json(), "utf-8")
-        facts = {"name": self.name, "labels": self.labels, "threshold": self.threshold}
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "labels": self.labels,
+            "threshold": self.threshold,
+        }
+        if self.calibration is not None:
+            arrays: dict[str, Any] = dict(self.calibration.rows)
+            np.savez(folder / "calibration.npz", **arrays)
+            facts["calibration"] = self.calibration.source
         (folder / "facts.json").write_text(json.dumps(facts), "utf-8")
 
     @classmethod
@@ -59,7 +72,15 @@ class Exportable:
             name=facts["name"],
             labels=tuple(facts["labels"]),
             threshold=facts["threshold"],
+            calibration=_read_calibration(folder, facts.get("calibration")),
         )
+
+
+def _read_calibration(folder: Path, source: str | None) -> Calibration | None:
+    if source is None:
+        return None
+    with np.load(folder / "calibration.npz") as found:
+        return Calibration({name: found[name] for name in found.files}, source)
 
 
 def _read_graph(folder: Path, stem: str) -> Graph:

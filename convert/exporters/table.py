@@ -13,6 +13,7 @@ from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
 from gatelet.convert.exporters.litert.metadata import add_metadata
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.isolation import Worker
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
@@ -68,6 +69,7 @@ def _onnx(model: Exportable, scheme: Scheme) -> Exported:
 EXPORTERS = {
     "litert": Exporter(_litert, ".tflite", package="tensorflow", extra="train", isolated=True),
     "onnx": Exporter(_onnx, ".onnx", package="onnx", extra="convert", isolated=False),
+    "tflm": Exporter(export_tflm, ".tflite", package="tflite_micro", extra="tflm", isolated=True),
 }
 
 

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL|RUN", help="a .keras file or a run")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
     parser.add_argument(
-        "--target", action="append", default=[], metavar="NAME", help="litert or onnx; repeatable"
+        "--target", action="append", default=[], metavar="NAME", help="litert, onnx or tflm"
     )
     parser.add_argument(
         "--scheme",

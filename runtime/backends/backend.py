@@ -77,6 +77,7 @@ TARGETS: dict[str, tuple[Engine, ...]] = {
     "onnx": (Engine("onnxruntime", "onnx"),),
     "reference": (Engine("numpy", "onnx"),),
     "pure": (Engine("math", ""),),  # Python's own, so always installed
+    "tflm": (Engine("tflite_micro", "tflm"),),  # a test bench: on devices it is C++
 }
 """The engines of each target, the preferred ones first; targets in the runtime's order."""
 
@@ -116,12 +117,7 @@ def engine_module(target: str) -> str:
 
 
 def open_backend(
-    target: str,
-    path: Path,
-    *,
-    threads: int = 1,
-    companions: Mapping[str, Path] | None = None,
-    module: str | None = None,
+    target: str, path: Path, *, threads: int = 1, companions: Mapping[str, Path] | None = None
 ) -> Backend:
     """Open an artifact file.
 
@@ -130,13 +126,12 @@ def open_backend(
         path: The artifact.
         threads: For the engine's kernels.
         companions: Files beside it, by their role; a backend takes those that it knows.
-        module: Of the engine; None for the preferred one that is installed.
 
     Raises:
         BackendMissing: No engine for the target is installed.
         BackendError: The engine cannot be imported, or refuses the file.
     """
-    module = module or engine_module(target)
+    module = engine_module(target)
     try:
         backend = importlib.import_module(f"gatelet.runtime.backends.{target}")
         opened: Backend = backend.open_artifact(

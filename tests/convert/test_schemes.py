@@ -29,6 +29,12 @@ def test_a_scheme_alone_gives_every_target_that_has_it() -> None:
     assert names((), ("float32-b1",)) == [("litert", "float32-b1")]
 
 
+def test_a_scheme_alone_does_not_choose_a_target_that_few_models_fit() -> None:
+    assert "tflm" not in {target for target, _ in names((), ("float32",))}
+    assert names((), ("full-int8",)) == [("tflm", "full-int8")]
+    assert names(("tflm",)) == [("tflm", "float32"), ("tflm", "full-int8")]
+
+
 def test_a_target_without_the_scheme_is_refused_with_what_it_has() -> None:
     with pytest.raises(ConfigError, match="'onnx' has none of the schemes float32-b1; it has"):
         choose_artifacts(("onnx",), ("float32-b1",))

@@ -41,8 +41,8 @@ def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def test_every_target_has_engines_and_all_are_installed_here() -> None:
-    assert list(TARGETS) == ["litert", "onnx", "reference", "pure"]
-    assert installed_targets() == ("litert", "onnx", "reference", "pure")
+    assert list(TARGETS) == ["litert", "onnx", "reference", "pure", "tflm"]
+    assert installed_targets() == ("litert", "onnx", "reference", "pure", "tflm")
 
 
 @pytest.mark.parametrize("target", ["litert", "onnx"])
@@ -97,7 +97,7 @@ def test_an_unknown_target_is_a_backend_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_engine_tells_the_pip_command(hide: Callable[..., None], tmp_path: Path) -> None:
-    hide("onnxruntime", "ai_edge_litert", "tflite_runtime")
+    hide("onnxruntime", "ai_edge_litert", "tflite_runtime", "tflite_micro")
     assert installed_targets() == ("reference", "pure")
     for target in ("onnx", "litert"):
         with pytest.raises(BackendMissing) as caught:

@@ -1,0 +1,70 @@
+"""Exports a Graph to a file of TensorFlow Lite for Microcontrollers that takes a timestep a call.
+
+Not a converter of TensorFlow's: the file is written from the Graph. See
+docs/decisions/0011-tflm-writer.md.
+"""
+
+import json
+from typing import Any
+
+from gatelet.convert.exporters.exported import Exportable, Exported
+from gatelet.convert.exporters.identity import identity_of
+from gatelet.convert.exporters.tflm.arena import arena_bytes
+from gatelet.convert.exporters.tflm.companions import companions
+from gatelet.convert.exporters.tflm.contract import contract, written
+from gatelet.convert.exporters.tflm.observe import losses, observe
+from gatelet.convert.exporters.tflm.recurrent import FUSED_RANGE, can_fuse, check_bounded
+from gatelet.convert.exporters.tflm.step import StepWriter
+from gatelet.convert.exporters.tflm.walk import write_step
+from gatelet.convert.schemes import Scheme
+from gatelet.errors import ConversionError
+from gatelet.runtime.graph import Node
+
+__all__ = ["export_tflm", "is_fused"]
+
+
+def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
+    """Export a model.
+
+    Args:
+        model: Its plain Graph: padding that is not masked is run, step by step.
+        scheme: 'float32' or 'full-int8'.
+
+    Raises:
+        ConversionError: The Graph needs several timesteps at once; the message names the layer.
+    """
+    graph = model.graph
+    fused = frozenset(node.name for node in graph.nodes if is_fused(node))
+    facts: dict[str, Any] = {}
+    if scheme.activations == "float32":
+        writer = StepWriter(fused=fused)
+    else:
+        for node in graph.nodes:
+            check_bounded(node)
+        if model.calibration is None:
+            raise ConversionError(f"the scheme {scheme.name} needs calibration rows")
+        observed = observe(graph, model.calibration.rows)
+        fused = frozenset(name for name in fused if _fits(name, observed.ranges))
+        writer = StepWriter(ranges=observed.ranges, fused=fused)
+        facts["calibration"] = {**model.calibration.facts, "steps": observed.steps}
+    step = write_step(graph, writer)
+    identity = identity_of(model, "tflm", scheme)
+    writer.file.add_metadata("gatelet.json", json.dumps(identity).encode())
+    data = written(graph, writer, step)
+    if model.calibration is not None and writer.integers:
+        facts["calibration"]["losses"] = losses(graph, model.calibration.rows, data, writer)
+    facts["steps"] = contract(graph, step)
+    facts["arena_bytes"] = arena_bytes(data, inputs=len(step.inputs))
+    facts["resource_variables"] = sum(one.dtype == "resource" for one in writer.file.made)
+    beside = companions(data, writer.file.ops, facts, name=model.name, scheme=scheme.name)
+    return Exported(data, writer.file.ops, facts=facts, companions=beside)
+
+
+def is_fused(node: Node) -> bool:
+    """Tell whether an LSTM becomes the fused operator: it is a plain one, and gives no states."""
+    return can_fuse(node) and len(node.outputs) == 1
+
+
+def _fits(name: str, ranges: dict[str, float]) -> bool:
+    """Tell whether the fused operator's integers hold what was observed."""
+    return max(ranges[f"{name}_input"], ranges[f"{name}_recurrent"]) < FUSED_RANGE

@@ -1,0 +1,124 @@
+"""Every case on tflm: what it takes gives what Keras gives, and the rest is refused by name."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatelet.convert.calibrate import choose_rows
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.table import export
+from gatelet.convert.isolation import Worker
+from gatelet.convert.parity.checks import difference
+from gatelet.convert.schemes import SCHEMES
+from gatelet.errors import ConversionError
+from gatelet.runtime.backends import open_backend
+from tests.conformance.cases import CASES
+from tests.conformance.matrix import Prepared, within
+from tests.conformance.test_conformance import INT8_LIMIT, INT8_MEAN_LIMIT, prepared
+
+ALL_STEPS = "needs several timesteps at once"
+AXES = "axes a timestep"
+REFUSED = {
+    "activation_layers": "the threshold of the activation 'relu'",
+    "addition": ALL_STEPS,
+    "autoencoder": ALL_STEPS,
+    "average_pooled": ALL_STEPS,
+    "average_pooled_masked": ALL_STEPS,
+    "bag_of_embeddings_masked": ALL_STEPS,
+    "bidirectional_stack_masked": "gives its steps backwards where a later layer takes them",
+    "bidirectional_tagger": "gives out what it computes at masked timesteps",
+    "branches_concatenated": ALL_STEPS,
+    "conv_causal_dilated": ALL_STEPS,
+    "conv_lstm": AXES,
+    "conv_lstm_sequences": AXES,
+    "conv_same_strided": ALL_STEPS,
+    "conv_then_lstm": ALL_STEPS,
+    "conv_valid_strided": ALL_STEPS,
+    "dense_activations": "the activation 'gelu'",
+    "encoder_decoder": "starts at states that another layer gives",
+    "encoder_decoder_masked": "starts at states that another layer gives",
+    "flattened": ALL_STEPS,
+    "frames": AXES,
+    "image_columns": AXES,
+    "lstm_backwards_sequences_masked": "reverses a sequence and leaves its mask as it was",
+    "lstm_zero_output_for_mask": ALL_STEPS,
+    "max_pooled_masked": ALL_STEPS,
+    "permuted": ALL_STEPS,
+    "reshaped": ALL_STEPS,
+    "shared_layers": "has another mask than the layers before it",
+    "text_and_numbers": "an input without timesteps",
+}
+"""Cases that no file of one timestep can hold, and what the message says."""
+
+NO_INTEGERS = {"lstm_relu": "has no bound", "simple_rnn_relu": "has no bound"}
+"""Cases that are refused in integers only."""
+
+# the library adds up products one after the other in float32, without fused multiply-add; where
+# states grow without bound that is up to six times NumPy's own distance
+ROUNDING = {"simple_rnn_relu": 2.0}
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker() as worker:
+        yield worker
+
+
+def convert(case: Prepared, scheme: str, worker: Worker, folder: Path) -> Path:
+    calibration = choose_rows(case.inputs, source="the case's own rows")
+    model = Exportable(case.graph, case.graph, calibration=calibration)
+    path = folder / "model.tflite"
+    path.write_bytes(export(model, "tflm", SCHEMES[scheme], worker).data)
+    return path
+
+
+IN_SHORT = {
+    "bidirectional_masked",
+    "features_masked_by_value",
+    "gru_masked",
+    "layer_normalized",
+    "lstm_masked",
+    "lstm_relu",
+    "simple_rnn",
+    "stack_three_mixed",
+    "two_outputs",
+}
+"""The cases that the default tests run in integers too."""
+
+
+def runs() -> list[Any]:
+    """Give all pairs of a scheme and a case; most in integers are for the full tests."""
+    return [
+        pytest.param(
+            build,
+            scheme,
+            id=f"{build.__name__}-{scheme}",
+            marks=[pytest.mark.full]
+            if scheme != "float32" and build.__name__ not in IN_SHORT
+            else [],
+        )
+        for build in CASES
+        for scheme in ("float32", "full-int8")
+    ]
+
+
+@pytest.mark.parametrize(("build", "scheme"), runs())
+def test_tflm(build: Callable[[Any], Any], scheme: str, worker: Worker, tmp_path: Path) -> None:
+    case, name = prepared(build), build.__name__
+    refused = REFUSED.get(name) or (scheme != "float32" and NO_INTEGERS.get(name))
+    if refused:
+        with pytest.raises(ConversionError, match=refused) as caught:
+            convert(case, scheme, worker, tmp_path)
+        assert "use --" in str(caught.value)
+        return
+    found = open_backend("tflm", convert(case, scheme, worker, tmp_path)).run(case.inputs)
+    for output in case.graph.outputs:
+        expected, got = case.expected[output], np.asarray(found[output])
+        if scheme == "float32":
+            assert within(got, expected, case.float32_limit * ROUNDING.get(name, 1.0))
+        else:
+            assert within(got, expected, INT8_LIMIT)
+            assert float(np.mean(difference(got, expected))) <= INT8_MEAN_LIMIT
