@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from gatelet.convert.isolation import Worker
 from gatelet.convert.parity import Oracle
+from gatelet.convert.parity.coverage import notes_on_texts
+from gatelet.convert.parity.oracle import Advance, nothing_to_tell
 from gatelet.convert.parity.rows import Rows, side_by_side
 from gatelet.convert.reading import keras_suffix
 from gatelet.errors import ConversionError, DataError, OutputError
@@ -49,6 +51,7 @@ SEED = 20240229
 # beside real rows: nothing, blanks, unknown characters, another case, a NUL
 GOLDEN_TEXTS = ("", " \t\n", "\u4e2d\U0001f600\u0301", "A GOOD FILM!", "not\0good")
 _MORE_THAN_MAXLEN = 8
+_ROWS_AT_ONCE = 4096
 
 Array = NDArray[Any]
 
@@ -63,6 +66,7 @@ def ask_oracles(
     keras_takes_texts: bool = False,
     truth: Array | None = None,
     progress: Callable[[str], None],
+    advance: Advance = nothing_to_tell,
 ) -> Oracle:
     """Collect right answers for texts or arrays, or for seeded random inputs where there are none.
 
@@ -75,24 +79,35 @@ def ask_oracles(
         keras_takes_texts: The Keras model begins with a TextVectorization layer.
         truth: Of `rows`: label positions, or the values of a regression.
         progress: Told what is being done.
+        advance: Told how many rows the Graph has done.
     """
     graph, vectorizer = bundle.graph(), bundle.vectorizer()
-    expected: Sequence[Sequence[int]] = ()
+    wrong_ids: int | None = None
+    notes: tuple[str, ...] = ()
     texts: Sequence[str] = () if isinstance(rows, Arrays) else rows
     if keras_takes_texts and not texts and isinstance(vectorizer, TextVectorization):
         texts = random_texts(vectorizer)
     if isinstance(rows, Arrays):
         inputs = rows_of(graph, rows)
     elif vectorizer is not None and texts:
-        ids = np.array([vectorizer.pad(text) for text in texts], np.int32)
+        ids = ids_of(vectorizer, texts)
         inputs = Rows({graph.inputs[0].name: ids})
+        notes = notes_on_texts(vectorizer, texts)
         if worker is not None:
             progress("asking Keras for the ids")
-            expected = _keras_ids(bundle, texts, worker)
+            wrong_ids = _count_other_ids(bundle, texts, ids, worker)
     else:
         inputs = random_rows(graph, vectorizer, timesteps or {})
     progress(f"asking the Graph for {len(inputs):,} rows")
-    oracle = Oracle.of(bundle, inputs, texts=texts, expected_ids=expected, truth=truth)
+    oracle = Oracle.of(
+        bundle,
+        inputs,
+        advance=advance,
+        texts=texts,
+        wrong_ids=wrong_ids,
+        truth=truth,
+        notes=notes,
+    )
     if worker is None or keras_file is None:
         return oracle
     progress(f"asking Keras for {len(inputs):,} rows")
@@ -103,23 +118,44 @@ def ask_oracles(
     return replace(oracle, keras=scores, keras_version=version("keras"))
 
 
+def ids_of(vectorizer: AnyVectorizer, texts: Sequence[str]) -> Array:
+    """Give the padded ids of texts, int32 [N, T]."""
+    found = np.zeros((len(texts), vectorizer.maxlen), np.int32)
+    for row, text in enumerate(texts):
+        found[row] = vectorizer.pad(text)
+    return found
+
+
 def rows_of(graph: Graph, data: Arrays) -> Rows:
     """Match arrays with a model's inputs, in its order.
 
     Raises:
-        DataError: There are more or fewer than the model has inputs.
+        DataError: There are more or fewer than the model has inputs, or features for ids.
     """
     if len(data.inputs) != len(graph.inputs):
         raise DataError(
             f"'{data.name}' has {len(data.inputs)} inputs, the model takes {len(graph.inputs)}: "
             "name them x_0, x_1, ... in the model's order"
         )
+    for one, array in zip(graph.inputs, data.inputs, strict=True):
+        _check_kind(one, array, data.name)
     return Rows(
         {
             one.name: np.asarray(array, np.int32 if one.dtype == "int32" else np.float32)
             for one, array in zip(graph.inputs, data.inputs, strict=True)
         }
     )
+
+
+def _check_kind(one: GraphInput, array: Array, name: str) -> None:
+    """Refuse features where the model takes ids: as numbers they would be other words."""
+    if one.dtype != "int32" or array.dtype.kind in "iu":
+        return
+    if array.ndim != len(one.shape) or (array != np.rint(array)).any():
+        raise DataError(
+            f"'{name}' holds features, {array.dtype} {list(array.shape)}, and the model takes "
+            "token ids, int32 [N, T]: give a file of texts, or ids"
+        )
 
 
 def has_keras() -> bool:
@@ -178,19 +214,34 @@ def random_rows(
     )
 
 
-def _keras_ids(bundle: Bundle, texts: Sequence[str], worker: Worker) -> list[list[int]]:
-    """Let Keras' own Tokenizer and pad_sequences turn the texts into ids."""
+def _count_other_ids(bundle: Bundle, texts: Sequence[str], ids: Array, worker: Worker) -> int:
+    """Let Keras' own Tokenizer and pad_sequences make ids, and count the texts that differ."""
     with _exchange(worker) as folder:
         texts_path, out = folder / "texts.json", folder / "ids.npy"
-        texts_path.write_text(json.dumps(list(texts)), "ascii")
+        _write_texts(texts, texts_path)
         arguments = {
             "vectorizer": str(bundle.part("vectorizer")),
             "texts": str(texts_path),
             "out": str(out),
         }
         worker.call("gatelet.convert.jobs:keras_ids_job", arguments, step="ids by Keras' Tokenizer")
-        found: list[list[int]] = np.load(out).tolist()
-    return found
+        expected = np.load(out, mmap_mode="r")
+        if expected.shape != ids.shape:
+            return len(texts)
+        parts = range(0, len(ids), _ROWS_AT_ONCE)
+        counts = [
+            (ids[i : i + _ROWS_AT_ONCE] != expected[i : i + _ROWS_AT_ONCE]).any(axis=1).sum()
+            for i in parts
+        ]
+        return int(sum(counts))
+
+
+def _write_texts(texts: Sequence[str], path: Path) -> None:
+    """Write a JSON list, a text at a time: there may be many."""
+    with path.open("w", encoding="ascii") as file:
+        for index, text in enumerate(texts):
+            file.write(("[" if index == 0 else ",\n") + json.dumps(text))
+        file.write("]" if texts else "[]")
 
 
 def _keras_scores(
@@ -204,7 +255,7 @@ def _keras_scores(
         arrays: dict[str, Any] = {f"x_{i}": x for i, x in enumerate(inputs.feed.values())}
         np.savez(given, **arrays)
         texts_path = folder / "texts.json"
-        texts_path.write_text(json.dumps(list(texts)), "ascii")
+        _write_texts(texts, texts_path)
         arguments = {
             "model": str(model),
             "inputs": str(given),

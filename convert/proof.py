@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from gatelet.convert.evidence import ask_oracles, has_keras
 from gatelet.convert.isolation import Worker
-from gatelet.convert.parity import ParityReport, judge
+from gatelet.convert.parity import ParityReport, Settings, judge
+from gatelet.convert.parity.oracle import Advance, nothing_to_tell
 from gatelet.convert.parity.truth import truth_of
 from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.arrays import Arrays
@@ -23,7 +24,9 @@ def prove(
     data: Dataset | Arrays | None = None,
     *,
     with_keras: bool = True,
+    settings: Settings = Settings(),  # noqa: B008  frozen
     progress: Callable[[str], None] = lambda text: None,
+    advance: Advance = nothing_to_tell,
 ) -> ParityReport:
     """Check every artifact of a bundle that an installed engine can run.
 
@@ -31,7 +34,9 @@ def prove(
         bundle: The opened bundle.
         data: Texts or arrays to compare on; None for seeded random inputs and the golden vectors.
         with_keras: Ask Keras too, where it is installed and the bundle keeps the model.
+        settings: Limits other than the tolerance table's.
         progress: Told what is being done.
+        advance: Told how many rows are done, by whom.
 
     Returns:
         The report.
@@ -56,8 +61,11 @@ def prove(
             keras_takes_texts=isinstance(bundle.vectorizer(), TextVectorization),
             truth=truth_of(data, bundle.graph(), bundle.labels),
             progress=progress,
+            advance=advance,
         )
-    report = judge(bundle, oracle, progress=progress)
+    report = judge(
+        bundle, oracle, settings=settings, all_engines=True, progress=progress, advance=advance
+    )
     if report.artifacts and report.verdict == "not run":
         raise BackendMissing(report.artifacts[0].note)
     return report

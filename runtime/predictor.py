@@ -262,17 +262,24 @@ def _fallback(bundle: Bundle, scheme: str | None) -> str | None:
     return next(target for target in GRAPH_TARGETS if target in installed)
 
 
-def open_artifact(bundle: Bundle, artifact: Artifact) -> Predictor:
+def open_artifact(bundle: Bundle, artifact: Artifact, *, module: str | None = None) -> Predictor:
     """Open one artifact of a bundle, whatever its parity verdict.
+
+    Args:
+        bundle: The opened bundle.
+        artifact: One of its own.
+        module: Of the engine; None for the preferred one that is installed.
 
     Raises:
         BackendMissing: No engine for it is installed, or one that runs it wrongly or not at all.
         BackendError: The engine refuses it.
     """
-    check_engine(bundle, artifact)
+    if module is None:
+        check_engine(bundle, artifact)
     backend = open_backend(
         artifact.target,
         bundle.path / artifact.path,
+        module=module,
         companions={role: bundle.path / path for role, path in artifact.companions.items()},
     )
     bundle.check_unchanged(artifact.path, *artifact.companions.values())

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import signal
@@ -19,6 +20,9 @@ import pytest
 from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
 from gatelet.runtime.safetensors import Tensor, encode
 from gatelet.runtime.vectorizer import Vectorizer
+
+# before NumPy is imported: its BLAS would keep every core busy for matrices that are small
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_configure() -> None:

@@ -4,23 +4,23 @@ Not the running of artifacts, which `gatelet.convert.parity.judge` does.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.parity.figures import decided
 from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.statistics import clopper_pearson
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS
-from gatelet.runtime.metrics import decide
 
 __all__ = [
     "check_equal",
     "check_flips",
-    "check_ids",
     "check_max",
     "check_mean",
+    "check_p99",
     "check_shift",
     "difference",
 ]
@@ -48,12 +48,6 @@ def _signed(found: Array, expected: Array) -> Array:
         distance = (found - expected) / np.maximum(1, np.abs(expected))
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
     return np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))
-
-
-def check_ids(found: Sequence[Sequence[int]], expected: Sequence[Sequence[int]]) -> Check:
-    """Count the texts whose ids are not exactly the expected ones."""
-    different = sum(list(a) != list(b) for a, b in zip(found, expected, strict=True))
-    return _check("ids", float(different), 0.0, unit="texts")
 
 
 def check_max(name: str, found: Array, expected: Array, limit: float) -> Check:
@@ -101,8 +95,25 @@ def check_equal(name: str, found: Array, expected: Array) -> Check:
     return check_max(name, found, expected, 0.0)
 
 
+def check_p99(found: Array, expected: Array, limit: float, *, min_rows: int = 0) -> Check:
+    """Compare the difference that 99 % of the scores stay below with a limit."""
+    if found.shape != expected.shape:
+        return Check("scores_p99", None, limit, "fail")
+    apart = difference(found, expected)
+    if not np.isfinite(apart).all():
+        return Check("scores_p99", math.inf, limit, "fail")
+    figure = float(np.quantile(apart, 0.99)) if apart.size else 0.0
+    return _undecided(_check("scores_p99", figure, limit), len(found), min_rows)
+
+
 def check_flips(
-    found: Array, expected: Array, *, threshold: float, limit: float, tie: float
+    found: Array,
+    expected: Array,
+    *,
+    threshold: float,
+    limit: float,
+    tie: float,
+    far: float = math.inf,
 ) -> Check:
     """Count rows that are decided otherwise than by the oracle.
 
@@ -113,17 +124,28 @@ def check_flips(
         limit: The largest share of rows.
         tie: A flip counts only where an error beyond this, relative to max(1, |y|), is needed
             to decide otherwise than the oracle: nearer, both decisions are as good.
+        far: A flip that needs an error beyond this is told apart in the note.
     """
+    unit = "share of rows"
     if found.shape != expected.shape:
-        return Check("flips", None, limit, "fail", unit="share of rows")
+        return Check("flips", None, limit, "fail", unit=unit)
     found, expected = (scores.reshape(-1, scores.shape[-1]) for scores in (found, expected))
-    margins = _margins(expected, threshold)
-    flips = sum(
-        decide(a, threshold) != decide(b, threshold) and margin > tie
-        for a, b, margin in zip(found.tolist(), expected.tolist(), margins, strict=True)
+    if not len(found):
+        return Check("flips", 0.0, limit, "pass", unit=unit)
+    margins = np.asarray(_margins(expected, threshold))
+    flipped = decided(found, threshold) != decided(expected, threshold)
+    count = int((flipped & (margins > tie)).sum())
+    share = clopper_pearson(count, len(found))
+    distant = int((flipped & (margins > far)).sum())
+    note = (
+        f"{count:,} of {len(found):,}, {distant:,} of them far from the threshold; "
+        f"{int(flipped.sum()) - count:,} more are ties"
     )
-    share = flips / len(found) if len(found) else 0.0
-    check = _check("flips", share, limit, unit="share of rows")
+    check = replace(
+        _check("flips", share.estimate, limit, unit=unit),
+        interval=(share.low, share.high),
+        note=note,
+    )
     return _undecided(check, len(found), MIN_DECIDING_ROWS if limit > 0 else 0)
 
 

@@ -4,21 +4,26 @@ Not the checks, and not the ways to show a report.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gatelet.convert.parity.measured import Measured
 
-__all__ = ["ArtifactReport", "Check", "ParityReport", "worst"]
+__all__ = ["ArtifactReport", "Check", "ParityReport", "finite", "worst"]
 
 _ORDER = ("fail", "undecided", "not run", "pass")
 
 
 def worst(verdicts: Iterable[str]) -> str:
-    """Give the worst of verdicts: fail, undecided, not run, pass."""
+    """Give the worst of verdicts: fail, undecided, not run, pass; 'not checked' is none."""
     found = set(verdicts)
     return next((verdict for verdict in _ORDER if verdict in found), "not run")
+
+
+def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """Give figures as JSON can hold them: None for NaN and infinity."""
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,11 @@ class Check:
         name: What was checked.
         figure: What was measured; None where it could not be.
         limit: The most that passes.
-        verdict: 'pass', 'fail' or 'undecided'.
+        verdict: 'pass', 'fail', 'undecided' or, where nothing could be looked at, 'not checked',
+            which says nothing of the artifact.
         unit: Of the figure: 'score', 'rows', 'texts'.
+        interval: The figure's 95 % confidence interval, where it is an estimate.
+        note: A sentence on what was seen.
     """
 
     name: str
@@ -38,17 +46,24 @@ class Check:
     limit: float
     verdict: str
     unit: str = "score"
+    interval: tuple[float, float] | None = None
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON carries; it has no infinities."""
         measured = self.figure is not None and math.isfinite(self.figure)
-        return {
+        found: dict[str, Any] = {
             "name": self.name,
             "figure": self.figure if measured else None,
             "limit": self.limit,
             "verdict": self.verdict,
             "unit": self.unit,
         }
+        if self.interval is not None:
+            found["interval"] = [end if math.isfinite(end) else None for end in self.interval]
+        if self.note:
+            found["note"] = self.note
+        return found
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,10 @@ class ArtifactReport:
         engine: What ran it, with its version.
         note: Why there are no checks, or what went wrong.
         golden_scores: What it gave for the golden inputs, nested lists [N, ...].
+        quality: Its figures on labelled rows, by name.
+        diagnosis: Sentences on what is to blame, where it missed a limit.
+        threshold: The threshold that would fit its scores best, where the rows are labelled and
+            it gives one score a row; offered, never applied.
     """
 
     target: str
@@ -70,6 +89,9 @@ class ArtifactReport:
     engine: str = ""
     note: str = ""
     golden_scores: list[Any] | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
+    diagnosis: tuple[str, ...] = ()
+    threshold: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -87,6 +109,12 @@ class ArtifactReport:
         }
         if self.note:
             found["note"] = self.note
+        if self.quality:
+            found["quality"] = finite(self.quality)
+        if self.threshold is not None:
+            found["refitted_threshold"] = self.threshold
+        if self.diagnosis:
+            found["diagnosis"] = list(self.diagnosis)
         return found
 
     def to_manifest(self) -> dict[str, Any]:
@@ -103,12 +131,16 @@ class ParityReport:
         oracles: Against what: 'graph', 'keras 3.15.1'.
         artifacts: One report each.
         measured: What was seen row by row; not in the JSON.
+        notes: Sentences on the rows themselves.
+        quality: The Graph's own figures on labelled rows, by name.
     """
 
     rows: int
     oracles: tuple[str, ...]
     artifacts: tuple[ArtifactReport, ...]
     measured: Measured | None = field(default=None, repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+    quality: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -121,5 +153,7 @@ class ParityReport:
             "verdict": self.verdict,
             "rows": self.rows,
             "oracles": list(self.oracles),
+            "notes": list(self.notes),
+            "quality": finite(self.quality),
             "artifacts": [one.to_dict() for one in self.artifacts],
         }

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
@@ -94,6 +95,9 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _run(name: str, words: list[str]) -> int:
+    # the matrices are small: threads of NumPy's BLAS cost more than they give, on a busy machine
+    # ten times as much; it reads this when it is imported
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     command: Command = importlib.import_module(f"gatelet.cli.{name}")
     parser = _Parser(
         prog=f"gatelet {name}",

@@ -8,8 +8,16 @@ from pathlib import Path
 
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.reports import add_reports, check_places, write_reports
-from gatelet.cli.show import format_figure, print_json, print_table, progress
-from gatelet.convert.parity import ParityReport
+from gatelet.cli.show import (
+    ProgressBar,
+    format_figure,
+    one_line,
+    print_json,
+    print_table,
+    progress,
+)
+from gatelet.convert.parity import ArtifactReport, ParityReport, Settings
+from gatelet.convert.parity.limits import find_settings, read_settings
 from gatelet.convert.proof import prove
 from gatelet.runtime.bundle import Bundle, open_bundle
 
@@ -23,29 +31,80 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-keras", action="store_true", help="compare with the Graph only, not with Keras"
     )
+    add_limits(parser)
     parser.add_argument("--strict", action="store_true", help="undecided is a failure")
     add_reports(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that replace limits of the tolerance table."""
+    parser.add_argument(
+        "--max-accuracy-drop",
+        type=float,
+        metavar="SHARE",
+        help="most that accuracy, F1, AUC, Brier score or calibration error may become worse: "
+        "0.005 is half a point",
+    )
+    parser.add_argument(
+        "--max-flips", type=float, metavar="SHARE", help="most rows decided otherwise: 0.01 is 1 %%"
+    )
+    parser.add_argument(
+        "--atol",
+        type=float,
+        metavar="X",
+        help="largest difference of a score, relative to max(1, y)",
+    )
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Give the limits: of the flags, else of `gatelet.toml` here or beside the data."""
+    flags = Settings(
+        max_accuracy_drop=arguments.max_accuracy_drop,
+        max_flips=arguments.max_flips,
+        atol=arguments.atol,
+        strict=arguments.strict,
+    )
+    path = find_settings(arguments.data)
+    if path is None:
+        return flags
+    found = read_settings(path)
+    if found != Settings():
+        progress(f"limits of '{path}'")
+    return flags.over(found)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Check every artifact, and exit 1 if one fails."""
     check_places(arguments)
+    settings = settings_of(arguments)
+    arguments.strict = settings.strict
     bundle = open_bundle(arguments.bundle)
     data = read_data(arguments, require_labels=False) if arguments.data else None
-    report = prove(bundle, data, with_keras=not arguments.no_keras, progress=progress)
+    with ProgressBar() as bar:
+        report = prove(
+            bundle,
+            data,
+            with_keras=not arguments.no_keras,
+            settings=settings,
+            progress=bar.tell,
+            advance=bar.advance,
+        )
     if arguments.json:
         print_json(report.to_dict())
     else:
         print_report(bundle, report)
     write_reports(arguments, bundle, report)
-    failing = ("fail", "undecided") if arguments.strict else ("fail",)
+    failing = ("fail", "undecided") if settings.strict else ("fail",)
     return 1 if report.verdict in failing else 0
 
 
 def print_report(bundle: Bundle, report: ParityReport) -> None:
     """Print one line an artifact, and each check that did not pass."""
     sizes = {(a.target, a.scheme): a.bytes for a in bundle.artifacts}
+    several = len({one.engine for one in report.artifacts}) > len(
+        {one.target for one in report.artifacts}
+    )
     rows = []
     for one in report.artifacts:
         figures = {check.name: check.figure for check in one.checks}
@@ -53,25 +112,62 @@ def print_report(bundle: Bundle, report: ParityReport) -> None:
             (
                 one.target,
                 one.scheme,
+                *((one.engine or "-",) if several else ()),
                 f"{sizes[(one.target, one.scheme)]:,}",
                 format_figure(figures.get("ids")),
                 format_figure(figures.get("scores_max")),
                 format_figure(figures.get("scores_mean")),
                 format_figure(figures.get("flips")),
+                *_quality_cells(report, one),
                 one.verdict,
             )
         )
-    header = ("target", "scheme", "bytes", "ids", "max diff", "mean diff", "flips", "parity")
-    print_table(header, rows)
+    quality = ("accuracy", "drop, 95 % interval") if "accuracy" in report.quality else ()
+    engine = ("engine",) if several else ()
+    header = ("target", "scheme", *engine, "bytes", "ids", "max diff", "mean diff", "flips")
+    print_table((*header, *quality, "parity"), rows)
     for one in report.artifacts:
-        for check in one.checks:
-            if check.verdict != "pass":
-                print(
-                    f"{one.target} {one.scheme}: {check.name} is {format_figure(check.figure)} "
-                    f"{check.unit}, limit {format_figure(check.limit)}: {check.verdict}"
-                )
-        if one.note:
-            print(f"{one.target} {one.scheme}: {one.note}")
+        _print_remarks(report, one)
+    for note in report.notes:
+        print(f"note: {note}")
+    if "accuracy" in report.quality:
+        print(f"the Graph's own accuracy is {report.quality['accuracy']:.4f}")
     print(
         f"parity over {report.rows:,} rows against {' and '.join(report.oracles)}: {report.verdict}"
     )
+
+
+def _quality_cells(report: ParityReport, one: ArtifactReport) -> tuple[str, ...]:
+    """Give an artifact's accuracy, and how much lower it is than the Graph's."""
+    if "accuracy" not in report.quality:
+        return ()
+    drop = next((c for c in one.checks if c.name == "accuracy_drop"), None)
+    if drop is None or drop.figure is None or drop.interval is None:
+        return ("-", "-")
+    low, high = drop.interval
+    return (f"{one.quality['accuracy']:.4f}", f"{drop.figure:.4f} [{low:.4f}, {high:.4f}]")
+
+
+def _print_remarks(report: ParityReport, one: ArtifactReport) -> None:
+    """Print the checks that did not pass, what is to blame, and a threshold that would fit."""
+    name = f"{one.target} {one.scheme}"
+    for check in one.checks:
+        if check.verdict == "pass":
+            continue
+        note = f"; {one_line(check.note)}" if check.note else ""
+        if check.verdict == "not checked":
+            print(f"{name}: {check.name}: not checked{note}")
+            continue
+        print(
+            f"{name}: {check.name} is {format_figure(check.figure)} {check.unit}, limit "
+            f"{format_figure(check.limit)}: {check.verdict}{note}"
+        )
+    for sentence in one.diagnosis:
+        print(f"{name}: {one_line(sentence)}")
+    if one.threshold is not None and one.verdict in ("fail", "undecided"):
+        print(
+            f"{name}: the threshold {one.threshold:.4f} fits its scores of these rows best; it is "
+            "not applied"
+        )
+    if one.note:
+        print(f"{name}: {one.note}")

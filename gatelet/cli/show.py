@@ -8,15 +8,57 @@ import math
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
-__all__ = ["format_figure", "one_line", "print_json", "print_table", "progress"]
+__all__ = ["ProgressBar", "format_figure", "one_line", "print_json", "print_table", "progress"]
 
 
 def progress(text: str) -> None:
     """Tell what is being done."""
     if sys.stderr is not None:  # print would use standard output instead
         print(one_line(text), file=sys.stderr, flush=True)
+
+
+class ProgressBar:
+    """A line on standard error that fills, if that is a terminal; else only the lines of text."""
+
+    _WIDTH = 24
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear()
+
+    def tell(self, text: str) -> None:
+        """Tell what is being done, above the bar."""
+        self._clear()
+        progress(text)
+
+    def advance(self, what: str, done: int, rows: int) -> None:
+        """Show how many rows are done.
+
+        Args:
+            what: Who does them.
+            done: Rows so far.
+            rows: Of how many.
+        """
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        filled = self._WIDTH * done // max(1, rows)
+        bar = "#" * filled + "." * (self._WIDTH - filled)
+        text = f"[{bar}] {done:,} of {rows:,} rows, {one_line(what)}"
+        padding = " " * (len(self._shown) - len(text))
+        print(f"\r{text}{padding}", end="", file=sys.stderr, flush=True)
+        self._shown = text
+
+    def _clear(self) -> None:
+        if self._shown:
+            print(f"\r{' ' * len(self._shown)}\r", end="", file=sys.stderr, flush=True)
+            self._shown = ""
 
 
 def one_line(text: str) -> str:

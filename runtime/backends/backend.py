@@ -117,7 +117,12 @@ def engine_module(target: str) -> str:
 
 
 def open_backend(
-    target: str, path: Path, *, threads: int = 1, companions: Mapping[str, Path] | None = None
+    target: str,
+    path: Path,
+    *,
+    threads: int = 1,
+    companions: Mapping[str, Path] | None = None,
+    module: str | None = None,
 ) -> Backend:
     """Open an artifact file.
 
@@ -126,12 +131,13 @@ def open_backend(
         path: The artifact.
         threads: For the engine's kernels.
         companions: Files beside it, by their role; a backend takes those that it knows.
+        module: Of the engine; None for the preferred one that is installed.
 
     Raises:
         BackendMissing: No engine for the target is installed.
         BackendError: The engine cannot be imported, or refuses the file.
     """
-    module = engine_module(target)
+    module = module or engine_module(target)
     try:
         backend = importlib.import_module(f"gatelet.runtime.backends.{target}")
         opened: Backend = backend.open_artifact(

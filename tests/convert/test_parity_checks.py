@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from gatelet.convert.parity.checks import (
     check_equal,
     check_flips,
-    check_ids,
     check_max,
     check_mean,
     check_shift,
@@ -120,13 +119,6 @@ def test_no_rows_are_no_difference() -> None:
     for check in (check_max, check_mean, check_shift):
         assert check("c", none, none, 0.0).verdict == "pass"
     assert check_flips(none, none, threshold=0.5, limit=0.0, tie=0).verdict == "pass"
-
-
-def test_ids_count_the_texts_that_differ_in_any_id() -> None:
-    expected = [[0, 1, 2], [0, 0, 0], [5, 4, 3]]
-    assert check_ids(expected, expected).verdict == "pass"
-    off = check_ids([[0, 1, 3], [0, 0, 0], [5, 4]], expected)
-    assert (off.figure, off.verdict) == (2.0, "fail")
 
 
 def test_flips_are_counted_where_the_decision_differs() -> None:

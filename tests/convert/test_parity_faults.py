@@ -43,17 +43,36 @@ def in_json(**fields: Any) -> Change:
 def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Dataset) -> None:
     report = prove(open_bundle(trained), rows, with_keras=False)
     assert reds(report) == {key: set() for key in ALL}
-    assert report.verdict == "pass"
+    for one in report.artifacts:
+        undecided = {check.name for check in one.checks if check.verdict != "pass"}
+        # 300 rows are too few to say that a quantized artifact lost less than a point
+        assert undecided == (set() if one.scheme == "float32" else {"accuracy_drop"})
     names = [check.name for check in report.artifacts[0].checks]
     assert names == [
         "ids",
         "graph_golden",
+        "weights",
+        "finite",
+        "constant",
         "scores_max",
         "scores_mean",
+        "scores_p99",
         "scores_shift",
+        "scores_range",
+        "kl",
+        "labels_reached",
         "flips",
+        "accuracy_drop",
+        "macro_f1_drop",
+        "roc_auc_drop",
+        "brier_rise",
+        "ece_rise",
         "state_leak",
+        "repeat",
         "batch",
+        "row_order",
+        "threads",
+        "lengths",
         "golden",
         "golden_texts",
         "as_converted",
@@ -249,7 +268,8 @@ def test_an_engine_whose_scores_depend_on_the_row_before(
     for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
         assert "state_leak" in names
         assert not names & {"ids", "graph_golden"}
-        assert amount > 1e-3 or names == {"state_leak"}
+        # what comes between two calls of a thread is another's call
+        assert amount > 1e-3 or names <= {"state_leak", "threads"}
 
 
 def test_a_recurrence_that_starts_from_the_state_of_the_last_call(
@@ -309,7 +329,7 @@ def test_a_leak_that_padding_would_hide_is_found_in_short_rows(
 
     break_engines(monkeypatch, leak)
     for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
-        assert names == {"state_leak"}
+        assert names == {"state_leak", "lengths"}
 
 
 @pytest.mark.parametrize(

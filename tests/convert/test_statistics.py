@@ -69,7 +69,8 @@ def test_the_accuracy_interval_ends_where_the_score_test_rejects(
         def minus_likelihood(p_lost: float) -> float:
             parts = (p_lost, p_lost + delta, 1 - 2 * p_lost - delta)
             counts = (lost, gained, rows - lost - gained)
-            return -sum(n * np.log(max(p, 1e-300)) for n, p in zip(counts, parts, strict=True) if n)
+            pairs = zip(counts, parts, strict=True)
+            return -sum(n * float(np.log(max(p, 1e-300))) for n, p in pairs if n)
 
         bounds = (max(0.0, -delta), (1 - delta) / 2)
         p = minimize_scalar(minus_likelihood, bounds=bounds, method="bounded").x

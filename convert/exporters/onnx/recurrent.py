@@ -21,7 +21,7 @@ from gatelet.convert.exporters.onnx.writer import (
 from gatelet.convert.quantize import quantize_int8
 from gatelet.runtime.graph import Graph, Node
 
-__all__ = ["needs_scan", "write_recurrence"]
+__all__ = ["needs_scan", "node_needs_scan", "write_recurrence"]
 
 _OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 _STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1}
@@ -48,7 +48,7 @@ _HARD_GATES = ("hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid")
 
 def write_recurrence(writer: Writer, call: Call) -> list[str]:
     """Write an `LSTM`, `GRU` or `SimpleRNN` node."""
-    if _node_needs_scan(call.node):
+    if node_needs_scan(call.node):
         return write_scan(writer, call)
     attributes = call.node.attributes
     wants_sequence = bool(attributes["return_sequences"])
@@ -70,12 +70,12 @@ def write_recurrence(writer: Writer, call: Call) -> list[str]:
 def needs_scan(graph: Graph) -> bool:
     """Tell whether a Graph has a recurrence that no ONNX operator computes exactly."""
     return any(
-        node.op == "ConvLSTM2D" or (node.op in _OPERATORS and _node_needs_scan(node))
+        node.op == "ConvLSTM2D" or (node.op in _OPERATORS and node_needs_scan(node))
         for node in graph.nodes
     )
 
 
-def _node_needs_scan(node: Node) -> bool:
+def node_needs_scan(node: Node) -> bool:
     """Tell whether the operator cannot compute a recurrence, or only with a rounding that shows.
 
     onnxruntime's sigmoid is off by up to 1.7e-7 absolutely. That is invisible while what it is

@@ -240,7 +240,9 @@ def _function(activation: str | Activation) -> Activation:
 
 
 def _project(call: Call, bias: Array | None) -> Array:
-    projected = call.inputs[0] @ call.weights["kernel"]
+    x, kernel = call.inputs[0], call.weights["kernel"]
+    # one product of two matrices: NumPy takes a stack of them one by one, ten times as slow
+    projected = (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
     return projected if bias is None else projected + bias
 
 

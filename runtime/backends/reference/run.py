@@ -25,7 +25,7 @@ from gatelet.runtime.safetensors import Tensor
 __all__ = ["OPERATIONS", "ReferenceBackend", "array_of", "run_graph"]
 
 _DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 128
 
 OPERATIONS: dict[str, Operation] = {
     "LSTM": recurrent.lstm,

@@ -56,8 +56,8 @@ class Page(html.parser.HTMLParser):
 def judged(written_bundle: Path) -> Story:
     """Judge the tiny bundle on labelled texts."""
     bundle = open_bundle(written_bundle)
-    texts = tuple(f"w{i % 48 + 1} w{i % 5 + 1} odd{i} w{i % 11 + 1}" for i in range(240))
-    labels = tuple(str(i % 2) for i in range(240))
+    texts = tuple(f"w{i % 48 + 1} w{i % 5 + 1} odd{i} w{i % 11 + 1}" for i in range(1_200))
+    labels = tuple(str(i % 2) for i in range(1_200))
     data = Dataset(texts, labels, "rows.csv")
     report = prove(bundle, data, with_keras=False)
     return Story(bundle, report, report.measured, LATENCIES, "rows.csv", "Made by a test.")
@@ -82,7 +82,7 @@ def tell(judged: Story) -> TellStory:
         if oracle is not None:
             found = oracle if scores is None else scores
             artifacts = {("onnx", "float32"): np.asarray(found, np.float32)}
-            texts = tuple(measured.texts[row % 240] for row in range(len(oracle)))
+            texts = tuple(measured.texts[row % 1_200] for row in range(len(oracle)))
             measured = replace(
                 measured,
                 texts=texts,

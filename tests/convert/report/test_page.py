@@ -37,7 +37,7 @@ def _failed(story: Story, **changes: Any) -> Story:
 def test_the_verdict_comes_before_anything_else(judged: Story) -> None:
     shown = Page(page(judged)).shown.split(STYLE)[1]
     assert shown.startswith(f"Parity of small✓ pass{'What is shipped predicts'}")
-    assert "2 artifacts (2 pass) over 240 rows of rows.csv, against graph" in shown
+    assert "2 artifacts (2 pass) over 1,200 rows of rows.csv, against graph" in shown
     assert "What did not pass" not in shown
 
 
@@ -135,7 +135,7 @@ def test_hostile_names_stay_text(judged: Story) -> None:
 
 
 def test_texts_words_and_ids_are_left_out_when_asked(tell: TellStory) -> None:
-    texts = tuple(f"secret{i} w7" for i in range(240))
+    texts = tuple(f"secret{i} w7" for i in range(1_200))
     assert "secret1" in page(tell(texts=texts)) and "oov" in page(tell(texts=texts))
     text = page(replace(tell(texts=texts), with_texts=False))
     assert "secret" not in text

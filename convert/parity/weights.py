@@ -1,0 +1,286 @@
+"""Compares the weights that an artifact's file stores with the Graph's, tensor by tensor.
+
+A kernel that was stored in another gate order, a bias that was lost, a scale that is off: they
+show here, before anything runs. Not the reading of files, which is `stored`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.exporters.onnx.recurrent import node_needs_scan
+from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.stored import READERS, Stored
+from gatelet.runtime.backends.reference import array_of
+from gatelet.runtime.graph import Graph, Node
+
+__all__ = ["StoredWeight", "check_weights", "match_weights"]
+
+HALF_STEP = 0.501
+"""Half a step, and the rounding of the division by it."""
+
+_MOST_AXES = 4
+_RECOGNISED = 0.5
+"""Relative error below which a tensor is taken for the weight, whatever its place."""
+
+_ALWAYS_STORED = ("kernel", "recurrent_kernel", "embeddings", "bias")
+_SMALL = 8
+"""Fewer numbers than this may be found anywhere."""
+
+_FOLDED = (
+    "Affine",
+    "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "GlobalAveragePooling1D",
+    "LayerNormalization",
+    "Multiply",
+    "ReduceMean",
+)
+"""TensorFlow's converter multiplies the constants of these into the weights of a neighbour."""
+
+Array = NDArray[Any]
+Places = NDArray[np.int64]
+"""For each element of a tensor the place in the weight that it comes from; -1 for zero."""
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """A weight of the Graph as a file has it.
+
+    Args:
+        node: That uses it.
+        role: In that node.
+        weight: Its name in the Graph.
+        found: As the file has it, in the Graph's layout; None where it was not found.
+        steps_off: The largest difference, in steps of the type that it is stored in.
+    """
+
+    node: Node
+    role: str
+    weight: str
+    found: Array | None
+    steps_off: float = 0.0
+
+    @property
+    def where(self) -> str:
+        """The layer and the role, for people."""
+        return f"{self.role} of layer '{self.node.source or self.node.name}'"
+
+
+def check_weights(target: str, graph: Graph, weights: Sequence[StoredWeight] | None) -> Check:
+    """Ask for the same floats, and for integers within half a step.
+
+    Args:
+        target: Of the artifact.
+        graph: The model.
+        weights: What `match_weights` gave; None where the file could not be looked into.
+    """
+    if weights is None:
+        note = f"files of the target {target} are not looked into here"
+        return Check("weights", None, HALF_STEP, "not checked", unit="steps", note=note)
+    found = [one for one in weights if one.found is not None]
+    left = [one.where for one in weights if one.found is None]
+    note = f"{len(found)} of {len(weights)} tensors"
+    if left:
+        note += f"; not checked, stored in another form: {', '.join(left[:3])}"
+        note += f" and {len(left) - 3} more" if len(left) > 3 else ""
+    if not found:
+        return Check("weights", None, HALF_STEP, "not checked", unit="steps", note=note)
+    worst = max(found, key=lambda one: one.steps_off)
+    if worst.steps_off <= HALF_STEP:
+        return Check("weights", worst.steps_off, HALF_STEP, "pass", unit="steps", note=note)
+    wrong = [one.where for one in found if one.steps_off > HALF_STEP]
+    note = f"{', '.join(wrong[:3])}; {note}"
+    return Check("weights", worst.steps_off, HALF_STEP, "fail", unit="steps", note=note)
+
+
+def match_weights(target: str, path: Path, graph: Graph) -> tuple[StoredWeight, ...] | None:
+    """Find each weight of a Graph in a file.
+
+    Args:
+        target: Of the file.
+        path: The file.
+        graph: The model.
+
+    Returns:
+        Every weight but those of zeros only, which a converter may leave out; None where no
+        reader knows the target, or what it needs is not installed.
+    """
+    reader = READERS.get(target)
+    if reader is None:
+        return None
+    try:
+        stored = reader(path)
+    except ImportError:
+        return None
+    by_size: dict[int, list[Stored]] = {}
+    for one in stored:
+        by_size.setdefault(one.values.size, []).append(one)
+    found = []
+    seen = set()
+    for node in graph.nodes:
+        for role, name in node.weights.items():
+            array = array_of(graph.weights[name])
+            if name in seen or array.dtype.kind != "f" or not array.any():
+                continue
+            seen.add(name)
+            matched = _match(target, node, role, name, array, by_size)
+            if matched.steps_off > HALF_STEP and _may_be_folded(target, graph, node):
+                matched = StoredWeight(node, role, name, None)
+            found.append(matched)
+    return tuple(found)
+
+
+def _match(
+    target: str,
+    node: Node,
+    role: str,
+    name: str,
+    weight: Array,
+    by_size: Mapping[int, list[Stored]],
+) -> StoredWeight:
+    """Take the form, and the tensors, that come nearest to a weight."""
+    best: tuple[float, Array, float] | None = None
+    for parts in _forms(target, node, role, weight.shape):
+        matched = [_nearest(weight, part, by_size) for part in parts]
+        if not all(matched):
+            continue
+        distance = max(one.distance for one in matched if one)
+        if best is not None and distance >= best[0]:
+            continue
+        rebuilt = np.zeros(weight.size)
+        for one in filter(None, matched):
+            real = one.places >= 0
+            rebuilt[one.places[real]] = one.values[real]
+        steps = max(one.steps_off for one in matched if one)
+        best = (distance, rebuilt.reshape(weight.shape), steps)
+    if best is None or (best[0] > _RECOGNISED and not _must_be_there(role, weight)):
+        return StoredWeight(node, role, name, None)
+    return StoredWeight(node, role, name, best[1], best[2])
+
+
+def _must_be_there(role: str, weight: Array) -> bool:
+    """Tell whether a tensor of the right size is this weight even where it looks like another."""
+    return role in _ALWAYS_STORED and weight.size >= _SMALL
+
+
+def _may_be_folded(target: str, graph: Graph, node: Node) -> bool:
+    """Tell whether a neighbour's constants may have gone into this node's weights."""
+    beside = [
+        other.op
+        for other in graph.nodes
+        if set(other.outputs) & set(node.inputs) or set(node.outputs) & set(other.inputs)
+    ]
+    return target == "litert" and not set(beside).isdisjoint(_FOLDED)
+
+
+@dataclass(frozen=True)
+class _Near:
+    places: Places
+    values: Array
+    distance: float
+    steps_off: float
+
+
+def _nearest(weight: Array, part: Places, by_size: Mapping[int, list[Stored]]) -> _Near | None:
+    flat = np.append(weight.reshape(-1).astype(np.float64), 0.0)
+    squeezed = part.reshape([size for size in part.shape if size != 1] or [1])
+    orders = permutations(range(squeezed.ndim)) if squeezed.ndim <= _MOST_AXES else []
+    turned = [squeezed.transpose(order) for order in orders]
+    best: _Near | None = None
+    for stored in by_size.get(part.size, ()):
+        shape = tuple(size for size in stored.values.shape if size != 1) or (1,)
+        for places in turned:
+            if places.shape != shape:
+                continue
+            wanted = flat[places.reshape(-1)]
+            values = stored.values.reshape(-1).astype(np.float64)
+            scale = float(np.sqrt((wanted**2).mean())) or 1.0
+            distance = float(np.sqrt(((values - wanted) ** 2).mean())) / scale
+            if best is None or distance < best.distance:
+                steps = _steps_off(stored, values, wanted)
+                best = _Near(places.reshape(-1), values, distance, steps)
+                if distance == 0:
+                    return best
+    return best
+
+
+def _steps_off(stored: Stored, values: Array, wanted: Array) -> float:
+    """Give the largest difference in steps; floats that are not the very same are a step off."""
+    if stored.steps is not None:
+        return float((np.abs(values - wanted) / stored.steps.reshape(-1)).max())
+    exact = wanted.astype(stored.values.dtype).astype(np.float64)
+    if np.array_equal(values, exact):
+        return 0.0
+    largest = float(np.abs(wanted).max()) or 1.0
+    step = largest * float(np.finfo(stored.values.dtype).eps)
+    return max(1.0, float(np.abs(values - exact).max() / step))
+
+
+def _forms(target: str, node: Node, role: str, shape: tuple[int, ...]) -> Iterator[list[Places]]:
+    """Give the forms in which a target may store a weight, each one part or several."""
+    places = np.arange(int(np.prod(shape))).reshape(shape)
+    forms = _FORMS.get((target, node.op, role), (_as_it_is,))
+    if target == "onnx" and "LSTM" in node.op:
+        in_loop = node.op == "ConvLSTM2D" or node_needs_scan(node)
+        forms = (_LOOP_FORM,) if in_loop else forms
+    for form in forms:
+        yield form(places)
+
+
+def _as_it_is(places: Places) -> list[Places]:
+    return [places]
+
+
+def _onnx_gates(places: Places) -> Places:
+    """Reorder an LSTM's gates along the last axis, from i, f, c, o to i, o, f, c."""
+    i, f, c, o = np.split(places, 4, axis=-1)
+    return np.concatenate([i, o, f, c], axis=-1)
+
+
+def _onnx_loop_gates(places: Places) -> Places:
+    """Reorder an LSTM's gates from i, f, c, o to i, f, o, c, as the exporter's Scan has them."""
+    i, f, c, o = np.split(places, 4, axis=-1)
+    return np.concatenate([i, f, o, c], axis=-1)
+
+
+def _with_zeros(places: Places) -> Places:
+    """Put the bias of the state behind that of the input: a GRU has it, others have zeros."""
+    both = places if places.ndim == 2 else np.concatenate([places, np.full_like(places, -1)])
+    return both.reshape(-1)
+
+
+def _gates_apart(places: Places) -> list[Places]:
+    """Split a GRU's kernel into that of both gates and that of the candidate."""
+    U = places.shape[-1] // 3
+    return [places[:, : 2 * U], places[:, 2 * U :]]
+
+
+def _rows_apart(places: Places) -> list[Places]:
+    return list(places) if places.ndim == 2 else [places]
+
+
+def _whole(form: Callable[[Places], Places]) -> Callable[[Places], list[Places]]:
+    return lambda places: [form(places)]
+
+
+_Form = Callable[[Places], list[Places]]
+_FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
+    ("onnx", "LSTM", "kernel"): (_whole(_onnx_gates),),
+    ("onnx", "LSTM", "recurrent_kernel"): (_whole(_onnx_gates),),
+    ("onnx", "LSTM", "bias"): (_whole(lambda places: _with_zeros(_onnx_gates(places))),),
+    ("onnx", "GRU", "bias"): (_whole(_with_zeros), _rows_apart),
+    ("onnx", "SimpleRNN", "bias"): (_whole(_with_zeros), _as_it_is),
+    ("onnx", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
+    ("litert", "GRU", "bias"): (_as_it_is, _rows_apart),
+    ("litert", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
+}
+"""How a target stores a weight other than as it is; the order of axes is found by trying."""
+
+_LOOP_FORM = _whole(_onnx_loop_gates)
