@@ -35,20 +35,26 @@ class Stored:
 
 
 def read_onnx(path: Path) -> list[Stored]:
-    """Read the initializers of an ONNX file: floats, and int8 with the scales beside it."""
+    """Read the initializers of an ONNX file: floats, and int8 with the scales beside it.
+
+    Scales are floats, or int16 multiples of some float of the file: the comparison keeps the one
+    that fits best.
+    """
     import onnx
 
     model = onnx.load(str(path))
     arrays = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
     found = [Stored(n, a) for n, a in arrays.items() if a.dtype.kind == "f"]
     scales = [a for n, a in arrays.items() if n.rstrip("_").endswith(_SCALES_SUFFIX)]
+    units = {float(one.values.reshape(-1)[0]) for one in found if one.values.size == 1}
     for name, array in arrays.items():
         if array.dtype != np.int8 or not name.rstrip("_").endswith(_INT8_SUFFIX):
             continue
         own = arrays.get(name.replace(_INT8_SUFFIX, _SCALES_SUFFIX))
         # equal arrays are stored once, under the name of the first
         for candidate in [own] if own is not None else scales:
-            found += _scaled(name, array, candidate)
+            for unit in {1.0} if candidate.dtype.kind == "f" else units - {0.0}:
+                found += _scaled(name, array, candidate.astype(np.float64) * unit)
     return found
 
 

@@ -29,6 +29,7 @@ _RECOGNISED = 0.5
 """Relative error below which a tensor is taken for the weight, whatever its place."""
 
 _ALWAYS_STORED = ("kernel", "recurrent_kernel", "embeddings", "bias")
+_SAME_VALUES = 0.1
 _SMALL = 8
 """Fewer numbers than this may be found anywhere."""
 
@@ -146,7 +147,7 @@ def _match(
     by_size: Mapping[int, list[Stored]],
 ) -> StoredWeight:
     """Take the form, and the tensors, that come nearest to a weight."""
-    best: tuple[float, Array, float] | None = None
+    best: tuple[float, Array, float, bool] | None = None
     for parts in _forms(target, node, role, weight.shape):
         matched = [_nearest(weight, part, by_size) for part in parts]
         if not all(matched):
@@ -159,15 +160,24 @@ def _match(
             real = one.places >= 0
             rebuilt[one.places[real]] = one.values[real]
         steps = max(one.steps_off for one in matched if one)
-        best = (distance, rebuilt.reshape(weight.shape), steps)
-    if best is None or (best[0] > _RECOGNISED and not _must_be_there(role, weight)):
+        integers = any(one.integers for one in matched if one)
+        best = (distance, rebuilt.reshape(weight.shape), steps, integers)
+    if best is None or (best[0] > _RECOGNISED and not _is_meant(role, weight, best[1], best[3])):
         return StoredWeight(node, role, name, None)
     return StoredWeight(node, role, name, best[1], best[2])
 
 
-def _must_be_there(role: str, weight: Array) -> bool:
-    """Tell whether a tensor of the right size is this weight even where it looks like another."""
-    return role in _ALWAYS_STORED and weight.size >= _SMALL
+def _is_meant(role: str, weight: Array, found: Array, integers: bool) -> bool:
+    """Tell whether a tensor of the right size is this weight even where it looks like another.
+
+    Of integers, the scales may have been misread: then the values are others, not only elsewhere.
+    """
+    if role not in _ALWAYS_STORED or weight.size < _SMALL:
+        return False
+    if not integers:
+        return True
+    apart = np.sort(found.reshape(-1)) - np.sort(weight.reshape(-1).astype(np.float64))
+    return float((apart**2).mean()) <= (_SAME_VALUES**2) * float((weight**2).mean())
 
 
 def _may_be_folded(target: str, graph: Graph, node: Node) -> bool:
@@ -186,6 +196,7 @@ class _Near:
     values: Array
     distance: float
     steps_off: float
+    integers: bool
 
 
 def _nearest(weight: Array, part: Places, by_size: Mapping[int, list[Stored]]) -> _Near | None:
@@ -205,7 +216,8 @@ def _nearest(weight: Array, part: Places, by_size: Mapping[int, list[Stored]]) -
             distance = float(np.sqrt(((values - wanted) ** 2).mean())) / scale
             if best is None or distance < best.distance:
                 steps = _steps_off(stored, values, wanted)
-                best = _Near(places.reshape(-1), values, distance, steps)
+                integers = stored.steps is not None
+                best = _Near(places.reshape(-1), values, distance, steps, integers)
                 if distance == 0:
                     return best
     return best
