@@ -1,6 +1,6 @@
 """Every case that can stream, in pieces: each backend gives what the whole sequence gives."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise, zip_longest
 from pathlib import Path
@@ -113,10 +113,16 @@ def check_streams(
     *,
     max_batch: int | None = None,
     quantized: bool = False,
+    cuts: Sequence[int] = (1, 3, 7, 11),
 ) -> None:
     """Run streams of different rows in turn, and compare each with its whole sequences."""
-    settings = ((slice(0, 7), "pieces"), (slice(3, 4), "steps"), (slice(57, 64), "steps"))
-    timesteps = _timesteps(case)
+    timesteps = timesteps_of(case)
+    single_steps = _pieces(timesteps, range(timesteps))
+    settings = (
+        (slice(0, 7), _pieces(timesteps, cuts)),
+        (slice(3, 4), single_steps),
+        (slice(57, 64), single_steps),
+    )
     streams = [
         Stream(
             case.graph,
@@ -129,7 +135,7 @@ def check_streams(
         for _ in settings
     ]
     found: list[list[Outputs]] = [[] for _ in settings]
-    for turn in zip_longest(*(_pieces(timesteps, kind) for _, kind in settings)):
+    for turn in zip_longest(*(pieces for _, pieces in settings)):
         for stream, parts, (rows, _), steps in zip(streams, found, settings, turn, strict=True):
             if steps is not None:
                 parts.append(_step(stream, case, rows, steps))
@@ -143,7 +149,7 @@ def check_streams(
             _compare(case, got, expected, quantized=quantized)
 
 
-def _timesteps(case: Prepared) -> int:
+def timesteps_of(case: Prepared) -> int:
     (found,) = {array.shape[1] for array in case.inputs.values() if _is_sequence(array)}
     return int(found)
 
@@ -152,12 +158,9 @@ def _is_sequence(array: Array) -> bool:
     return array.ndim > 2 or array.dtype == np.int32
 
 
-def _pieces(timesteps: int, kind: str) -> Sequence[slice]:
-    cuts = {0, 1, *range(3, timesteps, 4), timesteps}
-    return [
-        slice(start, end)
-        for start, end in pairwise(sorted(cuts) if kind == "pieces" else range(timesteps + 1))
-    ]
+def _pieces(timesteps: int, cuts: Iterable[int]) -> list[slice]:
+    inside = {cut for cut in cuts if 0 < cut < timesteps}
+    return [slice(start, end) for start, end in pairwise(sorted({0, *inside, timesteps}))]
 
 
 def _step(stream: Stream, case: Prepared, rows: slice, steps: slice) -> Outputs:
