@@ -70,11 +70,13 @@ class BundleItems(pytest.Collector):
         Raises:
             UsageError: The bundle or the data cannot be used.
         """
+        from gatelet.convert.report.matrix import titles
+
         report = self._report()
-        for artifact in report.artifacts:
+        for title, artifact in zip(titles(report), report.artifacts, strict=True):
+            name = title.replace(" ", "-")
             checks = artifact.checks or (None,)
             for check in checks:
-                name = f"{artifact.target}-{artifact.scheme}"
                 yield CheckItem.from_parent(
                     self,
                     name=f"{name}[{check.name if check else 'runs'}]",
@@ -139,6 +141,8 @@ class CheckItem(pytest.Item):
         self.user_properties += [("figure", self.check.figure), ("limit", self.check.limit)]
         if self.check.verdict == "fail":
             raise CheckFailed(said)
+        if self.check.verdict == "not checked":
+            pytest.skip(said)
         if self.check.verdict == "undecided":
             if self.config.getoption("--gatelet-strict"):
                 raise CheckFailed(f"undecided: {said}")

@@ -9,6 +9,7 @@ from gatelet.convert.parity.report import Check
 
 __all__ = [
     "MARKS",
+    "QUALITY",
     "describe",
     "write_bytes",
     "write_check",
@@ -17,22 +18,41 @@ __all__ = [
     "write_share",
 ]
 
-MARKS = {"pass": "✓", "fail": "✗", "undecided": "?", "not run": "○"}
-"""A sign for each verdict, so that colour is never alone."""
+MARKS = {"fail": "✗", "undecided": "?", "not run": "○", "not checked": "·", "pass": "✓"}
+"""A sign for each verdict, so that colour is never alone; the worst first."""
 
 CHECKS = {
     "ids": "texts whose ids differ from those of the training vectorizer",
-    "weights": "stored weights against those of the graph",
+    "weights": "stored weights against the graph's, in quantization steps",
+    "finite": "rows with a score that is no finite number",
+    "constant": "outputs that are the same for every row",
     "graph_keras": "largest difference of the graph from Keras",
     "graph_golden": "largest difference of the graph from what it gave at conversion",
     "scores_max": "largest difference of a score from the oracle",
     "scores_mean": "mean difference of the scores from the oracle",
     "scores_p99": "difference that 99 of 100 scores stay below",
     "scores_shift": "mean difference with its sign",
+    "scores_range": "how far the largest and smallest score fall short of the oracle's",
+    "kl": "Kullback-Leibler divergence of the scores from the oracle's",
+    "labels_reached": "labels that the oracle gives and the artifact never does",
     "scores_max_keras": "largest difference of a score from Keras",
     "flips": "rows that are decided otherwise than by the oracle",
+    "accuracy_drop": "how much lower the accuracy is than the oracle's",
+    "macro_f1_drop": "how much lower the macro F1 is",
+    "roc_auc_drop": "how much lower the area under the ROC curve is",
+    "brier_rise": "how much higher the Brier score is",
+    "ece_rise": "how much higher the expected calibration error is",
+    "mae_rise": "how much higher the mean absolute error is",
+    "rmse_rise": "how much higher the root mean squared error is",
+    "r2_drop": "how much lower the share of explained variance is",
+    "max_error_rise": "how much higher the largest error is",
     "state_leak": "a call changes what a later call gives",
+    "repeat": "the same call twice",
     "batch": "a batch against its rows alone",
+    "row_order": "rows in another order",
+    "threads": "two threads at once",
+    "lengths": "inputs of no, one and all timesteps, and beyond",
+    "stream": "step by step against the whole sequence",
     "golden": "golden ids against their recorded scores",
     "golden_texts": "golden texts against their recorded scores",
     "as_converted": "golden ids against what this artifact gave at conversion",
@@ -42,20 +62,34 @@ CHECKS = {
 """What each check looks at; one that is not listed is shown by its name."""
 
 
+QUALITY = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC AUC",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R²",
+    "max_error": "largest error",
+}
+"""What each figure of quality is called."""
+
+
 def describe(name: str) -> str:
     """Say what a check looks at; nothing for one that this page does not know."""
     return CHECKS.get(name, "")
 
 
-def write_figure(value: float | None) -> str:
-    """Write a figure with three significant digits."""
+def write_figure(value: float | None, *, digits: int = 3) -> str:
+    """Write a figure with some significant digits."""
     if value is None:
         return "-"
     if not math.isfinite(value):
         return str(value)
     if value == round(value) and abs(value) < 1e6:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}"
 
 
 def write_check(value: float | None, check: Check) -> str:

@@ -6,7 +6,7 @@ Not the checks.
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.convert.report.elements import Element, element, shown, xml_bytes
 from gatelet.convert.report.figures import describe
-from gatelet.convert.report.matrix import sentence
+from gatelet.convert.report.matrix import sentence, titles
 
 __all__ = ["junit_xml"]
 
@@ -30,22 +30,23 @@ def junit_xml(report: ParityReport, *, name: str, timestamp: str, strict: bool =
     """
     package = _token(name)
     suites = [
-        _suite(one, index, report, package=package, timestamp=timestamp, strict=strict)
-        for index, one in enumerate(report.artifacts)
+        _suite(report, index, name, package=package, timestamp=timestamp, strict=strict)
+        for index, name in enumerate(titles(report))
     ]
     return xml_bytes(element("testsuites", *suites))
 
 
 def _suite(
-    one: ArtifactReport,
-    index: int,
     report: ParityReport,
+    index: int,
+    name: str,
     *,
     package: str,
     timestamp: str,
     strict: bool,
 ) -> Element:
-    class_name = f"{package}.{_token(one.target)}.{_token(one.scheme)}"
+    one = report.artifacts[index]
+    class_name = f"{package}.{_token(name).replace(' ', '.')}"
     cases = [_case(one, check, class_name, strict=strict) for check in one.checks]
     if not cases:
         cases = [_skipped_artifact(one, class_name)]
@@ -64,7 +65,7 @@ def _suite(
         *cases,
         element("system-out", shown(one.note, 2000)),
         element("system-err"),
-        name=f"{one.target} {one.scheme}",
+        name=_token(name),
         package=package,
         id=str(index),
         timestamp=timestamp,

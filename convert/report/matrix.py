@@ -8,11 +8,19 @@ from collections.abc import Sequence
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.figures import MARKS, describe, write_check
-from gatelet.runtime.bundle import VERDICTS
 
-__all__ = ["findings", "matrix", "sentence"]
+__all__ = ["findings", "matrix", "sentence", "titles"]
 
 _NOTE_CHARACTERS = 600
+
+
+def titles(report: ParityReport) -> list[str]:
+    """Name each artifact; one that several engines ran by its engine too."""
+    names = [f"{one.target} {one.scheme}" for one in report.artifacts]
+    return [
+        f"{name} in {one.engine}" if names.count(name) > 1 else name
+        for name, one in zip(names, report.artifacts, strict=True)
+    ]
 
 
 def sentence(one: ArtifactReport, check: Check) -> str:
@@ -22,12 +30,13 @@ def sentence(one: ArtifactReport, check: Check) -> str:
         one: The artifact.
         check: A row of its report.
     """
-    said = (
-        f"{one.target} {one.scheme}: {check.name} is {write_check(check.figure, check)}, the "
-        f"limit is {write_check(check.limit, check)} ({check.unit})"
-    )
-    extra = _extra(check)
-    return f"{said}; {extra}" if extra else said
+    name = f"{one.target} {one.scheme}: {check.name}"
+    if check.verdict == "not checked":
+        said = f"{name} was not checked"
+    else:
+        figure, limit = (write_check(value, check) for value in (check.figure, check.limit))
+        said = f"{name} is {figure}, the limit is {limit} ({check.unit})"
+    return "; ".join((said, *_extras(check)))
 
 
 def findings(report: ParityReport) -> list[tuple[str, str]]:
@@ -38,7 +47,8 @@ def findings(report: ParityReport) -> list[tuple[str, str]]:
         if one.note:
             note = shown(one.note, _NOTE_CHARACTERS)
             found.append((one.verdict, f"{one.target} {one.scheme}: {note}"))
-    return sorted(found, key=lambda one: VERDICTS.index(one[0]))
+    order = list(MARKS)
+    return sorted(found, key=lambda one: order.index(one[0]))
 
 
 def matrix(report: ParityReport) -> Element:
@@ -48,8 +58,8 @@ def matrix(report: ParityReport) -> Element:
         "tr",
         element("th", "check", scope="col"),
         *(
-            element("th", f"{one.target} {one.scheme}", element("small", one.engine), scope="col")
-            for one in report.artifacts
+            element("th", name, element("small", one.engine), scope="col")
+            for name, one in zip(titles(report), report.artifacts, strict=True)
         ),
     )
     rows = [
@@ -82,24 +92,34 @@ def _verdict(one: ArtifactReport) -> Element:
 def _cell(one: ArtifactReport, name: str) -> Element:
     check = next((check for check in one.checks if check.name == name), None)
     if check is None:
-        return element("td", element("small", "not checked"))
-    measured = f"{write_check(check.figure, check)}, limit {write_check(check.limit, check)}"
-    extra = _extra(check)
+        return element("td", element("small", "does not apply"))
+    measured = _measured(check)
     return element(
         "td",
         _marked(check.verdict),
-        element(
-            "small", measured if check.unit.startswith("share") else f"{measured} {check.unit}"
-        ),
-        element("small", extra) if extra else None,
+        element("small", measured) if measured else None,
+        *(element("small", extra) for extra in _extras(check)),
         class_=check.verdict.replace(" ", "-"),
     )
+
+
+def _measured(check: Check) -> str | None:
+    if check.verdict == "not checked":
+        return None
+    said = f"{write_check(check.figure, check)}, limit {write_check(check.limit, check)}"
+    return said if check.unit.startswith("share") else f"{said} {check.unit}"
 
 
 def _marked(verdict: str) -> Element:
     return element("b", f"{MARKS.get(verdict, '')} {verdict}")
 
 
-def _extra(check: Check) -> str:
-    """Give what a check says beside its figure and limit."""
-    return ""
+def _extras(check: Check) -> list[str]:
+    """Give what a check says beside its figure and limit: its interval, and what was seen."""
+    said = []
+    if check.interval is not None:
+        low, high = (write_check(end, check) for end in check.interval)
+        said.append(f"95 %: {low} to {high}")
+    if check.note:
+        said.append(shown(check.note, _NOTE_CHARACTERS))
+    return said

@@ -20,6 +20,7 @@ from gatelet.convert.report.elements import Element, element, html_text, shown
 from gatelet.convert.report.examples import worst_examples
 from gatelet.convert.report.figures import MARKS
 from gatelet.convert.report.matrix import findings, matrix
+from gatelet.convert.report.quality import blame, quality
 from gatelet.convert.report.rows import pairs, probabilities
 from gatelet.convert.report.style import STYLE
 from gatelet.runtime.bundle import Bundle
@@ -99,6 +100,7 @@ def _banner(story: Story) -> Element:
             f"{_BANNERS[report.verdict]}. {len(report.artifacts)} artifacts ({written}) over "
             f"{report.rows:,} rows{of}, against {against}.",
         ),
+        *(element("span", f" Note: {shown(note, _VALUE_CHARACTERS)}") for note in report.notes),
         class_=f"banner {report.verdict.replace(' ', '-')}",
     )
 
@@ -112,12 +114,16 @@ def _sections(story: Story) -> Iterator[Element]:
             "Fails first; the matrix below has every check.",
             element("ul", *items, class_="findings"),
         )
+    to_blame = blame(story.report)
+    if to_blame is not None:
+        yield to_blame
     yield chart(
         "Checks",
         "A row a check, a column an artifact. Each cell has the verdict, what was measured, and "
         "the most that passes.",
         matrix(story.report),
     )
+    yield quality(story.report)
     yield from _charts(story)
     yield _provenance(story.bundle)
 

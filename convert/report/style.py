@@ -38,7 +38,7 @@ a { color: var(--accent); }
 .pass { color: var(--pass); background: var(--pass-back); }
 .fail { color: var(--fail); background: var(--fail-back); }
 .undecided { color: var(--undecided); background: var(--undecided-back); }
-.not-run { color: var(--other); background: var(--other-back); }
+.not-run, .not-checked { color: var(--other); background: var(--other-back); }
 .findings { padding-left: 1.2rem; max-width: 60rem; }
 .findings li { margin: 0.3rem 0; }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 0.3rem; }

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gatelet.convert.parity.figures import CALIBRATION_BINS
 from gatelet.convert.report.charts.axes import Frame, chart, legend, linear, panel
 from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.figures import write_figure
@@ -15,7 +16,6 @@ from gatelet.convert.report.rows import Probabilities
 
 __all__ = ["bins_of", "expected_calibration_error", "reliability"]
 
-BINS = 10
 _Z95 = 1.959964
 Bin = tuple[float, float, int]
 """Mean probability, share of rows that are so, rows."""
@@ -55,10 +55,10 @@ def reliability(found: Sequence[Probabilities] | str, *, labels: tuple[str, ...]
 
 def bins_of(one: Probabilities) -> list[Bin]:
     """Sort rows by their probability into equal widths; empty ones are left out."""
-    index = np.minimum((one.sure * BINS).astype(int), BINS - 1)
+    index = np.minimum((one.sure * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         (float(one.sure[inside].mean()), float(one.right[inside].mean()), int(inside.sum()))
-        for inside in (index == number for number in range(BINS))
+        for inside in (index == number for number in range(CALIBRATION_BINS))
         if inside.any()
     ]
 

@@ -60,8 +60,8 @@ def test_the_calibration_error_is_that_of_the_definition() -> None:
     sure = rng.uniform(size=3000)
     right = rng.uniform(size=3000) < sure**2
     expected = 0.0
-    for number in range(10):
-        inside = (sure >= number / 10) & (sure < (number + 1) / 10)
+    for number in range(15):
+        inside = (sure >= number / 15) & (sure < (number + 1) / 15)
         expected += inside.mean() * abs(sure[inside].mean() - right[inside].mean())
     bins = bins_of(Probabilities("a", sure, right))
     assert expected_calibration_error(bins) == pytest.approx(expected)

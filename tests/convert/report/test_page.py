@@ -10,12 +10,14 @@ import pytest
 
 from gatelet.convert.parity import Check
 from gatelet.convert.report import Story, page
+from gatelet.convert.report.figures import describe
 from gatelet.convert.report.style import STYLE
 from tests.convert.report.conftest import HOSTILE, Page, TellStory
 
 MAX_BYTES = 500_000
 CHARTS = (
     "Checks",
+    "Quality on labelled rows",
     "Scores against the oracle",
     "Differences from the oracle",
     "Reliability",
@@ -57,7 +59,7 @@ def test_the_matrix_has_a_cell_for_each_check_of_each_artifact(judged: Story) ->
         for check in one.checks:
             assert f'<th scope="row">{check.name}<' in text
     names = {check.name for one in judged.report.artifacts for check in one.checks}
-    matrix = text[text.index('<table class="matrix">') : text.index("Scores against the oracle")]
+    matrix = text[text.index('<table class="matrix">') : text.index("Quality on labelled rows")]
     assert len(re.findall("<tr>", matrix)) == 2 + len(names)  # the header, and the verdict
     assert len(re.findall(r"<td class=\"(pass|fail|undecided)\"", matrix)) == 2 + sum(
         len(one.checks) for one in judged.report.artifacts
@@ -70,7 +72,46 @@ def test_an_artifact_that_was_not_run_says_why(judged: Story) -> None:
     report = replace(judged.report, artifacts=(first, missing))
     shown = Page(page(replace(judged, report=report))).shown
     assert "○ not run: onnx dynamic-int8: the onnx backend is <not> installed" in shown
-    assert "(1 pass, 1 not run)" in shown
+    assert "(1 not run, 1 pass)" in shown
+
+
+def test_what_is_to_blame_and_what_was_noted_is_said(judged: Story) -> None:
+    first, second = judged.report.artifacts
+    checks = (
+        Check("flips", 0.02, 0.01, "fail", "share of rows", (0.015, 0.025), "20 of 1,000"),
+        Check("weights", None, 0.5, "not checked", "steps", note="<no> tensors"),
+    )
+    blamed = replace(first, checks=checks, diagnosis=("it is 'lstm' <b>",), threshold=0.61)
+    report = replace(judged.report, artifacts=(blamed, second), notes=("another <i> language",))
+    shown = Page(page(replace(judged, report=report))).shown
+    assert "flips is 2 %, the limit is 1 % (share of rows); 95 %: 1.5 % to 2.5 %; 20 of" in shown
+    assert "· not checked: onnx float32: weights was not checked; <no> tensors" in shown
+    assert "it is 'lstm' <b>" in shown
+    assert "the threshold 0.6100 fits its scores of these rows best; it is not applied" in shown
+    assert "Note: another <i> language" in shown
+    assert "What is to blame" not in Page(page(judged)).shown
+
+
+def test_the_figures_of_quality_are_those_of_the_report(judged: Story) -> None:
+    text = page(judged)
+    assert set(judged.report.quality) >= {"accuracy", "roc_auc", "ece"}
+    accuracy = judged.report.quality["accuracy"]
+    assert f'accuracy</th><td class="number">{accuracy:.4g}</td>' in text
+    error = judged.report.artifacts[0].quality["ece"]
+    assert f"expected calibration error {error:.3g}, the oracle's" in text
+
+
+def test_an_artifact_that_two_engines_ran_is_named_by_the_engine(judged: Story) -> None:
+    first, _ = judged.report.artifacts
+    report = replace(judged.report, artifacts=(first, replace(first, engine="other 2")))
+    shown = Page(page(replace(judged, report=report))).shown
+    assert f"onnx float32 in {first.engine}" in shown and "onnx float32 in other 2" in shown
+
+
+def test_every_check_has_its_explanation(judged: Story) -> None:
+    names = {check.name for one in judged.report.artifacts for check in one.checks}
+    assert len(names) > 20
+    assert [name for name in names if not describe(name)] == []
 
 
 def test_a_check_of_another_version_is_shown_by_its_name(judged: Story) -> None:
