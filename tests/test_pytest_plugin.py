@@ -52,7 +52,7 @@ def test_every_check_of_every_artifact_is_an_item(
         for check in ("ids", "scores_max", "flips", "state_leak", "golden_texts"):
             assert f"gatelet:small::onnx-{scheme}[{check}] PASSED" in done.stdout
     figures = ElementTree.parse(junit).getroot().findall(".//property[@name='figure']")
-    assert len(figures) == done.stdout.count(" PASSED ")
+    assert len(figures) == done.stdout.count(" PASSED ") + done.stdout.count(" SKIPPED ")
 
 
 def test_items_are_chosen_by_their_names_and_stand_beside_other_tests(
