@@ -100,7 +100,8 @@ def _reset_states(model: Any) -> None:
 
 def _as_list(results: Any) -> list[Any]:
     if isinstance(results, dict):
-        return list(results.values())
+        # the order of `model.outputs`: Keras flattens objects by their sorted keys
+        return [results[name] for name in sorted(results)]
     return list(results) if isinstance(results, list | tuple) else [results]
 
 

@@ -130,7 +130,7 @@ class Hdf5:
         raise self._refusal(f"'{path}' has more than {MAX_ATTRIBUTES:,} attributes")
 
     def array(self, path: str) -> Floats:
-        """Read a dataset of floats as float32.
+        """Read a dataset of floats, or a single whole number such as a count, as float32.
 
         Raises:
             ModelError: It is too large, not stored in the file, or holds no floats.
@@ -143,7 +143,7 @@ class Hdf5:
             halves = np.frombuffer(np.asarray(dataset).tobytes(), dtype="<u2")
             words = halves.astype("<u4") << 16
             found: Floats = words.view("<f4").reshape(dataset.shape).astype(np.float32)
-        elif dataset.dtype.kind == "f":
+        elif dataset.dtype.kind == "f" or (dataset.dtype.kind in "iu" and dataset.shape == ()):
             found = np.asarray(dataset).astype(np.float32)
         else:
             raise ModelError(
