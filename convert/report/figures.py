@@ -10,6 +10,7 @@ from gatelet.convert.parity.report import Check
 __all__ = [
     "MARKS",
     "QUALITY",
+    "ROWS",
     "describe",
     "write_bytes",
     "write_check",
@@ -76,6 +77,10 @@ QUALITY = {
 """What each figure of quality is called."""
 
 
+ROWS = "share of rows"
+"""The unit that is written in percent; other shares are small, and their limits are not."""
+
+
 def describe(name: str) -> str:
     """Say what a check looks at; nothing for one that this page does not know."""
     return CHECKS.get(name, "")
@@ -93,8 +98,8 @@ def write_figure(value: float | None, *, digits: int = 3) -> str:
 
 
 def write_check(value: float | None, check: Check) -> str:
-    """Write a figure or limit of a check: shares in percent."""
-    if value is not None and math.isfinite(value) and check.unit.startswith("share"):
+    """Write a figure or limit of a check: shares of rows in percent."""
+    if value is not None and math.isfinite(value) and check.unit == ROWS:
         return write_share(value)
     return write_figure(value)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.convert.report.elements import Element, element, shown
-from gatelet.convert.report.figures import MARKS, describe, write_check
+from gatelet.convert.report.figures import MARKS, ROWS, describe, write_check
 
 __all__ = ["findings", "matrix", "sentence", "titles"]
 
@@ -107,7 +107,7 @@ def _measured(check: Check) -> str | None:
     if check.verdict == "not checked":
         return None
     said = f"{write_check(check.figure, check)}, limit {write_check(check.limit, check)}"
-    return said if check.unit.startswith("share") else f"{said} {check.unit}"
+    return said if check.unit in (ROWS, "share") else f"{said} {check.unit}"
 
 
 def _marked(verdict: str) -> Element:

@@ -77,10 +77,11 @@ def page(story: Story) -> str:
         element("title", f"{MARKS[story.report.verdict]} {story.report.verdict}: parity of {name}"),
         element("style", STYLE),
     )
+    sections = list(_sections(story))
     body = element(
         "body",
-        element("header", element("h1", f"Parity of {name}"), _banner(story)),
-        element("main", *_sections(story)),
+        element("header", element("h1", f"Parity of {name}"), _banner(story), _links(sections)),
+        element("main", *sections),
         element("footer", f"{story.made} This file fetches nothing and runs nothing."),
     )
     return html_text(element("html", head, body, lang="en"))
@@ -103,6 +104,14 @@ def _banner(story: Story) -> Element:
         *(element("span", f" Note: {shown(note, _VALUE_CHARACTERS)}") for note in report.notes),
         class_=f"banner {report.verdict.replace(' ', '-')}",
     )
+
+
+def _links(sections: Sequence[Element]) -> Element:
+    titles = [section[0] for section in sections]
+    items = (
+        element("li", element("a", title.text, href=f"#{title.get('id')}")) for title in titles
+    )
+    return element("nav", element("ul", *items), aria_label="sections")
 
 
 def _sections(story: Story) -> Iterator[Element]:

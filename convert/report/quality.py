@@ -25,7 +25,11 @@ def quality(report: ParityReport) -> Element:
         for name, one in zip(titles(report), report.artifacts, strict=True)
         if one.quality
     }
-    header = element("tr", *(element("th", text, scope="col") for text in ("figure", *columns)))
+    header = element(
+        "tr",
+        element("th", "figure", scope="col"),
+        *(element("th", name, scope="col", class_="number") for name in columns),
+    )
     rows = (
         element(
             "tr",
@@ -69,7 +73,7 @@ def blame(report: ParityReport) -> Element | None:
         return None
     return chart(
         "What is to blame",
-        "Where an artifact missed a limit, the reference backend was run with its weights, layer "
-        "by layer.",
+        "Of artifacts that missed a limit or are undecided: which layer carries the error, by the "
+        "reference backend with the artifact's weights, and a threshold that would suit it.",
         *parts,
     )

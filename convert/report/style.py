@@ -39,6 +39,8 @@ a { color: var(--accent); }
 .fail { color: var(--fail); background: var(--fail-back); }
 .undecided { color: var(--undecided); background: var(--undecided-back); }
 .not-run, .not-checked { color: var(--other); background: var(--other-back); }
+nav ul { list-style: none; padding: 0; margin: 0.6rem 0 0; display: flex; flex-wrap: wrap;
+  gap: 0.3rem 1.2rem; }
 .findings { padding-left: 1.2rem; max-width: 60rem; }
 .findings li { margin: 0.3rem 0; }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 0.3rem; }
@@ -50,7 +52,8 @@ th, td { padding: 0.35rem 0.6rem; text-align: left; vertical-align: top;
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { background: var(--raised); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.matrix th[scope=row] { min-width: 9rem; max-width: 16rem; font-weight: 600; }
+.wide th[scope=row] { position: sticky; left: 0; background: var(--page); }
+.matrix th[scope=row] { min-width: 8rem; max-width: 16rem; font-weight: 600; }
 .matrix th small { display: block; font-weight: 400; color: var(--soft); }
 .matrix td { min-width: 8.5rem; font-variant-numeric: tabular-nums;
   border-left: 1px solid var(--line); }
@@ -107,7 +110,9 @@ footer { margin-top: 2rem; border-top: 1px solid var(--line); padding-top: 0.8re
 @media print {
   :root { color-scheme: light; }
   body { max-width: none; padding: 0; font-size: 10pt; }
+  nav { display: none; }
   .wide { overflow: visible; border: 0; }
+  .wide th[scope=row] { position: static; }
   .matrix th[scope=row], .matrix td { min-width: 0; }
   figure, .example, tr, .banner { break-inside: avoid; }
   h2 { break-after: avoid; }

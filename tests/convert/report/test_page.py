@@ -59,7 +59,8 @@ def test_the_matrix_has_a_cell_for_each_check_of_each_artifact(judged: Story) ->
         for check in one.checks:
             assert f'<th scope="row">{check.name}<' in text
     names = {check.name for one in judged.report.artifacts for check in one.checks}
-    matrix = text[text.index('<table class="matrix">') : text.index("Quality on labelled rows")]
+    start = text.index('<table class="matrix">')
+    matrix = text[start : text.index("</table>", start)]
     assert len(re.findall("<tr>", matrix)) == 2 + len(names)  # the header, and the verdict
     assert len(re.findall(r"<td class=\"(pass|fail|undecided)\"", matrix)) == 2 + sum(
         len(one.checks) for one in judged.report.artifacts
@@ -141,10 +142,18 @@ def test_the_page_fetches_and_runs_nothing(judged: Story) -> None:
     for _, attributes in read.tags:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "action", "xlink:href"):
-            assert attributes.get(name) in (None, "data:,")
+            value = attributes.get(name)
+            assert value in (None, "data:,") or str(value).startswith("#")
     assert "url(" not in STYLE and "@import" not in STYLE
     policies = [a["content"] for t, a in read.tags if "http-equiv" in a and t == "meta"]
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+
+
+def test_every_link_leads_to_a_section(judged: Story) -> None:
+    read = Page(page(judged))
+    targets = {attributes.get("id") for _, attributes in read.tags}
+    links = [str(attributes["href"])[1:] for tag, attributes in read.tags if tag == "a"]
+    assert len(links) == len(CHARTS) and set(links) <= targets
 
 
 def test_hostile_texts_stay_text(tell: TellStory) -> None:
