@@ -26,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file",
         metavar="F",
-        help="texts to predict: CSV, TSV or JSONL, or one text a line; - is standard input",
+        help="texts to predict: CSV, TSV or JSONL, or one text a line; - is standard input; "
+        "for a model of numbers a .npz with x",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     parser.add_argument("--target", metavar="T", help="litert, onnx, reference or pure")
@@ -46,6 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
         from gatelet.cli.predict_stream import run_stream
 
         return run_stream(arguments)
+    if arguments.file is not None and arguments.file.lower().endswith(".npz"):
+        from gatelet.cli.predict_arrays import run_arrays
+
+        return run_arrays(arguments)
     texts = [*arguments.texts, *_read_texts(arguments)]
     if not texts:
         where = f"'{arguments.file}' holds" if arguments.file else "there is"

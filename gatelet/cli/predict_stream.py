@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gatelet.cli.show import one_line, print_json, progress
+from gatelet.cli.predict_arrays import print_outputs, row_of
+from gatelet.cli.show import one_line, progress
 from gatelet.errors import DataError, InputError
 from gatelet.runtime import Predictor, Stream, load, open_bundle
 from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
@@ -82,39 +83,13 @@ def _open(arguments: argparse.Namespace) -> Predictor:
 
 
 def _print(stream: Stream, scores: Any, step: _Step, *, as_json: bool) -> None:
-    """Print a line, at once: whoever reads it may be waiting."""
     several = isinstance(scores, dict)
-    outputs = {name: _row(one) for name, one in scores.items()} if several else _row(scores)
-    decided = stream.decide(scores)[0] if stream.decides else None
-    if as_json:
-        line: dict[str, Any] = {"step": stream.steps}
-        if step.text is not None:
-            line["text"] = step.text
-        if decided is not None:
-            line |= {"label": decided.label, "score": decided.score, "scores": decided.scores}
-        print_json({**line, "outputs": outputs})
-    else:
-        words = [str(stream.steps)]
-        if decided is not None and decided.label is not None:
-            words += [one_line(decided.label), f"{decided.score:.6f}"]
-        else:
-            words += _figures(outputs)
-        print("  ".join([*words, *([one_line(step.text)] if step.text is not None else [])]))
-    sys.stdout.flush()
-
-
-def _row(scores: Any) -> list[Any]:
-    """Give the numbers of the only row, of its last timestep where it has several."""
-    (row,) = scores.tolist() if hasattr(scores, "tolist") else scores
-    return list(row)
-
-
-def _figures(outputs: Any) -> list[str]:
-    if isinstance(outputs, dict):
-        return [f"{one_line(name)} {' '.join(_figures(one))}" for name, one in outputs.items()]
-    if isinstance(outputs, list):
-        return [part for one in outputs for part in _figures(one)]
-    return [f"{outputs:.6g}"]
+    outputs = {name: row_of(one) for name, one in scores.items()} if several else row_of(scores)
+    line: dict[str, Any] = {"step": stream.steps}
+    if step.text is not None:
+        line["text"] = step.text
+    found = stream.decide(scores)[0] if stream.decides else None
+    print_outputs(line, outputs, found, as_json=as_json)
 
 
 # ---- Where steps come from -----------------------------------------------------------------

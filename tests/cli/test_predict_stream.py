@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatelet.errors import ConversionError
 from gatelet.runtime import load
 
 RunCli = Callable[..., Any]
@@ -157,3 +158,39 @@ def test_a_line_is_answered_before_the_next_one_comes(sensors: Path) -> None:
         process.stdin.close()
         assert process.stdout.read() == b""
     assert process.returncode == 0
+
+
+def test_rows_of_numbers_are_predicted_without_a_stream_too(
+    cli: RunCli, sensors: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.stack([ROWS, ROWS[::-1]]))
+    done = cli("predict", sensors, "--file", path, "--json", "--target", "onnx")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [list(line) for line in found] == [["row", "label", "score", "scores", "outputs"]] * 2
+    assert found[0]["outputs"] == pytest.approx(expected_scores(sensors)[-1], abs=1e-6)
+    plain = cli("predict", sensors, "--file", path, "--target", "onnx").out.splitlines()
+    assert plain[1] == f"1  {found[1]['label']}  {found[1]['score']:.6f}"
+    np.savez(path, x=ROWS)
+    assert "'features' has the shape [4, 3]" in cli("predict", sensors, "--file", path).complaint
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"), [((), None), (("--stream",), True), (("--no-stream",), False)]
+)
+def test_convert_is_told_whether_to_stream(
+    cli: RunCli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: tuple[str, ...],
+    wanted: bool | None,
+) -> None:
+    seen: list[Any] = []
+
+    def record(*given: Any, **settings: Any) -> None:
+        seen.append(settings["stream"])
+        raise ConversionError("enough")
+
+    monkeypatch.setattr("gatelet.cli.convert.convert_with_report", record)
+    cli("convert", tmp_path / "m.keras", "--out", tmp_path / "out", *flags)
+    assert seen == [wanted]
