@@ -85,7 +85,9 @@ def ask_oracles(
     wrong_ids: int | None = None
     notes: tuple[str, ...] = ()
     texts: Sequence[str] = () if isinstance(rows, Arrays) else rows
-    if keras_takes_texts and not texts and isinstance(vectorizer, TextVectorization):
+    needs_texts = keras_takes_texts and isinstance(vectorizer, TextVectorization)
+    needs_texts |= any(artifact.target == "onnx-text" for artifact in bundle.artifacts)
+    if needs_texts and not texts and vectorizer is not None and not isinstance(rows, Arrays):
         texts = random_texts(vectorizer)
     if isinstance(rows, Arrays):
         inputs = rows_of(graph, rows)
@@ -188,11 +190,11 @@ def random_inputs(taken: GraphInput, *, timesteps: int, rows: int = RANDOM_ROWS)
     return (rng.normal(size=(rows, *sizes)) * keep).astype(np.float32)
 
 
-def random_texts(vectorizer: TextVectorization, *, rows: int = RANDOM_ROWS) -> list[str]:
+def random_texts(vectorizer: AnyVectorizer, *, rows: int = RANDOM_ROWS) -> list[str]:
     """Draw seeded texts of known and unknown words, of every length; the first is empty."""
     rng = random.Random(SEED)
     words = [*vectorizer.vocabulary, "unknown-word"]
-    separator = "" if vectorizer.split == "character" else " "
+    separator = _separator(vectorizer)
     return [
         separator.join(rng.choices(words, k=rng.randint(1, vectorizer.maxlen) if row else 0))
         for row in range(rows)
@@ -326,13 +328,17 @@ def golden_vectors(
 def _telling_texts(vectorizer: AnyVectorizer) -> tuple[str, ...]:
     """Make texts of known words whose ids tell of every setting: length, case, punctuation."""
     words = sorted(vectorizer.vocabulary, key=vectorizer.vocabulary.__getitem__)
-    if isinstance(vectorizer, Vectorizer):
-        separator = "" if vectorizer.char_level else vectorizer.split
-    else:
-        separator = "" if vectorizer.split == "character" else " "
+    separator = _separator(vectorizer)
     longer = itertools.islice(itertools.cycle(words), vectorizer.maxlen + _MORE_THAN_MAXLEN)
     return (
         separator.join(longer),
         separator.join(words[:_MORE_THAN_MAXLEN]).upper(),
         "".join(itertools.chain.from_iterable(zip(words, string.punctuation, strict=False))),
     )
+
+
+def _separator(vectorizer: AnyVectorizer) -> str:
+    """Give what stands between two words that are to be two."""
+    if isinstance(vectorizer, Vectorizer):
+        return "" if vectorizer.char_level else vectorizer.split
+    return "" if vectorizer.split == "character" else " "

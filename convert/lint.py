@@ -89,6 +89,7 @@ def lint(model: SourceModel) -> Lint:
         Prospect(target, scheme, _FILE_BYTES[target] + _weight_bytes(graph, SCHEMES[scheme]))
         for target, schemes in TARGETS.items()
         for scheme in schemes
+        if target in _FILE_BYTES
         if not SCHEMES[scheme].embeddings or any(node.op == "Embedding" for node in graph.nodes)
         if target != "tflm" or tflm_refusal(graph, SCHEMES[scheme]) is None
     )

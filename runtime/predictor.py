@@ -64,6 +64,7 @@ class Predictor:
         self.scheme = scheme
         self.engine = backend.engine
         self._backend = backend
+        self.takes_texts = bool(getattr(backend, "takes_texts", False))
         self._graph: Graph = bundle.graph()
         self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
         _check_labels(bundle, self._graph)
@@ -109,9 +110,29 @@ class Predictor:
             InputError: The model cannot take these inputs.
             BackendError: The engine failed.
         """
+        if self.takes_texts:
+            return self._text_scores(inputs)
         batches = in_batches(self._rows(inputs), ids=self._skipped, most=self._rows_at_once)
         found = [self._run(part) for part in batches.parts]
         results = {name: batches.join([f[name] for f in found]) for name in self._graph.outputs}
+        return results if len(results) > 1 else next(iter(results.values()))
+
+    def _text_scores(self, texts: Any) -> Any:
+        """Hand texts to a backend that vectorizes, lower-cased where the vectorizer does so."""
+        if not _are_texts(texts):
+            if not len(texts):
+                return []
+            raise InputError(
+                f"{self.target} of bundle '{self.bundle.name}' takes texts: for ids choose "
+                "--target onnx"
+            )
+        if getattr(self._vectorizer, "lower", False):
+            texts = [text.lower() for text in texts]
+        size = self._rows_at_once
+        found = [
+            self._run({"text": texts[start : start + size]}) for start in range(0, len(texts), size)
+        ]
+        results = {name: _joined([one[name] for one in found]) for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
 
     def explain(self, text: str) -> "Explanation":
@@ -208,6 +229,12 @@ class Predictor:
                 "or features, or convert again with --vectorizer"
             )
         return [self._vectorizer.pad(text) for text in texts]
+
+
+def _joined(parts: list[Any]) -> Any:
+    import numpy as np
+
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def load(path: str | Path, *, target: str | None = None, scheme: str | None = None) -> Predictor:

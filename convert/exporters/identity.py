@@ -38,7 +38,7 @@ def identity_of(model: Exportable, target: str, scheme: Scheme) -> dict[str, Any
         "weights_sha256": _sha256(encode(model.graph.weights)),
         "labels": list(model.labels),
         "threshold": model.threshold,
-        "inputs": _inputs(model.graph),
+        "inputs": _TEXT if target == "onnx-text" else _inputs(model.graph),
         "outputs": [
             {"name": name, "shape": list(model.graph.shape_of(name))}
             for name in model.graph.outputs
@@ -51,6 +51,18 @@ def identity_of(model: Exportable, target: str, scheme: Scheme) -> dict[str, Any
         settings.pop("vocabulary", None)
         found["vectorizer"] = settings
     return found
+
+
+_TEXT = [
+    {
+        "name": "text",
+        "type": "string",
+        "shape": [None],
+        "description": "a text a row, UTF-8; where the vectorizer's 'lower' is true, lower-cased "
+        "by the caller with Unicode's full mapping, as Python's str.lower and JavaScript's "
+        "toLowerCase do",
+    }
+]
 
 
 def _inputs(graph: Graph) -> list[dict[str, Any]]:

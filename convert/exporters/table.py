@@ -13,6 +13,7 @@ from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
 from gatelet.convert.exporters.litert.metadata import add_metadata
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.onnx.text import check_vectorizer
 from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.isolation import Worker
 from gatelet.convert.schemes import Scheme
@@ -66,10 +67,17 @@ def _onnx(model: Exportable, scheme: Scheme) -> Exported:
     return export_onnx(model.skipping, scheme, identity=identity_of(model, "onnx", scheme))
 
 
+def _onnx_text(model: Exportable, scheme: Scheme) -> Exported:
+    vectorizer = check_vectorizer(model.vectorizer)
+    identity = identity_of(model, "onnx-text", scheme)
+    return export_onnx(model.skipping, scheme, identity=identity, vectorizer=vectorizer)
+
+
 EXPORTERS = {
     "litert": Exporter(_litert, ".tflite", package="tensorflow", extra="train", isolated=True),
     "onnx": Exporter(_onnx, ".onnx", package="onnx", extra="convert", isolated=False),
     "tflm": Exporter(export_tflm, ".tflite", package="tflite_micro", extra="tflm", isolated=True),
+    "onnx-text": Exporter(_onnx_text, ".onnx", package="onnx", extra="convert", isolated=False),
 }
 
 

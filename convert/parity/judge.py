@@ -4,7 +4,7 @@ Not a converter, and it changes nothing in the bundle.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -181,21 +181,28 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
     try:
         predictor = open_artifact(case.bundle, artifact, module=module)
         engine, stage = predictor.engine, "runs"
-        weights = match_weights(target, case.bundle.path / artifact.path, case.graph)
-        found = _run(predictor, case, f"{target} {scheme}")
+        if predictor.takes_texts and not case.oracle.texts:
+            note = f"{target} is judged on texts, and there are none: give some with --data"
+            return ArtifactReport(target, scheme, (), engine, note=note)
+        given = _on_texts(case) if predictor.takes_texts else case
+        format_name = target.removesuffix("-text")
+        weights = match_weights(format_name, case.bundle.path / artifact.path, case.graph)
+        found = _run(predictor, given, f"{target} {scheme}")
         checks = [
-            check_weights(target, case.graph, weights),
+            check_weights(format_name, case.graph, weights),
             *_check_scores(case, found, bounds),
             *_check_quality(case, found, bounds),
-            *check_behaviour(predictor.scores, case.oracle.inputs, bounds, short=case.oracle.short),
-            *_check_lengths(case, predictor, bounds),
+            *check_behaviour(
+                predictor.scores, given.oracle.inputs, bounds, short=given.oracle.short
+            ),
+            *_check_lengths(given, predictor, bounds),
         ]
         if artifact.states:
             inputs = case.oracle.inputs
             checks.append(check_stream(predictor, case.graph, inputs, bounds.largest))
-        if case.golden is not None:
-            golden_scores = _one_by_one(predictor, golden_arrays(case.golden)[0])
-            checks += check_golden(case.golden, golden_scores, predictor, bounds)
+        if given.golden is not None:
+            golden_scores = _one_by_one(predictor, _golden_rows(given.golden, predictor))
+            checks += check_golden(given.golden, golden_scores, predictor, bounds)
             checks += check_as_converted(artifact, golden_scores, engine, bounds)
     except BackendMissing as error:
         return ArtifactReport(target, scheme, (), note=str(error))
@@ -213,6 +220,21 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         diagnosis=_diagnose(case, checks, weights, found),
         threshold=_refitted(case, found),
     )
+
+
+def _on_texts(case: Case) -> Case:
+    """Give the same rows as texts, for an artifact that has the vectorizer in it."""
+    texts = Rows({"text": np.array(case.oracle.texts, object)})
+    golden = None if case.golden is None or case.golden.texts is None else case.golden
+    return replace(
+        case, oracle=replace(case.oracle, inputs=texts, short=None), odd=(), golden=golden
+    )
+
+
+def _golden_rows(golden: Golden, predictor: Predictor) -> Rows:
+    if predictor.takes_texts and golden.texts is not None:
+        return Rows({"text": np.array(golden.texts, object)})
+    return golden_arrays(golden)[0]
 
 
 def _one_by_one(predictor: Predictor, inputs: Rows) -> Array:

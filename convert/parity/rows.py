@@ -20,7 +20,7 @@ class Rows:
     """Inputs of a model.
 
     Args:
-        feed: By graph input, in the model's order: ids or features [N, ...].
+        feed: By graph input, in the model's order: ids or features [N, ...]; or texts [N].
     """
 
     feed: Mapping[str, Array]
@@ -33,8 +33,11 @@ class Rows:
 
     @property
     def given(self) -> Any:
-        """What `Predictor.scores` takes: the array of a single input, or all by name."""
-        return next(iter(self.feed.values())) if len(self.feed) == 1 else dict(self.feed)
+        """What `Predictor.scores` takes: the array of a single input, or all by name; texts."""
+        if len(self.feed) > 1:
+            return dict(self.feed)
+        (only,) = self.feed.values()
+        return only.tolist() if only.dtype == object else only
 
     def differs_from_first(self) -> Array:
         """Tell for each row whether some input differs from the first row's, bool [N]."""

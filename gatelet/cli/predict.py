@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "for a model of numbers a .npz with x",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    parser.add_argument("--target", metavar="T", help="litert, onnx, reference or pure")
+    parser.add_argument("--target", metavar="T", help="litert, onnx, onnx-text, reference or pure")
     parser.add_argument("--scheme", metavar="S", help="float32 or dynamic-int8")
     parser.add_argument(
         "--stream",

@@ -75,6 +75,7 @@ class Engine:
 TARGETS: dict[str, tuple[Engine, ...]] = {
     "litert": (Engine("ai_edge_litert", "litert"), Engine("tflite_runtime", "tflite-runtime")),
     "onnx": (Engine("onnxruntime", "onnx"),),
+    "onnx-text": (Engine("onnxruntime", "onnx"),),
     "reference": (Engine("numpy", "onnx"),),
     "pure": (Engine("math", ""),),  # Python's own, so always installed
     "tflm": (Engine("tflite_micro", "tflm"),),  # a test bench: on devices it is C++
@@ -139,7 +140,7 @@ def open_backend(
     """
     module = module or engine_module(target)
     try:
-        backend = importlib.import_module(f"gatelet.runtime.backends.{target}")
+        backend = importlib.import_module(f"gatelet.runtime.backends.{target.replace('-', '_')}")
         opened: Backend = backend.open_artifact(
             path, module=module, threads=threads, companions=companions or {}
         )

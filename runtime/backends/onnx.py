@@ -15,7 +15,11 @@ from gatelet.runtime.backends.backend import first_line
 
 __all__ = ["OnnxBackend", "open_artifact"]
 
-_DTYPES = {"tensor(int32)": np.int32, "tensor(float)": np.float32}
+_DTYPES: dict[str, Any] = {
+    "tensor(int32)": np.int32,
+    "tensor(float)": np.float32,
+    "tensor(string)": np.object_,
+}
 _ERRORS_ONLY = 3
 
 

@@ -41,8 +41,8 @@ def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def test_every_target_has_engines_and_all_are_installed_here() -> None:
-    assert list(TARGETS) == ["litert", "onnx", "reference", "pure", "tflm"]
-    assert installed_targets() == ("litert", "onnx", "reference", "pure", "tflm")
+    assert list(TARGETS) == ["litert", "onnx", "onnx-text", "reference", "pure", "tflm"]
+    assert installed_targets() == tuple(TARGETS)
 
 
 @pytest.mark.parametrize("target", ["litert", "onnx"])

@@ -16,15 +16,17 @@ from gatelet.convert.exporters.onnx.activations import write_activation
 from gatelet.convert.exporters.onnx.convolution import write_conv, write_pooling
 from gatelet.convert.exporters.onnx.recurrent import write_recurrence
 from gatelet.convert.exporters.onnx.scan import write_conv_lstm_2d
+from gatelet.convert.exporters.onnx.text import TEXT_INPUT, write_ids
 from gatelet.convert.exporters.onnx.writer import Call, Writer
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph, GraphInput, Shape
+from gatelet.runtime.vectorizer import Vectorizer
 
 __all__ = ["OPERATIONS", "export_onnx"]
 
-OPSET = 17
+OPSETS = {"": 17, "com.microsoft": 1, "ai.onnx.ml": 2}
 IR_VERSION = 8
 
 # what only moves values that the user feeds, or picks among them
@@ -49,7 +51,11 @@ _RAW_STAYS_RAW = (
 
 
 def export_onnx(
-    graph: Graph, scheme: Scheme, *, identity: Mapping[str, Any] | None = None
+    graph: Graph,
+    scheme: Scheme,
+    *,
+    identity: Mapping[str, Any] | None = None,
+    vectorizer: Vectorizer | None = None,
 ) -> Exported:
     """Export a Graph to an ONNX file.
 
@@ -58,6 +64,8 @@ def export_onnx(
         scheme: One of those that `TARGETS` lists for onnx.
 
         identity: What the file says of itself, by name.
+        vectorizer: Written into the file, which then takes `text`, string [B], in place of ids,
+            and gives `ids` too.
 
     Returns:
         The file; its inputs and outputs have the Graph's names. `max_batch` is 1 where a scale of
@@ -74,8 +82,9 @@ def export_onnx(
             "export to onnx needs the onnx package: pip install 'gatelet[convert]'"
         ) from error
     writer = Writer(onnx, scheme)
-    _write_nodes(writer, graph)
-    model = _model(onnx, graph, writer)
+    text_ids = write_ids(writer, vectorizer) if vectorizer is not None else None
+    _write_nodes(writer, graph, text_ids)
+    model = _model(onnx, graph, writer, vectorizer)
     _describe(model, identity or {})
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -98,10 +107,12 @@ def _describe(model: Any, identity: Mapping[str, Any]) -> None:
         model.graph.doc_string = f"{identity['model']}, {identity['scheme']}"
 
 
-def _write_nodes(writer: Writer, graph: Graph) -> None:
+def _write_nodes(writer: Writer, graph: Graph, text_ids: str | None) -> None:
     arrays = {name: array_of(tensor) for name, tensor in graph.weights.items()}
     shapes: dict[str, Shape] = {one.name: one.shape for one in graph.inputs}
     names = {one.name: one.name for one in graph.inputs}
+    if text_ids is not None:
+        writer.rename(text_ids, graph.inputs[0].name, since=0)
     raw = {one.name for one in graph.inputs if one.dtype == "float32"}
     for node in graph.nodes:
         call = Call(
@@ -143,7 +154,7 @@ def _write_node(writer: Writer, call: Call) -> Mapping[str, str]:
     return made
 
 
-def _model(onnx: Any, graph: Graph, writer: Writer) -> Any:
+def _model(onnx: Any, graph: Graph, writer: Writer, vectorizer: Vectorizer | None) -> Any:
     helper = onnx.helper
     types = {"int32": onnx.TensorProto.INT32, "float32": onnx.TensorProto.FLOAT}
     inputs = [
@@ -154,12 +165,23 @@ def _model(onnx: Any, graph: Graph, writer: Writer) -> Any:
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, _output_sizes(name, graph))
         for name in graph.outputs
     ]
-    opsets = [helper.make_opsetid("", OPSET)]
-    if any(node.domain for node in writer.nodes):
-        opsets.append(helper.make_opsetid("com.microsoft", 1))
+    if vectorizer is not None:
+        ids = graph.inputs[0].name
+        outputs.append(
+            helper.make_tensor_value_info(ids, types["int32"], ["batch", vectorizer.maxlen])
+        )
+        text = onnx.TensorProto.STRING
+        inputs = [helper.make_tensor_value_info(TEXT_INPUT, text, ["batch"])]
+    used = {node.domain for node in writer.nodes} | {""}
+    opsets = [helper.make_opsetid(name, OPSETS[name]) for name in OPSETS if name in used]
     return helper.make_model(
         helper.make_graph(
-            writer.nodes, "gatelet", inputs, outputs, list(writer.initializers.values())
+            writer.nodes,
+            "gatelet",
+            inputs,
+            outputs,
+            list(writer.initializers.values()),
+            value_info=writer.types,
         ),
         opset_imports=opsets,
         ir_version=IR_VERSION,

@@ -79,6 +79,7 @@ class Writer:
         initializers: By name.
         known: What was made before and can be used again: by a key that tells it.
         spans_batch: Some activation is quantized with a scale of the whole batch.
+        types: Of values that ONNX' own inference cannot tell.
     """
 
     onnx: Any
@@ -88,6 +89,7 @@ class Writer:
     initializers: dict[str, Any] = field(default_factory=dict)
     known: dict[Any, Any] = field(default_factory=dict)
     spans_batch: bool = False
+    types: list[Any] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
     @property

@@ -1,0 +1,45 @@
+"""Runs ONNX artifacts that take texts: the vectorizer is in the file.
+
+Not an exporter, and not lower-casing, which the Predictor does where the vectorizer asks for it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.runtime.backends.onnx import OnnxBackend
+from gatelet.runtime.backends.onnx import open_artifact as open_onnx
+from gatelet.runtime.surrogates import as_utf8
+
+__all__ = ["OnnxTextBackend", "open_artifact"]
+
+
+def open_artifact(
+    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+) -> "OnnxTextBackend":
+    """Open an ONNX file whose input is `text`; see `gatelet.runtime.backends.onnx`."""
+    opened = open_onnx(path, module=module, threads=threads, companions=companions)
+    return OnnxTextBackend(opened)
+
+
+class OnnxTextBackend:
+    """A session that is given texts.
+
+    Args:
+        backend: Of the file.
+    """
+
+    target = "onnx-text"
+    takes_texts = True
+
+    def __init__(self, backend: OnnxBackend) -> None:
+        self.engine = backend.engine
+        self._backend = backend
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Run texts, at least one; see `Backend.run`."""
+        texts = [as_utf8(text) for text in inputs["text"]]
+        return self._backend.run({"text": np.array(texts, object)})
