@@ -33,8 +33,10 @@ from gatelet.convert.model_source import ModelSource, open_source
 from gatelet.convert.parity import ParityReport, judge
 from gatelet.convert.parity.truth import truth_of
 from gatelet.convert.passes import skip_padding
+from gatelet.convert.prune import measure_cost, prune_vocabulary
 from gatelet.convert.schemes import Scheme, choose_artifacts
 from gatelet.convert.streaming import STREAMING_TARGETS, choose_streaming, with_stream
+from gatelet.convert.timing import Timings
 from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import MANIFEST, Bundle, open_bundle
@@ -78,6 +80,7 @@ def convert_with_report(
     labels: Sequence[str] = (),
     strip: bool = False,
     stream: bool | None = None,
+    vocabulary: int | None = None,
     golden_texts: bool = True,
     progress: Progress = lambda text: None,
 ) -> tuple[Bundle, ParityReport]:
@@ -94,6 +97,7 @@ def convert_with_report(
         strip: Leave the Keras file out of the bundle.
         stream: Whether artifacts get a streaming file, for `Predictor.stream`; None gives one to
             models with stateful layers.
+        vocabulary: Ids to keep, the most frequent words'; the others become out-of-vocabulary.
         golden_texts: Keep the texts of golden vectors; False for private data.
         progress: Told what is being done.
 
@@ -111,6 +115,8 @@ def convert_with_report(
     out = Path(os.path.abspath(out))  # noqa: PTH100  '.' has no name, and resolve() follows links
     chosen = choose_artifacts(tuple(targets), tuple(schemes))
     check_output_directory(out, marker=MANIFEST, kind="bundle")
+    timings = Timings(progress)
+    progress = timings.tell
     if not targets:
         chosen = _exportable(chosen, progress)
     progress("reading the model")
@@ -123,9 +129,16 @@ def convert_with_report(
             f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
             f"texts of '{data.name}': give one with --vectorizer"
         )
+    pruning = None
+    if vocabulary is not None:
+        progress(f"keeping {vocabulary:,} ids of the vocabulary")
+        source, graph, pruning = _prune(source, graph, vocabulary)
     streaming = choose_streaming(graph, source.model, wanted=stream, progress=progress)
     with stage_beside(out) as stage, Worker(scratch=stage) as worker:
+        timings.watch(worker)
         facts = _facts(out.name, source, graph)
+        if pruning is not None:
+            facts["provenance"]["pruning"] = pruning
         writer = BundleWriter(stage, facts)
         _add_graph(writer, graph)
         if source.vectorizer is not None:
@@ -175,8 +188,11 @@ def convert_with_report(
         golden = golden_vectors(open_bundle(stage), oracle, texts, keep_texts=golden_texts)
         writer.add_part("golden", "golden", ".json", golden)
         writer.write_manifest({})
+        timings.end()
         worker.close()  # its temporary files lie in the stage
         report = judge(open_bundle(stage), oracle, progress=progress)
+        timings.end()
+        facts["provenance"]["processor_s"] = {**timings.processor_s, "all": timings.total_s}
         writer.write_manifest({(a.target, a.scheme): a.to_manifest() for a in report.artifacts})
         open_bundle(stage)
         commit(stage, out)
@@ -217,6 +233,24 @@ def _complete(
         test=data if isinstance(data, Dataset) else source.test,
         labels=tuple(labels) or source.labels,
     )
+
+
+def _prune(
+    source: ModelSource, graph: Graph, vocabulary: int
+) -> tuple[ModelSource, Graph, dict[str, Any]]:
+    """Drop the rarest words, and measure on the texts at hand what that costs."""
+    pruned = prune_vocabulary(graph, source.vectorizer, vocabulary)
+    assert source.vectorizer is not None
+    labels = source.labels or _default_labels(graph)
+    cost = measure_cost(
+        graph,
+        source.vectorizer,
+        pruned,
+        _texts(source),
+        truth=_truth(source.test, graph, labels, lambda text: None),
+        threshold=source.threshold,
+    )
+    return replace(source, vectorizer=pruned.vectorizer), pruned.graph, cost
 
 
 def _texts(source: ModelSource) -> Sequence[str]:

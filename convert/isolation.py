@@ -102,6 +102,11 @@ class Worker:
             raise ConversionError(f"{step} failed: {answer['type']}: {answer['error']}", step=step)
         return answer["result"]
 
+    @property
+    def pid(self) -> int | None:
+        """The child's number; None while there is none."""
+        return None if self._process is None else self._process.pid
+
     def close(self) -> None:
         """End the child, with what it started and its temporary files."""
         process, self._process = self._process, None

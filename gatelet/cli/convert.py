@@ -4,11 +4,13 @@ Not the conversion, which is `gatelet.convert`.
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report
-from gatelet.cli.show import print_json, progress
+from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
 from gatelet.convert.model_source import read_vectorizer
 
@@ -38,6 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_data(parser, required=False)
     parser.add_argument(
         "--labels", metavar="A,B", help="names of the outputs, for a model without a run"
+    )
+    parser.add_argument(
+        "--vocabulary",
+        type=int,
+        metavar="N",
+        help="keep N ids: the rarest words become out-of-vocabulary",
     )
     parser.add_argument("--strip", action="store_true", help="leave the Keras file out")
     parser.add_argument(
@@ -71,11 +79,41 @@ def run(arguments: argparse.Namespace) -> int:
         labels=tuple(arguments.labels.split(",")) if arguments.labels else (),
         strip=arguments.strip,
         stream=arguments.stream,
+        vocabulary=arguments.vocabulary,
         golden_texts=not arguments.no_golden_texts,
         progress=progress,
     )
     if arguments.json:
-        print_json(report.to_dict())
+        provenance = bundle.manifest["provenance"]
+        more = {key: provenance[key] for key in ("processor_s", "pruning") if key in provenance}
+        print_json({**report.to_dict(), **more})
     else:
         print_report(bundle, report)
+        _print_provenance(bundle.manifest["provenance"])
     return 1 if report.verdict == "fail" else 0
+
+
+def _print_provenance(provenance: Mapping[str, Any]) -> None:
+    """Print what a smaller vocabulary cost, and where the processor time went."""
+    pruning = provenance.get("pruning")
+    if pruning is not None:
+        print(one_line(_cost_of(pruning)))
+    steps = sorted(provenance["processor_s"].items(), key=lambda step: -step[1])
+    most = ", ".join(f"{name} {used:.1f}" for name, used in steps[1:6])
+    print(one_line(f"processor time {steps[0][1]:.1f} s: {most}"))
+
+
+def _cost_of(pruning: Mapping[str, Any]) -> str:
+    text = f"vocabulary {pruning['from']:,} -> {pruning['to']:,} ids"
+    if "mean_difference" in pruning:
+        text += (
+            f"; of {pruning['rows']:,} rows {pruning['rows_without_dropped_words']:,} have no "
+            f"dropped word; scores move by {pruning['mean_difference']:.3g} on average"
+        )
+    if "flips" in pruning:
+        change = pruning["accuracy_difference"]
+        text += (
+            f"; {pruning['flips']:.3g} flip; accuracy {pruning['accuracy_before']:.4f} -> "
+            f"{pruning['accuracy_after']:.4f} ({change['low']:+.4f} to {change['high']:+.4f})"
+        )
+    return text

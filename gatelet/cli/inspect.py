@@ -5,11 +5,13 @@ Not a check: `gatelet parity` is.
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table
 from gatelet.runtime.bundle import is_bundle, open_bundle
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.sizes import Sizes, layers_of, sizes_of
 from gatelet.runtime.vectorizer import Vectorizer
 
 EXAMPLE = "gatelet inspect demo"
@@ -41,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _show_bundle(path: Path, *, as_json: bool) -> None:
     bundle = open_bundle(path)
     if as_json:
-        print_json(bundle.manifest)
+        sizes = [one.to_dict() for one in sizes_of(bundle)]
+        print_json({**bundle.manifest, "sizes": sizes})
         return
     print(f"bundle     {one_line(bundle.name)}, format {bundle.manifest['format_version']}")
     print(
@@ -68,7 +71,25 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
         ],
     )
     print()
+    _show_sizes(sizes_of(bundle))
+    print()
     _show_graph(bundle.graph())
+
+
+def _show_sizes(found: Sequence[Sizes]) -> None:
+    """Show the bytes by layer: the weights in float32, and what the artifacts made of them."""
+    columns = [layers_of(one) for one in found]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    rows = [
+        (
+            one_line(layer) or "-",
+            kind,
+            *(f"{column[layer, kind]:,}" if (layer, kind) in column else "-" for column in columns),
+        )
+        for layer, kind in sorted(keys, key=lambda key: key[1] == "rest")
+    ]
+    whole = ("all", "", *(f"{one.bytes:,}" for one in found))
+    print_table(("bytes of", "what", *(one.name for one in found)), [*rows, whole])
 
 
 def _show_graph(graph: Graph) -> None:

@@ -1,0 +1,29 @@
+from gatelet.convert.isolation import Worker
+from gatelet.convert.timing import Timings
+
+
+def spin(rounds: int) -> int:
+    return sum(index * index for index in range(rounds))
+
+
+def test_time_goes_to_the_step_that_used_it() -> None:
+    told: list[str] = []
+    timings = Timings(told.append)
+    timings.tell("much")
+    spin(2_000_000)
+    timings.tell("little")
+    timings.end()
+    assert told == ["much", "little"]
+    assert timings.processor_s["much"] > 10 * timings.processor_s["little"]
+    assert timings.total_s >= timings.processor_s["much"] > 0
+
+
+def test_the_workers_time_counts() -> None:
+    timings = Timings(lambda text: None)
+    with Worker() as worker:
+        timings.watch(worker)
+        timings.tell("work")
+        arguments = {"rounds": 5_000_000}
+        worker.call("tests.convert.test_timing:spin", arguments, step="work")
+        timings.end()
+    assert timings.processor_s["work"] > 0.05
