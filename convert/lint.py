@@ -185,7 +185,8 @@ def _notes(model: SourceModel) -> list[str]:
     for layer in _all_layers(model):
         if layer.config.get("stateful"):
             found.append(
-                f"layer '{layer.name}' is stateful: each call of an artifact starts from zero"
+                f"layer '{layer.name}' is stateful: each call of an artifact starts from zero, "
+                "and a streaming file goes with it where the model can stream"
             )
         policy: Any = layer.config.get("dtype")
         name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy

@@ -70,6 +70,9 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
             for a in bundle.artifacts
         ],
     )
+    streaming = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
+    if streaming:
+        print(f"\nstreaming  {one_line(', '.join(streaming))}")
     print()
     _show_sizes(sizes_of(bundle))
     print()

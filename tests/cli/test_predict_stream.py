@@ -194,3 +194,8 @@ def test_convert_is_told_whether_to_stream(
     monkeypatch.setattr("gatelet.cli.convert.convert_with_report", record)
     cli("convert", tmp_path / "m.keras", "--out", tmp_path / "out", *flags)
     assert seen == [wanted]
+
+
+def test_inspect_tells_what_streams(cli: RunCli, sensors: Path, written_bundle: Path) -> None:
+    assert "streaming  onnx float32, onnx dynamic-int8\n" in cli("inspect", sensors).out
+    assert "streaming" not in cli("inspect", written_bundle).out
