@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gatelet.convert.exporters.exported import Exported
+from gatelet.convert.exporters.exported import Exported, stored_name
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle import FORMAT_VERSION, MANIFEST, is_bundle
 from gatelet.runtime.files import write_atomically
 
 __all__ = ["BundleWriter", "commit"]
 
-_HASH_DIGITS = 12
-_OUR_NAMES = re.compile(rf".+-[0-9a-f]{{{_HASH_DIGITS}}}\.[a-z][a-z0-9]*")
+_OUR_NAMES = re.compile(r".+-[0-9a-f]{12}\.[a-z][a-z0-9]*")
 
 
 @dataclass
@@ -99,10 +98,9 @@ class BundleWriter:
         write_atomically(self.stage / MANIFEST, text.encode() + b"\n")
 
     def _add(self, stem: str, suffix: str, data: bytes) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        name = f"{stem}-{digest[:_HASH_DIGITS]}{suffix}"
+        name = stored_name(stem, suffix, data)
         write_atomically(self.stage / name, data)
-        return {"path": name, "bytes": len(data), "sha256": digest}
+        return {"path": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def commit(stage: Path, out: Path) -> None:

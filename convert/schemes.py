@@ -58,6 +58,7 @@ TARGETS = {
     "onnx": ("float32", "float16", "dynamic-int8", "dynamic-int8-emb4"),
     "tflm": ("float32", "full-int8"),
     "onnx-text": ("float32", "dynamic-int8"),
+    "c": ("float32", "dynamic-int8", "dynamic-int8-emb4"),
 }
 
 DEFAULT_ARTIFACTS = (

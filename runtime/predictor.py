@@ -6,6 +6,7 @@ Not an engine (see `gatelet.runtime.backends`), and there is no cache of results
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as show
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ class Predictor:
         self.target = backend.target
         self.scheme = scheme
         self.engine = backend.engine
+        self.note: str | None = None
         self._backend = backend
         self.takes_texts = bool(getattr(backend, "takes_texts", False))
         self._graph: Graph = bundle.graph()
@@ -242,7 +244,7 @@ def load(path: str | Path, *, target: str | None = None, scheme: str | None = No
 
     Args:
         path: The bundle's folder.
-        target: 'litert', 'onnx', 'reference' or 'pure'; unless given, the environment variable
+        target: 'c', 'litert', 'onnx', 'reference' or 'pure'; unless given, the environment variable
             GATELET_TARGET, else the first one that can run.
         scheme: Such as 'float32'; the first one that passed parity, unless given.
 
@@ -277,7 +279,28 @@ def _load(bundle: Bundle, target: str | None, scheme: str | None) -> Predictor:
             )
         return open_reference(bundle) if target == "reference" else open_pure(bundle)
     artifact = choose_artifact(bundle, target=target, scheme=scheme)
-    return open_artifact(bundle, artifact)
+    try:
+        return open_artifact(bundle, artifact)
+    except BackendError as error:
+        if target is not None or artifact.target != "c":
+            raise
+        return _load_another(bundle, scheme, error)
+
+
+def _load_another(bundle: Bundle, scheme: str | None, error: BackendError) -> Predictor:
+    """Open what comes after the c target, which needs a library for this very machine.
+
+    Raises:
+        BackendError: The bundle has nothing else: `error` itself.
+    """
+    others = replace(bundle, artifacts=tuple(a for a in bundle.artifacts if a.target != "c"))
+    target = _fallback(others, scheme)
+    try:
+        predictor = _load(others, target, scheme)
+    except (BundleError, BackendError):
+        raise error from None
+    predictor.note = f"{error}; using {predictor.target} {predictor.scheme}"
+    return predictor
 
 
 def _fallback(bundle: Bundle, scheme: str | None) -> str | None:

@@ -3,6 +3,7 @@
 Not an exporter.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,14 @@ from gatelet.runtime.graph import Graph, graph_from_json
 from gatelet.runtime.safetensors import encode, read
 from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
 
-__all__ = ["Companion", "Exportable", "Exported"]
+__all__ = ["Companion", "Exportable", "Exported", "stored_name"]
+
+_HASH_DIGITS = 12
+
+
+def stored_name(stem: str, suffix: str, data: bytes) -> str:
+    """Give the name that a file has in a bundle: by its content, so that none is ever changed."""
+    return f"{stem}-{hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,11 @@ class Companion:
     stem: str
     suffix: str
     data: bytes
+
+    @property
+    def stored_name(self) -> str:
+        """Its name in a bundle."""
+        return stored_name(self.stem, self.suffix, self.data)
 
 
 @dataclass(frozen=True)

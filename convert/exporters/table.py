@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
@@ -78,6 +79,7 @@ EXPORTERS = {
     "onnx": Exporter(_onnx, ".onnx", package="onnx", extra="convert", isolated=False),
     "tflm": Exporter(export_tflm, ".tflite", package="tflite_micro", extra="tflm", isolated=True),
     "onnx-text": Exporter(_onnx_text, ".onnx", package="onnx", extra="convert", isolated=False),
+    "c": Exporter(export_c, ".bin", package="numpy", extra="convert", isolated=False),
 }
 
 

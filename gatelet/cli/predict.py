@@ -30,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "for a model of numbers a .npz with x",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    parser.add_argument("--target", metavar="T", help="litert, onnx, onnx-text, reference or pure")
+    parser.add_argument(
+        "--target", metavar="T", help="c, litert, onnx, onnx-text, reference or pure"
+    )
     parser.add_argument("--scheme", metavar="S", help="float32 or dynamic-int8")
     parser.add_argument(
         "--stream",
@@ -60,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
     finally:
         gc.enable()
+    if predictor.note:
+        progress(predictor.note)
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
     for text, prediction in zip(texts, predictor.predict(texts), strict=True):
         if arguments.json:

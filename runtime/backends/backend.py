@@ -73,6 +73,7 @@ class Engine:
 
 
 TARGETS: dict[str, tuple[Engine, ...]] = {
+    "c": (Engine("ctypes", ""),),  # Python's own; needs a library in the bundle, or a compiler
     "litert": (Engine("ai_edge_litert", "litert"), Engine("tflite_runtime", "tflite-runtime")),
     "onnx": (Engine("onnxruntime", "onnx"),),
     "onnx-text": (Engine("onnxruntime", "onnx"),),

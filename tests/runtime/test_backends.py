@@ -41,7 +41,7 @@ def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def test_every_target_has_engines_and_all_are_installed_here() -> None:
-    assert list(TARGETS) == ["litert", "onnx", "onnx-text", "reference", "pure", "tflm"]
+    assert list(TARGETS) == ["c", "litert", "onnx", "onnx-text", "reference", "pure", "tflm"]
     assert installed_targets() == tuple(TARGETS)
 
 
@@ -92,13 +92,13 @@ def test_a_missing_file_is_a_backend_error(tmp_path: Path, target: str) -> None:
 
 
 def test_an_unknown_target_is_a_backend_error(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match=r"target 'x' is not known .* known are litert, onnx"):
+    with pytest.raises(BackendError, match=r"target 'x' is not known .* known are c, litert, onnx"):
         open_backend("x", tmp_path)
 
 
 def test_a_missing_engine_tells_the_pip_command(hide: Callable[..., None], tmp_path: Path) -> None:
     hide("onnxruntime", "ai_edge_litert", "tflite_runtime", "tflite_micro")
-    assert installed_targets() == ("reference", "pure")
+    assert installed_targets() == ("c", "reference", "pure")
     for target in ("onnx", "litert"):
         with pytest.raises(BackendMissing) as caught:
             open_backend(target, tmp_path)

@@ -1,0 +1,192 @@
+"""Compiles a model's C source to shared libraries, with ziglang or the system's compiler.
+
+Not the source: see `files`.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
+from gatelet.errors import ConversionError
+from gatelet.runtime.backends.c import host_platform
+
+__all__ = [
+    "FLAGS",
+    "LEVELS",
+    "Library",
+    "build_libraries",
+    "compilers",
+    "kernel_object",
+    "run_compiler",
+]
+
+BUILD_TIMEOUT_S = 600
+
+FLAGS = (
+    "-std=c11",
+    "-O3",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fPIC",
+    "-ffunction-sections",
+)
+_LIBRARY_FLAGS = ("-fvisibility=hidden", "-DGATELET_LIBRARY")
+
+# what each x86-64 level is compiled for; the plain path is what the others are tested against
+_V2 = ("-msse4.2", "-mpopcnt")
+_V3 = (*_V2, "-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt")
+_V4 = (*_V3, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
+LEVELS = {
+    "plain": ("-DGATELET_PLAIN", "-DGATELET_SUFFIX=_plain"),
+    "v2": (*_V2, "-DGATELET_SUFFIX=_v2"),
+    "v3": (*_V3, "-DGATELET_SUFFIX=_v3"),
+    "v4": (*_V4, "-DGATELET_SUFFIX=_v4"),
+}
+
+ZIG_TARGETS = {
+    "x86_64-linux": "x86_64-linux-musl",
+    "aarch64-linux": "aarch64-linux-musl",
+    "armv7-linux": "arm-linux-musleabihf",
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """A shared library.
+
+    Args:
+        platform: Such as 'x86_64-linux'.
+        suffix: Of its file.
+        data: Its bytes.
+    """
+
+    platform: str
+    suffix: str
+    data: bytes
+
+
+def compilers() -> dict[str, list[str]]:
+    """Give the compilers that are installed, by name."""
+    found = {}
+    if importlib.util.find_spec("ziglang") is not None:
+        found["zig"] = [sys.executable, "-m", "ziglang", "cc"]
+    for name in ("cc", "gcc", "clang"):
+        path = shutil.which(name)
+        if path is not None:
+            found[name] = [path]
+    return found
+
+
+def build_libraries(linked: str, levels: str, platforms: Sequence[str] = ()) -> list[Library]:
+    """Build a shared library for this machine, and for further platforms.
+
+    Args:
+        linked: The model's calls, to be linked with the kernels.
+        levels: The file that chooses among x86-64 levels.
+        platforms: Keys of ZIG_TARGETS beside this machine's.
+
+    Returns:
+        What could be built: nothing where there is no compiler.
+
+    Raises:
+        ConversionError: A compiler refuses the source.
+    """
+    found, here = compilers(), host_platform()
+    libraries = []
+    for one in dict.fromkeys([here, *platforms]):
+        if "zig" in found and one in ZIG_TARGETS:
+            command = [*found["zig"], "-target", ZIG_TARGETS[one]]
+        elif "cc" in found and one == here and here.endswith("-linux"):
+            command = found["cc"]
+        else:
+            continue
+        libraries.append(Library(one, ".so", _build(command, one, linked, levels)))
+    return libraries
+
+
+def _build(command: Sequence[str], name: str, linked: str, levels: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="gatelet-c-") as folder:
+        model, chooser, made = (Path(folder) / n for n in ("model.c", "levels.c", "library.so"))
+        model.write_text(linked, "utf-8")
+        objects = []
+        if name.startswith("x86_64"):
+            chooser.write_text(levels, "utf-8")
+            objects.append(_object(command, chooser, (), Path(folder) / "levels.o"))
+            for level, flags in LEVELS.items():
+                objects.append(kernel_object(command, flags))
+                objects.append(_object(command, model, flags, Path(folder) / f"{level}.o"))
+        else:
+            flags = ("-DGATELET_ONE_LEVEL",)
+            objects.append(kernel_object(command, flags))
+            objects.append(_object(command, model, flags, Path(folder) / "model.o"))
+        link = ["-shared", "-nostdlib", "-s", "-Wl,--gc-sections", "-o", str(made)]
+        run_compiler([*command, *link, *map(str, objects)])
+        return made.read_bytes()
+
+
+def kernel_object(command: Sequence[str], flags: Sequence[str]) -> Path:
+    """Give the kernels compiled with some flags, from the user's cache folder where they are."""
+    text = all_kernels_text()
+    key = "\0".join((text, *command, *FLAGS, *flags))
+    folder = _cache() / "kernels"
+    made = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.o"
+    if not made.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConversionError(
+                f"the cache folder '{folder}' cannot be made: {error.strerror}: set XDG_CACHE_HOME"
+            ) from error
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            source = Path(temporary) / "kernels.c"
+            source.write_text(text, "utf-8")
+            _object(command, source, flags, Path(temporary) / "kernels.o").replace(made)
+    return made
+
+
+def _object(command: Sequence[str], source: Path, flags: Sequence[str], made: Path) -> Path:
+    level = next((f for f in flags if f.startswith("-DGATELET_SUFFIX=")), "")
+    suffix = level.removeprefix("-DGATELET_SUFFIX=")
+    # the levels of one library are linked together, so each has names of its own
+    renamed = [f"-D{name}={name}{suffix}" for name in kernel_names()] if suffix else []
+    run_compiler(
+        [*command, *FLAGS, *_LIBRARY_FLAGS, *flags, *renamed, "-c", str(source), "-o", str(made)]
+    )
+    return made
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatelet"
+
+
+def run_compiler(command: Sequence[str]) -> None:
+    """Run a compiler, or a linker.
+
+    Raises:
+        ConversionError: It fails.
+    """
+    cache = str(_cache() / "zig")
+    environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConversionError(f"the C compiler {command[0]} cannot be run: {error}") from error
+    if done.returncode:
+        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
+        raise ConversionError(f"the C compiler refuses the model's source: {said.strip()[:300]}")

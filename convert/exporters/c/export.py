@@ -1,0 +1,254 @@
+"""Export to C: the list of calls, the blob of weights, and what is built from them.
+
+Not the kernels, which are in kernels/*.c, and not compilers: see `build`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gatelet.convert.exporters.c import layers, masks
+from gatelet.convert.exporters.c.activations import write_activation
+from gatelet.convert.exporters.c.blob import Blob
+from gatelet.convert.exporters.c.build import build_libraries
+from gatelet.convert.exporters.c.convolution import write_conv, write_pooling
+from gatelet.convert.exporters.c.files import Model, render
+from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
+from gatelet.convert.exporters.c.sizes import Size, elements, known
+from gatelet.convert.exporters.c.source import prefix_of
+from gatelet.convert.exporters.c.vocabulary import write_vocabulary
+from gatelet.convert.exporters.c.writer import Call, Value, Writer
+from gatelet.convert.exporters.exported import Companion, Exportable, Exported
+from gatelet.convert.schemes import Scheme
+from gatelet.errors import ConversionError
+from gatelet.runtime.backends.reference import array_of
+from gatelet.runtime.graph import Graph, GraphInput
+
+__all__ = ["OPERATIONS", "export_c", "write_model"]
+
+_KINDS = {"int32": "ids", "float32": "float"}
+_C_TYPES = {"int32": "int32_t", "float32": "float"}
+
+# what only moves values that the user feeds, or picks among them
+_RAW_STAYS_RAW = (
+    "ApplyMask",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "Concatenate",
+    "GlobalAveragePooling1D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MergeTime",
+    "ReduceMax",
+    "ReduceMean",
+    "RepeatVector",
+    "Reshape",
+    "Reverse",
+    "Select",
+    "SplitTime",
+    "Transpose",
+)
+
+
+def export_c(model: Exportable, scheme: Scheme) -> Exported:
+    """Export a model to C.
+
+    Args:
+        model: The model; the Graph that skips padding is what runs.
+        scheme: float32, dynamic-int8 or dynamic-int8-emb4.
+
+    Returns:
+        The weights as a blob; companions are the source, the header, an example, and a library
+        for each platform that could be built here.
+
+    Raises:
+        ConversionError: The Graph has an operation that cannot be written.
+    """
+    written = write_model(model, scheme)
+    files = render(written, model, scheme)
+    libraries = build_libraries(files["linked"], files["levels"])
+    companions = [
+        Companion(f"library:{one.platform}", f"{written.stem}-{one.platform}", one.suffix, one.data)
+        for one in libraries
+    ]
+    return Exported(
+        written.weights,
+        tuple(sorted(written.kernels)),
+        facts={"prefix": written.prefix},
+        companions=(*files["companions"], *companions),
+    )
+
+
+def write_model(model: Exportable, scheme: Scheme) -> Model:
+    """Write the calls and the weights."""
+    graph = model.skipping
+    blob = Blob()
+    writer = Writer(blob, scheme)
+    body = write_body(writer, graph)
+    return Model(
+        prefix=prefix_of(model.name),
+        stem=f"c-{scheme.name}",
+        graph=graph,
+        body=body.lines,
+        outputs=body.outputs,
+        parameters=body.parameters,
+        scratch=[slot.floats for slot in writer.slots],
+        kernels=writer.kernels,
+        weights=blob.finish(),
+        vocabulary=write_vocabulary(model.vectorizer) if model.vectorizer else None,
+    )
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a function that runs a Graph is made of.
+
+    Args:
+        lines: Its statements.
+        outputs: The values that it gives.
+        parameters: The sizes that the caller decides, in order: (input, axis).
+    """
+
+    lines: list[str]
+    outputs: list[Value]
+    parameters: list[tuple[int, int]]
+
+
+def write_body(writer: Writer, graph: Graph) -> Body:
+    """Write a Graph's nodes as calls."""
+    arrays = {name: array_of(tensor) for name, tensor in graph.weights.items()}
+    parameters: list[tuple[int, int]] = []
+    values = {
+        one.name: _input(writer, one, index, parameters) for index, one in enumerate(graph.inputs)
+    }
+    last_use = _last_uses(graph)
+    for index, node in enumerate(graph.nodes):
+        call = Call(
+            node=node,
+            inputs=[values[name] for name in node.inputs],
+            weights={role: arrays[name] for role, name in node.weights.items()},
+            mask=values[node.mask] if node.mask else None,
+        )
+        values.update(_write_node(writer, call))
+        _release(values, last_use, index)
+    outputs = []
+    for index, name in enumerate(graph.outputs):
+        value = layers.as_floats(writer, values[name])
+        outputs.append(value)
+        count = elements(value.dims)
+        writer.line(f"memcpy(outputs[{index}], {value.name}, sizeof(float) * {count});")
+    return Body(writer.lines, outputs, parameters)
+
+
+def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[int, int]]) -> Value:
+    dims: list[Size] = [Size("B", "B")]
+    for axis, size in enumerate(one.shape[1:], 1):
+        if size is None:
+            dims.append(Size(f"T{len(parameters)}", f"T{len(parameters)}"))
+            parameters.append((index, axis))
+        else:
+            dims.append(known(size))
+    name = f"x{index}"
+    c_type = _C_TYPES[one.dtype]
+    writer.line(f"const {c_type} *const {name} = (const {c_type} *)inputs[{index}];")
+    return Value(name, _KINDS[one.dtype], tuple(dims), raw=one.dtype == "float32")
+
+
+def _write_node(writer: Writer, call: Call) -> dict[str, Value]:
+    node = call.node
+    if node.op not in OPERATIONS:
+        raise ConversionError(
+            f"layer '{node.source}': the operation '{node.op}' cannot be exported to c; "
+            f"known are {', '.join(OPERATIONS)}"
+        )
+    if node.op not in _TAKES_ANY_KIND:
+        call = Call(
+            node, [layers.as_floats(writer, one) for one in call.inputs], call.weights, call.mask
+        )
+    writer.line(f"/* {node.name}: {node.op} */")
+    made = OPERATIONS[node.op](writer, call)
+    raw = node.op in _RAW_STAYS_RAW and any(one.raw for one in call.inputs)
+    return {output: _marked(value, raw) for output, value in zip(node.outputs, made, strict=True)}
+
+
+def _marked(value: Value, raw: bool) -> Value:
+    return Value(value.name, value.kind, value.dims, value.slot, raw, value.exact_limit)
+
+
+def _last_uses(graph: Graph) -> dict[str, int]:
+    """Give the index of the last node that uses each value; outputs are used to the end."""
+    uses = dict.fromkeys(graph.outputs, len(graph.nodes))
+    for index, node in reversed(list(enumerate(graph.nodes))):
+        for name in (*node.inputs, *((node.mask,) if node.mask else ()), *node.outputs):
+            uses.setdefault(name, index)
+    return uses
+
+
+def _release(values: Mapping[str, Value], last_use: Mapping[str, int], index: int) -> None:
+    """Free the memory of which no later node uses any value."""
+    used = {id(v.slot) for name, v in values.items() if v.slot and last_use.get(name, -1) > index}
+    for value in values.values():
+        if value.slot is not None:
+            value.slot.users = int(id(value.slot) in used)
+
+
+OPERATIONS: dict[str, Callable[[Writer, Call], list[Value]]] = {
+    "LSTM": write_recurrence,
+    "GRU": write_recurrence,
+    "SimpleRNN": write_recurrence,
+    "ConvLSTM2D": write_conv_lstm_2d,
+    "Embedding": layers.write_embedding,
+    "Dense": layers.write_dense,
+    "Activation": write_activation,
+    "PReLU": layers.write_prelu,
+    "Affine": layers.write_affine,
+    "LayerNormalization": layers.write_layer_normalization,
+    "Conv1D": write_conv,
+    "Conv2D": write_conv,
+    "MaxPooling1D": write_pooling,
+    "MaxPooling2D": write_pooling,
+    "AveragePooling1D": write_pooling,
+    "AveragePooling2D": write_pooling,
+    "GlobalAveragePooling1D": layers.write_global_average_pooling_1d,
+    "ReduceMax": layers.write_reduction,
+    "ReduceMean": layers.write_reduction,
+    "Concatenate": layers.write_concatenate,
+    "Add": layers.write_fold("ADD"),
+    "Multiply": layers.write_fold("MULTIPLY"),
+    "Average": layers.write_average,
+    "Subtract": layers.write_fold("SUBTRACT"),
+    "Maximum": layers.write_fold("MAXIMUM"),
+    "Minimum": layers.write_fold("MINIMUM"),
+    "RepeatVector": layers.write_repeat_vector,
+    "Reshape": layers.write_reshape,
+    "Transpose": layers.write_transpose,
+    "Reverse": layers.write_reverse,
+    "MergeTime": layers.write_merge_time,
+    "SplitTime": layers.write_split_time,
+    "MaskIds": masks.write_mask_ids,
+    "MaskFeatures": masks.write_mask_features,
+    "MaskAll": masks.write_mask_all,
+    "ApplyMask": masks.write_apply_mask,
+    "Select": masks.write_select,
+    "MaskAnd": layers.write_fold("AND"),
+    "MaskOr": layers.write_fold("OR"),
+    "TrimPadding": masks.write_trim_padding,
+    "PadState": masks.write_pad_state,
+}
+"""Every operation of docs/graph.md, in its order."""
+
+_TAKES_ANY_KIND = (
+    "Concatenate",
+    "Embedding",
+    "MaskAll",
+    "MaskAnd",
+    "MaskIds",
+    "MaskOr",
+    "MergeTime",
+    "PadState",
+    "RepeatVector",
+    "Reshape",
+    "Reverse",
+    "SplitTime",
+    "TrimPadding",
+)
+"""Operations that ids and masks may go through; the others take floats."""

@@ -1,0 +1,32 @@
+/* What every kernel needs: types, and how a kernel is declared.
+ *
+ * Not the vectors: see vector.h. C11, no libc but memcpy, memmove and memset, no memory of its own.
+ */
+#ifndef GATELET_COMMON_H
+#define GATELET_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define GATELET_INLINE static inline __attribute__((always_inline, unused))
+#define GATELET_UNUSED __attribute__((unused))
+#else
+#define GATELET_INLINE static inline
+#define GATELET_UNUSED
+#endif
+
+/* In the single file that is shipped the kernels are static; separate objects link them. */
+#if defined(GATELET_SINGLE_FILE)
+#define GATELET_KERNEL static GATELET_UNUSED
+#else
+#define GATELET_KERNEL
+#endif
+
+/* The units of a tile: every packed matrix is padded to whole tiles. */
+#define GATELET_LANES 16
+#define GATELET_ROUND_UP(n) (((n) + GATELET_LANES - 1) / GATELET_LANES * GATELET_LANES)
+#define GATELET_MAX_RANK 8
+
+#endif

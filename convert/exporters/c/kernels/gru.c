@@ -1,0 +1,119 @@
+/* GRU: one step of all rows.
+ *
+ *     z = s(x W_z + h U_z + b_z)      r = s(x W_r + h U_r + b_r)
+ *     n = a(x W_h + r (h U_h + b'_h) + b_h)     resetting after the product (Keras 2 and 3, cuDNN)
+ *     n = a(x W_h + (r h) U_h + b_h)            resetting before it (Keras 1)
+ *     h' = z h + (1 - z) n
+ *
+ * with s the recurrent activation and a the activation. Source: Cho et al. 2014; resetting after
+ * the product as in its version 1. Gates in Keras' order z, r, h.
+ *
+ * Not the walk over time: see recurrence.c. Packed as the LSTM; resetting before, U_z and U_r are
+ * `recurrent` and U_h is `candidate`.
+ */
+#include "gru.h"
+
+#include "elementary.h"
+
+/* s = the logistic function and a = tanh, resetting after: `x` and `inner` are a tile's gates. */
+GATELET_INLINE void usual_unit(const float *x, const float *inner, const float *h, float *h_next) {
+    for (int lane = 0; lane < GATELET_LANES; lane += GATELET_VL) {
+        const int32_t r_at = GATELET_LANES + lane, n_at = 2 * GATELET_LANES + lane;
+        vfloat keep = v_sigmoid(v_load(x + lane) + v_load(inner + lane));
+        vfloat reset = v_sigmoid(v_load(x + r_at) + v_load(inner + r_at));
+        vfloat candidate = v_tanh(v_load(x + n_at) + reset * v_load(inner + n_at));
+        v_store(h_next + lane, keep * v_load(h + lane) + (1.0f - keep) * candidate);
+    }
+}
+
+static void gru_usual_step(const struct gatelet_recurrence *r, float *z, const float *h,
+                           const float *c, float *h_next, float *c_next, float *spare) {
+    const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
+    const size_t columns = 3 * padded;
+    float *inner = spare; /* [rows, columns] */
+    (void)c;
+    (void)c_next;
+    gatelet_fill_rows(r->recurrent_bias, (int32_t)columns, r->rows, inner, columns);
+    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h, padded, r->rows, inner, columns);
+    for (int32_t b = 0; b < r->rows; b++) {
+        const size_t row = (size_t)b * padded;
+        for (size_t unit = 0; unit < padded; unit += GATELET_LANES) {
+            usual_unit(z + 3 * (row + unit), inner + 3 * (row + unit), h + row + unit,
+                       h_next + row + unit);
+        }
+    }
+}
+
+/* Any activations: row by row, gates apart. */
+static void gru_reset_after_step(const struct gatelet_recurrence *r, float *z, const float *h,
+                                 const float *c, float *h_next, float *c_next, float *spare) {
+    const int32_t units = r->units;
+    const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
+    float *packed = spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
+    (void)c;
+    (void)c_next;
+    for (int32_t b = 0; b < r->rows; b++) {
+        const size_t row = (size_t)b * padded;
+        gatelet_fill_rows(r->recurrent_bias, (int32_t)(3 * padded), 1, packed, 0);
+        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h + row, padded, 1, packed, 0);
+        gatelet_unpack_gates(packed, 3, units, inner);
+        gatelet_unpack_gates(z + 3 * row, 3, units, x);
+        float *gates = packed;
+        for (size_t i = 0; i < 2 * n; i++) {
+            x[i] += inner[i];
+        }
+        gatelet_activate_axis(r->recurrent_activation, x, gates, 2, units, 1);
+        for (size_t i = 0; i < n; i++) {
+            x[2 * n + i] += gates[n + i] * inner[2 * n + i];
+        }
+        gatelet_activate_axis(r->activation, x + 2 * n, gates + 2 * n, 1, units, 1);
+        for (size_t i = 0; i < n; i++) {
+            h_next[row + i] = gates[i] * h[row + i] + (1.0f - gates[i]) * gates[2 * n + i];
+        }
+    }
+}
+
+static void gru_reset_before_step(const struct gatelet_recurrence *r, float *z, const float *h,
+                                  const float *c, float *h_next, float *c_next, float *spare) {
+    const int32_t units = r->units;
+    const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
+    float *packed = spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
+    (void)c;
+    (void)c_next;
+    for (int32_t b = 0; b < r->rows; b++) {
+        const size_t row = (size_t)b * padded;
+        gatelet_unpack_gates(z + 3 * row, 3, units, x);
+        gatelet_fill_rows(NULL, (int32_t)(2 * padded), 1, packed, 0);
+        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h + row, padded, 1, packed, 0);
+        gatelet_unpack_gates(packed, 2, units, inner);
+        float *gates = packed;
+        for (size_t i = 0; i < 2 * n; i++) {
+            x[i] += inner[i];
+        }
+        gatelet_activate_axis(r->recurrent_activation, x, gates, 2, units, 1);
+        for (size_t i = 0; i < n; i++) {
+            inner[i] = gates[n + i] * h[row + i];
+        }
+        float *product = gates + 2 * n; /* r is not needed after this */
+        memmove(gates + n, inner, n * sizeof(float));
+        gatelet_fill_rows(NULL, r->candidate.tiles * r->candidate.tile, 1, inner, 0);
+        gatelet_product(&r->candidate, 0, r->candidate.tiles, gates + n, padded, 1, inner, 0);
+        for (size_t i = 0; i < n; i++) {
+            x[2 * n + i] += inner[i];
+        }
+        gatelet_activate_axis(r->activation, x + 2 * n, product, 1, units, 1);
+        for (size_t i = 0; i < n; i++) {
+            h_next[row + i] = gates[i] * h[row + i] + (1.0f - gates[i]) * product[i];
+        }
+    }
+}
+
+GATELET_KERNEL void gatelet_gru(const struct gatelet_recurrence *r) {
+    const int usual = r->activation.kind == GATELET_TANH &&
+                      r->recurrent_activation.kind == GATELET_SIGMOID;
+    if (r->candidate.rows > 0) {
+        gatelet_walk(r, gru_reset_before_step, 0);
+    } else {
+        gatelet_walk(r, usual ? gru_usual_step : gru_reset_after_step, 0);
+    }
+}

@@ -1,0 +1,262 @@
+/* Products, normalisations, reductions, and the operations that combine or rearrange values.
+ *
+ * Not recurrences, convolutions and masks, which have files of their own.
+ */
+#include "layers.h"
+
+#include "elementary.h"
+
+GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const int32_t *ids,
+                                      size_t n, float *y) {
+    const size_t features = (size_t)table->features;
+    for (size_t i = 0; i < n; i++) {
+        int64_t id = ids[i] < 0 ? (int64_t)ids[i] + table->vocabulary : ids[i];
+        id = id < 0 ? 0 : id >= table->vocabulary ? table->vocabulary - 1 : id;
+        const size_t row = (size_t)id;
+        float *to = y + i * features;
+        if (table->floats != NULL) {
+            memcpy(to, table->floats + row * features, features * sizeof(float));
+            continue;
+        }
+        const float scale = table->scales[row];
+        if (table->bytes != NULL) {
+            const int8_t *from = table->bytes + row * features;
+            for (size_t k = 0; k < features; k++) {
+                to[k] = (float)from[k] * scale;
+            }
+            continue;
+        }
+        const uint8_t *from = table->halves + row * ((features + 1) / 2);
+        for (size_t k = 0; k < features; k++) {
+            const int value = k % 2 ? from[k / 2] >> 4 : from[k / 2] & 15;
+            to[k] = (float)(value - 8) * scale;
+        }
+    }
+}
+
+GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias,
+                                  const float *x, size_t m, int32_t units, float *y, float *work) {
+    const int32_t columns = w->tiles * w->tile;
+    if (columns == units) {
+        gatelet_fill_rows(bias, units, (int32_t)m, y, (size_t)units);
+        gatelet_product(w, 0, w->tiles, x, (size_t)w->rows, (int32_t)m, y, (size_t)units);
+        return;
+    }
+    for (size_t row = 0; row < m; row += 4) {
+        const int32_t count = m - row < 4 ? (int32_t)(m - row) : 4;
+        gatelet_fill_rows(bias, columns, count, work, (size_t)columns);
+        gatelet_product(w, 0, w->tiles, x + row * (size_t)w->rows, (size_t)w->rows, count, work,
+                        (size_t)columns);
+        for (int32_t i = 0; i < count; i++) {
+            memcpy(y + (row + (size_t)i) * (size_t)units, work + (size_t)i * (size_t)columns,
+                   (size_t)units * sizeof(float));
+        }
+    }
+}
+
+static float combined(int32_t operation, float a, float b) {
+    switch (operation) {
+    case GATELET_ADD: return a + b;
+    case GATELET_MULTIPLY: return a * b;
+    case GATELET_SUBTRACT: return a - b;
+    case GATELET_MAXIMUM: return a != a || a >= b ? a : b;
+    case GATELET_MINIMUM: return a != a || a <= b ? a : b;
+    default: return a > 0.0f ? a : a * b;
+    }
+}
+
+static size_t elements(const int32_t *shape, int32_t rank) {
+    size_t n = 1;
+    for (int32_t axis = 0; axis < rank; axis++) {
+        n *= (size_t)shape[axis];
+    }
+    return n;
+}
+
+/* Advances an index over all axes but the last `skip`; the offsets follow by their strides. */
+static void advance(int32_t *index, const int32_t *shape, int32_t axes, const size_t *a_strides,
+                    const size_t *b_strides, size_t *a, size_t *b) {
+    for (int32_t axis = axes - 1; axis >= 0; axis--) {
+        *a += a_strides[axis];
+        *b += b_strides[axis];
+        if (++index[axis] < shape[axis]) {
+            return;
+        }
+        *a -= a_strides[axis] * (size_t)shape[axis];
+        *b -= b_strides[axis] * (size_t)shape[axis];
+        index[axis] = 0;
+    }
+}
+
+GATELET_KERNEL void gatelet_combine(int32_t operation, const float *a, const size_t *a_strides,
+                                    const float *b, const size_t *b_strides, const int32_t *shape,
+                                    int32_t rank, float *y) {
+    int32_t index[GATELET_MAX_RANK] = {0};
+    const size_t n = elements(shape, rank);
+    const size_t inner = rank > 0 ? (size_t)shape[rank - 1] : 1;
+    const size_t a_step = rank > 0 ? a_strides[rank - 1] : 0;
+    const size_t b_step = rank > 0 ? b_strides[rank - 1] : 0;
+    size_t a_at = 0, b_at = 0;
+    for (size_t done = 0; done < n; done += inner) {
+        for (size_t i = 0; i < inner; i++) {
+            y[done + i] = combined(operation, a[a_at + i * a_step], b[b_at + i * b_step]);
+        }
+        advance(index, shape, rank - 1, a_strides, b_strides, &a_at, &b_at);
+    }
+}
+
+GATELET_KERNEL void gatelet_combine_masks(int32_t operation, const uint8_t *a, const uint8_t *b,
+                                          size_t n, uint8_t *y) {
+    for (size_t i = 0; i < n; i++) {
+        y[i] = (uint8_t)(operation == GATELET_AND ? a[i] & b[i] : a[i] | b[i]);
+    }
+}
+
+GATELET_KERNEL void gatelet_divide(float *x, size_t n, float divisor) {
+    for (size_t i = 0; i < n; i++) {
+        x[i] /= divisor;
+    }
+}
+
+/* What one number of a reduction is taken over: the offsets of its elements from `x`. */
+struct lines {
+    int32_t rank;
+    int32_t shape[GATELET_MAX_RANK];
+    size_t strides[GATELET_MAX_RANK];
+};
+
+static struct lines axes_of(const int32_t *shape, const uint8_t *reduced, int32_t rank,
+                            uint8_t flag) {
+    struct lines found = {0};
+    for (int32_t axis = 0; axis < rank; axis++) {
+        if ((reduced[axis] != 0) == flag) {
+            found.shape[found.rank] = shape[axis];
+            found.strides[found.rank++] = elements(shape + axis + 1, rank - axis - 1);
+        }
+    }
+    return found;
+}
+
+/* The sum over one line of x, or of the squares of its distances from `centre`; or its maximum. */
+static double over_line(int32_t reduction, const float *x, const struct lines *line, double centre) {
+    int32_t index[GATELET_MAX_RANK] = {0};
+    size_t at = 0, unused = 0;
+    const size_t n = elements(line->shape, line->rank);
+    double total = 0.0;
+    float largest = x[0];
+    for (size_t i = 0; i < n; i++) {
+        const float value = x[at];
+        largest = largest != largest || largest >= value ? largest : value;
+        const double away = (double)value - centre;
+        total += reduction == GATELET_NORMALIZE ? away * away : (double)value;
+        advance(index, line->shape, line->rank, line->strides, line->strides, &at, &unused);
+    }
+    return reduction == GATELET_MAX ? (double)largest : total;
+}
+
+static void standardize_line(const float *x, const struct lines *line, float epsilon, float *y) {
+    int32_t index[GATELET_MAX_RANK] = {0};
+    size_t at = 0, unused = 0;
+    const size_t n = elements(line->shape, line->rank);
+    const double mean = over_line(GATELET_MEAN, x, line, 0.0) / (double)n;
+    const double variance = over_line(GATELET_NORMALIZE, x, line, mean) / (double)n;
+    const float deviation = gatelet_sqrt((float)variance + epsilon);
+    for (size_t i = 0; i < n; i++) {
+        y[at] = (float)((double)x[at] - mean) / deviation;
+        advance(index, line->shape, line->rank, line->strides, line->strides, &at, &unused);
+    }
+}
+
+GATELET_KERNEL void gatelet_reduce(int32_t reduction, const float *x, const int32_t *shape,
+                                   const uint8_t *reduced, int32_t rank, float epsilon, float *y) {
+    const struct lines kept = axes_of(shape, reduced, rank, 0);
+    const struct lines line = axes_of(shape, reduced, rank, 1);
+    const size_t n = elements(kept.shape, kept.rank);
+    const double count = (double)elements(line.shape, line.rank);
+    int32_t index[GATELET_MAX_RANK] = {0};
+    size_t at = 0, unused = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (reduction == GATELET_NORMALIZE) {
+            standardize_line(x + at, &line, epsilon, y + at);
+        } else {
+            const double found = over_line(reduction, x + at, &line, 0.0);
+            y[i] = (float)(reduction == GATELET_MEAN ? found / count : found);
+        }
+        advance(index, kept.shape, kept.rank, kept.strides, kept.strides, &at, &unused);
+    }
+}
+
+GATELET_KERNEL void gatelet_average_time(const float *x, const uint8_t *mask, int32_t rows,
+                                         int32_t timesteps, size_t features, float *y) {
+    for (int32_t b = 0; b < rows; b++) {
+        const size_t first = (size_t)b * (size_t)timesteps;
+        for (size_t k = 0; k < features; k++) {
+            double total = 0.0, count = 0.0;
+            for (size_t t = first; t < first + (size_t)timesteps; t++) {
+                if (mask == NULL || mask[t]) {
+                    total += (double)x[t * features + k];
+                    count += 1.0;
+                }
+            }
+            y[(size_t)b * features + k] = (float)total / (float)count;
+        }
+    }
+}
+
+GATELET_KERNEL void gatelet_put_part(const void *from, size_t outer, size_t part, void *to,
+                                     size_t total, size_t offset) {
+    for (size_t i = 0; i < outer; i++) {
+        memcpy((char *)to + i * total + offset, (const char *)from + i * part, part);
+    }
+}
+
+GATELET_KERNEL void gatelet_repeat(const void *x, int32_t rows, int32_t n, size_t bytes, void *y) {
+    for (size_t i = 0; i < (size_t)rows * (size_t)n; i++) {
+        memcpy((char *)y + i * bytes, (const char *)x + i / (size_t)n * bytes, bytes);
+    }
+}
+
+GATELET_KERNEL void gatelet_reverse(const void *x, int32_t rows, int32_t timesteps, size_t bytes,
+                                    void *y) {
+    for (size_t b = 0; b < (size_t)rows; b++) {
+        for (size_t t = 0; t < (size_t)timesteps; t++) {
+            const size_t to = b * (size_t)timesteps + t;
+            const size_t from = (b + 1) * (size_t)timesteps - 1 - t;
+            memcpy((char *)y + to * bytes, (const char *)x + from * bytes, bytes);
+        }
+    }
+}
+
+GATELET_KERNEL void gatelet_transpose(const float *x, const int32_t *shape, const int32_t *perm,
+                                      int32_t rank, float *y) {
+    int32_t to_shape[GATELET_MAX_RANK] = {0}, index[GATELET_MAX_RANK] = {0};
+    size_t strides[GATELET_MAX_RANK] = {0}, at = 0, unused = 0;
+    for (int32_t axis = 0; axis < rank; axis++) {
+        to_shape[axis] = shape[perm[axis]];
+        strides[axis] = elements(shape + perm[axis] + 1, rank - perm[axis] - 1);
+    }
+    const size_t n = elements(shape, rank);
+    for (size_t i = 0; i < n; i++) {
+        y[i] = x[at];
+        advance(index, to_shape, rank, strides, strides, &at, &unused);
+    }
+}
+
+GATELET_KERNEL void gatelet_floats_of(const int32_t *x, size_t n, float *y) {
+    for (size_t i = 0; i < n; i++) {
+        y[i] = (float)x[i];
+    }
+}
+
+GATELET_KERNEL void gatelet_floats_of_mask(const uint8_t *x, size_t n, float *y) {
+    for (size_t i = 0; i < n; i++) {
+        y[i] = x[i] ? 1.0f : 0.0f;
+    }
+}
+
+GATELET_KERNEL void gatelet_integers_of(const float *x, size_t n, int32_t *y) {
+    for (size_t i = 0; i < n; i++) {
+        const float value = x[i]; /* a conversion out of range is undefined */
+        y[i] = value >= 2.0e9f ? 2000000000 : value > -2.0e9f ? (int32_t)value : -2000000000;
+    }
+}

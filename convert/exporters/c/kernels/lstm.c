@@ -1,0 +1,90 @@
+/* LSTM: one step of all rows.
+ *
+ *     i = s(x W_i + h U_i + b_i)      f = s(x W_f + h U_f + b_f)
+ *     g = a(x W_g + h U_g + b_g)      o = s(x W_o + h U_o + b_o)
+ *     c' = f c + i g                  h' = o a(c')
+ *
+ * with s the recurrent activation and a the activation. Source: Hochreiter & Schmidhuber 1997, with
+ * the forget gate of Gers et al. 2000; gates in Keras' order.
+ *
+ * Not the walk over time, which has projected x W + b into z already: see recurrence.c. Sixteen
+ * units make a tile, whose four gates lie together in z and in U: [tiles][gates][16]. So a tile's
+ * products end where its cell begins, whatever the width of the processor's vectors.
+ */
+#include "lstm.h"
+
+#include "elementary.h"
+
+/* The usual cell, a = tanh and s = the logistic function, with two divisions in place of five.
+ *
+ * With m(x) = e^-2x - 1, tanh(x) = -m / (2 + m), exact near 0. The exponentials stop at e^27, so
+ * that the product of three is a float; there a gate differs from 0 or 1 by 2e-12. */
+GATELET_INLINE void usual_cell(const float *z, const float *c, float *h_next, float *c_next) {
+    for (int lane = 0; lane < GATELET_LANES; lane += GATELET_VL) {
+        vfloat in = v_exp_27(-v_load(z + lane)) + 1.0f;
+        vfloat keep = v_exp_27(-v_load(z + GATELET_LANES + lane)) + 1.0f;
+        vfloat m = v_expm1_27(-2.0f * v_load(z + 2 * GATELET_LANES + lane));
+        vfloat out = v_exp_27(-v_load(z + 3 * GATELET_LANES + lane)) + 1.0f;
+        vfloat in_m = in * (m + 2.0f);
+        vfloat inverse = 1.0f / (in_m * keep);
+        vfloat cell = (in_m * inverse) * v_load(c + lane) - m * keep * inverse;
+        vfloat n = v_expm1_27(-2.0f * cell);
+        v_store(c_next + lane, cell);
+        v_store(h_next + lane, -n / ((n + 2.0f) * out));
+    }
+}
+
+/* Tile by tile, so that the cell finds its gates in the first-level cache. Every other step takes
+ * the tiles from the last to the first: what was read last is still there. */
+static void lstm_usual_step(const struct gatelet_recurrence *r, float *z, const float *h,
+                            const float *c, float *h_next, float *c_next, float *spare) {
+    const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
+    const int32_t tiles = r->recurrent.tiles;
+    const int forwards = h < h_next, at_once = r->recurrent.values != NULL;
+    (void)spare;
+    if (at_once) { /* int8 rounds h: once, not once a tile */
+        gatelet_product(&r->recurrent, 0, tiles, h, padded, r->rows, z, columns);
+    }
+    for (int32_t i = 0; i < tiles; i++) {
+        const int32_t tile = forwards ? i : tiles - 1 - i;
+        const size_t unit = (size_t)tile * GATELET_LANES;
+        if (!at_once) {
+            gatelet_product(&r->recurrent, tile, 1, h, padded, r->rows, z + 4 * unit, columns);
+        }
+        for (size_t b = 0; b < (size_t)r->rows; b++) {
+            const size_t at = b * padded + unit;
+            usual_cell(z + b * columns + 4 * unit, c + at, h_next + at, c_next + at);
+        }
+    }
+}
+
+/* Any activations, those that span the units (softmax) too: row by row, gates apart. */
+static void lstm_any_step(const struct gatelet_recurrence *r, float *z, const float *h, const float *c,
+                          float *h_next, float *c_next, float *spare) {
+    const int32_t units = r->units;
+    const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
+    float *before = spare, *after = before + 4 * padded;
+    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h, padded, r->rows, z, 4 * padded);
+    for (int32_t b = 0; b < r->rows; b++) {
+        const size_t row = (size_t)b * padded;
+        gatelet_unpack_gates(z + 4 * row, 4, units, before);
+        for (size_t gate = 0; gate < 4; gate++) {
+            gatelet_activate_axis(gate == 2 ? r->activation : r->recurrent_activation,
+                                  before + gate * n, after + gate * n, 1, units, 1);
+        }
+        const float *i = after, *f = i + n, *g = f + n, *o = g + n;
+        for (size_t unit = 0; unit < n; unit++) {
+            c_next[row + unit] = f[unit] * c[row + unit] + i[unit] * g[unit];
+        }
+        gatelet_activate_axis(r->activation, c_next + row, before, 1, units, 1);
+        for (size_t unit = 0; unit < n; unit++) {
+            h_next[row + unit] = o[unit] * before[unit];
+        }
+    }
+}
+
+GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r) {
+    const int usual = r->activation.kind == GATELET_TANH &&
+                      r->recurrent_activation.kind == GATELET_SIGMOID;
+    gatelet_walk(r, usual ? lstm_usual_step : lstm_any_step, 1);
+}

@@ -1,0 +1,72 @@
+/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share.
+ *
+ * Not what a recurrence does at a masked timestep: that is in recurrence.c.
+ */
+#include "masks.h"
+
+GATELET_KERNEL void gatelet_mask_ids(const int32_t *ids, size_t n, uint8_t *mask) {
+    for (size_t i = 0; i < n; i++) {
+        mask[i] = ids[i] != 0;
+    }
+}
+
+GATELET_KERNEL void gatelet_mask_features(const float *x, float value, size_t n, size_t features,
+                                          uint8_t *mask) {
+    for (size_t i = 0; i < n; i++) {
+        mask[i] = 0;
+        for (size_t k = 0; k < features; k++) {
+            if (x[i * features + k] != value) {
+                mask[i] = 1;
+            }
+        }
+    }
+}
+
+GATELET_KERNEL void gatelet_select(const float *x, const float *other, const uint8_t *mask,
+                                   size_t n, size_t features, float *y) {
+    for (size_t i = 0; i < n; i++) {
+        if (mask[i]) {
+            memcpy(y + i * features, x + i * features, features * sizeof(float));
+        } else if (other != NULL) {
+            memcpy(y + i * features, other + i * features, features * sizeof(float));
+        } else {
+            memset(y + i * features, 0, features * sizeof(float));
+        }
+    }
+}
+
+static int is_padding(const int32_t *ids, int32_t rows, int32_t timesteps, int32_t t) {
+    for (int32_t b = 0; b < rows; b++) {
+        if (ids[(size_t)b * (size_t)timesteps + (size_t)t] != 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+GATELET_KERNEL int32_t gatelet_find_padding(const int32_t *ids, int32_t rows, int32_t timesteps,
+                                            int32_t limit, int32_t trailing, int32_t *start) {
+    const int32_t last = timesteps - 1;
+    int32_t first = 0, end = last;
+    while (first < last && is_padding(ids, rows, timesteps, first)) {
+        first++;
+    }
+    if (trailing) {
+        while (end > first && is_padding(ids, rows, timesteps, end)) {
+            end--;
+        }
+    }
+    if (limit >= 0 && first > limit) {
+        first = limit;
+    }
+    *start = first;
+    return end - first + 1;
+}
+
+GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32_t timesteps,
+                                         int32_t start, int32_t kept, int32_t *y) {
+    for (size_t b = 0; b < (size_t)rows; b++) {
+        memcpy(y + b * (size_t)kept, ids + b * (size_t)timesteps + (size_t)start,
+               (size_t)kept * sizeof(int32_t));
+    }
+}

@@ -1,0 +1,28 @@
+/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share. */
+#ifndef GATELET_MASKS_H
+#define GATELET_MASKS_H
+
+#include "common.h"
+
+GATELET_KERNEL void gatelet_mask_ids(const int32_t *ids, size_t n, uint8_t *mask);
+
+/* 1 where some of the features is not `value`; x [n, features]. */
+GATELET_KERNEL void gatelet_mask_features(const float *x, float value, size_t n, size_t features,
+                                          uint8_t *mask);
+
+/* y = x where the mask is 1, else `other`, or 0 where that is NULL; [n, features]. */
+GATELET_KERNEL void gatelet_select(const float *x, const float *other, const uint8_t *mask,
+                                   size_t n, size_t features, float *y);
+
+/* Columns of ids [rows, timesteps] that are 0 in every row: the number in front, at most `limit`
+ * (negative: no limit), and with `trailing` the others behind. One column stays.
+ *
+ * Returns the number of columns that stay; `start` is the number in front. */
+GATELET_KERNEL int32_t gatelet_find_padding(const int32_t *ids, int32_t rows, int32_t timesteps,
+                                            int32_t limit, int32_t trailing, int32_t *start);
+
+/* y [rows, kept] = ids[:, start : start + kept]. */
+GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32_t timesteps,
+                                         int32_t start, int32_t kept, int32_t *y);
+
+#endif

@@ -1,0 +1,153 @@
+/* The walk over time that LSTM, GRU and SimpleRNN share: projection, masks, outputs.
+ *
+ * Not a step: see lstm.c, gru.c and simple_rnn.c. At a masked timestep a row's states stay, and its
+ * output is the previous one (zeros before the first), or zeros; see docs/graph.md.
+ */
+#include "recurrence.h"
+
+struct walk {
+    int32_t columns, padded, steps; /* of z; units rounded up; timesteps at a time */
+    float *z, *h, *c, *h_next, *c_next, *y, *spare;
+};
+
+static struct walk lay_out(const struct gatelet_recurrence *r) {
+    struct walk w;
+    w.columns = r->kernel.tiles * r->kernel.tile;
+    w.padded = GATELET_ROUND_UP(r->units);
+    w.steps = r->timesteps < GATELET_STEPS ? r->timesteps : GATELET_STEPS;
+    const size_t state = (size_t)r->rows * (size_t)w.padded;
+    w.z = r->work;
+    w.h = w.z + (size_t)r->rows * (size_t)w.columns * (size_t)w.steps;
+    w.c = w.h + state;
+    w.h_next = w.c + state;
+    w.c_next = w.h_next + state;
+    w.y = w.c_next + state;
+    w.spare = w.y + state;
+    return w;
+}
+
+static void start_at(float *state, const float *initial, int32_t rows, int32_t units,
+                     int32_t padded) {
+    memset(state, 0, (size_t)rows * (size_t)padded * sizeof(float));
+    for (int32_t b = 0; initial != NULL && b < rows; b++) {
+        memcpy(state + (size_t)b * (size_t)padded, initial + (size_t)b * (size_t)units,
+               (size_t)units * sizeof(float));
+    }
+}
+
+static void give(float *to, const float *state, int32_t rows, int32_t units, int32_t padded) {
+    for (int32_t b = 0; to != NULL && b < rows; b++) {
+        memcpy(to + (size_t)b * (size_t)units, state + (size_t)b * (size_t)padded,
+               (size_t)units * sizeof(float));
+    }
+}
+
+/* z[t][row] = x[row][first + t] kernel + bias for `count` timesteps. */
+static void project(const struct gatelet_recurrence *r, const struct walk *w, int32_t first,
+                    int32_t count) {
+    const size_t z_stride = (size_t)r->rows * (size_t)w->columns;
+    for (int32_t b = 0; b < r->rows; b++) {
+        const size_t place = (size_t)b * (size_t)r->timesteps + (size_t)first;
+        float *z = w->z + (size_t)b * (size_t)w->columns;
+        gatelet_fill_rows(r->bias, w->columns, count, z, z_stride);
+        gatelet_product(&r->kernel, 0, r->kernel.tiles, r->x + place * (size_t)r->features,
+                        (size_t)r->features, count, z, z_stride);
+    }
+}
+
+static int counts_anywhere(const struct gatelet_recurrence *r, int32_t t) {
+    for (int32_t b = 0; b < r->rows; b++) {
+        if (r->mask[(size_t)b * (size_t)r->timesteps + (size_t)t]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Lets masked rows keep their states, and keeps each row's output in w->y. */
+static void mask_rows(const struct gatelet_recurrence *r, const struct walk *w, int32_t t,
+                      int has_cell) {
+    const size_t bytes = (size_t)w->padded * sizeof(float);
+    for (int32_t b = 0; b < r->rows; b++) {
+        const size_t row = (size_t)b * (size_t)w->padded;
+        if (r->mask[(size_t)b * (size_t)r->timesteps + (size_t)t]) {
+            memcpy(w->y + row, w->h_next + row, bytes);
+            continue;
+        }
+        memcpy(w->h_next + row, w->h + row, bytes);
+        if (has_cell) {
+            memcpy(w->c_next + row, w->c + row, bytes);
+        }
+        if (r->flags & GATELET_ZERO_OUTPUT_FOR_MASK) {
+            memset(w->y + row, 0, bytes);
+        }
+    }
+}
+
+static void swap(float **a, float **b) {
+    float *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+static void put_output(const struct gatelet_recurrence *r, const struct walk *w, int32_t t,
+                       const float *y) {
+    for (int32_t b = 0; b < r->rows; b++) {
+        const size_t place = (size_t)b * (size_t)r->timesteps + (size_t)t;
+        memcpy(r->y + place * (size_t)r->units, y + (size_t)b * (size_t)w->padded,
+               (size_t)r->units * sizeof(float));
+    }
+}
+
+static void one_step(const struct gatelet_recurrence *r, struct walk *w, gatelet_step *step,
+                     float *z, int32_t t, int has_cell) {
+    if (r->mask == NULL || counts_anywhere(r, t)) {
+        step(r, z, w->h, w->c, w->h_next, w->c_next, w->spare);
+    }
+    if (r->mask != NULL) {
+        mask_rows(r, w, t, has_cell);
+    }
+    swap(&w->h, &w->h_next);
+    if (has_cell) {
+        swap(&w->c, &w->c_next);
+    }
+    if (r->flags & GATELET_SEQUENCES) {
+        put_output(r, w, t, r->mask == NULL ? w->h : w->y);
+    }
+}
+
+GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_step *step,
+                                 int has_cell) {
+    struct walk w = lay_out(r);
+    const int backwards = (r->flags & GATELET_BACKWARDS) != 0;
+    const size_t step_floats = (size_t)r->rows * (size_t)w.columns;
+    start_at(w.h, r->h0, r->rows, r->units, w.padded);
+    start_at(w.c, r->c0, r->rows, r->units, w.padded);
+    start_at(w.y, r->flags & GATELET_OUTPUT_INITIAL_STATE ? r->h0 : NULL, r->rows, r->units,
+             w.padded);
+    for (int32_t done = 0; done < r->timesteps; done += w.steps) {
+        const int32_t left = r->timesteps - done;
+        const int32_t count = left < w.steps ? left : w.steps;
+        const int32_t first = backwards ? left - count : done;
+        project(r, &w, first, count);
+        for (int32_t i = 0; i < count; i++) {
+            const int32_t t = backwards ? count - 1 - i : i;
+            one_step(r, &w, step, w.z + (size_t)t * step_floats, first + t, has_cell);
+        }
+    }
+    if (!(r->flags & GATELET_SEQUENCES)) {
+        give(r->y, r->mask == NULL && r->timesteps > 0 ? w.h : w.y, r->rows, r->units, w.padded);
+    }
+    give(r->h, w.h, r->rows, r->units, w.padded);
+    give(r->c, w.c, r->rows, r->units, w.padded);
+}
+
+GATELET_KERNEL void gatelet_unpack_gates(const float *z, int32_t gates, int32_t units, float *to) {
+    for (int32_t from = 0; from < units; from += GATELET_LANES) {
+        const int32_t count = units - from < GATELET_LANES ? units - from : GATELET_LANES;
+        for (int32_t g = 0; g < gates; g++) {
+            memcpy(to + (size_t)g * (size_t)units + (size_t)from, z, (size_t)count * sizeof(float));
+            z += GATELET_LANES;
+        }
+    }
+}

@@ -1,0 +1,49 @@
+/* The recurrences over [B, T, F]: what LSTM, GRU and SimpleRNN share. */
+#ifndef GATELET_RECURRENCE_H
+#define GATELET_RECURRENCE_H
+
+#include "activations.h"
+#include "product.h"
+
+enum {
+    GATELET_BACKWARDS = 1,
+    GATELET_SEQUENCES = 2,
+    GATELET_ZERO_OUTPUT_FOR_MASK = 4,
+    GATELET_OUTPUT_INITIAL_STATE = 8
+};
+
+/* Timesteps whose inputs are projected at a time. */
+#define GATELET_STEPS 16
+
+struct gatelet_recurrence {
+    int32_t rows, timesteps, features, units;
+    const float *x;                          /* [rows, timesteps, features] */
+    struct gatelet_matrix kernel, recurrent; /* columns: [tiles][gates][16] (SimpleRNN: plain) */
+    struct gatelet_matrix candidate;         /* of a GRU that resets before the product */
+    const float *bias, *recurrent_bias;      /* packed as the columns, or NULL */
+    const uint8_t *mask;                     /* [rows, timesteps], or NULL */
+    const float *h0, *c0;                    /* [rows, units], or NULL for zeros */
+    struct gatelet_activation activation, recurrent_activation;
+    int32_t flags;
+    float *y;      /* [rows, timesteps, units] with SEQUENCES, else [rows, units] */
+    float *h, *c;  /* the last states [rows, units], or NULL */
+    /* With C the kernel's columns and P the units rounded up to tiles, floats:
+     * rows C min(timesteps, GATELET_STEPS) + 5 rows P + (rows + 3) C. */
+    float *work;
+};
+
+/* One step of all rows: z [rows, columns] is the projected input, and may be overwritten. States
+ * are [rows, units rounded up]; `spare` has
+ * (rows + 3) * columns floats. */
+typedef void gatelet_step(const struct gatelet_recurrence *r, float *z, const float *h,
+                          const float *c, float *h_next, float *c_next, float *spare);
+
+/* Takes all steps. `has_cell` says whether c is a state too. */
+GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_step *step,
+                                 int has_cell);
+
+
+/* Copies a row's packed gates [tiles][gates][16] to gates[g][units]. */
+GATELET_KERNEL void gatelet_unpack_gates(const float *z, int32_t gates, int32_t units, float *to);
+
+#endif

@@ -1,0 +1,25 @@
+/* SimpleRNN: one step of all rows.
+ *
+ *     h' = a(x W + h U + b)
+ *
+ * with a the activation. Source: Elman 1990. Not the walk over time: see recurrence.c.
+ */
+#include "simple_rnn.h"
+
+static void simple_step(const struct gatelet_recurrence *r, float *z, const float *h,
+                        const float *c, float *h_next, float *c_next, float *spare) {
+    const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
+    const size_t columns = (size_t)(r->kernel.tiles * r->kernel.tile);
+    (void)c;
+    (void)c_next;
+    (void)spare;
+    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h, padded, r->rows, z, columns);
+    for (int32_t b = 0; b < r->rows; b++) {
+        gatelet_activate_axis(r->activation, z + (size_t)b * columns, h_next + (size_t)b * padded,
+                              1, r->units, 1);
+    }
+}
+
+GATELET_KERNEL void gatelet_simple_rnn(const struct gatelet_recurrence *r) {
+    gatelet_walk(r, simple_step, 0);
+}

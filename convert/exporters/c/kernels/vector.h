@@ -1,0 +1,93 @@
+/* Vectors of floats by the compiler's own extension, as wide as the processor; one float otherwise.
+ *
+ * Not intrinsics. GATELET_PLAIN asks for the plain C path, which the others are tested against.
+ */
+#ifndef GATELET_VECTOR_H
+#define GATELET_VECTOR_H
+
+#include "common.h"
+
+#if defined(GATELET_PLAIN) || !defined(__GNUC__)
+#define GATELET_VL 1
+#elif defined(__AVX512F__)
+#define GATELET_VL 16
+#elif defined(__AVX__)
+#define GATELET_VL 8
+#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__wasm_simd128__)
+#define GATELET_VL 4
+#else
+#define GATELET_VL 1
+#endif
+
+#if GATELET_VL == 1
+
+typedef float vfloat;
+typedef int32_t vint;
+GATELET_INLINE vfloat v_splat(float x) { return x; }
+GATELET_INLINE vint v_bits(vfloat x) {
+    vint bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+GATELET_INLINE vfloat v_of_bits(vint bits) {
+    vfloat x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+#define v_select(mask, a, b) ((mask) ? (a) : (b))
+#define v_shift_left(bits, n) ((vint)((uint32_t)(bits) << (n)))
+#define v_first(x) (x)
+
+#else
+
+typedef float vfloat __attribute__((vector_size(4 * GATELET_VL)));
+typedef int32_t vint __attribute__((vector_size(4 * GATELET_VL)));
+GATELET_INLINE vfloat v_splat(float x) { return x - (vfloat){0.0f}; }
+GATELET_INLINE vint v_bits(vfloat x) { return (vint)x; }
+GATELET_INLINE vfloat v_of_bits(vint bits) { return (vfloat)bits; }
+GATELET_INLINE vfloat v_select(vint mask, vfloat a, vfloat b) {
+    return (vfloat)((mask & (vint)a) | (~mask & (vint)b));
+}
+#define v_shift_left(bits, n) ((bits) << (n))
+#define v_first(x) ((x)[0])
+
+#endif
+
+GATELET_INLINE vfloat v_load(const float *from) {
+    vfloat x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+GATELET_INLINE void v_store(float *to, vfloat x) { memcpy(to, &x, sizeof x); }
+
+/* The first n < GATELET_VL floats; the others are 0. */
+GATELET_INLINE vfloat v_load_some(const float *from, int32_t n) {
+    float lanes[GATELET_VL] = {0.0f};
+    memcpy(lanes, from, (size_t)n * sizeof(float));
+    return v_load(lanes);
+}
+GATELET_INLINE void v_store_some(float *to, vfloat x, int32_t n) {
+    memcpy(to, &x, (size_t)n * sizeof(float));
+}
+
+/* Both give NaN for a NaN in x. */
+GATELET_INLINE vfloat v_at_most(vfloat x, float limit) {
+    return v_select(x > v_splat(limit), v_splat(limit), x);
+}
+GATELET_INLINE vfloat v_at_least(vfloat x, float limit) {
+    return v_select(x < v_splat(limit), v_splat(limit), x);
+}
+GATELET_INLINE vfloat v_abs(vfloat x) {
+#if GATELET_VL == 1
+    return v_of_bits(v_bits(x) & 0x7fffffff);
+#else
+    return v_of_bits(v_bits(x) & (0x7fffffff - (vint){0}));
+#endif
+}
+/* The magnitude of x with the sign of sign. */
+GATELET_INLINE vfloat v_copy_sign(vfloat x, vfloat sign) {
+    vint negative = v_bits(sign) ^ v_bits(v_abs(sign));
+    return v_of_bits(v_bits(v_abs(x)) | negative);
+}
+
+#endif

@@ -1,0 +1,168 @@
+"""LSTM, GRU, SimpleRNN and ConvLSTM2D as C calls.
+
+Not their steps, which are in kernels/.
+"""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gatelet.convert.exporters.c.activations import activation_text
+from gatelet.convert.exporters.c.blob import LANES, pack_columns, pack_gates, tile_of
+from gatelet.convert.exporters.c.convolution import window_of, write_kernels
+from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
+from gatelet.convert.exporters.c.writer import Call, Value, Writer
+
+__all__ = ["write_conv_lstm_2d", "write_recurrence"]
+
+STEPS = 16
+"""Timesteps whose inputs are projected at a time: GATELET_STEPS."""
+_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+_FUNCTIONS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}
+_FLAGS = {
+    "go_backwards": "GATELET_BACKWARDS",
+    "return_sequences": "GATELET_SEQUENCES",
+    "zero_output_for_mask": "GATELET_ZERO_OUTPUT_FOR_MASK",
+    "output_initial_state": "GATELET_OUTPUT_INITIAL_STATE",
+}
+
+
+def write_recurrence(writer: Writer, call: Call) -> list[Value]:
+    """Write an `LSTM`, `GRU` or `SimpleRNN` node."""
+    node, x, gates = call.node, call.x, _GATES[call.node.op]
+    function = _FUNCTIONS[node.op]
+    writer.kernels |= {"activations", "product", "recurrence", function}
+    units = call.weights["recurrent_kernel"].shape[0]
+    fields = _weights(writer, call, gates)
+    rows, timesteps, features = x.dims
+    outputs = [writer.make(_output_dims(call, (known(units),)))]
+    states = 2 if node.op == "LSTM" else 1
+    if node.attributes.get("return_state"):
+        outputs += [writer.make((rows, known(units))) for _ in range(states)]
+    fields |= _pointers(call, outputs, states)
+    fields |= {
+        "rows": rows.text,
+        "timesteps": timesteps.text,
+        "features": features.text,
+        "units": str(units),
+    }
+    if gates == 1:
+        tile = tile_of(units)
+        columns = -(-units // tile) * tile
+    else:
+        columns = gates * -(-units // LANES) * LANES
+    padded = -(-units // LANES) * LANES
+    fields["work"] = writer.work(_work_floats(rows, timesteps, columns, padded))
+    _write_struct(writer, "gatelet_recurrence", f"gatelet_{function}", fields)
+    return outputs
+
+
+def _work_floats(rows: Size, timesteps: Size, columns: int, padded: int) -> str:
+    """Give the floats of `work` as kernels/recurrence.h has them."""
+    if timesteps.number is None:
+        T = f"({timesteps.most})"
+        steps = f"({T} < {STEPS} ? {T} : {STEPS})"
+    else:
+        steps = str(min(timesteps.number, STEPS))
+    B = f"(size_t)({rows.most})"
+    return f"({B} * ({columns} * (size_t){steps} + {5 * padded + columns}) + {3 * columns})"
+
+
+def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
+    weights, x = call.weights, call.x
+
+    def pack(matrix: NDArray[Any], count: int = gates) -> NDArray[Any]:
+        return pack_columns(matrix) if count == 1 else pack_gates(matrix, count)
+
+    def store(matrix: NDArray[Any], count: int = gates, **facts: Any) -> str:
+        tile = tile_of(matrix.shape[1]) if count == 1 else count * LANES
+        return writer.matrix(pack(matrix, count), tile, **facts)
+
+    fields = {"kernel": store(weights["kernel"], raw=x.raw, exact_limit=x.exact_limit)}
+    recurrent, bias = weights["recurrent_kernel"], weights.get("bias")
+    reset_after = call.node.attributes.get("reset_after", True)
+    if call.node.op == "GRU" and not reset_after:
+        units = len(recurrent)
+        fields["recurrent"] = store(recurrent[:, : 2 * units], 2)
+        fields["candidate"] = store(recurrent[:, 2 * units :], 1)
+    else:
+        fields["recurrent"] = store(recurrent)
+    if bias is not None and call.node.op == "GRU" and reset_after:
+        bias, recurrent_bias = bias
+        fields["recurrent_bias"] = writer.weights(pack(recurrent_bias))
+    if bias is not None:
+        fields["bias"] = writer.weights(pack(bias))
+    return fields
+
+
+def _pointers(call: Call, outputs: list[Value], states: int) -> dict[str, str]:
+    """Give what LSTM and ConvLSTM2D share with the others: inputs, outputs, settings."""
+    attributes = call.node.attributes
+    fields = {"x": call.x.name, "y": outputs[0].name}
+    if call.mask is not None:
+        fields["mask"] = call.mask.name
+    for field, value in zip(("h0", "c0"), call.inputs[1:], strict=False):
+        fields[field] = value.name
+    for field, value in zip(("h", "c")[:states], outputs[1:], strict=False):
+        fields[field] = value.name
+    for setting in ("activation", "recurrent_activation"):
+        parameters = attributes.get(f"{setting}_parameters", {})
+        fields[setting] = activation_text(attributes.get(setting, "linear"), parameters)
+    flags = [flag for name, flag in _FLAGS.items() if attributes.get(name)]
+    fields["flags"] = " | ".join(flags) or "0"
+    return fields
+
+
+def _output_dims(call: Call, state: tuple[Size, ...]) -> tuple[Size, ...]:
+    rows, timesteps = call.x.dims[:2]
+    sequence = call.node.attributes["return_sequences"]
+    return (rows, timesteps, *state) if sequence else (rows, *state)
+
+
+def _write_struct(writer: Writer, struct: str, function: str, fields: dict[str, str]) -> None:
+    name = writer.name("r")
+    writer.line(f"const struct {struct} {name} = {{")
+    for field, text in fields.items():
+        writer.line(f"    .{field} = {text},")
+    writer.line("};")
+    writer.call(function, f"&{name}")
+
+
+def write_conv_lstm_2d(writer: Writer, call: Call) -> list[Value]:
+    """Write a `ConvLSTM2D` node."""
+    writer.kernels |= {"activations", "product", "recurrence", "convolution", "conv_lstm"}
+    attributes, x = call.node.attributes, call.x
+    kernel, recurrent = call.weights["kernel"], call.weights["recurrent_kernel"]
+    units = recurrent.shape[2]
+    rows, timesteps, height, width, channels = x.dims
+    windows = [
+        window_of(writer, length, kernel.shape[axis], attributes, axis)
+        for axis, length in enumerate((height, width))
+    ]
+    inner = [
+        window_of(writer, one.count, recurrent.shape[axis], _SAME, axis)
+        for axis, one in enumerate(windows)
+    ]
+    state = (windows[0].count, windows[1].count, known(units))
+    outputs = [writer.make(_output_dims(call, state))]
+    if attributes.get("return_state"):
+        outputs += [writer.make((rows, *state)) for _ in range(2)]
+    fields = _pointers(call, outputs, 2)
+    fields |= {"rows": rows.text, "timesteps": timesteps.text, "units": str(units)}
+    most = 0
+    for name, weights, around, taken in (
+        ("input", kernel, windows, channels.text),
+        ("recurrent", recurrent, inner, str(units)),
+    ):
+        kernels, floats = write_kernels(writer, weights, groups=1, raw=x.raw or name != "input")
+        bias = writer.optional(call.weights, "bias") if name == "input" else "NULL"
+        most = max(most, floats)
+        texts = [around[0].text, around[1].text, rows.text, taken, str(4 * units), "1"]
+        fields[name] = f"{{{', '.join([*texts, kernels, bias])}}}"
+    all_states = largest_elements((rows, *state))
+    fields["work"] = writer.work(f"(size_t)13 * {all_states} + {most}")
+    _write_struct(writer, "gatelet_conv_lstm", "gatelet_conv_lstm_2d", fields)
+    return outputs
+
+
+_SAME = {"strides": 1, "padding": "same", "dilation_rate": 1}

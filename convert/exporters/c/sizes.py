@@ -1,0 +1,51 @@
+"""Sizes that the caller decides, as C text: in the function that runs, and in its header.
+
+Not shapes of the Graph, whose open sizes are None.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Size", "elements", "known", "largest_elements"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """One dimension.
+
+    Args:
+        text: A C expression where the nodes run: a number or a variable.
+        most: A C expression in the caller's sizes that is never smaller: for memory.
+        number: Its value, where it is known.
+    """
+
+    text: str
+    most: str
+    number: int | None = None
+
+
+def known(number: int) -> Size:
+    """Give a size that is known at conversion."""
+    return Size(str(number), str(number), number)
+
+
+def elements(dims: Iterable[Size]) -> str:
+    """Give the number of elements as a C expression of type size_t."""
+    return _product([(size.text, size.number) for size in dims])
+
+
+def largest_elements(dims: Iterable[Size]) -> str:
+    """Give the most elements that there can be, as a C expression in the caller's sizes."""
+    return _product([(size.most, size.number) for size in dims])
+
+
+def _product(sizes: list[tuple[str, int | None]]) -> str:
+    constant, factors = 1, []
+    for text, number in sizes:
+        if number is None:
+            factors.append(f"(size_t)({text})")
+        else:
+            constant *= number
+    if constant != 1 or not factors:
+        factors.append(f"(size_t){constant}")
+    return " * ".join(factors)

@@ -1,0 +1,112 @@
+"""The C files of a model: kernels and calls in one source, its header, an example.
+
+Not what the calls are: see `gatelet.convert.exporters.c.export`.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+
+__all__ = [
+    "KERNELS",
+    "all_kernels_text",
+    "c_string",
+    "comment",
+    "fill",
+    "kernel_headers_text",
+    "kernel_names",
+    "kernel_text",
+    "prefix_of",
+    "template",
+]
+
+_HERE = Path(__file__).parent
+KERNELS = _HERE / "kernels"
+_TEMPLATES = _HERE / "templates"
+_OWN_INCLUDE = re.compile(r'^#include "([a-z_0-9]+\.h)"\n', re.MULTILINE)
+
+_DECLARED = re.compile(r"GATELET_KERNEL \w+ (gatelet_\w+)\(")
+
+# what each kernel file needs, in an order that compiles
+_ORDER = (
+    "vectorizer",
+    "activations",
+    "product_int8",
+    "product",
+    "recurrence",
+    "lstm",
+    "gru",
+    "simple_rnn",
+    "convolution",
+    "conv_lstm",
+    "layers",
+    "masks",
+)
+_NEEDS = {"product": ("product_int8",), "layers": ("product", "product_int8")}
+
+
+def prefix_of(name: str) -> str:
+    """Give the prefix of all C names for a model called `name`."""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower().encode("ascii", "ignore").decode()).strip("_")
+    return plain if plain and not plain[0].isdigit() else f"model_{plain}".rstrip("_")
+
+
+def template(name: str) -> str:
+    """Read a template."""
+    return (_TEMPLATES / name).read_text("utf-8")
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """Fill a template; a name without a value is an error."""
+    return Template(text).substitute({key: str(value) for key, value in values.items()})
+
+
+def kernel_text(kernels: set[str]) -> str:
+    """Give the kernels, each once, with the headers that they need, as one text."""
+    needed = set(kernels)
+    for kernel in kernels:
+        needed.update(_NEEDS.get(kernel, ()))
+    seen: set[str] = set()
+    return "\n".join(_with_headers(f"{name}.c", seen) for name in _ORDER if name in needed)
+
+
+def all_kernels_text() -> str:
+    """Give all kernels as one text, for an object file that models are linked with."""
+    return kernel_text(set(_ORDER))
+
+
+def kernel_headers_text() -> str:
+    """Give the headers of all kernels as one text, for a model that is linked with them."""
+    seen: set[str] = set()
+    return "\n".join(_with_headers(f"{name}.h", seen) for name in _ORDER if f"{name}.h" not in seen)
+
+
+def kernel_names() -> list[str]:
+    """Give the names of all kernels' functions."""
+    return sorted(set(_DECLARED.findall(kernel_headers_text())))
+
+
+def _with_headers(name: str, seen: set[str]) -> str:
+    """Put each header of ours where it is first included."""
+
+    def include(found: re.Match[str]) -> str:
+        header = found.group(1)
+        if header in seen:
+            return ""
+        return _with_headers(header, seen)
+
+    seen.add(name)
+    return _OWN_INCLUDE.sub(include, (KERNELS / name).read_text("utf-8"))
+
+
+def c_string(lines: Sequence[str]) -> str:
+    """Write lines as one C string."""
+    return "\n    ".join(json.dumps(line + "\n", ensure_ascii=True) for line in lines) or '""'
+
+
+def comment(text: str) -> str:
+    """Make a text safe inside a C comment."""
+    plain = re.sub(r"[^\x20-\x7e]+", " ", text)
+    return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")

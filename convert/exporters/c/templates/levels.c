@@ -1,0 +1,55 @@
+/* Chooses among the x86-64 levels that this library was compiled for, when it is opened.
+ *
+ * Not part of the model's own code: a program that compiles that chooses by its own flags.
+ */
+#define GATELET_LIBRARY
+#include <cpuid.h>
+#include <stddef.h>
+#include <stdint.h>
+
+$library
+extern const struct gatelet_library ${prefix}_library_plain, ${prefix}_library_v2,
+    ${prefix}_library_v3, ${prefix}_library_v4;
+
+/* The registers that the operating system saves. */
+static uint64_t saved_registers(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+/* The highest level of this processor: 2, 3, 4 (with VNNI), or 1 for the plain path. */
+static int32_t level_of_processor(void) {
+    uint32_t a, b, c, d, b7, c7;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 19 & 1)) {
+        return 1; /* no SSE4.1 */
+    }
+    const uint32_t avx_fma_xsave = 1u << 28 | 1u << 12 | 1u << 27;
+    if ((c & avx_fma_xsave) != avx_fma_xsave || !__get_cpuid_count(7, 0, &a, &b7, &c7, &d)) {
+        return 2;
+    }
+    const uint32_t avx2_bmi = 1u << 5 | 1u << 3 | 1u << 8;
+    const uint64_t saved = saved_registers();
+    if ((b7 & avx2_bmi) != avx2_bmi || (saved & 6) != 6) {
+        return 2;
+    }
+    const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;
+    if ((b7 & avx512) != avx512 || !(c7 >> 11 & 1) || (saved & 0xe6) != 0xe6) {
+        return 3;
+    }
+    return 4;
+}
+
+/* The best level (0), or a given one: 1 plain, 2, 3, 4; NULL where the processor lacks it. */
+GATELET_EXPORT const struct gatelet_library *gatelet_open(int32_t level) {
+    const int32_t most = level_of_processor();
+    if (level > most) {
+        return NULL;
+    }
+    switch (level > 0 ? level : most) {
+    case 4: return &${prefix}_library_v4;
+    case 3: return &${prefix}_library_v3;
+    case 2: return &${prefix}_library_v2;
+    default: return &${prefix}_library_plain;
+    }
+}

@@ -1,0 +1,217 @@
+"""Writes the body of a C function that runs a Graph: statements, memory, sizes.
+
+Not what any operation does: those are in the files beside this one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.exporters.c.blob import Blob, halves, tiled, tiled_int8
+from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
+from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.schemes import Scheme
+from gatelet.runtime.graph import Node
+
+__all__ = ["Call", "Value", "Writer", "number"]
+
+INT8_MIN_ELEMENTS = 1024
+"""Smaller weights stay float32: their bytes do not count, their error does."""
+ACTIVATION_LIMIT = 16383
+_C_TYPES = {"float": ("float", 4), "ids": ("int32_t", 4), "mask": ("uint8_t", 1)}
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Slot:
+    """A piece of the scratch memory: how many floats at most, and who still needs it."""
+
+    name: str
+    floats: str
+    users: int = 0
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of the Graph in C.
+
+    Args:
+        name: The pointer.
+        kind: 'float', 'ids' or 'mask'.
+        dims: Its sizes, rows first; () for a number.
+        slot: The memory it lies in; None for the caller's.
+        raw: Numbers as the caller fed them, whose columns may differ by any factor.
+        exact_limit: The integer that the largest magnitude of each row of features is a multiple
+            of, where its row is stored as integers with a scale; 0 elsewhere.
+    """
+
+    name: str
+    kind: str
+    dims: tuple[Size, ...]
+    slot: Slot | None = None
+    raw: bool = False
+    exact_limit: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node and what it is given."""
+
+    node: Node
+    inputs: list[Value]
+    weights: Mapping[str, Array]
+    mask: Value | None
+
+    @property
+    def x(self) -> Value:
+        """The first input."""
+        return self.inputs[0]
+
+
+@dataclass
+class Writer:
+    """Collects statements, and lays out scratch memory.
+
+    Args:
+        blob: Where weights go.
+        scheme: What is stored how.
+    """
+
+    blob: Blob
+    scheme: Scheme
+    lines: list[str] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    kernels: set[str] = field(default_factory=set)
+    _names: int = 0
+
+    @property
+    def quantized(self) -> bool:
+        """Whether large weights are 8 bits."""
+        return self.scheme.weights == "int8"
+
+    def name(self, stem: str) -> str:
+        """Give a C name that is used once."""
+        self._names += 1
+        return f"{stem}{self._names}"
+
+    def line(self, text: str) -> None:
+        """Add a statement."""
+        self.lines.append(text)
+
+    def call(self, function: str, *arguments: str) -> None:
+        """Add a call."""
+        self.lines.append(f"{function}({', '.join(arguments)});")
+
+    def make(self, dims: Sequence[Size], kind: str = "float", **facts: Any) -> Value:
+        """Give memory for a value."""
+        c_type, width = _C_TYPES[kind]
+        floats = largest_elements(dims)
+        slot = self.memory(floats if width == 4 else f"({floats} + 3) / 4")
+        name = self.name("v")
+        self.line(f"{c_type} *const {name} = ({c_type} *)(void *){slot.name};")
+        return Value(name, kind, tuple(dims), slot, **facts)
+
+    def memory(self, floats: str) -> Slot:
+        """Give memory that is free: of the same size, so that reuse holds whatever the sizes."""
+        for slot in self.slots:
+            if not slot.users and slot.floats == floats:
+                slot.users = 1
+                return slot
+        slot = Slot(f"s{len(self.slots)}", floats, users=1)
+        self.slots.append(slot)
+        return slot
+
+    def work(self, floats: str) -> str:
+        """Give memory that is free again after the next `release`."""
+        slot = self.memory(floats)
+        slot.users = 0
+        return slot.name
+
+    def size(self, text: str, most: str) -> Size:
+        """Give a size that is computed where the nodes run."""
+        name = self.name("n")
+        self.line(f"const int32_t {name} = {text};")
+        self.line(f"(void){name};")
+        return Size(name, most)
+
+    def weights(self, array: Array, c_type: str = "float") -> str:
+        """Store an array as it is and give a pointer to it."""
+        dtypes = {"float": "<f4", "int8_t": "i1", "uint8_t": "u1", "int32_t": "<i4"}
+        return f"AT({c_type}, {self.blob.add(np.asarray(array, dtypes[c_type]))})"
+
+    def optional(self, weights: Mapping[str, Array], role: str) -> str:
+        """Store a weight if there is one."""
+        return self.weights(weights[role]) if role in weights else "NULL"
+
+    def is_quantized(self, array: Array, *, raw: bool) -> bool:
+        """Tell whether a weight is stored in 8 bits.
+
+        Features as the user feeds them are not rounded: one column may be a thousand times
+        another.
+        """
+        return self.quantized and array.size >= INT8_MIN_ELEMENTS and not raw
+
+    def matrix(self, packed: Array, tile: int, *, raw: bool = False, exact_limit: int = 0) -> str:
+        """Store a packed matrix [K, N] and give the name of its struct."""
+        rows, columns = packed.shape
+        name = self.name("m")
+        if self.is_quantized(packed, raw=raw):
+            values, scales, sums = tiled_int8(packed, tile)
+            fields = [
+                "NULL",
+                self.weights(values, "int8_t"),
+                self.weights(scales),
+                self.weights(sums, "int32_t"),
+            ]
+            limit = exact_limit or ACTIVATION_LIMIT
+        else:
+            fields = [self.weights(tiled(packed, tile)), "NULL", "NULL", "NULL"]
+            limit = 0
+        fields += [str(rows), str(columns // tile), str(tile), str(limit)]
+        self.line(f"const struct gatelet_matrix {name} = {{{', '.join(fields)}}};")
+        return name
+
+    def table(self, table: Array) -> tuple[str, int]:
+        """Store an embedding; give the name of its struct, and the exact limit of its rows."""
+        V, F = table.shape
+        name, fields, limit = self.name("table"), ["NULL"] * 4, 0
+        if self.scheme.embeddings == "int4" and table.size >= INT8_MIN_ELEMENTS:
+            values, scales = halves(table)
+            fields[2:] = [self.weights(values, "uint8_t"), self.weights(scales)]
+            limit = 126
+        elif self.is_quantized(table, raw=False):
+            values, scales = quantize_int8(table, axis=0)
+            fields[1], fields[3] = self.weights(values, "int8_t"), self.weights(scales[:, 0])
+            limit = 127
+        else:
+            fields[0] = self.weights(table)
+        text = ", ".join([*fields, str(V), str(F)])
+        self.line(f"const struct gatelet_table {name} = {{{text}}};")
+        return name, limit
+
+    def ints(self, values: Sequence[Size | int], c_type: str = "int32_t") -> str:
+        """Give the name of an array of sizes."""
+        name = self.name("a")
+        texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
+        self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
+        return name
+
+
+def dims_of(shape: Sequence[int | None], like: Sequence[Size]) -> tuple[Size, ...]:
+    """Give a node's sizes: those that its shape knows, else those of another value."""
+    return tuple(known(size) if size is not None else like[axis] for axis, size in enumerate(shape))
+
+
+def number(value: float) -> str:
+    """Write a float so that C reads the same float32."""
+    single = np.float32(value)
+    if np.isnan(single):
+        return "(0.0f / 0.0f)"
+    if np.isinf(single):
+        return "(1.0f / 0.0f)" if single > 0 else "(-1.0f / 0.0f)"
+    text = f"{float(single):.9g}"
+    return f"{text}f" if any(mark in text for mark in ".e") else f"{text}.0f"
