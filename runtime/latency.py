@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from gatelet.errors import BackendError
-from gatelet.runtime.bundle import Bundle
+from gatelet.runtime.bundle import Bundle, Golden
 from gatelet.runtime.predictor import Predictor, open_artifact
 
 __all__ = ["latencies_us", "median_latencies_us"]
@@ -34,11 +34,10 @@ def latencies_us(bundle: Bundle, *, calls: int = CALLS) -> dict[tuple[str, str],
         Microseconds of each `Predictor.scores`, in the order of the calls, by (target, scheme),
         for those that an installed engine can run.
     """
-    rows = _single_rows(bundle)
-    predictors = _predictors(bundle, rows[0]) if rows else {}
+    predictors = _predictors(bundle)
     taken: dict[tuple[str, str], list[float]] = {key: [] for key in predictors}
     for call in range(WARM_UP_CALLS + calls):
-        for key, predictor in predictors.items():
+        for key, (predictor, rows) in predictors.items():
             row = rows[call % len(rows)]
             start = time.perf_counter_ns()
             predictor.scores(row)
@@ -47,26 +46,29 @@ def latencies_us(bundle: Bundle, *, calls: int = CALLS) -> dict[tuple[str, str],
     return {key: times for key, times in taken.items() if times}
 
 
-def _single_rows(bundle: Bundle) -> list[Any]:
-    """Give the golden inputs one by one, as `Predictor.scores` takes them."""
+def _predictors(bundle: Bundle) -> dict[tuple[str, str], tuple[Predictor, list[Any]]]:
+    """Open each artifact that gives scores here, with the golden rows one by one."""
     golden = bundle.golden()
-    if golden is None:
-        return []
+    opened = {}
+    for artifact in bundle.artifacts:
+        try:
+            predictor = open_artifact(bundle, artifact)
+            rows = _single_rows(golden, predictor) if golden is not None else []
+            if not rows:
+                continue
+            predictor.scores(rows[0])
+        except BackendError:
+            continue
+        opened[(artifact.target, artifact.scheme)] = (predictor, rows)
+    return opened
+
+
+def _single_rows(golden: Golden, predictor: Predictor) -> list[Any]:
+    """Give the golden rows as `Predictor.scores` takes them: texts, arrays, or all by name."""
+    if predictor.takes_texts:
+        return [[text] for text in golden.texts or ()]
     rows = [
         {name: [one] for name, one in zip(golden.inputs, row, strict=True)}
         for row in zip(*golden.inputs.values(), strict=True)
     ]
     return [next(iter(row.values())) for row in rows] if len(golden.inputs) == 1 else rows
-
-
-def _predictors(bundle: Bundle, row: Any) -> dict[tuple[str, str], Predictor]:
-    """Open each artifact that gives scores for a row here."""
-    opened = {}
-    for artifact in bundle.artifacts:
-        try:
-            predictor = open_artifact(bundle, artifact)
-            predictor.scores(row)
-        except BackendError:
-            continue
-        opened[(artifact.target, artifact.scheme)] = predictor
-    return opened

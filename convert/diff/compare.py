@@ -50,6 +50,11 @@ class _Given:
     count: int
     truths: tuple[Array, Array] | None
 
+    @property
+    def are_texts(self) -> bool:
+        """Whether the rows are texts."""
+        return isinstance(self.rows[0], str)
+
 
 def compare(
     old: Bundle,
@@ -177,10 +182,11 @@ def _compared(
         return ArtifactDiff(**known, note="only in the new bundle")
     progress(f"comparing {side.target} {side.scheme} on {given.count:,} rows")
     try:
-        first, second = (
-            side_by_side(open_side(bundle).scores(given.rows))
-            for open_side, bundle in ((side.old, old), (side.new, new))
-        )
+        predictors = (side.old(old), side.new(new))
+        if predictors[0].takes_texts and not given.are_texts:
+            note = f"{side.target} is compared on texts, and there are none: give some with --data"
+            return _held(ArtifactDiff(**known, note=note), side, limits)
+        first, second = (side_by_side(one.scores(given.rows)) for one in predictors)
     except BackendMissing as error:
         return _held(ArtifactDiff(**known, note=str(error)), side, limits)
     except InputError as error:
