@@ -3,7 +3,7 @@
 Not conversion of texts: that is `gatelet.runtime.vectorizer`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from reprlib import repr as show
 from typing import Any
@@ -11,9 +11,68 @@ from typing import Any
 from gatelet.errors import InputError
 from gatelet.runtime.graph import GraphInput
 
-__all__ = ["check_rows"]
+__all__ = ["are_texts", "by_input", "check_counts", "check_rows", "zero_row"]
 
 LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+
+
+def are_texts(inputs: Any) -> bool:
+    """Tell texts from ids and features; a list that begins with a text must go on so."""
+    if isinstance(inputs, str | bytes):
+        raise InputError("expected a list of texts, got a single text: put it in a list")
+    if not isinstance(inputs, Sequence) or not inputs or not isinstance(inputs[0], str):
+        return False
+    for item in inputs:
+        if not isinstance(item, str):
+            raise InputError(f"a text is {show(item)}: expected a str")
+    return True
+
+
+def by_input(inputs: Any, taken: Sequence[GraphInput], *, name: str) -> dict[str, Any]:
+    """Tell which of a model's several inputs is which.
+
+    Args:
+        inputs: A dict by the inputs' names, or a list in the model's order.
+        taken: What the model takes.
+        name: The bundle's, for messages.
+
+    Raises:
+        InputError: They are not those of the model.
+    """
+    names = [one.name for one in taken]
+    if isinstance(inputs, Mapping):
+        if set(inputs) != set(names):
+            raise InputError(
+                f"bundle '{name}' takes the inputs {', '.join(names)}, got "
+                f"{', '.join(map(str, inputs)) or 'none'}"
+            )
+        return {one: inputs[one] for one in names}
+    if isinstance(inputs, list | tuple) and len(inputs) == len(names):
+        return dict(zip(names, inputs, strict=True))
+    raise InputError(
+        f"bundle '{name}' takes {len(names)} inputs: give a dict with "
+        f"{', '.join(names)}, or a list of {len(names)} in this order"
+    )
+
+
+def check_counts(rows: Mapping[str, Any]) -> None:
+    """Refuse inputs that have different numbers of rows.
+
+    Raises:
+        InputError: They have.
+    """
+    counts = {name: len(one) for name, one in rows.items()}
+    if len(set(counts.values())) > 1:
+        written = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
+        raise InputError(f"the inputs have different numbers of rows: {written}")
+
+
+def zero_row(taken: GraphInput) -> list[Any]:
+    """Give one row of zeros [1, ...], of one timestep where the model takes any number."""
+    row: Any = 0 if taken.dtype == "int32" else 0.0
+    for size in reversed(taken.shape[1:]):
+        row = [row] * (size or 1)
+    return [row]
 
 
 def check_rows(inputs: Any, expected: GraphInput) -> Any:

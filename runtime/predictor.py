@@ -5,10 +5,9 @@ Not an engine (see `gatelet.runtime.backends`), and there is no cache of results
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from reprlib import repr as show
 from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import (
@@ -29,8 +28,9 @@ from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.batches import ROWS_AT_ONCE, in_batches, skipped_input
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
 from gatelet.runtime.choice import check_engine, choose_artifact
+from gatelet.runtime.finite import check_finite
 from gatelet.runtime.graph import Graph, GraphInput
-from gatelet.runtime.inputs import check_rows
+from gatelet.runtime.inputs import are_texts, by_input, check_counts, check_rows, zero_row
 from gatelet.runtime.prediction import Prediction, decided
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Predictor:
         self._graph: Graph = bundle.graph()
         self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
         _check_labels(bundle, self._graph)
+        check_finite(self._graph.weights, name=bundle.name)
         self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
         self._skipped = None if self.target in GRAPH_TARGETS else skipped_input(self._graph)
         self._knows_its_ids = _fits(self._vectorizer, self._graph)
@@ -121,7 +122,7 @@ class Predictor:
 
     def _text_scores(self, texts: Any) -> Any:
         """Hand texts to a backend that vectorizes, lower-cased where the vectorizer does so."""
-        if not _are_texts(texts):
+        if not are_texts(texts):
             if not len(texts):
                 return []
             raise InputError(
@@ -137,13 +138,21 @@ class Predictor:
         results = {name: _joined([one[name] for one in found]) for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
 
+    def warm_up(self) -> None:
+        """Run one row of zeros, so that the first prediction is as fast as the next ones."""
+        if self.takes_texts:
+            self.scores([""])
+            return
+        zeros = {one.name: zero_row(one) for one in self._graph.inputs}
+        self.scores(zeros if len(zeros) > 1 else next(iter(zeros.values())))
+
     def explain(self, text: str) -> "Explanation":
         """Tell what the vectorizer makes of a text: known tokens, ids, what was cut.
 
         Raises:
             InputError: The bundle has no vectorizer, or the text is too long to explain.
         """
-        if not _are_texts([text]) or self._vectorizer is None:
+        if not are_texts([text]) or self._vectorizer is None:
             raise InputError(f"bundle '{self.bundle.name}' has no vectorizer: nothing to explain")
         from gatelet.runtime.explanation import explain
 
@@ -183,30 +192,13 @@ class Predictor:
         taken = self._graph.inputs
         if len(taken) == 1:
             return {taken[0].name: self._checked(inputs, taken[0])}
-        names = [one.name for one in taken]
-        if isinstance(inputs, Mapping):
-            if set(inputs) != set(names):
-                raise InputError(
-                    f"bundle '{self.bundle.name}' takes the inputs {', '.join(names)}, got "
-                    f"{', '.join(map(str, inputs)) or 'none'}"
-                )
-            given = [inputs[name] for name in names]
-        elif isinstance(inputs, list | tuple) and len(inputs) == len(names):
-            given = list(inputs)
-        else:
-            raise InputError(
-                f"bundle '{self.bundle.name}' takes {len(names)} inputs: give a dict with "
-                f"{', '.join(names)}, or a list of {len(names)} in this order"
-            )
-        rows = {one.name: self._checked(g, one) for g, one in zip(given, taken, strict=True)}
-        counts = {name: len(one) for name, one in rows.items()}
-        if len(set(counts.values())) > 1:
-            written = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
-            raise InputError(f"the inputs have different numbers of rows: {written}")
+        given = by_input(inputs, taken, name=self.bundle.name)
+        rows = {one.name: self._checked(given[one.name], one) for one in taken}
+        check_counts(rows)
         return rows
 
     def _checked(self, inputs: Any, expected: GraphInput) -> Any:
-        if not _are_texts(inputs):
+        if not are_texts(inputs):
             return check_rows(inputs, expected)
         ids = self._ids(inputs)
         return ids if self._knows_its_ids else check_rows(ids, expected)
@@ -239,7 +231,14 @@ def _joined(parts: list[Any]) -> Any:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def load(path: str | Path, *, target: str | None = None, scheme: str | None = None) -> Predictor:
+def load(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    scheme: str | None = None,
+    threads: int = 1,
+    probe: bool = False,
+) -> Predictor:
     """Open a bundle with a backend that is installed.
 
     Args:
@@ -247,6 +246,9 @@ def load(path: str | Path, *, target: str | None = None, scheme: str | None = No
         target: 'c', 'litert', 'onnx', 'reference' or 'pure'; unless given, the environment variable
             GATELET_TARGET, else the first one that can run.
         scheme: Such as 'float32'; the first one that passed parity, unless given.
+        threads: For the engine's kernels.
+        probe: Let a child process open the artifact first and run the golden vectors: for bundles
+            of unknown origin, whose artifact may end the process that opens it.
 
     Returns:
         A Predictor, which tells its `target`, `scheme` and `engine`.
@@ -260,7 +262,7 @@ def load(path: str | Path, *, target: str | None = None, scheme: str | None = No
     bundle = open_bundle(path)
     while True:
         try:
-            return _load(bundle, target, scheme)
+            return _load(bundle, target, scheme, threads=threads, probe=probe)
         except GateletError:
             # a conversion may have replaced the bundle in the meantime: then use the new one
             newer = open_bundle(path)
@@ -269,7 +271,9 @@ def load(path: str | Path, *, target: str | None = None, scheme: str | None = No
             bundle = newer
 
 
-def _load(bundle: Bundle, target: str | None, scheme: str | None) -> Predictor:
+def _load(
+    bundle: Bundle, target: str | None, scheme: str | None, *, threads: int, probe: bool
+) -> Predictor:
     target = target or os.environ.get(TARGET_VARIABLE) or _fallback(bundle, scheme)
     if target in GRAPH_TARGETS:
         if scheme not in (None, "float32"):
@@ -277,17 +281,29 @@ def _load(bundle: Bundle, target: str | None, scheme: str | None) -> Predictor:
                 f"the {target} backend runs the Graph in float32, not in '{scheme}': "
                 "choose another --target or --scheme"
             )
+        if probe:
+            _probe(bundle, target, "float32")
         return open_reference(bundle) if target == "reference" else open_pure(bundle)
     artifact = choose_artifact(bundle, target=target, scheme=scheme)
     try:
-        return open_artifact(bundle, artifact)
+        if probe:
+            _probe(bundle, artifact.target, artifact.scheme)
+        return open_artifact(bundle, artifact, threads=threads)
     except BackendError as error:
         if target is not None or artifact.target != "c":
             raise
-        return _load_another(bundle, scheme, error)
+        return _load_another(bundle, scheme, error, threads=threads, probe=probe)
 
 
-def _load_another(bundle: Bundle, scheme: str | None, error: BackendError) -> Predictor:
+def _probe(bundle: Bundle, target: str | None, scheme: str) -> None:
+    from gatelet.runtime.probe import probe_bundle
+
+    probe_bundle(bundle, target=target, scheme=scheme)
+
+
+def _load_another(
+    bundle: Bundle, scheme: str | None, error: BackendError, *, threads: int, probe: bool
+) -> Predictor:
     """Open what comes after the c target, which needs a library for this very machine.
 
     Raises:
@@ -296,7 +312,7 @@ def _load_another(bundle: Bundle, scheme: str | None, error: BackendError) -> Pr
     others = replace(bundle, artifacts=tuple(a for a in bundle.artifacts if a.target != "c"))
     target = _fallback(others, scheme)
     try:
-        predictor = _load(others, target, scheme)
+        predictor = _load(others, target, scheme, threads=threads, probe=probe)
     except (BundleError, BackendError):
         raise error from None
     predictor.note = f"{error}; using {predictor.target} {predictor.scheme}"
@@ -312,13 +328,16 @@ def _fallback(bundle: Bundle, scheme: str | None) -> str | None:
     return next(target for target in GRAPH_TARGETS if target in installed)
 
 
-def open_artifact(bundle: Bundle, artifact: Artifact, *, module: str | None = None) -> Predictor:
+def open_artifact(
+    bundle: Bundle, artifact: Artifact, *, module: str | None = None, threads: int = 1
+) -> Predictor:
     """Open one artifact of a bundle, whatever its parity verdict.
 
     Args:
         bundle: The opened bundle.
         artifact: One of its own.
         module: Of the engine; None for the preferred one that is installed.
+        threads: For the engine's kernels.
 
     Raises:
         BackendMissing: No engine for it is installed, or one that runs it wrongly or not at all.
@@ -330,6 +349,7 @@ def open_artifact(bundle: Bundle, artifact: Artifact, *, module: str | None = No
         artifact.target,
         bundle.path / artifact.path,
         module=module,
+        threads=threads,
         companions={role: bundle.path / path for role, path in artifact.companions.items()},
     )
     bundle.check_unchanged(artifact.path, *artifact.companions.values())
@@ -386,18 +406,6 @@ def _fits(vectorizer: "AnyVectorizer | None", graph: Graph) -> bool:
         and len(one.shape) == 2
         and one.shape[1] in (None, vectorizer.maxlen)
     )
-
-
-def _are_texts(inputs: Any) -> bool:
-    """Tell texts from ids and features; a list that begins with a text must go on so."""
-    if isinstance(inputs, str | bytes):
-        raise InputError("expected a list of texts, got a single text: put it in a list")
-    if not isinstance(inputs, Sequence) or not inputs or not isinstance(inputs[0], str):
-        return False
-    for item in inputs:
-        if not isinstance(item, str):
-            raise InputError(f"a text is {show(item)}: expected a str")
-    return True
 
 
 def _as_lists(scores: Any) -> list[Any]:

@@ -100,7 +100,10 @@ class Weight:
 
     def _numbers(self, start: int, count: int) -> list[float]:
         size, code = DTYPE_BYTES[self._tensor.dtype], _FORMATS[self._tensor.dtype]
-        return list(struct.unpack_from(f"<{count}{code}", self._tensor.data, start * size))
+        found = list(struct.unpack_from(f"<{count}{code}", self._tensor.data, start * size))
+        if not all(map(math.isfinite, found)):
+            raise ModelError("a weight holds numbers that are not finite: convert the model again")
+        return found
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:
