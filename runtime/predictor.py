@@ -45,6 +45,9 @@ TARGET_VARIABLE = "GATELET_TARGET"
 """The environment variable that names a target where the caller does not."""
 
 
+_ROWS_OF_PURE = 8  # more at once gain nothing there, and take memory
+
+
 class Predictor:
     """A bundle with one of its artifacts opened.
 
@@ -377,7 +380,8 @@ def open_pure(bundle: Bundle) -> Predictor:
     """Open the Graph of a bundle in plain Python, which is slow and needs nothing."""
     from gatelet.runtime.backends.pure import PureBackend
 
-    return Predictor(bundle, PureBackend(bundle.graph()), scheme="float32")
+    backend = PureBackend(bundle.graph())
+    return Predictor(bundle, backend, scheme="float32", max_batch=_ROWS_OF_PURE)
 
 
 def _check_labels(bundle: Bundle, graph: Graph) -> None:

@@ -31,7 +31,7 @@ __all__ = [
     "transpose",
 ]
 
-LARGEST_ARRAY = 2**26
+LARGEST_ARRAY = 2**23
 """Elements of an array: more than this is a damaged graph, not a model for this backend."""
 
 _FORMATS = {"F32": "f", "F16": "e", "I32": "i", "I16": "h", "I8": "b", "U8": "B", "I64": "q"}

@@ -1,0 +1,55 @@
+"""`gatelet doctor`.
+
+Not the diagnosis, which is `gatelet.runtime.doctor`.
+"""
+
+import argparse
+from pathlib import Path
+
+from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.runtime.doctor import Diagnosis, diagnose
+
+EXAMPLE = "gatelet doctor demo"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="try it here too")
+    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Tell what this machine can run; 1 if nothing can."""
+    found = diagnose(arguments.bundle)
+    if arguments.json:
+        print_json(found.to_dict())
+    else:
+        _show(found)
+    return 0 if found.is_well else 1
+
+
+def _show(found: Diagnosis) -> None:
+    here = found.machine
+    print(
+        f"machine    {here.system} {here.architecture}{', ' if here.libc else ''}{here.libc}, "
+        f"Python {here.python}, {here.processors} processors"
+    )
+    print(f"features   {', '.join(here.features) or 'not known'}\n")
+    rows = [
+        (one.target, one.engine, one.version or "-", one.problem or "works")
+        for one in found.backends
+    ]
+    print_table(("target", "engine", "version", "state"), rows)
+    for command in dict.fromkeys(one.command for one in found.backends if one.command):
+        print(f"  to have it: {command}")
+    if found.bundle is None:
+        return
+    print(f"\nbundle     {one_line(found.bundle)}")
+    checked = [
+        (one.target, one.scheme, one.parity, "yes" if one.runs else "no") for one in found.artifacts
+    ]
+    print_table(("target", "scheme", "parity", "runs here"), checked)
+    for one in found.artifacts:
+        if one.problem:
+            advice = f": {one.advice}" if one.advice else ""
+            print(f"  {one.target} {one.scheme}: {one_line(one.problem)}{advice}")

@@ -1,0 +1,122 @@
+"""`gatelet doctor`: what this machine can run, and what mends it."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gatelet.runtime import doctor
+from gatelet.runtime.backends import TARGETS
+from gatelet.runtime.backends.backend import Engine
+from gatelet.runtime.doctor import Machine, diagnose
+from tests.cli.conftest import RunCli
+
+
+def machine(architecture: str = "x86_64", libc: str = "glibc 2.36") -> Machine:
+    return Machine("Linux", architecture, libc, "3.11.7", 1, ())
+
+
+def test_tells_the_machine_the_engines_and_what_runs(cli: RunCli, written_bundle: Path) -> None:
+    done = cli("doctor", written_bundle)
+    assert done.code == 0
+    for expected in (
+        "machine ",
+        "onnxruntime",
+        "pip install 'gatelet[tflite-runtime]'",
+        "runs here",
+    ):
+        assert expected in done.out
+    found = json.loads(cli("doctor", written_bundle, "--json").out)
+    assert found["well"] is True
+    assert found["machine"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert {(a["target"], a["scheme"]): a["runs"] for a in found["artifacts"]} == {
+        ("onnx", "float32"): True,
+        ("onnx", "dynamic-int8"): True,
+        ("reference", "float32"): True,
+        ("pure", "float32"): True,
+    }
+    assert [one["target"] for one in found["backends"]][-1] == "pure"
+
+
+def test_a_machine_alone_is_well_with_python(cli: RunCli) -> None:
+    assert "bundle" not in cli("doctor").out
+
+
+def test_without_engines_it_tells_how_to_install_them(
+    cli_process: RunCli, written_bundle: Path
+) -> None:
+    hidden = ("onnxruntime", "ai_edge_litert", "tflite_runtime")
+    done = cli_process("doctor", written_bundle, without=hidden)
+    assert "no engine for onnx works here: pip install 'gatelet[onnx]'" in done.out
+    assert done.code == 0
+
+
+def test_an_artifact_that_does_not_run_is_told_with_its_reason(
+    cli: RunCli, bundle: Path, put_part: Callable[[Path, str, bytes], None]
+) -> None:
+    put_part(bundle, "onnx", b"no onnx file")
+    done = cli("doctor", bundle)
+    assert "onnx float32: the engine onnxruntime cannot open 'onnx-float32-" in done.out
+    assert done.code == 0, "the Graph still runs"
+
+
+@pytest.mark.parametrize(
+    ("said", "problem", "command"),
+    [
+        (
+            "A module that was compiled using NumPy 1.x cannot be run in NumPy 2.1",
+            "engine-x was built for NumPy 1, and NumPy 2 is installed",
+            "pip install 'numpy<2'",
+        ),
+        (
+            "AttributeError: _ARRAY_API not found",
+            "engine-x was built for NumPy 1, and NumPy 2 is installed",
+            "pip install 'numpy<2'",
+        ),
+        (
+            "ModuleNotFoundError: No module named 'numpy'",
+            "engine-x needs NumPy, which is not installed",
+            "pip install numpy",
+        ),
+        (
+            "version `GLIBC_2.38' not found",
+            "engine-x needs a newer libc than this system has",
+            None,
+        ),
+    ],
+)
+def test_known_faults_of_an_installed_engine_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, problem: str, command: str | None
+) -> None:
+    (tmp_path / "engine_x.py").write_text(f"raise ImportError({said!r})\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setitem(TARGETS, "onnx", (Engine("engine_x", "onnx"),))
+    (found,) = (one for one in diagnose().backends if one.target == "onnx")
+    assert (found.works, found.problem, found.command) == (False, problem, command)
+
+
+@pytest.mark.parametrize(
+    ("module", "here", "python", "expected"),
+    [
+        ("tflite_runtime", machine(), (3, 13), "no wheel for Python 3.13, only for 3.9 to 3.11"),
+        ("onnxruntime", machine("armv6l"), (3, 11), "no wheel for armv6l"),
+        ("ai_edge_litert", machine(libc="musl"), (3, 11), "no wheel for musl, only for glibc"),
+        ("numpy", machine(libc="musl"), (3, 11), None),
+        ("tflite_runtime", machine("armv7l"), (3, 11), None),
+    ],
+)
+def test_a_missing_wheel_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    here: Machine,
+    python: tuple[int, int],
+    expected: str | None,
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (*python, 0))
+    found = doctor._no_wheel(module, here)
+    assert found == (expected if expected is None else f"{module.replace('_', '-')} has {expected}")
