@@ -38,7 +38,7 @@ def test_tells_the_machine_the_engines_and_what_runs(cli: RunCli, written_bundle
         ("reference", "float32"): True,
         ("pure", "float32"): True,
     }
-    assert [one["target"] for one in found["backends"]][-1] == "pure"
+    assert "pure" in [one["target"] for one in found["backends"]]
 
 
 def test_a_machine_alone_is_well_with_python(cli: RunCli) -> None:
