@@ -28,6 +28,7 @@ COMMANDS = {
     "parity": "check that a bundle predicts what was trained",
     "diff": "compare two bundles: is the new one worse?",
     "predict": "predict with a bundle",
+    "bench": "measure latency, throughput, cold start and memory",
     "doctor": "tell what this machine can run, and how to mend it",
     "inspect": "show what a bundle or a Keras model holds",
 }
