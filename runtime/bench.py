@@ -39,11 +39,17 @@ from gatelet.runtime import load
 path, target, scheme, inputs = json.load(sys.stdin)
 load(path, target=target, scheme=scheme).scores(inputs)
 try:
-    import resource
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-except ImportError:
-    peak_kb = 0
-print(json.dumps(peak_kb / (1024 * 1024 if sys.platform == "darwin" else 1024)))
+    # not getrusage: Linux counts what the process was before it became this program
+    lines = open("/proc/self/status").read().splitlines()
+    peak_kb = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+except (OSError, StopIteration):
+    try:
+        import resource
+        peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak_kb = peak_kb / 1024 if sys.platform == "darwin" else peak_kb
+    except ImportError:
+        peak_kb = 0
+print(json.dumps(peak_kb / 1024))
 """
 
 
