@@ -6,12 +6,15 @@ Not conversion of texts: that is `gatelet.runtime.vectorizer`.
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from reprlib import repr as show
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import InputError
-from gatelet.runtime.graph import GraphInput
+from gatelet.runtime.graph import Graph, GraphInput
 
-__all__ = ["are_texts", "by_input", "check_counts", "check_rows", "zero_row"]
+if TYPE_CHECKING:
+    from gatelet.runtime.vectorizers import AnyVectorizer
+
+__all__ = ["are_texts", "by_input", "check_counts", "check_rows", "is_known_good", "zero_row"]
 
 LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
@@ -26,6 +29,19 @@ def are_texts(inputs: Any) -> bool:
         if not isinstance(item, str):
             raise InputError(f"a text is {show(item)}: expected a str")
     return True
+
+
+def is_known_good(vectorizer: "AnyVectorizer | None", graph: Graph) -> bool:
+    """Tell whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
+    one = graph.inputs[0]
+    return (
+        vectorizer is not None
+        and len(graph.inputs) == 1
+        and one.dtype == "int32"
+        and vectorizer.vocabulary_size <= (one.vocabulary or 2**31)
+        and len(one.shape) == 2
+        and one.shape[1] in (None, vectorizer.maxlen)
+    )
 
 
 def by_input(inputs: Any, taken: Sequence[GraphInput], *, name: str) -> dict[str, Any]:

@@ -6,9 +6,12 @@ Not the running of models, which is `gatelet.runtime.predictor`.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gatelet.errors import BundleDamaged
+from gatelet.runtime.bundle import Bundle
 from gatelet.runtime.decision import decide
+from gatelet.runtime.graph import Graph
 
-__all__ = ["Prediction", "decided"]
+__all__ = ["Prediction", "check_labels", "decided"]
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,18 @@ def decided(row: Sequence[float], labels: Sequence[str], *, threshold: float) ->
     else:
         scores = dict(zip(labels, row, strict=True))
     return Prediction(labels[index], scores[labels[index]], scores)
+
+
+def check_labels(bundle: Bundle, graph: Graph) -> None:
+    """Refuse a bundle whose labels cannot be those of its Graph's output.
+
+    Raises:
+        BundleDamaged: They cannot.
+    """
+    outputs = graph.shape_of(graph.outputs[0])[-1:]
+    expected = 2 if outputs == (1,) else outputs[0] if outputs else None
+    if bundle.labels and expected not in (None, len(bundle.labels)):
+        raise BundleDamaged(
+            f"bundle '{bundle.name}' has {len(bundle.labels)} labels, its model needs {expected}: "
+            "convert it again"
+        )

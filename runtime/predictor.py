@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from gatelet.errors import (
     BackendError,
     BackendMissing,
-    BundleDamaged,
     BundleError,
     GateletError,
     InputError,
@@ -30,8 +29,15 @@ from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
 from gatelet.runtime.choice import check_engine, choose_artifact
 from gatelet.runtime.finite import check_finite
 from gatelet.runtime.graph import Graph, GraphInput
-from gatelet.runtime.inputs import are_texts, by_input, check_counts, check_rows, zero_row
-from gatelet.runtime.prediction import Prediction, decided
+from gatelet.runtime.inputs import (
+    are_texts,
+    by_input,
+    check_counts,
+    check_rows,
+    is_known_good,
+    zero_row,
+)
+from gatelet.runtime.prediction import Prediction, check_labels, decided
 
 if TYPE_CHECKING:
     from gatelet.runtime.explanation import Explanation
@@ -72,11 +78,11 @@ class Predictor:
         self.takes_texts = bool(getattr(backend, "takes_texts", False))
         self._graph: Graph = bundle.graph()
         self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
-        _check_labels(bundle, self._graph)
+        check_labels(bundle, self._graph)
         check_finite(self._graph.weights, name=bundle.name)
         self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
         self._skipped = None if self.target in GRAPH_TARGETS else skipped_input(self._graph)
-        self._knows_its_ids = _fits(self._vectorizer, self._graph)
+        self._knows_its_ids = is_known_good(self._vectorizer, self._graph)
         self._streaming: Streaming | None = None
         self._streaming_lock = threading.Lock()
 
@@ -382,34 +388,6 @@ def open_pure(bundle: Bundle) -> Predictor:
 
     backend = PureBackend(bundle.graph())
     return Predictor(bundle, backend, scheme="float32", max_batch=_ROWS_OF_PURE)
-
-
-def _check_labels(bundle: Bundle, graph: Graph) -> None:
-    """Refuse a bundle whose labels cannot be those of its Graph's output.
-
-    Raises:
-        BundleDamaged: They cannot.
-    """
-    outputs = graph.shape_of(graph.outputs[0])[-1:]
-    expected = 2 if outputs == (1,) else outputs[0] if outputs else None
-    if bundle.labels and expected not in (None, len(bundle.labels)):
-        raise BundleDamaged(
-            f"bundle '{bundle.name}' has {len(bundle.labels)} labels, its model needs {expected}: "
-            "convert it again"
-        )
-
-
-def _fits(vectorizer: "AnyVectorizer | None", graph: Graph) -> bool:
-    """Tell whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
-    one = graph.inputs[0]
-    return (
-        vectorizer is not None
-        and len(graph.inputs) == 1
-        and one.dtype == "int32"
-        and vectorizer.vocabulary_size <= (one.vocabulary or 2**31)
-        and len(one.shape) == 2
-        and one.shape[1] in (None, vectorizer.maxlen)
-    )
 
 
 def _as_lists(scores: Any) -> list[Any]:
