@@ -24,9 +24,10 @@ from gatelet.convert.report.quality import blame, quality
 from gatelet.convert.report.rows import pairs, probabilities
 from gatelet.convert.report.style import STYLE
 from gatelet.runtime.bundle import Bundle
+from gatelet.runtime.graph import Graph
 from gatelet.runtime.safetensors import DTYPE_BYTES
 
-__all__ = ["Story", "page"]
+__all__ = ["Story", "layers", "page"]
 
 SCORE_LIMIT = "scores_max"
 """The check whose limit is drawn into the histogram."""
@@ -147,7 +148,7 @@ def _charts(story: Story) -> Iterator[Element]:
         yield histogram(found, _limits(story.report))
         yield reliability(probabilities(measured, bundle.labels), labels=bundle.labels)
     files = [(f"{a.target} {a.scheme}", a.bytes) for a in bundle.artifacts]
-    yield sizes(layers(bundle), files)
+    yield sizes(layers(bundle.graph()), files)
     yield latency({f"{t} {s}": taken for (t, s), taken in story.latencies_us.items()})
     if measured is not None and measured.scores:
         examples = worst_examples(bundle, measured, with_texts=story.with_texts)
@@ -163,9 +164,8 @@ def _limits(report: ParityReport) -> dict[str, float]:
     }
 
 
-def layers(bundle: Bundle) -> list[LayerBytes]:
+def layers(graph: Graph) -> list[LayerBytes]:
     """Give the bytes of each layer's weights; a tensor that two share counts once."""
-    graph = bundle.graph()
     counted: set[str] = set()
     found: dict[tuple[str, str], int] = {}
     for node in graph.nodes:

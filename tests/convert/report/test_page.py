@@ -11,6 +11,7 @@ import pytest
 from gatelet.convert.parity import Check
 from gatelet.convert.report import Story, page
 from gatelet.convert.report.figures import describe
+from gatelet.convert.report.page import layers
 from gatelet.convert.report.style import STYLE
 from tests.convert.report.conftest import HOSTILE, Page, TellStory
 
@@ -251,3 +252,11 @@ def test_the_share_of_the_embedding_is_that_of_the_weights(judged: Story) -> Non
     share = 100 * len(weights["embedding.embeddings"].data) / total
     assert f"Embeddings hold {share:.3g} % of the weights" in page(judged)
     assert struct.calcsize("f") * judged.bundle.graph().parameters == total
+
+
+def test_weights_that_layers_share_are_counted_once(judged: Story) -> None:
+    graph = judged.bundle.graph()
+    lstm = next(node for node in graph.nodes if node.op == "LSTM")
+    twin = replace(lstm, name="twin", outputs=("twin",), source="other")
+    shared = replace(graph, nodes=(*graph.nodes, twin))
+    assert sum(layer.bytes for layer in layers(shared)) == 4 * graph.parameters
