@@ -5,7 +5,9 @@ Not an engine: those are the files beside this one.
 
 import importlib
 import importlib.util
+import os
 import sys
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -154,6 +156,27 @@ def open_backend(
             target=target,
         ) from error
     return opened
+
+
+class Renewable(Protocol):
+    """A backend with a lock or state that a forked process must not inherit as it is."""
+
+    def renew(self) -> None:
+        """Forget what other threads of the process before were doing."""
+        ...
+
+
+def renew_after_fork(backend: Renewable) -> None:
+    """Call `renew` in each forked child: its copy of a lock may be held by a thread it lacks."""
+    weak = weakref.ref(backend)
+
+    def renew() -> None:
+        alive = weak()
+        if alive is not None:
+            alive.renew()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
 
 
 def first_line(error: BaseException) -> str:

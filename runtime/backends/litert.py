@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
-from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.backends.backend import first_line, renew_after_fork
 
 __all__ = ["LitertBackend", "open_artifact"]
 
@@ -63,6 +63,12 @@ class LitertBackend:
             name: int(one["index"]) for name, one in signature.get_output_details().items()
         }
         self._shapes: tuple[tuple[int, ...], ...] | None = None
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """See `Renewable`: tensors are allocated again, too."""
+        self._lock = threading.Lock()
+        self._shapes = None
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Run rows; see `Backend.run`."""
