@@ -70,7 +70,7 @@ def worker() -> Iterator[Worker]:
         yield worker
 
 
-@hypothesis(max_examples=15, **COMMON)
+@hypothesis(max_examples=10, **COMMON)
 @given(recipe=recipes)
 def test_random_streams_give_what_whole_sequences_give(worker: Worker, recipe: Recipe) -> None:
     check(worker, recipe)

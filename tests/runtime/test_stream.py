@@ -20,9 +20,12 @@ EXACT = 1e-6
 
 @pytest.fixture(scope="session")
 def sensors(tmp_path_factory: pytest.TempPathFactory, write_bundle: WriteBundle) -> Path:
-    """Write a bundle of features [B, T, 5] with a streaming onnx file; not to be changed."""
+    """Write a bundle of features [B, T, 5] with streaming files; not to be changed."""
     out = tmp_path_factory.mktemp("streams") / "sensors"
-    return write_bundle(out, features=F, outputs=3, with_vectorizer=False, stream=True)
+    artifacts = (("onnx", "float32"), ("onnx", "dynamic-int8"), ("litert", "float32"))
+    return write_bundle(
+        out, features=F, outputs=3, with_vectorizer=False, artifacts=artifacts, stream=True
+    )
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +34,7 @@ def words(tmp_path_factory: pytest.TempPathFactory, write_bundle: WriteBundle) -
     return write_bundle(tmp_path_factory.mktemp("streams") / "words", stream=True)
 
 
-@pytest.fixture(params=["onnx", "reference", "pure"])
+@pytest.fixture(params=["litert", "onnx", "reference", "pure"])
 def predictor(request: pytest.FixtureRequest, sensors: Path) -> Predictor:
     return load(sensors, target=request.param, scheme="float32")
 
