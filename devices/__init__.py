@@ -2,3 +2,5 @@
 
 Not the place for running models: that is `gatelet.runtime`.
 """
+
+__all__: list[str] = []

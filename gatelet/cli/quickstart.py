@@ -18,7 +18,7 @@ from gatelet.train import train
 
 EXAMPLE = "gatelet quickstart --out demo"
 TEXTS = {
-    "reviews-zh": ("房间很干净，服务员态度很好", "质量太差了，非常失望"),
+    "reviews-zh": ("房间很干净，服务员态度很好", "质量太差了，非常失望"),  # noqa: RUF001  Chinese commas
 }
 DEFAULT_TEXTS = (
     "a wonderful film, moving and beautifully acted",
