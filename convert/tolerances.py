@@ -109,7 +109,8 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
         batch=None,
         as_converted=None,
         reason="8-bit weights, a scale a tensor; 16-bit activations and states of ranges that were "
-        "observed; rows run one by one",
+        "observed; rows run one by one; measured on the quickstart's model: max 0.0097, mean "
+        "0.0013, shift 0.0009, flips 0.0020; limits as for litert dynamic-int8, flips halved",
     ),
     ("onnx", "dynamic-int8"): Limits(
         scores_max=0.13,
