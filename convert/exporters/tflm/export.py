@@ -5,6 +5,7 @@ docs/decisions/0011-tflm-writer.md.
 """
 
 import json
+from importlib.util import find_spec
 from typing import Any
 
 from gatelet.convert.exporters.exported import Exportable, Exported
@@ -33,6 +34,11 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
     Raises:
         ConversionError: The Graph needs several timesteps at once; the message names the layer.
     """
+    if find_spec("tflite_micro") is None:
+        raise ConversionError(
+            "the target tflm needs the package tflite-micro, which x86-64 Linux has: "
+            "pip install 'gatelet[tflm]'"
+        )
     graph = model.graph
     fused = frozenset(node.name for node in graph.nodes if is_fused(node))
     facts: dict[str, Any] = {}

@@ -166,6 +166,12 @@ def test_a_model_whose_outputs_need_no_input_is_refused() -> None:
         exported(maker.finish(features))
 
 
+def test_a_missing_package_tells_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatelet.convert.exporters.tflm.export.find_spec", lambda name: None)
+    with pytest.raises(ConversionError, match=r"pip install 'gatelet\[tflm\]'"):
+        exported(lstm_graph())
+
+
 STUB = """
 #include <cstddef>
 enum TfLiteStatus { kTfLiteOk, kTfLiteError };
