@@ -29,6 +29,7 @@ from gatelet.errors import ConversionError, DataError, OutputError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.bundle import Bundle
+from gatelet.runtime.decision import decide
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer import Vectorizer
@@ -317,11 +318,17 @@ def golden_vectors(
         raise ConversionError("the model gives no finite scores: train it again")
     if golden_texts is not None:
         golden_texts = tuple(golden_texts[row] for row in np.flatnonzero(finite))
-    content = {
+    content: dict[str, Any] = {
         "texts": golden_texts if keep_texts else None,
         "inputs": {name: array.tolist() for name, array in inputs[finite].feed.items()},
         "outputs": {name: found[name][finite].tolist() for name in graph.outputs},
     }
+    if bundle.labels and len(graph.outputs) == 1 and scores.ndim == 2:
+        rows = [decide(row, bundle.threshold) for row in scores[finite].tolist()]
+        content |= {
+            "labels": [bundle.labels[row] for row in rows],
+            "threshold": bundle.threshold,
+        }
     return json.dumps(content).encode()
 
 

@@ -61,11 +61,15 @@ class Golden:
         texts: None where the data are private.
         inputs: By graph input, nested lists [N, ...].
         outputs: By graph output, nested lists [N, ...].
+        labels: What was decided for each row; None of a model without labels, and in old bundles.
+        threshold: By which it was decided; None likewise.
     """
 
     texts: tuple[str, ...] | None
     inputs: Mapping[str, list[Any]]
     outputs: Mapping[str, list[Any]]
+    labels: tuple[str, ...] | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -317,6 +321,9 @@ def _golden(found: Any) -> Golden:
         texts = take_texts(entry, "texts")
     inputs, outputs = (take(entry, key, dict) for key in ("inputs", "outputs"))
     rows = {len(take(values, name, list)) for values in (inputs, outputs) for name in values}
-    if len(rows | ({len(texts)} if texts is not None else set())) != 1:
-        raise ValueError("texts, inputs and outputs are not as many")
-    return Golden(texts, inputs, outputs)
+    labels = take_texts(entry, "labels") if entry.get("labels") is not None else None
+    threshold = take(entry, "threshold", float, int) if "threshold" in entry else None
+    counts = rows | {len(one) for one in (texts, labels) if one is not None}
+    if len(counts) != 1:
+        raise ValueError("texts, inputs, outputs and labels are not as many")
+    return Golden(texts, inputs, outputs, labels, threshold)

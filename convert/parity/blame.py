@@ -55,7 +55,7 @@ def blame(
     Returns:
         Sentences; none where no check of scores failed.
     """
-    if not any(name.startswith(_OF_SCORES) for name in failed):
+    if not any(n.startswith(_OF_SCORES) and n not in _OF_VECTORIZER for n in failed):
         return _of_the_rest(failed)
     if found.shape != expected.shape:
         return (

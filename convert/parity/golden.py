@@ -15,6 +15,7 @@ from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.rows import Rows, side_by_side
 from gatelet.errors import BundleDamaged, InputError
 from gatelet.runtime.bundle import Artifact, Bundle, Golden
+from gatelet.runtime.decision import decide
 from gatelet.runtime.inputs import check_rows
 from gatelet.runtime.predictor import Predictor
 from gatelet.runtime.vectorizers import AnyVectorizer
@@ -24,6 +25,7 @@ __all__ = [
     "check_golden",
     "check_graph",
     "check_ids",
+    "check_labels",
     "golden_arrays",
     "readable_golden",
 ]
@@ -68,6 +70,40 @@ def check_golden(golden: Golden, found: Array, predictor: Predictor, bounds: Bou
         found = np.asarray(predictor.scores(list(golden.texts)))
         checks.append(check_max("golden_texts", found, expected, bounds.largest))
     return checks
+
+
+def check_labels(golden: Golden, given: Rows, bundle: Bundle, predictor: Predictor) -> list[Check]:
+    """Count golden rows that get another label than at conversion, or than their scores ask for.
+
+    A threshold that was moved, or labels in another order, leave every score as it is.
+
+    Args:
+        golden: The golden vectors.
+        given: Their inputs, as the artifact takes them: ids, features or texts.
+        bundle: Its labels and threshold are in question.
+        predictor: Of the artifact.
+    """
+    expected = golden_arrays(golden)[1]
+    if not bundle.labels or len(golden.outputs) > 1 or expected.ndim != 2:
+        return []
+    labels, threshold = bundle.labels, bundle.threshold
+    meant = golden.labels or [labels[decide(row, threshold)] for row in expected.tolist()]
+    wrong = {
+        row
+        for row, scores in enumerate(expected.tolist())
+        if labels[decide(scores, threshold)] != meant[row]
+    }
+    for row in range(len(given)):
+        one = given[row : row + 1].given
+        scores = np.asarray(predictor.scores(one)).tolist()[0]
+        if predictor.predict(one)[0].label != labels[decide(scores, threshold)]:
+            wrong.add(row)
+    note = ""
+    moved = golden.threshold is not None and golden.threshold != threshold
+    if moved:
+        note = f"the threshold is {threshold:g}, at conversion it was {golden.threshold:g}"
+    verdict = "fail" if wrong or moved else "pass"
+    return [Check("labels", float(len(wrong)), 0.0, verdict, unit="rows", note=note)]
 
 
 def check_as_converted(

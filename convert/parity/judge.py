@@ -24,6 +24,7 @@ from gatelet.convert.parity.golden import (
     check_golden,
     check_graph,
     check_ids,
+    check_labels,
     golden_arrays,
     readable_golden,
 )
@@ -201,7 +202,9 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
             inputs = case.oracle.inputs
             checks.append(check_stream(predictor, case.graph, inputs, bounds.largest))
         if given.golden is not None:
-            golden_scores = _one_by_one(predictor, _golden_rows(given.golden, predictor))
+            rows = _golden_rows(given.golden, predictor)
+            golden_scores = _one_by_one(predictor, rows)
+            checks += check_labels(given.golden, rows, case.bundle, predictor)
             checks += check_golden(given.golden, golden_scores, predictor, bounds)
             checks += check_as_converted(artifact, golden_scores, engine, bounds)
     except BackendMissing as error:

@@ -17,6 +17,7 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import export
 from gatelet.convert.isolation import Worker
 from gatelet.convert.parity.checks import difference
+from gatelet.convert.parity.weights import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.quantize import INT4_MIDDLE, quantize_int4
 from gatelet.convert.schemes import SCHEMES, TARGETS
@@ -171,6 +172,8 @@ def test_an_artifact_gives_what_keras_gives(
     path = tmp_path / "model"
     exported = export(model, target, SCHEMES[scheme], worker)
     path.write_bytes(exported.data)
+    stored = check_weights(target, case.graph, match_weights(target, path, case.graph))
+    assert stored.verdict == "pass", stored
     expected = case.expected
     if SCHEMES[scheme].embeddings:
         # what is left to judge once the embedding's own rounding, which is coarse, is known

@@ -73,6 +73,7 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
         "row_order",
         "threads",
         "lengths",
+        "labels",
         "golden",
         "golden_texts",
         "as_converted",

@@ -1,0 +1,166 @@
+"""The fourteen faults of the table in docs/parity.md, and where each is planted.
+
+Not the table and not the tests. Faults of files are planted in the ONNX artifacts; digests are
+repaired, so that only parity can tell.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatelet.runtime.vectorizer import Vectorizer
+from tests.convert.faults import Array, Change, EditPart, break_engines, onnx_recurrence
+from tests.convert.test_weight_faults import in_onnx_gates, scaled, swapped
+
+FLOAT32, INT8 = ("onnx", "float32"), ("onnx", "dynamic-int8")
+CAP = 0.57
+TOKEN = 7
+"""An id that most rows have."""
+
+Plant = Callable[[Path, EditPart, pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A planted fault.
+
+    Args:
+        name: For the table.
+        plant: Plants it in a bundle, or in the runtime.
+        artifacts: Those that have it.
+    """
+
+    name: str
+    plant: Plant
+    artifacts: tuple[tuple[str, str], ...] = (FLOAT32, INT8)
+
+
+def in_files(*changes: tuple[tuple[str, str], Change]) -> Plant:
+    def plant(bundle: Path, edit: EditPart, patch: pytest.MonkeyPatch) -> None:
+        for (target, scheme), change in changes:
+            edit(bundle, f"{target} {scheme}", change)
+
+    return plant
+
+
+def in_part(part: str, change: Change) -> Plant:
+    return lambda bundle, edit, patch: edit(bundle, part, change)
+
+
+def in_both(change: Change) -> Plant:
+    return in_files((FLOAT32, change), (INT8, change))
+
+
+def in_engine(change: Callable[[Any, Array, Array], Array]) -> Plant:
+    return lambda bundle, edit, patch: break_engines(patch, change)
+
+
+def in_manifest(**fields: Any) -> Plant:
+    def plant(bundle: Path, edit: EditPart, patch: pytest.MonkeyPatch) -> None:
+        path = bundle / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_bytes()) | fields), "utf-8")
+
+    return plant
+
+
+def in_tensor(end: str, change: Callable[[Array], Array]) -> Change:
+    """Change the one initializer whose name ends so."""
+
+    def edit(data: bytes) -> bytes:
+        import onnx
+
+        model, _, tensors = onnx_recurrence(data)
+        (name,) = (name for name in tensors if name.endswith(end))
+        changed = change(onnx.numpy_helper.to_array(tensors[name]).copy())
+        tensors[name].CopyFrom(onnx.numpy_helper.from_array(changed, name))
+        return bytes(model.SerializeToString())
+
+    return edit
+
+
+def one_weight(array: Array) -> Array:
+    """Change the first number of a row that few texts need."""
+    array[-1, 0] = -array[-1, 0] if array.dtype.kind == "f" else array[-1, 0] // 2 - 40
+    return array
+
+
+def shifted(array: Array) -> Array:
+    return np.roll(array, 1, axis=0)
+
+
+def leak() -> Plant:
+    before: dict[int, float] = {}
+
+    def change(engine: Any, ids: Array, scores: Array) -> Array:
+        leaked = scores + np.float32(1e-6 * before.get(id(engine), 0.0))
+        before[id(engine)] = float(scores[-1, 0])
+        return np.asarray(leaked, np.float32)
+
+    return in_engine(change)
+
+
+def nan_for_a_token(engine: Any, ids: Array, scores: Array) -> Array:
+    scores[(ids == TOKEN).any(axis=1)] = np.nan
+    return scores
+
+
+def pad_on_the_other_side(bundle: Path, edit: EditPart, patch: pytest.MonkeyPatch) -> None:
+    real = Vectorizer.pad
+
+    def pad(self: Vectorizer, text: str) -> list[int]:
+        ids, tokens = real(self, text), len(self.ids(text))
+        return ids[len(ids) - tokens :] + ids[: len(ids) - tokens]
+
+    patch.setattr(Vectorizer, "pad", pad)
+
+
+def lower_off(data: bytes) -> bytes:
+    return json.dumps(json.loads(data) | {"lower": False}).encode()
+
+
+FAULTS = (
+    Fault("one gate's kernel changed by 10 %", in_both(in_onnx_gates("kernel", scaled("f", 1.1)))),
+    Fault(
+        "two gates swapped",
+        in_files(
+            (FLOAT32, in_onnx_gates("recurrent_kernel", swapped("i", "f"))),
+            (INT8, in_onnx_gates("recurrent_kernel", swapped("i", "f"))),
+        ),
+    ),
+    Fault("bias dropped", in_both(in_tensor("lstm.bias", np.zeros_like))),
+    Fault(
+        "embedding shifted by a row",
+        in_files(
+            (FLOAT32, in_tensor("embedding.embeddings", shifted)),
+            (INT8, in_tensor("embedding.embeddings_int8", shifted)),
+        ),
+    ),
+    Fault("padding on the wrong side", pad_on_the_other_side),
+    Fault("lower-casing off", in_part("vectorizer", lower_off)),
+    Fault("state leaked", leak()),
+    Fault(
+        "a scale off by 2 %",
+        in_files((INT8, in_tensor("lstm.kernel_scales", lambda a: a * np.float32(1.02)))),
+        artifacts=(INT8,),
+    ),
+    Fault("threshold moved", in_manifest(threshold=0.7)),
+    Fault("scores capped", in_engine(lambda e, i, scores: np.minimum(scores, np.float32(CAP)))),
+    Fault(
+        "one class never predicted",
+        in_engine(lambda e, i, scores: np.minimum(scores, np.float32(0.49))),
+    ),
+    Fault("NaN for one token", in_engine(nan_for_a_token)),
+    Fault("labels swapped", in_manifest(labels=["good", "bad"])),
+    Fault(
+        "one weight changed",
+        in_files(
+            (FLOAT32, in_tensor("embedding.embeddings", one_weight)),
+            (INT8, in_tensor("embedding.embeddings_int8", one_weight)),
+        ),
+    ),
+)
