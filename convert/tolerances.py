@@ -78,6 +78,8 @@ _EMB4 = Limits(
     as_converted=0.001,
     reason="16 levels a row of the embedding, where most of the error is; the rest as "
     "dynamic-int8; measured: max 0.064, mean 0.0037, shift 0.0023, flips 0.0061, batch 0.027",
+    quality_drop=0.01,
+    kl=0.01,
 )
 
 TOLERANCES: dict[tuple[str, str], Limits] = {
@@ -149,10 +151,15 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
         batch=0.02,
         as_converted=0.001,
         reason="8-bit weights with a scale a channel; activations of 14 bits with a scale a row; a "
-        "batch skips only the padding that its rows share, and computes the rest of it in 8 bits",
+        "batch skips only the padding that its rows share, and computes the rest of it in 8 bits; "
+        "measured on reviews-en: max 0.0024, mean 0.0002, no flips",
+        quality_drop=0.01,
+        kl=0.01,
     ),
     ("c", "dynamic-int8-emb4"): replace(
-        _EMB4, reason="as dynamic-int8, and 15 values a row of the embedding: that is what it costs"
+        _EMB4,
+        reason="as dynamic-int8, and 15 values a row of the embedding; measured on reviews-en: max "
+        "0.044, mean 0.0039, kl 0.0001",
     ),
 }
 
