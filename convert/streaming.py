@@ -10,12 +10,15 @@ from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.reading import SourceModel
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph import Graph
-from gatelet.runtime.streaming import STREAM_ROLE, StreamingGraph, streaming_refusal, to_stream
+from gatelet.runtime.streaming import (
+    STREAM_ROLE,
+    STREAMING_TARGETS,
+    StreamingGraph,
+    streaming_refusal,
+    to_stream,
+)
 
 __all__ = ["STREAMING_TARGETS", "choose_streaming", "stateful_layers", "with_stream"]
-
-STREAMING_TARGETS = ("litert", "onnx")
-"""The targets whose artifacts get a streaming file; 'reference' and 'pure' need none."""
 
 
 def choose_streaming(

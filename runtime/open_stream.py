@@ -13,7 +13,13 @@ from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle import Artifact, Bundle
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.stream import Decide, Stream, without_limit
-from gatelet.runtime.streaming import STREAM_ROLE, State, streaming_refusal, to_stream
+from gatelet.runtime.streaming import (
+    STREAM_ROLE,
+    STREAMING_TARGETS,
+    State,
+    streaming_refusal,
+    to_stream,
+)
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Streaming", "open_streaming"]
@@ -133,10 +139,13 @@ def _not_here(bundle: Bundle, graph: Graph, artifact: Artifact) -> BundleError:
     if why is not None:
         return _cannot(bundle, why)
     others = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
-    instead = f"open {' or '.join(others)}, or " if others else ""
+    ways = [f"open {' or '.join(others)}"] if others else []
+    if artifact.target in STREAMING_TARGETS:
+        ways.append("convert it again with --stream")
+    ways.append("open it with the target 'reference' or 'pure'")
     return BundleError(
         f"bundle '{bundle.name}' has no streaming file for {artifact.target} {artifact.scheme}: "
-        f"{instead}convert it again with --stream, or open it with the target 'reference' or 'pure'"
+        f"{', or '.join(ways)}"
     )
 
 

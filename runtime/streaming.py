@@ -17,6 +17,7 @@ from gatelet.runtime.streamable import RECURRENCES, STEPS, Kinds, follow_steps
 
 __all__ = [
     "LARGEST_STATE",
+    "STREAMING_TARGETS",
     "STREAM_ROLE",
     "State",
     "StreamingGraph",
@@ -31,6 +32,9 @@ LARGEST_STATE = 2**24
 
 STREAM_ROLE = "stream"
 """The role of the companion that an artifact streams with: its streaming form, exported."""
+
+STREAMING_TARGETS = ("litert", "onnx")
+"""The targets whose artifacts can have one; 'reference' and 'pure' run the Graph and need none."""
 
 
 @dataclass(frozen=True)

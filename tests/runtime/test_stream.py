@@ -1,5 +1,7 @@
 """Streams: a step at a time, each with states of its own."""
 
+import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 
 from gatelet.errors import BackendError, BundleError, InputError
-from gatelet.runtime import Predictor, load
+from gatelet.runtime import Predictor, load, open_bundle
 from gatelet.runtime.backends.onnx import OnnxBackend
+from gatelet.runtime.open_stream import open_streaming
 
 WriteBundle = Callable[..., Path]
 
@@ -227,4 +230,22 @@ def test_says_which_artifact_streams(tmp_path: Path, write_bundle: WriteBundle) 
     assert str(caught.value) == (
         "bundle 'plain' has no streaming file for onnx float32: convert it again with --stream, or "
         "open it with the target 'reference' or 'pure'"
+    )
+
+
+def test_names_the_artifact_that_streams_where_the_target_never_does(
+    sensors: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(sensors, tmp_path / "sensors"))
+    manifest = json.loads((path / "manifest.json").read_bytes())
+    first = manifest["artifacts"][0]
+    del first["stream"], first["companions"]
+    first |= {"target": "c"}
+    (path / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    bundle = open_bundle(path)
+    with pytest.raises(BundleError) as caught:
+        open_streaming(bundle, bundle.graph(), None, target="c", scheme="float32")
+    assert str(caught.value) == (
+        "bundle 'sensors' has no streaming file for c float32: open onnx dynamic-int8 or litert "
+        "float32, or open it with the target 'reference' or 'pure'"
     )
