@@ -66,7 +66,7 @@ _FLOAT16 = Limits(
     as_converted=None,
     reason="weights of 11 bits, computed in float32; a batch skips only the padding that its rows "
     "share, and computes the rest of it, where a single row reads rounded states; measured: max "
-    "2.1e-4, mean 2.5e-5, shift 9.9e-6, no flips, batch 3.6e-5",
+    "2.1e-4, mean 2.8e-5, shift 1.2e-5, no flips, batch 4.2e-5",
 )
 
 _EMB4 = Limits(
@@ -77,7 +77,7 @@ _EMB4 = Limits(
     batch=0.1,
     as_converted=0.001,
     reason="16 levels a row of the embedding, where most of the error is; the rest as "
-    "dynamic-int8; measured: max 0.064, mean 0.0037, shift 0.0023, flips 0.0061, batch 0.027",
+    "dynamic-int8; measured: max 0.064, mean 0.0040, shift 0.0023, flips 0.0061, batch 0.027",
     quality_drop=0.01,
     kl=0.01,
 )
@@ -140,7 +140,9 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
         batch=None,
         as_converted=0.001,
         reason="as dynamic-int8, but kernels with one scale each, which tflite-runtime 2.14 knows, "
-        "and rows one by one; measured: max 0.0048, mean 0.0004, shift 0.0002, no flips",
+        "and rows one by one; measured: max 0.0058, mean 0.0006, shift 0.0005, flips 0.0015",
+        quality_drop=0.01,
+        kl=0.01,
     ),
     ("c", "float32"): _EXACT,
     ("c", "dynamic-int8"): Limits(
