@@ -3,4 +3,4 @@
 Not the place for running models: that is `gatelet.runtime`.
 """
 
-__all__: list[str] = []
+__all__ = ()
