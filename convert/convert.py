@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,21 +20,26 @@ import numpy as np
 from gatelet.convert.bundling import BundleWriter, commit
 from gatelet.convert.calibrate import Calibration, choose_rows
 from gatelet.convert.evidence import (
+    ask_live,
     ask_oracles,
+    assemble,
     golden_vectors,
     has_keras,
     random_rows,
     rows_of,
 )
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import EXPORTERS, export
+from gatelet.convert.exporters.table import EXPORTERS
+from gatelet.convert.gates import check_predictions, export_checked
 from gatelet.convert.isolation import Worker
+from gatelet.convert.keras_convert import RouteSettings, convert_past_the_graph
 from gatelet.convert.lowering import lower
-from gatelet.convert.model_source import ModelSource, open_source
+from gatelet.convert.model_source import ModelSource, open_source, padded_timesteps
 from gatelet.convert.parity import ParityReport, judge
 from gatelet.convert.parity.truth import truth_of
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.prune import measure_cost, prune_vocabulary
+from gatelet.convert.reading import Equivalents
 from gatelet.convert.schemes import Scheme, choose_artifacts
 from gatelet.convert.streaming import STREAMING_TARGETS, choose_streaming, with_stream
 from gatelet.convert.timing import Timings
@@ -44,12 +50,13 @@ from gatelet.runtime.dataset import Dataset, sha256_of
 from gatelet.runtime.files import check_output_directory, stage_beside
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.safetensors import encode
-from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["convert", "convert_with_report"]
 
 Progress = Callable[[str], None]
+
+ROUTES = ("graph", "keras")
 
 
 def convert(model_or_run: Any, out: str | Path, **settings: Any) -> Bundle:
@@ -82,6 +89,10 @@ def convert_with_report(
     stream: bool | None = None,
     vocabulary: int | None = None,
     golden_texts: bool = True,
+    with_keras: bool = True,
+    config: str | Path | None = None,
+    custom_objects: Equivalents = MappingProxyType({}),
+    route: str = "graph",
     progress: Progress = lambda text: None,
 ) -> tuple[Bundle, ParityReport]:
     """Convert a model to a bundle and give the parity report too.
@@ -99,19 +110,29 @@ def convert_with_report(
             models with stateful layers.
         vocabulary: Ids to keep, the most frequent words'; the others become out-of-vocabulary.
         golden_texts: Keep the texts of golden vectors; False for private data.
+        with_keras: Ask Keras too, where it is installed; else the Graph alone is the oracle.
+        config: What `model.to_json()` gave, for a file that holds weights only.
+        custom_objects: What stands for layers whose code is not Keras' own, by the layer's name,
+            registered name or class: the name or class of one of Keras' layers, such a layer,
+            or a function that makes one from the custom layer's settings.
+        route: 'graph', or 'keras' for a model with layers that the Graph does not know: it goes
+            through TensorFlow's and tf2onnx's converters as it is, and Keras is the oracle.
         progress: Told what is being done.
 
     Returns:
         The bundle as committed, and the report. A failed artifact is marked in the manifest.
 
     Raises:
-        ConfigError: A target or scheme is not known, or the labels are not those of the model.
+        ConfigError: A target, scheme or route is not known, or the labels are not those of the
+            model.
         DataError: Rows were given for a model without a vectorizer.
         OutputError: `out` is some other folder, or cannot be written.
         ModelError: The model cannot be read or lowered.
-        ConversionError: An exporter failed, or `stream` is wanted of a model that cannot stream;
-            nothing is written.
+        ConversionError: An exporter failed, a gate refused what it gave, or `stream` is wanted of a
+            model that cannot stream; nothing is written.
     """
+    if route not in ROUTES:
+        raise ConfigError(f"route '{route}' is not known; known are {', '.join(ROUTES)}")
     out = Path(os.path.abspath(out))  # noqa: PTH100  '.' has no name, and resolve() follows links
     chosen = choose_artifacts(tuple(targets), tuple(schemes))
     check_output_directory(out, marker=MANIFEST, kind="bundle")
@@ -119,8 +140,20 @@ def convert_with_report(
     progress = timings.tell
     if not targets:
         chosen = _exportable(chosen, progress)
+    if route == "keras":
+        settings = RouteSettings(vectorizer, data, tuple(labels), strip, golden_texts, progress)
+        return convert_past_the_graph(model_or_run, out, chosen, settings)
     progress("reading the model")
-    source = _complete(open_source(model_or_run), vectorizer, data, labels)
+    source = _complete(
+        open_source(
+            model_or_run,
+            config=None if config is None else Path(config),
+            custom_objects=custom_objects,
+        ),
+        vectorizer,
+        data,
+        labels,
+    )
     graph = lower(source.model)
     _check_vocabulary(source, graph)
     _check_labels(source.labels, graph)
@@ -136,9 +169,13 @@ def convert_with_report(
     streaming = choose_streaming(graph, source.model, wanted=stream, progress=progress)
     with stage_beside(out) as stage, Worker(scratch=stage) as worker:
         timings.watch(worker)
+        keras = worker if with_keras and has_keras() else None
+        source, refusal = assemble(source, keras)
         facts = _facts(out.name, source, graph)
         if pruning is not None:
             facts["provenance"]["pruning"] = pruning
+        if custom_objects:
+            facts["provenance"]["custom_objects"] = sorted(custom_objects)
         writer = BundleWriter(stage, facts)
         _add_graph(writer, graph)
         if source.vectorizer is not None:
@@ -150,7 +187,7 @@ def convert_with_report(
         model = Exportable(
             # the artifacts' own Graph skips padding: the bundle keeps the plain one, the oracle
             graph=graph,
-            skipping=skip_padding(graph, timesteps=_padded_timesteps(source)),
+            skipping=skip_padding(graph, timesteps=padded_timesteps(source)),
             vectorizer=source.vectorizer,
             name=facts["name"],
             labels=tuple(facts["labels"]),
@@ -159,7 +196,7 @@ def convert_with_report(
         )
         for target, scheme in chosen:
             progress(f"exporting {target} {scheme.name}")
-            exported = export(model, target, scheme, worker)
+            exported = export_checked(model, target, scheme, worker)
             if streaming is not None and target in STREAMING_TARGETS:
                 progress(f"exporting {target} {scheme.name} for streaming")
                 exported = with_stream(
@@ -168,7 +205,7 @@ def convert_with_report(
                     model,
                     stem=f"{target}-{scheme.name}-stream",
                     suffix=EXPORTERS[target].suffix,
-                    export=partial(export, target=target, scheme=scheme, worker=worker),
+                    export=partial(export_checked, target=target, scheme=scheme, worker=worker),
                 )
             writer.add_exported(target, scheme.name, EXPORTERS[target].suffix, exported)
         writer.write_manifest({})
@@ -176,19 +213,22 @@ def convert_with_report(
         oracle = ask_oracles(
             open_bundle(stage),
             data if isinstance(data, Arrays) else texts,
-            worker if has_keras() else None,
+            keras,
             timesteps=_timesteps(source, graph),
             keras_file=source.keras_file,
             keras_takes_texts=source.takes_texts,
             truth=_truth(data or source.test, graph, facts["labels"], progress),
             progress=progress,
         )
-        if oracle.keras_refusal:
-            facts["provenance"]["keras_refusal"] = oracle.keras_refusal
+        if with_keras and oracle.keras is None and source.live is not None:
+            oracle = ask_live(oracle, source.live, version=source.model.keras_version)
+        if oracle.keras_refusal or refusal:
+            facts["provenance"]["keras_refusal"] = oracle.keras_refusal or refusal
         golden = golden_vectors(open_bundle(stage), oracle, texts, keep_texts=golden_texts)
         writer.add_part("golden", "golden", ".json", golden)
         writer.write_manifest({})
         timings.end()
+        check_predictions(open_bundle(stage), oracle.inputs, oracle.scores)
         worker.close()  # its temporary files lie in the stage
         report = judge(open_bundle(stage), oracle, progress=progress)
         timings.end()
@@ -293,16 +333,6 @@ def _timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:
         for one, shape in ((one, given.shape) for one, given in declared)
         if len(shape) > 1 and shape[1] is not None
     }
-
-
-def _padded_timesteps(source: ModelSource) -> int | None:
-    """Give the timesteps that texts are padded to in front; None where they are not."""
-    if source.vectorizer is None:
-        return source.model.inputs[0].shape[1] if len(source.model.inputs[0].shape) > 1 else None
-    padded_in_front = (
-        isinstance(source.vectorizer, Vectorizer) and source.vectorizer.padding == "pre"
-    )
-    return source.vectorizer.maxlen if padded_in_front else None
 
 
 def _check_vocabulary(source: ModelSource, graph: Graph) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.isolation import Worker
+from gatelet.convert.model_source import ModelSource
 from gatelet.convert.parity import Oracle
 from gatelet.convert.parity.coverage import notes_on_texts
 from gatelet.convert.parity.oracle import Advance, nothing_to_tell
@@ -37,7 +38,9 @@ from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = [
     "RANDOM_TIMESTEPS",
+    "ask_live",
     "ask_oracles",
+    "assemble",
     "golden_vectors",
     "has_keras",
     "random_inputs",
@@ -127,6 +130,52 @@ def ids_of(vectorizer: AnyVectorizer, texts: Sequence[str]) -> Array:
     for row, text in enumerate(texts):
         found[row] = vectorizer.pad(text)
     return found
+
+
+def ask_live(oracle: Oracle, model: Any, *, version: str) -> Oracle:
+    """Ask a live model, whose code is here and in no file, in this process.
+
+    Args:
+        oracle: Whose rows it is asked for.
+        model: A model of Keras 3 or tf_keras.
+        version: Of its Keras.
+    """
+    from gatelet.convert.jobs import predict
+
+    if len(model.inputs) != len(oracle.inputs.feed):
+        return oracle
+    parts = predict(model, list(oracle.inputs.feed.values()))
+    scores = side_by_side({f"y_{index}": part for index, part in enumerate(parts)})
+    return replace(oracle, keras=scores, keras_version=version, keras_refusal="")
+
+
+def assemble(source: ModelSource, worker: Worker | None) -> tuple[ModelSource, str]:
+    """Let Keras put weights and configuration that came apart into one file.
+
+    Args:
+        source: With `config_json`, or it is given back as it is.
+        worker: Where Keras runs; None leaves the file out.
+
+    Returns:
+        The source, and why Keras cannot; '' where it could.
+    """
+    if source.config_json is None:
+        return source, ""
+    bare = replace(source, keras_file=None, config_json=None)
+    if worker is None:
+        return bare, ""
+    with _exchange(worker) as folder:
+        config, weights, out = (folder / name for name in ("config.json", "weights", "model.keras"))
+        config.write_text(source.config_json, "utf-8")
+        weights.write_bytes(source.keras_file or b"")
+        refusal: str | None = worker.call(
+            "gatelet.convert.jobs:assemble_job",
+            {"config": str(config), "weights": str(weights), "out": str(out)},
+            step="loading of the weights by Keras",
+        )
+        if refusal is not None:
+            return bare, refusal
+        return replace(bare, keras_file=out.read_bytes()), ""
 
 
 def rows_of(graph: Graph, data: Arrays) -> Rows:

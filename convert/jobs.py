@@ -17,7 +17,7 @@ from gatelet.runtime.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.runtime.vectorizers import load_vectorizer
 
-__all__ = ["export_job", "keras_ids_job", "keras_scores_job"]
+__all__ = ["assemble_job", "export_job", "keras_ids_job", "keras_scores_job", "predict"]
 
 
 def export_job(target: str, scheme: str, model: str, out: str) -> None:
@@ -31,6 +31,35 @@ def export_job(target: str, scheme: str, model: str, out: str) -> None:
     """
     exported = EXPORTERS[target].function(Exportable.open(Path(model)), SCHEMES[scheme])
     exported.save(Path(out))
+
+
+def assemble_job(config: str, weights: str, out: str) -> str | None:
+    """Put a model's configuration and weights into one `.keras` file.
+
+    Args:
+        config: Path of what `model.to_json()` gave.
+        weights: Path of what `model.save_weights` gave.
+        out: Where the file goes.
+
+    Returns:
+        None, or why this Keras cannot.
+    """
+    import_tensorflow()
+    import keras
+
+    said = ""
+    for suffix in (".weights.h5", ".h5"):  # Keras tells its two layouts apart by the name
+        named = Path(weights).rename(Path(weights).with_name(f"weights{suffix}"))
+        weights = str(named)
+        try:
+            model = keras.models.model_from_json(Path(config).read_text("utf-8"))
+            model.load_weights(weights)
+            model.save(out)
+        except Exception as error:  # a file of another Keras fails in many ways
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        else:
+            return None
+    return f"Keras {keras.__version__} cannot load the weights: {said}"
 
 
 def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> str | None:
@@ -57,13 +86,21 @@ def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> st
         arrays: list[Any] = [found[f"x_{index}"] for index in range(len(found.files))]
     if texts is not None:
         arrays = [tf.constant([[text] for text in json.loads(Path(texts).read_text("ascii"))])]
-    parts = _predict(loaded, arrays)
+    parts = predict(loaded, arrays)
     np.savez(out, **{f"y_{index}": part for index, part in enumerate(parts)})
     return None
 
 
-def _predict(model: Any, arrays: list[Any]) -> list[Any]:
-    """Predict all rows; one by one, each from a zero state, where the batch is fixed to one."""
+def predict(model: Any, arrays: list[Any]) -> list[Any]:
+    """Let a Keras model predict all rows, each batch from a zero state where its size is fixed.
+
+    Args:
+        model: Of Keras 3 or tf_keras.
+        arrays: [N, ...], one for each of its inputs.
+
+    Returns:
+        [N, ...], one for each of its outputs.
+    """
     sizes = {shape[0] for shape in _batch_shapes(model)}
     if sizes != {None}:
         size = next(size for size in sizes if size is not None)

@@ -8,19 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gatelet.convert.exporters.tflm.refusal import tflm_refusal
+from gatelet.convert.exporters.table import refusal
 from gatelet.convert.lowering import LOWERINGS, lower
+from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
+from gatelet.convert.stored_bytes import SKIPPING_TARGETS, file_bytes
 from gatelet.errors import GateletError
 from gatelet.runtime.graph import Graph, Node
 
 __all__ = ["Cost", "Lint", "Prospect", "cost_of", "lint"]
-
-# what the exporters keep in float: smaller tensors gain no bytes worth their rounding
-_SMALL_ELEMENTS = 1024
-_FILE_BYTES = {"litert": 6_000, "onnx": 3_000, "tflm": 4_000}
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Prospect:
-    """One artifact that could be made: about how many bytes it would have."""
+    """One artifact that could be made, or why not.
+
+    Args:
+        target: Of the artifact.
+        scheme: Of the artifact.
+        bytes: About how many it would have; None where that is not known.
+        obstacle: Why the target cannot take the model in this scheme; '' where it can.
+    """
 
     target: str
     scheme: str
-    bytes: int
+    bytes: int | None
+    obstacle: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Lint:
     Args:
         graph: What the model would become; None where something stands in the way.
         cost: Of the Graph.
-        prospects: Artifacts that could be made.
+        prospects: What each target and scheme would give.
         obstacles: What stands in the way, a sentence each.
         notes: What should be known, a sentence each.
     """
@@ -64,11 +70,12 @@ class Lint:
     notes: tuple[str, ...]
 
 
-def lint(model: SourceModel) -> Lint:
+def lint(model: SourceModel, *, padded_timesteps: int | None = None) -> Lint:
     """Say what a conversion would give.
 
     Args:
         model: As read from a file or a live model.
+        padded_timesteps: What texts are padded to in front; None where they are not.
 
     Returns:
         The findings; this does not raise for a model that cannot be lowered.
@@ -85,17 +92,21 @@ def lint(model: SourceModel) -> Lint:
         first = str(error)
         others = [text for text in unknown if not first.startswith(text)]
         return Lint(None, None, (), (first, *others), notes)
+    skipping = skip_padding(graph, timesteps=padded_timesteps)
     prospects = tuple(
-        Prospect(target, scheme, _FILE_BYTES[target] + _weight_bytes(graph, SCHEMES[scheme]))
-        for target, schemes in TARGETS.items()
-        for scheme in schemes
-        if target in _FILE_BYTES
-        if not SCHEMES[scheme].embeddings or any(node.op == "Embedding" for node in graph.nodes)
-        if target != "tflm" or tflm_refusal(graph, SCHEMES[scheme]) is None
+        _prospect(graph, skipping, target, SCHEMES[name])
+        for target, names in TARGETS.items()
+        for name in names
     )
-    for_tflm = tflm_refusal(graph, SCHEMES["float32"])
-    left_out = () if for_tflm is None else (f"no tflm file: {for_tflm}",)
-    return Lint(graph, cost_of(graph), prospects, (), (*notes, *_graph_notes(graph), *left_out))
+    return Lint(graph, cost_of(graph), prospects, (), (*notes, *_graph_notes(graph)))
+
+
+def _prospect(graph: Graph, skipping: Graph, target: str, scheme: Scheme) -> Prospect:
+    obstacle = refusal(graph, target, scheme)
+    if obstacle:
+        return Prospect(target, scheme.name, None, obstacle)
+    stored = skipping if target in SKIPPING_TARGETS else graph
+    return Prospect(target, scheme.name, file_bytes(stored, target, scheme))
 
 
 def cost_of(graph: Graph) -> Cost:
@@ -148,27 +159,6 @@ _COUNTS: dict[str, Callable[[Node, Shapes], int]] = {
     "LSTM": _matrices,
     "SimpleRNN": _matrices,
 }
-
-
-def _weight_bytes(graph: Graph, scheme: Scheme) -> int:
-    embeddings = {n.weights["embeddings"] for n in graph.nodes if n.op == "Embedding"}
-    total = 0
-    for name, tensor in graph.weights.items():
-        elements = math.prod(tensor.shape)
-        stored = scheme.embedding_type if name in embeddings else scheme.weights
-        if scheme.activations != "float32":
-            total += elements if len(tensor.shape) > 1 else 8 * elements
-            continue
-        if stored == "int4":
-            total += tensor.shape[0] * (1 + (tensor.shape[-1] + 1) // 2)
-        elif stored == "int8" and elements >= _SMALL_ELEMENTS:
-            scale_bytes = 2 * tensor.shape[0] if name in embeddings else 4 * tensor.shape[-1]
-            total += elements + scale_bytes
-        elif stored == "float16" and elements >= _SMALL_ELEMENTS:
-            total += 2 * elements
-        else:
-            total += 4 * elements
-    return total
 
 
 def _all_layers(model: SourceModel) -> list[SourceLayer]:

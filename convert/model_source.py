@@ -7,22 +7,25 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gatelet.convert.reading import (
+    Equivalents,
     SourceModel,
     keras_suffix,
     read_keras_file,
     read_keras_object,
+    read_weights_with_config,
 )
 from gatelet.convert.text_layer import take_text_layer
-from gatelet.errors import ModelError
+from gatelet.errors import ConfigError, ModelError
 from gatelet.runtime.dataset import Dataset
 from gatelet.runtime.run import Run, is_run
 from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
 
-__all__ = ["ModelSource", "open_source", "read_vectorizer"]
+__all__ = ["ModelSource", "open_source", "padded_timesteps", "read_vectorizer"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class ModelSource:
         test: Rows that training has not seen, if kept.
         provenance: Of the run.
         takes_texts: The Keras model begins with a TextVectorization layer.
+        live: The model itself, where the caller gave one.
+        config_json: What `model.to_json()` gave, where `keras_file` has the weights only.
     """
 
     name: str
@@ -50,6 +55,8 @@ class ModelSource:
     test: Dataset | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     takes_texts: bool = False
+    live: Any = None
+    config_json: str | None = None
 
     @property
     def keras_suffix(self) -> str:
@@ -57,33 +64,46 @@ class ModelSource:
         return keras_suffix(self.keras_file or b"")
 
 
-def open_source(source: Any) -> ModelSource:
+def open_source(
+    source: Any,
+    *,
+    config: Path | None = None,
+    custom_objects: Equivalents = MappingProxyType({}),
+) -> ModelSource:
     """Open what the caller wants converted.
 
     Args:
         source: A Run, the path of a run directory or of a Keras file (`.keras`, or HDF5 of any
             Keras), or a live model of Keras 3 or tf_keras.
+        config: What `model.to_json()` gave, for a file that holds weights only.
+        custom_objects: What stands for layers whose code is not Keras' own: see
+            `gatelet.convert.reading.equivalents`.
 
     Raises:
         ModelError: It does not exist or is damaged.
         UnsupportedLayer: It is a kind of model that is not supported.
     """
-    opened = _open(source)
+    opened = _open(source, config, custom_objects)
     model, vectorizer = take_text_layer(opened.model)
     if vectorizer is None:
         return opened
     return replace(opened, model=model, vectorizer=vectorizer, takes_texts=True)
 
 
-def _open(source: Any) -> ModelSource:
+def _open(source: Any, config: Path | None, custom_objects: Equivalents) -> ModelSource:
+    is_path = isinstance(source, str | Path)
+    if config is not None:
+        if not is_path:
+            raise ConfigError("a configuration is for a file of weights, not for a run or a model")
+        return _open_weights(Path(source), config, custom_objects)
     if isinstance(source, Run):
         return _open_run(source)
-    if not isinstance(source, str | Path):
-        return _open_object(source)
+    if not is_path:
+        return _open_object(source, custom_objects)
     path = Path(source)
     if path.is_dir() and is_run(path):
         return _open_run(Run.open(path))
-    model = read_keras_file(path)
+    model = read_keras_file(path, equivalents=custom_objects)
     return ModelSource(name=path.stem, model=model, keras_file=path.read_bytes())
 
 
@@ -100,8 +120,15 @@ def _open_run(run: Run) -> ModelSource:
     )
 
 
-def _open_object(model: Any) -> ModelSource:
-    read = read_keras_object(model)
+def _open_weights(path: Path, config: Path, custom_objects: Equivalents) -> ModelSource:
+    model = read_weights_with_config(path, config, equivalents=custom_objects)
+    name = path.name.removesuffix(".weights.h5").removesuffix(".h5")
+    text = config.read_text("utf-8")
+    return ModelSource(name=name, model=model, keras_file=path.read_bytes(), config_json=text)
+
+
+def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:
+    read = read_keras_object(model, equivalents=custom_objects)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         try:
@@ -109,15 +136,28 @@ def _open_object(model: Any) -> ModelSource:
             saved = path.read_bytes()
         except (OSError, TypeError, ValueError, NotImplementedError):
             saved = None  # what it computes is read all the same
-        return ModelSource(name=str(model.name), model=read, keras_file=saved)
+        return ModelSource(name=str(model.name), model=read, keras_file=saved, live=model)
 
 
-def read_vectorizer(path: Path | None, model: Path) -> AnyVectorizer | None:
+def padded_timesteps(source: ModelSource) -> int | None:
+    """Give the timesteps that texts are padded to in front; None where they are not."""
+    if source.vectorizer is None:
+        return source.model.inputs[0].shape[1] if len(source.model.inputs[0].shape) > 1 else None
+    padded_in_front = (
+        isinstance(source.vectorizer, Vectorizer) and source.vectorizer.padding == "pre"
+    )
+    return source.vectorizer.maxlen if padded_in_front else None
+
+
+def read_vectorizer(
+    path: Path | None, model: Path, *, config: Path | None = None
+) -> AnyVectorizer | None:
     """Read a vectorizer of ours, or a Keras Tokenizer's JSON for a model's input length.
 
     Args:
         path: A vectorizer.json, or what `Tokenizer.to_json()` gave; None gives None.
         model: The model that it belongs to, whose input tells maxlen.
+        config: Of that model, where its file holds weights only.
 
     Raises:
         ModelError: It is neither, or the model does not tell its input length.
@@ -131,7 +171,7 @@ def read_vectorizer(path: Path | None, model: Path) -> AnyVectorizer | None:
         raise ModelError(f"cannot read the vectorizer '{path}': {said}") from error
     if '"gatelet-vectorizer"' in text[:1000]:
         return load_vectorizer(path)
-    maxlen = open_source(model).model.inputs[0].shape[1]
+    maxlen = open_source(model, config=config).model.inputs[0].shape[1]
     if maxlen is None:
         raise ModelError(
             f"'{model}' takes any number of timesteps, so '{path}' needs a maxlen: read it with "

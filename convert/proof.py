@@ -10,6 +10,7 @@ from gatelet.convert.isolation import Worker
 from gatelet.convert.parity import ParityReport, Settings, judge
 from gatelet.convert.parity.oracle import Advance, nothing_to_tell
 from gatelet.convert.parity.truth import truth_of
+from gatelet.convert.route_parity import prove_route
 from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import Bundle
@@ -50,6 +51,8 @@ def prove(
             f"bundle '{bundle.name}' has no vectorizer, so it cannot be checked on the texts of "
             f"'{data.name}'"
         )
+    if bundle.is_opaque:
+        return prove_route(bundle, data, with_keras=with_keras, progress=progress)
     source = bundle.part("source")
     with Worker() as worker:
         oracle = ask_oracles(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BundleDamaged, BundleError, BundleUnsafe
 from gatelet.runtime.graph import Graph, graph_from_json
+from gatelet.runtime.interface import interface_of
 from gatelet.runtime.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -140,8 +141,26 @@ class Bundle:
         self.check_unchanged(str(self.manifest["vectorizer"]))
         return vectorizer
 
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it has no Graph: Keras' own converters made its artifacts."""
+        return "interface" in self.manifest
+
+    def interface(self) -> Graph:
+        """Give what the model takes and gives: the Graph, or one node where there is none."""
+        return interface_of(self.manifest["interface"]) if self.is_opaque else self.graph()
+
     def graph(self) -> Graph:
-        """Read the Graph with its weights, which stay in the file until they are used."""
+        """Read the Graph with its weights, which stay in the file until they are used.
+
+        Raises:
+            BundleError: It has none.
+        """
+        if self.is_opaque:
+            raise BundleError(
+                f"bundle '{self.name}' was converted past the Graph (route 'keras'), so it has "
+                "none: only its artifacts can be run"
+            )
         data = self._read("graph")
         weights = str(self.manifest["weights"])
         graph = graph_from_json(

@@ -12,6 +12,7 @@ from reprlib import repr as show
 from typing import Any
 
 from gatelet.errors import BundleError, BundleNewer, BundleUnsafe
+from gatelet.runtime.interface import interface_of
 from gatelet.runtime.streaming import STREAM_ROLE, State, parse_states
 from gatelet.runtime.strict_json import parse_json
 
@@ -34,7 +35,7 @@ MAX_PATH_CHARACTERS = 255
 VERDICTS = ("fail", "undecided", "not run", "pass")
 """Parity verdicts, the worst first."""
 
-_REQUIRED_PARTS = ("graph", "weights")
+_REQUIRED_PARTS: tuple[str, ...] = ("graph", "weights")
 _OPTIONAL_PARTS = ("vectorizer", "golden", "source")
 _JSON_NAMES = {
     str: "text",
@@ -269,9 +270,16 @@ def _check_names(manifest: Manifest, path: Path) -> None:
         for role, named in artifact.companions.items():
             if named not in parts:
                 raise ValueError(f"companion {show(role)} is {show(named)}, not among its files")
+    required = _REQUIRED_PARTS
+    if "interface" in manifest.content:  # in the place of the Graph
+        interface_of(take(manifest.content, "interface", dict))
+        required = ()
+        for key in _REQUIRED_PARTS:
+            take({key: None, **manifest.content}, key, type(None))
     for key in (*_REQUIRED_PARTS, *_OPTIONAL_PARTS):
-        types = (str,) if key in _REQUIRED_PARTS else (str, type(None))
-        named = take({**dict.fromkeys(_OPTIONAL_PARTS), **manifest.content}, key, *types)
+        types = (str,) if key in required else (str, type(None))
+        absent = dict.fromkeys((*(() if required else _REQUIRED_PARTS), *_OPTIONAL_PARTS))
+        named = take({**absent, **manifest.content}, key, *types)
         if named is not None and named not in parts:
             raise ValueError(f"'{key}' is {show(named)}, which is not among its files")
 

@@ -76,12 +76,13 @@ class Predictor:
         self.note: str | None = None
         self._backend = backend
         self.takes_texts = bool(getattr(backend, "takes_texts", False))
-        self._graph: Graph = bundle.graph()
+        self._graph: Graph = bundle.interface()
         self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
         check_labels(bundle, self._graph)
         check_finite(self._graph.weights, name=bundle.name)
         self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
-        self._skipped = None if self.target in GRAPH_TARGETS else skipped_input(self._graph)
+        as_is = self.target in GRAPH_TARGETS or bundle.is_opaque
+        self._skipped = None if as_is else skipped_input(self._graph)
         self._knows_its_ids = is_known_good(self._vectorizer, self._graph)
         self._streaming: Streaming | None = None
         self._streaming_lock = threading.Lock()

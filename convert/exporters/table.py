@@ -4,23 +4,28 @@ Not an exporter.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatelet.convert.exporters.c import export_c
+from gatelet.convert.exporters.c.export import OPERATIONS as C_OPERATIONS
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
+from gatelet.convert.exporters.litert.export import OPERATIONS as LITERT_OPERATIONS
 from gatelet.convert.exporters.litert.metadata import add_metadata
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.onnx.export import OPERATIONS as ONNX_OPERATIONS
 from gatelet.convert.exporters.onnx.text import check_vectorizer
 from gatelet.convert.exporters.tflm import export_tflm
+from gatelet.convert.exporters.tflm.refusal import tflm_refusal
 from gatelet.convert.isolation import Worker
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
+from gatelet.runtime.graph import Graph
 
-__all__ = ["EXPORTERS", "Exporter", "export"]
+__all__ = ["EXPORTERS", "Exporter", "export", "refusal"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Exporter:
         package: What must be installed, by its import name.
         extra: The extra of gatelet that installs it.
         isolated: It can crash or hang, so it runs in the worker process.
+        refuses: Says why it cannot take a Graph in a scheme, '' where it can; without export.
     """
 
     function: Callable[[Exportable, Scheme], Exported]
@@ -40,6 +46,28 @@ class Exporter:
     package: str
     extra: str
     isolated: bool
+    refuses: Callable[[Graph, Scheme], str] = lambda graph, scheme: ""
+
+
+def refusal(graph: Graph, target: str, scheme: Scheme) -> str:
+    """Say why a target cannot take a model in a scheme, before any export; '' where it can."""
+    if scheme.embeddings and not any(node.op == "Embedding" for node in graph.nodes):
+        return (
+            f"the model has no Embedding, so {target} {scheme.name} would be no smaller than "
+            f"{scheme.name.removesuffix('-emb4')}: choose that with --scheme"
+        )
+    return EXPORTERS[target].refuses(graph, scheme)
+
+
+def _lacks(target: str, operations: Collection[str]) -> Callable[[Graph, Scheme], str]:
+    """Refuse a Graph with an operation that an exporter has not."""
+
+    def refuses(graph: Graph, scheme: Scheme) -> str:
+        missing = {n.op: n.source for n in graph.nodes if n.op not in operations}
+        told = ", ".join(f"{op} (of layer '{layer}')" for op, layer in missing.items())
+        return f"{target} has no {told}: leave it out with --target" if missing else ""
+
+    return refuses
 
 
 _LITERT_ENGINES = {
@@ -75,11 +103,46 @@ def _onnx_text(model: Exportable, scheme: Scheme) -> Exported:
 
 
 EXPORTERS = {
-    "litert": Exporter(_litert, ".tflite", package="tensorflow", extra="train", isolated=True),
-    "onnx": Exporter(_onnx, ".onnx", package="onnx", extra="convert", isolated=False),
-    "tflm": Exporter(export_tflm, ".tflite", package="tflite_micro", extra="tflm", isolated=True),
-    "onnx-text": Exporter(_onnx_text, ".onnx", package="onnx", extra="convert", isolated=False),
-    "c": Exporter(export_c, ".bin", package="numpy", extra="convert", isolated=False),
+    "litert": Exporter(
+        _litert,
+        ".tflite",
+        package="tensorflow",
+        extra="train",
+        isolated=True,
+        refuses=_lacks("litert", LITERT_OPERATIONS),
+    ),
+    "onnx": Exporter(
+        _onnx,
+        ".onnx",
+        package="onnx",
+        extra="convert",
+        isolated=False,
+        refuses=_lacks("onnx", ONNX_OPERATIONS),
+    ),
+    "tflm": Exporter(
+        export_tflm,
+        ".tflite",
+        package="tflite_micro",
+        extra="tflm",
+        isolated=True,
+        refuses=lambda graph, scheme: tflm_refusal(graph, scheme) or "",
+    ),
+    "onnx-text": Exporter(
+        _onnx_text,
+        ".onnx",
+        package="onnx",
+        extra="convert",
+        isolated=False,
+        refuses=_lacks("onnx-text", ONNX_OPERATIONS),
+    ),
+    "c": Exporter(
+        export_c,
+        ".bin",
+        package="numpy",
+        extra="convert",
+        isolated=False,
+        refuses=_lacks("c", C_OPERATIONS),
+    ),
 }
 
 
@@ -96,12 +159,9 @@ def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Ex
         ConversionError: The model has nothing that the scheme is for, the exporter failed, or its
             process died.
     """
-    if scheme.embeddings and not any(node.op == "Embedding" for node in model.graph.nodes):
-        raise ConversionError(
-            f"the model has no Embedding, so {target} {scheme.name} would be no smaller than "
-            f"{scheme.name.removesuffix('-emb4')}: choose that with --scheme",
-            target=target,
-        )
+    refused = refusal(model.graph, target, scheme)
+    if refused:
+        raise ConversionError(refused, target=target)
     exporter = EXPORTERS[target]
     if not exporter.isolated:
         return exporter.function(model, scheme)

@@ -190,7 +190,8 @@ def lower_layer(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) 
     if lowering is None:
         raise UnsupportedLayer(
             f"layer '{layer.name}' ({layer.class_name}) cannot be lowered; supported: "
-            f"{', '.join(LOWERINGS)}; see CONTRIBUTING, 'Add a layer'",
+            f"{', '.join(LOWERINGS)}; see CONTRIBUTING, 'Add a layer', or leave the model to "
+            "TensorFlow's converters with --route keras",
             layer=layer.name,
             class_name=layer.class_name,
         )

@@ -3,12 +3,14 @@
 No code from the file runs, nothing is unpickled, and Keras is not needed.
 """
 
+from gatelet.convert.reading.equivalents import Equivalents
 from gatelet.convert.reading.files import keras_suffix, read_keras_file
 from gatelet.convert.reading.keras_object import read_keras_object
 from gatelet.convert.reading.legacy_file import read_weights_with_config
 from gatelet.convert.reading.source import SourceModel
 
 __all__ = [
+    "Equivalents",
     "SourceModel",
     "keras_suffix",
     "read_keras_file",

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from reprlib import repr as show
+from types import MappingProxyType
 from typing import Any
 
+from gatelet.convert.reading.equivalents import Equivalents, replace_custom
 from gatelet.convert.reading.functional import FunctionalEntry, order_calls, outputs_of
 from gatelet.convert.reading.keras1 import translate_entry, translate_merge
 from gatelet.convert.reading.source import SourceCall, SourceInput, SourceLayer, SourceModel
@@ -55,7 +57,11 @@ _DIMENSIONS = (
 
 
 def read_architecture(
-    description: Mapping[str, Any], *, keras_version: str, where: str
+    description: Mapping[str, Any],
+    *,
+    keras_version: str,
+    where: str,
+    equivalents: Equivalents = MappingProxyType({}),
 ) -> SourceModel:
     """Read what Keras wrote about a model.
 
@@ -63,6 +69,7 @@ def read_architecture(
         description: class_name and config, and build_config in Keras 3.
         keras_version: The version that wrote it.
         where: What to call the model in messages.
+        equivalents: What stands for custom layers.
 
     Returns:
         The model; no layer has weights yet.
@@ -72,7 +79,7 @@ def read_architecture(
             is a kind of model that cannot be read.
         ModelError: The configuration is damaged, or tells no input shape.
     """
-    reader = _Reader(keras_version, where)
+    reader = _Reader(keras_version, where, equivalents)
     try:
         model = reader.read_model(description, needs_shape=True)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -86,9 +93,10 @@ def read_architecture(
 
 
 class _Reader:
-    def __init__(self, keras_version: str, where: str) -> None:
+    def __init__(self, keras_version: str, where: str, equivalents: Equivalents) -> None:
         self.keras_version = keras_version
         self.where = where
+        self.equivalents = equivalents
         self.layers = 0
         self.nesting = 0
         self.refused: list[tuple[str, str, str]] = []
@@ -100,10 +108,18 @@ class _Reader:
         reasons = "; ".join(f"layer '{name}' ({kind}) {why}" for name, kind, why in self.refused)
         raise UnsupportedLayer(
             f"{self.where} cannot be converted: {reasons}; build the model with Keras' own layers "
-            "in their place",
+            f"in their place, or {self._way_out()}",
             layer=self.refused[0][0],
             class_name=self.refused[0][1],
         )
+
+    def _way_out(self) -> str:
+        """Keras can load its own operations; for other code only Python can tell an equivalent."""
+        code = [name for name, _, why in self.refused if not why.startswith("is an operation")]
+        if code:
+            given = f"custom_objects={{{code[0]!r}: ...}}"
+            return f"name their equivalents in Python: convert(..., {given})"
+        return "leave it to TensorFlow's converters with --route keras"
 
     def read_model(self, description: Mapping[str, Any], *, needs_shape: bool) -> SourceModel:
         kind, config = str(description["class_name"]), description["config"]
@@ -141,14 +157,15 @@ class _Reader:
             raise ModelError(
                 f"{self.where} is refused: it has more than {MAX_LAYERS:,} layers, the most allowed"
             )
-        entry = self._translated(entry)
+        entry = replace_custom(self._translated(entry), self.equivalents)
         kind, config = _class_of(entry), entry["config"]
         if isinstance(config, list):  # a Sequential model of Keras 1 and 2
             config = {"layers": config}
         name = str(entry.get("name") or config.get("name") or kind)
         self._check_dimensions(name, kind, config)
         self._note_refusal(name, kind, entry)
-        return SourceLayer(name, kind, config, parts=dict(self._parts(entry, kind, config)))
+        parts = dict(self._parts(entry, kind, config))
+        return SourceLayer(name, kind, config, parts=parts, stored_class=_stored_class(entry))
 
     def _translated(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.keras_version.split(".")[0] == "1":
@@ -280,6 +297,10 @@ class _Reader:
                     f"{self.where} is refused: layer '{name}' ({kind}) has {setting} = "
                     f"{show(found)}, {MAX_DIMENSION:,} elements are the most allowed"
                 )
+
+
+def _stored_class(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("stored_class", ""))
 
 
 def _class_of(entry: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ Not the formats themselves: `keras_file` and `legacy_file` beside this one know 
 
 import zipfile
 from pathlib import Path
+from types import MappingProxyType
 
+from gatelet.convert.reading.equivalents import Equivalents
 from gatelet.convert.reading.hdf5 import MAGIC as HDF5_MAGIC
 from gatelet.convert.reading.keras_file import ZIP_MAGIC, read_keras_zip
 from gatelet.convert.reading.legacy_file import read_legacy_file
@@ -24,12 +26,13 @@ _LOAD_AND_SAVE = (
 )
 
 
-def read_keras_file(path: Path) -> SourceModel:
+def read_keras_file(path: Path, *, equivalents: Equivalents = MappingProxyType({})) -> SourceModel:
     """Read a model that Keras saved, in any of its formats, without Keras.
 
     Args:
         path: A `.keras` file (Keras 2.12 and later) or an HDF5 file (Keras 1, 2 and 3); its name
             does not matter.
+        equivalents: What stands for custom layers.
 
     Raises:
         ModelError: It is no such file, or a damaged one.
@@ -37,8 +40,8 @@ def read_keras_file(path: Path) -> SourceModel:
     """
     try:
         if suffix_of(path) == KERAS_SUFFIX:
-            return read_keras_zip(path)
-        return read_legacy_file(path)
+            return read_keras_zip(path, equivalents)
+        return read_legacy_file(path, equivalents)
     except OSError as error:
         raise ModelError(f"cannot read the model '{path}': {error.strerror or error}") from error
     except RecursionError as error:
@@ -118,8 +121,8 @@ def _refused_file(path: Path, head: bytes) -> str:
         return _refused_pickle(path)
     if head.lstrip()[:1] == b"{":
         return (
-            f"'{path}' is JSON, a configuration without weights perhaps: give both to "
-            f"read_weights_with_config, or {_SAVE_AGAIN}"
+            f"'{path}' is JSON, a configuration without weights perhaps: give the file of weights "
+            f"and this one with --config, or {_SAVE_AGAIN}"
         )
     return f"'{path}' is no Keras model (neither a .keras file nor HDF5): {_SAVE_AGAIN}"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gatelet.convert.reading.architecture import read_architecture
+from gatelet.convert.reading.equivalents import Equivalents
 from gatelet.convert.reading.hdf5 import MAX_COMPRESSION, MAX_WEIGHTS_BYTES, open_hdf5
 from gatelet.convert.reading.source import SourceModel
 from gatelet.convert.reading.weights import GroupedWeights, add_weights
@@ -31,11 +32,12 @@ _WEIGHTS = "model.weights.h5"
 _COMPRESSION_COUNTS_FROM_BYTES = 2**20
 
 
-def read_keras_zip(path: Path) -> SourceModel:
+def read_keras_zip(path: Path, equivalents: Equivalents) -> SourceModel:
     """Read a `.keras` file without Keras.
 
     Args:
         path: The file.
+        equivalents: What stands for custom layers.
 
     Raises:
         ModelError: It is no `.keras` file, or a damaged one.
@@ -46,7 +48,9 @@ def read_keras_zip(path: Path) -> SourceModel:
         description = _json(archive, "config.json", where)
         metadata = _json(archive, "metadata.json", where)
         version = str(metadata.get("keras_version", "unknown"))
-        model = read_architecture(description, keras_version=version, where=where)
+        model = read_architecture(
+            description, keras_version=version, where=where, equivalents=equivalents
+        )
         with (
             _unpacked(archive, _WEIGHTS, where) as file,
             open_hdf5(file, where) as weights,

@@ -4,9 +4,11 @@ Not for files: those are read without Keras.
 """
 
 import importlib
+from types import MappingProxyType
 from typing import Any
 
 from gatelet.convert.reading.architecture import read_architecture
+from gatelet.convert.reading.equivalents import Equivalents
 from gatelet.convert.reading.source import SourceModel
 from gatelet.convert.reading.weights import ObjectWeights, add_weights
 from gatelet.errors import UnsupportedLayer
@@ -17,11 +19,14 @@ _KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow")
 _KINDS = ("Functional", "Sequential")
 
 
-def read_keras_object(model: Any) -> SourceModel:
+def read_keras_object(
+    model: Any, *, equivalents: Equivalents = MappingProxyType({})
+) -> SourceModel:
     """Read a live Keras model.
 
     Args:
         model: A built model of Keras 3 or tf_keras: Sequential or functional.
+        equivalents: What stands for custom layers.
 
     Raises:
         TypeError: It is no Keras model.
@@ -36,7 +41,9 @@ def read_keras_object(model: Any) -> SourceModel:
         "build_config": {"input_shape": getattr(model, "input_shape", None)},
     }
     where = f"the model '{model.name}'"
-    read = read_architecture(description, keras_version=_version_of(model), where=where)
+    read = read_architecture(
+        description, keras_version=_version_of(model), where=where, equivalents=equivalents
+    )
     return add_weights(read, ObjectWeights(model))
 
 

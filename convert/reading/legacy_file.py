@@ -5,9 +5,11 @@ Not `.keras` files, which `gatelet.convert.reading.keras_file` unpacks.
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gatelet.convert.reading.architecture import read_architecture
+from gatelet.convert.reading.equivalents import Equivalents
 from gatelet.convert.reading.flat_weights import read_flat_weights
 from gatelet.convert.reading.hdf5 import Hdf5, open_hdf5
 from gatelet.convert.reading.keras_file import MAX_CONFIG_BYTES, open_keras_weights, parse_config
@@ -20,11 +22,12 @@ __all__ = ["read_legacy_file", "read_weights_with_config"]
 _WEIGHTS = "model_weights"
 
 
-def read_legacy_file(path: Path) -> SourceModel:
+def read_legacy_file(path: Path, equivalents: Equivalents) -> SourceModel:
     """Read an `.h5` file that `model.save` of any Keras wrote, without Keras.
 
     Args:
         path: The file.
+        equivalents: What stands for custom layers.
 
     Raises:
         ModelError: It is damaged, or holds weights only.
@@ -35,17 +38,20 @@ def read_legacy_file(path: Path) -> SourceModel:
         config = file.text("", "model_config")
         if config is None:
             raise ModelError(
-                f"{where} holds weights only, no configuration: give the model's config too "
-                "(model.to_json() in a file, to read_weights_with_config), or save the whole "
-                "model with model.save('name.keras')"
+                f"{where} holds weights only, no configuration: give what model.to_json() gave "
+                "too, with --config FILE, or save the whole model with model.save('name.keras')"
             )
         description = parse_config(config, f"the configuration in {where}")
         version = _version_in(file) or "1"
-        return _with_weights(file, description, version, where)
+        return _with_weights(file, description, version, where, equivalents)
 
 
 def read_weights_with_config(
-    weights: Path, config: Path, *, keras_version: str | None = None
+    weights: Path,
+    config: Path,
+    *,
+    keras_version: str | None = None,
+    equivalents: Equivalents = MappingProxyType({}),
 ) -> SourceModel:
     """Read a file of weights, and the configuration that belongs to it.
 
@@ -54,6 +60,7 @@ def read_weights_with_config(
         config: What `model.to_json()` of the same model gave.
         keras_version: Of the Keras that the model was trained with, where neither file tells:
             those of Keras 3 do not, and are taken for ones of its newest version.
+        equivalents: What stands for custom layers.
 
     Raises:
         ModelError: One of them is damaged, or they are not of the same model.
@@ -71,7 +78,7 @@ def read_weights_with_config(
             version = keras_version or description.get("keras_version") or _version_in(file)
             if not isinstance(version, str):
                 version = "3" if "module" in description else "2"
-            return _with_weights(file, description, version, where)
+            return _with_weights(file, description, version, where, equivalents)
     except OSError as error:
         name = error.filename or weights
         raise ModelError(f"cannot read '{name}': {error.strerror or error}") from error
@@ -82,9 +89,15 @@ def _version_in(file: Hdf5) -> str | None:
 
 
 def _with_weights(
-    file: Hdf5, description: Mapping[str, Any], version: str, where: str
+    file: Hdf5,
+    description: Mapping[str, Any],
+    version: str,
+    where: str,
+    equivalents: Equivalents,
 ) -> SourceModel:
-    model = read_architecture(description, keras_version=version, where=where)
+    model = read_architecture(
+        description, keras_version=version, where=where, equivalents=equivalents
+    )
     if is_grouped(file):
         return add_weights(model, GroupedWeights(file))
     group = _WEIGHTS if file.has_group(_WEIGHTS) else ""

@@ -29,6 +29,8 @@ class SourceLayer:
             'backward' of Bidirectional, 'model' of a nested model, 'cell' of a generic RNN,
             'cell_0', 'cell_1' ... of StackedRNNCells. A part that is a model is a layer whose
             part 'model' is that model.
+        stored_class: The class by which the file names its weights, where that is another: the
+            custom one that this layer stands for.
     """
 
     name: str
@@ -36,6 +38,7 @@ class SourceLayer:
     config: Mapping[str, Any]
     weights: tuple[NDArray[Any], ...] = ()
     parts: Mapping[str, "SourceLayer | SourceModel"] = field(default_factory=dict)
+    stored_class: str = ""
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ def _count_by_class(groups: Sequence[str], layers: Sequence[SourceLayer]) -> lis
     Keras 2.12 and 2.13 count a layer with weights twice, so that numbers are missing; the order
     holds all the same.
     """
-    keys = [_snake_case(layer.class_name) for layer in layers]
+    keys = [_snake_case(layer.stored_class or layer.class_name) for layer in layers]
     layers_of = Counter(keys)
     existing: dict[str, list[str]] = {}
     for group in groups:

@@ -12,6 +12,7 @@ from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
+from gatelet.convert.convert import ROUTES
 from gatelet.convert.model_source import read_vectorizer
 
 EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
@@ -19,7 +20,9 @@ EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("model", type=Path, metavar="MODEL|RUN", help="a .keras file or a run")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL|RUN", help="a .keras or .h5 file, or a run"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
     parser.add_argument(
         "--target", action="append", default=[], metavar="NAME", help="litert, onnx or tflm"
@@ -46,6 +49,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="keep N ids: the rarest words become out-of-vocabulary",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="what model.to_json() gave, for a MODEL that holds weights only",
+    )
+    parser.add_argument(
+        "--route",
+        choices=ROUTES,
+        default="graph",
+        help="keras: for layers that the Graph does not know, TensorFlow's own converters",
+    )
+    parser.add_argument(
+        "--no-keras", action="store_true", help="check parity against the Graph only"
     )
     parser.add_argument("--strip", action="store_true", help="leave the Keras file out")
     parser.add_argument(
@@ -74,22 +92,25 @@ def run(arguments: argparse.Namespace) -> int:
         output_folder(arguments.out),
         targets=arguments.target,
         schemes=arguments.scheme,
-        vectorizer=read_vectorizer(arguments.vectorizer, arguments.model),
+        vectorizer=read_vectorizer(arguments.vectorizer, arguments.model, config=arguments.config),
         data=data,
         labels=tuple(arguments.labels.split(",")) if arguments.labels else (),
         strip=arguments.strip,
         stream=arguments.stream,
         vocabulary=arguments.vocabulary,
         golden_texts=not arguments.no_golden_texts,
+        with_keras=not arguments.no_keras,
+        config=arguments.config,
+        route=arguments.route,
         progress=progress,
     )
     if arguments.json:
-        provenance = bundle.manifest["provenance"]
+        provenance = bundle.manifest.get("provenance", {})
         more = {key: provenance[key] for key in ("processor_s", "pruning") if key in provenance}
         print_json({**report.to_dict(), **more})
     else:
         print_report(bundle, report)
-        _print_provenance(bundle.manifest["provenance"])
+        _print_provenance(bundle.manifest.get("provenance", {}))
     return 1 if report.verdict == "fail" else 0
 
 
@@ -98,6 +119,8 @@ def _print_provenance(provenance: Mapping[str, Any]) -> None:
     pruning = provenance.get("pruning")
     if pruning is not None:
         print(one_line(_cost_of(pruning)))
+    if "processor_s" not in provenance:
+        return
     steps = sorted(provenance["processor_s"].items(), key=lambda step: -step[1])
     most = ", ".join(f"{name} {used:.1f}" for name, used in steps[1:6])
     print(one_line(f"processor time {steps[0][1]:.1f} s: {most}"))

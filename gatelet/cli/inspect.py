@@ -4,7 +4,6 @@ Not a check: `gatelet parity` is.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,24 +19,27 @@ EXAMPLE = "gatelet inspect demo"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("model", type=Path, metavar="BUNDLE|MODEL", help="a bundle, run or .keras")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="what model.to_json() gave, for a MODEL that holds weights only",
+    )
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show a bundle's manifest, or the Graph that a Keras model would become."""
+    """Show a bundle's manifest, or what converting a Keras model would give.
+
+    Exits 1 where something stands in the way of the conversion.
+    """
     path: Path = arguments.model
     if is_bundle(path):
         _show_bundle(path, as_json=arguments.json)
         return 0
-    from gatelet.convert.lowering import lower
-    from gatelet.convert.model_source import open_source
+    from gatelet.cli.inspect_model import inspect_model
 
-    graph = lower(open_source(path).model)
-    if arguments.json:
-        print_json(json.loads(graph.to_json()))
-    else:
-        _show_graph(graph)
-    return 0
+    return inspect_model(path, config=arguments.config, as_json=arguments.json)
 
 
 def _show_bundle(path: Path, *, as_json: bool) -> None:
@@ -74,9 +76,10 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
     if streaming:
         print(f"\nstreaming  {one_line(', '.join(streaming))}")
     print()
-    _show_sizes(sizes_of(bundle))
-    print()
-    _show_graph(bundle.graph())
+    if not bundle.is_opaque:
+        _show_sizes(sizes_of(bundle))
+        print()
+    show_graph(bundle.interface())
 
 
 def _show_sizes(found: Sequence[Sizes]) -> None:
@@ -95,7 +98,8 @@ def _show_sizes(found: Sequence[Sizes]) -> None:
     print_table(("bytes of", "what", *(one.name for one in found)), [*rows, whole])
 
 
-def _show_graph(graph: Graph) -> None:
+def show_graph(graph: Graph) -> None:
+    """Print a Graph: its inputs and a line for each node."""
     for one in graph.inputs:
         limit = "" if one.vocabulary is None else f", below {one.vocabulary:,}"
         print(f"input      {one_line(one.name)} {one.dtype} {_shape(one.shape)}{limit}")

@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a text may hold what the terminal's encoding cannot show
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # the matrices of small networks are small: threads would only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _dispatch(words)

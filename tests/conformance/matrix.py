@@ -43,11 +43,22 @@ class Prepared:
     float32_limit: float
 
 
-def prepare(keras: Any, build: Callable[[Any], Any], *, seed: int = 3) -> Prepared:
-    """Build a case and ask Keras and the reference."""
+def prepare(
+    keras: Any, build: Callable[[Any], Any], *, seed: int = 3, saturated: bool = False
+) -> Prepared:
+    """Build a case and ask Keras and the reference.
+
+    Args:
+        keras: The module.
+        build: Makes the model.
+        seed: Of weights and rows.
+        saturated: Open the gates of LSTM layers, so that cells add up to more than 10.
+    """
     keras.utils.set_random_seed(seed)
     model = build(keras)
     set_weights(model, seed)
+    if saturated:
+        open_gates(model)
     graph = lower(read_keras_object(model))
     inputs = {
         one.name: draw_rows(one, model_shape(model, i), seed + i)
@@ -73,6 +84,14 @@ def set_weights(model: Any, seed: int) -> None:
             fan_in = int(np.prod(weight.shape[:-1])) or 1
             size = 1.0 if "embeddings" in weight.path else max(0.3, min(1.2, 3 / np.sqrt(fan_in)))
             weight.assign(rng.normal(0, size, weight.shape))
+
+
+def open_gates(model: Any) -> None:
+    """Move the gates of LSTM layers to where i, f and o are near 1 and g is near 1 or -1."""
+    for weight in model.weights:
+        if weight.path.endswith("lstm_cell/bias"):
+            i, f, g, o = np.split(weight.numpy(), 4)
+            weight.assign(np.concatenate([i + 8, f + 8, 8 * np.sign(g), o + 4]))
 
 
 def model_shape(model: Any, index: int) -> tuple[int | None, ...]:

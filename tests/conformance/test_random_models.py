@@ -3,6 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
 
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.onnx import export_onnx
@@ -19,6 +21,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import open_backend
+from gatelet.runtime.backends.reference import ReferenceBackend
 from tests.conformance.matrix import Prepared, batches, prepare, within
 from tests.conformance.recipes import Recipe, build, recipes
 
@@ -44,21 +47,21 @@ def worker() -> Iterator[Worker]:
         yield worker
 
 
-@settings(max_examples=20, **COMMON)
-@given(recipe=recipes())
-def test_random_models_agree(worker: Worker, recipe: Recipe) -> None:
-    check(worker, recipe)
+@settings(max_examples=60, **COMMON)
+@given(recipe=recipes(), saturated=st.booleans())
+def test_random_models_agree(worker: Worker, recipe: Recipe, saturated: bool) -> None:
+    check(worker, recipe, saturated=saturated)
 
 
 @pytest.mark.full
 @settings(max_examples=2000, **COMMON)
-@given(recipe=recipes())
-def test_two_thousand_random_models_agree(worker: Worker, recipe: Recipe) -> None:
-    check(worker, recipe)
+@given(recipe=recipes(), saturated=st.booleans())
+def test_two_thousand_random_models_agree(worker: Worker, recipe: Recipe, saturated: bool) -> None:
+    check(worker, recipe, saturated=saturated)
 
 
-def check(worker: Worker, recipe: Recipe) -> None:
-    case = prepared(recipe)
+def check(worker: Worker, recipe: Recipe, *, saturated: bool) -> None:
+    case = prepared(recipe, saturated=saturated)
     note(f"limit {case.float32_limit}")
     # far outside [-1000, 1000] the rows test the range of float32 and nothing else
     assume(all(np.nanmax(np.abs(v), initial=0) < 1e3 for v in case.expected.values()))
@@ -75,7 +78,7 @@ def check(worker: Worker, recipe: Recipe) -> None:
         check_artifact(case, "litert", path)
 
 
-def prepared(recipe: Recipe) -> Prepared:
+def prepared(recipe: Recipe, *, saturated: bool) -> Prepared:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         keras().backend.clear_session()
@@ -83,7 +86,7 @@ def prepared(recipe: Recipe) -> Prepared:
             model = build(keras(), recipe)
         except (TypeError, ValueError):  # Keras refuses some combinations itself
             assume(False)
-        return prepare(keras(), lambda _: model)
+        return prepare(keras(), lambda _: model, saturated=saturated)
 
 
 def check_artifact(case: Prepared, target: str, path: Path) -> None:
@@ -95,6 +98,16 @@ def check_artifact(case: Prepared, target: str, path: Path) -> None:
             assert within(found[name], case.expected[name][part], case.float32_limit), (
                 f"{target}, rows {part.start} to {part.stop}"
             )
+
+
+def test_open_gates_bring_cells_beyond_ten() -> None:
+    cell = ("LSTM", 4, "tanh", "sigmoid", True)
+    taken, head = ("features", 16, 3, False), (1, "linear", False)
+    case = prepared((taken, (), ("last states", cell), head), saturated=True)
+    (lstm,) = (node for node in case.graph.nodes if node.op == "LSTM")
+    graph = replace(case.graph, outputs=lstm.outputs)
+    cells = ReferenceBackend(graph).run(case.inputs)[lstm.outputs[2]]
+    assert np.median(np.abs(cells)) > 10
 
 
 def test_a_refusal_is_an_error_of_ours() -> None:

@@ -1,6 +1,6 @@
 """LSTM, GRU and SimpleRNN, written as the operators LSTM, GRU and RNN.
 
-Not the recurrences that no operator computes exactly: see `scan`, which `needs_scan` leads to.
+Not the recurrences that no operator computes exactly: see `scan`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from gatelet.convert.exporters.onnx.writer import (
 from gatelet.convert.quantize import quantize_int8
 from gatelet.runtime.graph import Graph, Node
 
-__all__ = ["needs_scan", "node_needs_scan", "write_recurrence"]
+__all__ = ["count_scans", "node_needs_scan", "write_recurrence"]
 
 _OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 _STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1}
@@ -67,9 +67,9 @@ def write_recurrence(writer: Writer, call: Call) -> list[str]:
     return [y, *_kept_states(writer, call, states, compaction)] if wants_states else [y]
 
 
-def needs_scan(graph: Graph) -> bool:
-    """Tell whether a Graph has a recurrence that no ONNX operator computes exactly."""
-    return any(
+def count_scans(graph: Graph) -> int:
+    """Count the recurrences of a Graph that no ONNX operator computes exactly."""
+    return sum(
         node.op == "ConvLSTM2D" or (node.op in _OPERATORS and node_needs_scan(node))
         for node in graph.nodes
     )
@@ -239,11 +239,11 @@ def _quantized(writer: Writer, call: Call, role: str) -> tuple[str, str, str]:
 def _functions(node: Node) -> dict[str, Any]:
     """Give the attributes that name the activations; parameters are listed in their order."""
     activation = _function_of(node, "activation")
-    assert activation is not None, "needs_scan has found the function"
+    assert activation is not None, "node_needs_scan has found the function"
     functions = [activation]
     if node.op != "SimpleRNN":
         gate = _function_of(node, "recurrent_activation")
-        assert gate is not None, "needs_scan has found the function"
+        assert gate is not None, "node_needs_scan has found the function"
         functions = [gate, *[activation] * _STATES[node.op]]
     found: dict[str, Any] = {"activations": [one.name for one in functions]}
     for key in ("alpha", "beta"):

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from gatelet.convert.exporters.onnx import export_onnx, needs_scan
+from gatelet.convert.exporters.onnx import count_scans, export_onnx
 from gatelet.convert.exporters.onnx.export import OPERATIONS
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, ConversionError
@@ -112,7 +112,7 @@ def test_operators_are_listed_once_and_those_of_a_loop_too() -> None:
     (y,) = maker.recurrence("LSTM", [x], features=4, units=4, activation="mish")
     compared = Compared(maker.finish(y))
     assert {"Scan", "Softplus"} <= set(compared.ops)
-    assert needs_scan(compared.graph)
+    assert count_scans(compared.graph)
 
 
 @pytest.mark.parametrize("sizes", [(0, 5), (2, 0), (0, 0)])

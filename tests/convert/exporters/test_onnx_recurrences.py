@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.exporters.onnx import needs_scan
+from gatelet.convert.exporters.onnx import count_scans
 from tests.convert.exporters.onnx_graphs import MASKS, SIZES, Array, Compared, GraphMaker, mask_of
 
 F, U = 4, 5
@@ -115,7 +115,7 @@ def test_every_pair_of_activations(
     )
     assert worst(compared, masked=True) <= 1
     assert ("Scan" in compared.ops) is not served
-    assert needs_scan(compared.graph) is not served
+    assert count_scans(compared.graph) is not served
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])

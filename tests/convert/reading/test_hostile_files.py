@@ -34,7 +34,7 @@ CASES: dict[Callable[[Path], Path], str] = {
     hostile.make_missing_legacy_weights: "damaged: it holds no weights 'model_weights/d/d/bias:0'",
     hostile.make_missing_weights_file: "is no .keras file: it holds no 'model.weights.h5'",
     hostile.make_missing_config: "is no .keras file: it holds no 'config.json'",
-    hostile.make_weights_only: "holds weights only, no configuration: give the model's config too",
+    hostile.make_weights_only: "weights only, no configuration: give what model.to_json() gave too",
     hostile.make_cyclic_graph: "is cyclic: layer 'd' needs its own output",
     hostile.make_pickle: "is a pickle, which runs code when it is read, so it never is",
     hostile.make_old_pickle: "is a pickle, which runs code when it is read, so it never is",

@@ -1,0 +1,156 @@
+"""Parity of a bundle without a Graph: every artifact against Keras, or against its golden vectors.
+
+Not the parity of other bundles, which the Graph judges too (`gatelet.convert.parity`).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.evidence import has_keras, ids_of, random_rows, rows_of
+from gatelet.convert.isolation import Worker
+from gatelet.convert.keras_route import KerasAnswers, ask_keras
+from gatelet.convert.parity import ArtifactReport, Check, ParityReport
+from gatelet.convert.parity.checks import (
+    check_equal,
+    check_flips,
+    check_max,
+    check_mean,
+    check_shift,
+)
+from gatelet.convert.parity.rows import Rows, side_by_side
+from gatelet.convert.tolerances import FLOAT32_FLOOR, MIN_DECIDING_ROWS, TOLERANCES, Limits
+from gatelet.errors import BackendMissing, BundleError
+from gatelet.runtime.arrays import Arrays
+from gatelet.runtime.bundle import Artifact, Bundle
+from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.predictor import Predictor, open_artifact
+
+__all__ = ["judge_route", "prove_route"]
+
+CALL_ROWS = 16
+Array = NDArray[Any]
+
+
+def judge_route(
+    bundle: Bundle,
+    answers: KerasAnswers,
+    *,
+    progress: Callable[[str], None] = lambda text: None,
+) -> ParityReport:
+    """Check every artifact against Keras' answers.
+
+    Args:
+        bundle: Without a Graph.
+        answers: What is right.
+        progress: Told what is being done.
+    """
+    reports = []
+    for artifact in bundle.artifacts:
+        progress(f"parity of {artifact.target} {artifact.scheme}")
+        reports.append(_judge(bundle, artifact, answers))
+    oracle = f"keras {answers.version}" if answers.version else "golden vectors"
+    return ParityReport(len(answers.inputs), (oracle,), tuple(reports))
+
+
+def prove_route(
+    bundle: Bundle,
+    data: Dataset | Arrays | None,
+    *,
+    with_keras: bool,
+    progress: Callable[[str], None] = lambda text: None,
+) -> ParityReport:
+    """Check every artifact of a bundle that exists.
+
+    Args:
+        bundle: Without a Graph.
+        data: Rows to compare on; None for random ones.
+        with_keras: Ask Keras, where it is installed and the bundle keeps the model; else the
+            golden vectors are all that can be compared with.
+        progress: Told what is being done.
+
+    Raises:
+        BundleError: There is neither Keras nor a golden vector to compare with.
+    """
+    source, vectorizer, interface = bundle.part("source"), bundle.vectorizer(), bundle.interface()
+    if source is None or not with_keras or not has_keras():
+        return judge_route(bundle, _golden_answers(bundle), progress=progress)
+    if isinstance(data, Arrays):
+        inputs = rows_of(interface, data)
+    elif isinstance(data, Dataset) and vectorizer is not None:
+        inputs = Rows({interface.inputs[0].name: ids_of(vectorizer, data.texts)})
+    else:
+        inputs = random_rows(interface, vectorizer, {})
+    version = str(bundle.manifest.get("provenance", {}).get("keras_of_model", ""))
+    with Worker() as worker:
+        progress("asking Keras")
+        answers = ask_keras(source.read_bytes(), interface, inputs, worker, version=version)
+    return judge_route(bundle, answers, progress=progress)
+
+
+def _golden_answers(bundle: Bundle) -> KerasAnswers:
+    golden = bundle.golden()
+    if golden is None:
+        raise BundleError(
+            f"bundle '{bundle.name}' has no Graph, no golden vectors, and no Keras to ask: "
+            "convert it again"
+        )
+    types = {one.name: one.dtype for one in bundle.interface().inputs}
+    inputs = Rows({name: np.array(rows, types[name]) for name, rows in golden.inputs.items()})
+    outputs = {name: np.array(rows, np.float64) for name, rows in golden.outputs.items()}
+    limit = float(bundle.manifest.get("float32_limit", FLOAT32_FLOOR))
+    return KerasAnswers(inputs, side_by_side(outputs), outputs, limit, "")
+
+
+def _judge(bundle: Bundle, artifact: Artifact, answers: KerasAnswers) -> ArtifactReport:
+    target, scheme = artifact.target, artifact.scheme
+    engine = ""
+    try:
+        predictor = open_artifact(bundle, artifact)
+        engine = predictor.engine
+        found = side_by_side(predictor.scores(answers.inputs.given))
+        checks = _checks(bundle, predictor, found, answers, TOLERANCES[target, scheme])
+    except BackendMissing as error:
+        return ArtifactReport(target, scheme, (), note=str(error))
+    except Exception as error:  # a broken artifact may fail in any way, and the others go on
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        broken = (Check("runs", None, 0.0, "fail", unit="engine"),)
+        return ArtifactReport(target, scheme, broken, engine, note=said)
+    return ArtifactReport(target, scheme, checks, engine)
+
+
+def _checks(
+    bundle: Bundle, predictor: Predictor, found: Array, answers: KerasAnswers, limits: Limits
+) -> tuple[Check, ...]:
+    right, exact = answers.scores, answers.float32_limit
+
+    def limit(given: float | None) -> float:
+        return exact if given is None else given
+
+    min_rows = MIN_DECIDING_ROWS if limits.scores_mean is not None else 0
+    checks = [
+        check_max("scores_max", found, right, limit(limits.scores_max)),
+        check_mean("scores_mean", found, right, limit(limits.scores_mean), min_rows=min_rows),
+        check_shift("scores_shift", found, right, limit(limits.scores_shift), min_rows=min_rows),
+    ]
+    if bundle.labels:
+        tie = limit(limits.scores_mean)
+        checks.append(
+            check_flips(found, right, threshold=bundle.threshold, limit=limits.flips, tie=tie)
+        )
+    return (*checks, *_check_calls(predictor, answers.inputs, found, limit(limits.batch)))
+
+
+def _check_calls(
+    predictor: Predictor, inputs: Rows, found: Array, limit: float
+) -> tuple[Check, Check]:
+    """Neither an earlier call nor a row beside may matter."""
+    count = min(CALL_ROWS, len(inputs))
+    singles = [side_by_side(predictor.scores(inputs[i : i + 1].given)) for i in range(count)]
+    again = side_by_side(predictor.scores(inputs.given))
+    return (
+        check_equal("state_leak", again, found),
+        check_max("batch", np.concatenate(singles), found[:count], limit),
+    )

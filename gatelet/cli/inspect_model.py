@@ -1,0 +1,84 @@
+"""The part of `gatelet inspect` for models that are not converted yet.
+
+Not for bundles, which need no converter: those are in `gatelet.cli.inspect`.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gatelet.cli.inspect import show_graph
+from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.convert.lint import Lint, lint
+from gatelet.convert.model_source import open_source, padded_timesteps
+from gatelet.errors import UnsupportedLayer
+
+__all__ = ["inspect_model"]
+
+
+def inspect_model(path: Path, *, config: Path | None, as_json: bool) -> int:
+    """Show what converting a Keras model or a run would give.
+
+    Args:
+        path: The model or run.
+        config: Its configuration, where its file holds weights only.
+        as_json: Print one JSON object: the Graph, and the findings under 'lint'.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UnsupportedLayer: Something stands in the way; the findings are printed all the same.
+    """
+    try:
+        source = open_source(path, config=config)
+        found = lint(source.model, padded_timesteps=padded_timesteps(source))
+    except UnsupportedLayer as error:  # what cannot even be read stands in the way too
+        found = Lint(None, None, (), (str(error),), ())
+    if as_json:
+        print_json(_as_dict(found))
+    else:
+        _show(found)
+    if found.obstacles:
+        raise UnsupportedLayer(found.obstacles[0])
+    return 0
+
+
+def _as_dict(found: Lint) -> dict[str, Any]:
+    graph = json.loads(found.graph.to_json()) if found.graph is not None else {}
+    return {
+        **graph,
+        "lint": {
+            "obstacles": list(found.obstacles),
+            "notes": list(found.notes),
+            "parameters": found.graph.parameters if found.graph is not None else None,
+            "multiply_accumulates": asdict(found.cost) if found.cost is not None else None,
+            "artifacts": [asdict(one) for one in found.prospects],
+        },
+    }
+
+
+def _show(found: Lint) -> None:
+    for obstacle in found.obstacles:
+        print(f"obstacle   {one_line(obstacle)}")
+    for note in found.notes:
+        print(f"note       {one_line(note)}")
+    if found.graph is None or found.cost is None:
+        return
+    print(
+        f"cost       {found.cost.per_timestep:,} multiply-accumulates a timestep, "
+        f"{found.cost.per_row:,} a row"
+    )
+    show_graph(found.graph)
+    print()
+    rows = [
+        (
+            one.target,
+            one.scheme,
+            "-" if one.bytes is None else f"{one.bytes:,}",
+            one_line(one.obstacle) or "can be made",
+        )
+        for one in found.prospects
+    ]
+    print_table(("target", "scheme", "about bytes", ""), rows)
