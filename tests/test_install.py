@@ -39,7 +39,7 @@ EXTRAS = [
 ]
 
 
-def _run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_alone(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     return subprocess.run(
         [str(part) for part in command],
@@ -60,7 +60,7 @@ class Environment:
     bundle: Path
 
     def run(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return _run(self.folder / "bin" / program, *arguments, cwd=self.bundle.parent)
+        return run_alone(self.folder / "bin" / program, *arguments, cwd=self.bundle.parent)
 
     def json(self, *arguments: str | Path) -> Any:
         done = self.run("gatelet", *arguments, "--json")
@@ -72,13 +72,13 @@ class Environment:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a wheel from a copy of what git tracks."""
     folder = tmp_path_factory.mktemp("wheel")
-    listed = _run("git", "ls-files", "-z", cwd=ROOT).stdout
+    listed = run_alone("git", "ls-files", "-z", cwd=ROOT).stdout
     for name in filter(None, listed.split("\0")):
         if os.path.lexists(ROOT / name):
             target = folder / "tree" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target, follow_symlinks=False)
-    done = _run(sys.executable, "-m", "build", "--wheel", "-o", folder, cwd=folder / "tree")
+    done = run_alone(sys.executable, "-m", "build", "--wheel", "-o", folder, cwd=folder / "tree")
     assert done.returncode == 0, done.stdout + done.stderr
     (built,) = folder.glob("*.whl")
     return built
@@ -97,7 +97,7 @@ def environment(
     def make(extra: str) -> Environment:
         if extra not in made:
             folder = tmp_path_factory.mktemp(f"with-{extra or 'nothing'}")
-            done = _run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+            done = run_alone(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
             assert done.returncode == 0, done.stdout + done.stderr
             bundle = shutil.copytree(quickstart.bundle, folder / "elsewhere" / "demo")
             made[extra] = Environment(folder / "venv", bundle)
@@ -127,7 +127,7 @@ def test_the_wheel_holds_real_files_and_no_tests(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_every_module_that_is_tracked(wheel: Path) -> None:
-    listed = _run("git", "ls-files", "-z", cwd=ROOT).stdout.split("\0")
+    listed = run_alone("git", "ls-files", "-z", cwd=ROOT).stdout.split("\0")
     folders = ("convert/", "devices/", "runtime/", "train/")
     modules = {f"gatelet/{n}" for n in listed if n.startswith(folders) and n.endswith(".py")}
     modules |= {n for n in listed if n.startswith("gatelet/") and n.endswith(".py")}
