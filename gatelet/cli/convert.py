@@ -104,13 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
         route=arguments.route,
         progress=progress,
     )
+    provenance = bundle.manifest.get("provenance", {})
     if arguments.json:
-        provenance = bundle.manifest.get("provenance", {})
         more = {key: provenance[key] for key in ("processor_s", "pruning") if key in provenance}
         print_json({**report.to_dict(), **more})
     else:
         print_report(bundle, report)
-        _print_provenance(bundle.manifest.get("provenance", {}))
+        _print_provenance(provenance)
     return 1 if report.verdict == "fail" else 0
 
 

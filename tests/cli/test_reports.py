@@ -31,15 +31,20 @@ def test_inspect_shows_a_bundle(cli: RunCli, written_bundle: Path) -> None:
     assert "bundle     small, format 1\nlabels     0, 1, threshold 0.5\n" in done.out
     assert "vectorizer 48 words, 10 timesteps, pre-padded\n" in done.out
     assert "onnx    float32 " in done.out and "LSTM" in done.out
+    assert "bytes of " in done.out and "recurrent kernel" in done.out
     assert "input      ids int32 [?, ?], below 50\nparameters 283\n" in done.out
 
 
-def test_inspect_json_is_the_manifest_on_one_line(cli: RunCli, written_bundle: Path) -> None:
+def test_inspect_json_is_the_manifest_and_the_sizes_on_one_line(
+    cli: RunCli, written_bundle: Path
+) -> None:
     done = cli("inspect", written_bundle, "--json")
     assert done.out.count("\n") == 1
     found = json.loads(done.out)
-    assert found.pop("sizes")
+    sizes = found.pop("sizes")
     assert found == json.loads((written_bundle / "manifest.json").read_bytes())
+    assert sizes[0]["name"] == "weights"
+    assert all(sum(part["bytes"] for part in one["parts"]) == one["bytes"] for one in sizes)
 
 
 def test_inspect_names_what_stands_in_the_way_of_a_model(cli: RunCli, tmp_path: Path) -> None:
