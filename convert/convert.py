@@ -43,6 +43,7 @@ from gatelet.convert.reading import Equivalents
 from gatelet.convert.schemes import Scheme, choose_artifacts
 from gatelet.convert.streaming import STREAMING_TARGETS, choose_streaming, with_stream
 from gatelet.convert.timing import Timings
+from gatelet.convert.tolerances import MIN_QUALITY_ROWS
 from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import MANIFEST, Bundle, open_bundle
@@ -300,7 +301,12 @@ def _texts(source: ModelSource) -> Sequence[str]:
 def _truth(
     data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str], progress: Progress
 ) -> Any:
-    """Give the truth of the compared rows; a conversion does without what is not the model's."""
+    """Give the truth of the compared rows; a conversion does without what is not the model's.
+
+    It does without few rows too, which decide nothing.
+    """
+    if data is None or len(data) < MIN_QUALITY_ROWS:
+        return None
     try:
         return truth_of(data, graph, labels)
     except DataError as error:

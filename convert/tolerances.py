@@ -5,12 +5,23 @@ Not the checks that are held to it: see `gatelet.convert.parity`.
 
 from dataclasses import dataclass, replace
 
-__all__ = ["FLOAT32_FACTOR", "FLOAT32_FLOOR", "MIN_DECIDING_ROWS", "TOLERANCES", "Limits"]
+__all__ = [
+    "FLOAT32_FACTOR",
+    "FLOAT32_FLOOR",
+    "MIN_DECIDING_ROWS",
+    "MIN_QUALITY_ROWS",
+    "TOLERANCES",
+    "Limits",
+]
 
 FLOAT32_FLOOR = 1e-5
 FLOAT32_FACTOR = 4.0
 MIN_DECIDING_ROWS = 200
 """With fewer rows, flips above the limit are undecided: one row is then half a point or more."""
+
+MIN_QUALITY_ROWS = 400
+"""With fewer labelled rows not even an artifact that loses none can be shown to lose less than a
+point: a conversion then leaves quality to `gatelet parity`."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ CHECKS = {
     "scores_range": "how far the largest and smallest score fall short of the oracle's",
     "kl": "Kullback-Leibler divergence of the scores from the oracle's",
     "labels_reached": "labels that the oracle gives and the artifact never does",
+    "labels": "golden rows that get another label than at conversion",
     "scores_max_keras": "largest difference of a score from Keras",
     "flips": "rows that are decided otherwise than by the oracle",
     "accuracy_drop": "how much lower the accuracy is than the oracle's",
