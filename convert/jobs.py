@@ -86,7 +86,11 @@ def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> st
         arrays: list[Any] = [found[f"x_{index}"] for index in range(len(found.files))]
     if texts is not None:
         arrays = [tf.constant([[text] for text in json.loads(Path(texts).read_text("ascii"))])]
-    parts = predict(loaded, arrays)
+    try:
+        parts = predict(loaded, arrays)
+    except ValueError as error:  # such as a name that TensorFlow takes for no scope
+        said = " ".join(str(error).split())[:200]
+        return f"Keras {keras.__version__} cannot run the model: {type(error).__name__}: {said}"
     np.savez(out, **{f"y_{index}": part for index, part in enumerate(parts)})
     return None
 
