@@ -4,6 +4,7 @@ Not opening bundles, which the runtime does without this package.
 """
 
 import contextlib
+import filecmp
 import hashlib
 import json
 import os
@@ -145,11 +146,20 @@ def _take_place(stage: Path, out: Path) -> bool:
 def _replace_files(stage: Path, out: Path) -> None:
     names = {path.name for path in stage.iterdir()}
     for name in sorted(names - {MANIFEST}):
-        (stage / name).replace(out / name)
+        # a reader of the old bundle may be opening a file that both have: leave it as it is
+        if not _has_same_content(stage / name, out / name):
+            (stage / name).replace(out / name)
     (stage / MANIFEST).replace(out / MANIFEST)
     for path in out.iterdir():
         if path.name not in names and _OUR_NAMES.fullmatch(path.name) and path.is_file():
             path.unlink()
+
+
+def _has_same_content(new: Path, old: Path) -> bool:
+    try:
+        return filecmp.cmp(new, old, shallow=False)
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

@@ -188,11 +188,28 @@ def test_killed_before_any_step_the_old_bundle_or_the_new_is_there(
         assert files_of(out) == files_of(new), f"killed before call {call}: {calls}"
         assert outputs_of(out) == 2
         call += 1
-    manifest = len(files_of(new)) - 1  # files go first, one rename each
+    # files go first, one rename each; those that both bundles have stay
+    manifest = len(files_of(new) - files_of(old))
     assert seen[: manifest + 1] == [1] * (manifest + 1)
     assert set(seen[manifest + 1 :]) == {2}
     assert calls[manifest] == "replace"
-    assert len(seen) > len(files_of(new))
+    assert len(seen) > manifest + 1
+
+
+def test_a_file_that_both_bundles_have_is_left_as_it_is(old: Path, stage: Path, out: Path) -> None:
+    (shared,) = (files_of(old) & files_of(stage)) - {"manifest.json"}
+    before = (out / shared).stat()
+    commit(stage, out)
+    assert (out / shared).stat().st_ino == before.st_ino
+
+
+def test_a_damaged_file_is_replaced_though_it_has_the_right_name(
+    old: Path, stage: Path, out: Path
+) -> None:
+    (shared,) = (files_of(old) & files_of(stage)) - {"manifest.json"}
+    (out / shared).write_bytes(b"damaged")
+    commit(stage, out)
+    assert open_bundle(out).part("vectorizer") == out / shared
 
 
 @pytest.mark.parametrize("empty", [False, True])
