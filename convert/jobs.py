@@ -82,6 +82,10 @@ def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> st
     except Exception as error:  # a file of another Keras fails in many ways
         said = " ".join(str(error).split())[:200]
         return f"Keras {keras.__version__} cannot load the model: {type(error).__name__}: {said}"
+    for layer in loaded._flatten_layers():
+        # mixed policies round to 16 bits, training's way to save time: the weights are float32
+        if "16" in str(getattr(layer.dtype_policy, "name", "")):
+            layer.dtype_policy = "float32"
     with np.load(inputs) as found:
         arrays: list[Any] = [found[f"x_{index}"] for index in range(len(found.files))]
     if texts is not None:
