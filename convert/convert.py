@@ -4,7 +4,6 @@ Not any of these steps: each has a module of its own.
 """
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import unicodedata
@@ -29,7 +28,7 @@ from gatelet.convert.evidence import (
     rows_of,
 )
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import EXPORTERS
+from gatelet.convert.exporters.table import EXPORTERS, installed
 from gatelet.convert.gates import check_predictions, export_checked
 from gatelet.convert.isolation import Worker
 from gatelet.convert.keras_convert import RouteSettings, convert_past_the_graph
@@ -44,7 +43,7 @@ from gatelet.convert.schemes import Scheme, choose_artifacts
 from gatelet.convert.streaming import STREAMING_TARGETS, choose_streaming, with_stream
 from gatelet.convert.timing import Timings
 from gatelet.convert.tolerances import MIN_QUALITY_ROWS
-from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
+from gatelet.errors import ConfigError, DataError, ModelError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import MANIFEST, Bundle, open_bundle
 from gatelet.runtime.dataset import Dataset, sha256_of
@@ -140,7 +139,7 @@ def convert_with_report(
     timings = Timings(progress)
     progress = timings.tell
     if not targets:
-        chosen = _exportable(chosen, progress)
+        chosen = installed(chosen, progress)
     if route == "keras":
         settings = RouteSettings(vectorizer, data, tuple(labels), strip, golden_texts, progress)
         return convert_past_the_graph(model_or_run, out, chosen, settings)
@@ -238,28 +237,6 @@ def convert_with_report(
         open_bundle(stage)
         commit(stage, out)
     return open_bundle(out), report
-
-
-def _exportable(
-    chosen: tuple[tuple[str, Scheme], ...], progress: Progress
-) -> tuple[tuple[str, Scheme], ...]:
-    """Leave out targets whose converter is not installed, and say so."""
-    left_out = set()
-    for target in dict.fromkeys(target for target, _ in chosen):
-        needed = EXPORTERS[target]
-        if importlib.util.find_spec(needed.package) is None:
-            left_out.add(target)
-            progress(
-                f"leaving out {target}: it needs {needed.package}: "
-                f"pip install 'gatelet[{needed.extra}]'"
-            )
-    kept = tuple((target, scheme) for target, scheme in chosen if target not in left_out)
-    if not kept:
-        raise ConversionError(
-            "no converter is installed: pip install 'gatelet[convert]' for onnx, "
-            "'gatelet[train]' for litert"
-        )
-    return kept
 
 
 def _complete(

@@ -3,6 +3,7 @@
 Not an exporter.
 """
 
+import importlib.util
 import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph import Graph
 
-__all__ = ["EXPORTERS", "Exporter", "export", "refusal"]
+__all__ = ["EXPORTERS", "Exporter", "export", "installed", "refusal"]
 
 
 @dataclass(frozen=True)
@@ -177,3 +178,25 @@ def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Ex
             advice="leave this artifact out with --target or --scheme",
         )
         return Exported.open(made)
+
+
+def installed(
+    chosen: tuple[tuple[str, Scheme], ...], progress: Callable[[str], None]
+) -> tuple[tuple[str, Scheme], ...]:
+    """Leave out targets whose converter is not installed, and say so."""
+    left_out = set()
+    for target in dict.fromkeys(target for target, _ in chosen):
+        needed = EXPORTERS[target]
+        if importlib.util.find_spec(needed.package) is None:
+            left_out.add(target)
+            progress(
+                f"leaving out {target}: it needs {needed.package}: "
+                f"pip install 'gatelet[{needed.extra}]'"
+            )
+    kept = tuple((target, scheme) for target, scheme in chosen if target not in left_out)
+    if not kept:
+        raise ConversionError(
+            "no converter is installed: pip install 'gatelet[convert]' for onnx, "
+            "'gatelet[train]' for litert"
+        )
+    return kept

@@ -164,8 +164,8 @@ class _Reader:
         name = str(entry.get("name") or config.get("name") or kind)
         self._check_dimensions(name, kind, config)
         self._note_refusal(name, kind, entry)
-        parts = dict(self._parts(entry, kind, config))
-        return SourceLayer(name, kind, config, parts=parts, stored_class=_stored_class(entry))
+        parts, stored = dict(self._parts(entry, kind, config)), str(entry.get("stored_class", ""))
+        return SourceLayer(name, kind, config, parts=parts, stored_class=stored)
 
     def _translated(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.keras_version.split(".")[0] == "1":
@@ -297,10 +297,6 @@ class _Reader:
                     f"{self.where} is refused: layer '{name}' ({kind}) has {setting} = "
                     f"{show(found)}, {MAX_DIMENSION:,} elements are the most allowed"
                 )
-
-
-def _stored_class(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("stored_class", ""))
 
 
 def _class_of(entry: Mapping[str, Any]) -> str:
