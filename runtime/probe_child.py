@@ -82,6 +82,8 @@ def _run(predictor: Predictor, bundle: Bundle, *, limit: float) -> None:
         predictor.warm_up()
         return
     inputs: Any = dict(golden.inputs)
+    if not inputs:
+        raise BundleDamaged(f"bundle '{bundle.name}' is damaged: its golden vectors have no inputs")
     given = inputs if len(inputs) > 1 else next(iter(inputs.values()))
     found = predictor.scores(golden.texts if predictor.takes_texts else given)
     found = found if isinstance(found, dict) else dict.fromkeys(list(golden.outputs)[:1], found)
@@ -96,8 +98,9 @@ def _run(predictor: Predictor, bundle: Bundle, *, limit: float) -> None:
 
 def _flat(rows: Any) -> list[float]:
     values = rows.tolist() if hasattr(rows, "tolist") else rows
-    while values and isinstance(values[0], list):
-        values = [value for row in values for value in row]
+    while any(isinstance(value, list) for value in values):
+        rows = [value if isinstance(value, list) else [value] for value in values]
+        values = [value for row in rows for value in row]
     return list(values)
 
 
