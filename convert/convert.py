@@ -3,10 +3,7 @@
 Not any of these steps: each has a module of its own.
 """
 
-import importlib.metadata
 import os
-import platform
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,42 +11,44 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from gatelet.convert.bundling import BundleWriter, commit
-from gatelet.convert.calibrate import Calibration, choose_rows
 from gatelet.convert.evidence import (
     ask_live,
     ask_oracles,
     assemble,
     golden_vectors,
     has_keras,
-    random_rows,
-    rows_of,
 )
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import EXPORTERS, installed
+from gatelet.convert.facts import check_labels, check_vocabulary, default_labels, facts_of
 from gatelet.convert.gates import check_predictions, export_checked
 from gatelet.convert.isolation import Worker
 from gatelet.convert.keras_convert import RouteSettings, convert_past_the_graph
 from gatelet.convert.lowering import lower
 from gatelet.convert.model_source import ModelSource, open_source, padded_timesteps
 from gatelet.convert.parity import ParityReport, judge
-from gatelet.convert.parity.truth import truth_of
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.prune import measure_cost, prune_vocabulary
 from gatelet.convert.reading import Equivalents
+from gatelet.convert.rows import (
+    calibration_rows,
+    declared_timesteps,
+    known_truth,
+    needs_calibration,
+    texts_of,
+)
 from gatelet.convert.schemes import Scheme, choose_artifacts
 from gatelet.convert.streaming import STREAMING_TARGETS, choose_streaming, with_stream
 from gatelet.convert.timing import Timings
-from gatelet.convert.tolerances import MIN_QUALITY_ROWS
-from gatelet.errors import ConfigError, DataError, ModelError
+from gatelet.errors import ConfigError, DataError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import MANIFEST, Bundle, open_bundle
-from gatelet.runtime.dataset import Dataset, sha256_of
+from gatelet.runtime.dataset import Dataset
 from gatelet.runtime.files import check_output_directory, stage_beside
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.safetensors import encode
+from gatelet.runtime.streaming import StreamingGraph
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["convert", "convert_with_report"]
@@ -155,8 +154,8 @@ def convert_with_report(
         labels,
     )
     graph = lower(source.model)
-    _check_vocabulary(source, graph)
-    _check_labels(source.labels, graph)
+    check_vocabulary(source, graph)
+    check_labels(source.labels, graph)
     if isinstance(data, Dataset) and source.vectorizer is None:
         raise DataError(
             f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
@@ -171,19 +170,13 @@ def convert_with_report(
         timings.watch(worker)
         keras = worker if with_keras and has_keras() else None
         source, refusal = assemble(source, keras)
-        facts = _facts(out.name, source, graph)
+        facts = facts_of(out.name, source, graph)
         if pruning is not None:
             facts["provenance"]["pruning"] = pruning
         if custom_objects:
             facts["provenance"]["custom_objects"] = sorted(custom_objects)
         writer = BundleWriter(stage, facts)
-        _add_graph(writer, graph)
-        if source.vectorizer is not None:
-            writer.add_part(
-                "vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode()
-            )
-        if source.keras_file is not None and not strip:
-            writer.add_part("source", "model", source.keras_suffix, source.keras_file)
+        _add_parts(writer, source, graph, strip=strip)
         model = Exportable(
             # the artifacts' own Graph skips padding: the bundle keeps the plain one, the oracle
             graph=graph,
@@ -192,32 +185,21 @@ def convert_with_report(
             name=facts["name"],
             labels=tuple(facts["labels"]),
             threshold=source.threshold,
-            calibration=_calibration(source, data, graph) if _needs_rows(chosen) else None,
+            calibration=calibration_rows(source, data, graph)
+            if needs_calibration(chosen)
+            else None,
         )
-        for target, scheme in chosen:
-            progress(f"exporting {target} {scheme.name}")
-            exported = export_checked(model, target, scheme, worker)
-            if streaming is not None and target in STREAMING_TARGETS:
-                progress(f"exporting {target} {scheme.name} for streaming")
-                exported = with_stream(
-                    exported,
-                    streaming,
-                    model,
-                    stem=f"{target}-{scheme.name}-stream",
-                    suffix=EXPORTERS[target].suffix,
-                    export=partial(export_checked, target=target, scheme=scheme, worker=worker),
-                )
-            writer.add_exported(target, scheme.name, EXPORTERS[target].suffix, exported)
+        _export_all(writer, model, chosen, streaming=streaming, worker=worker, progress=progress)
         writer.write_manifest({})
-        texts = _texts(source)
+        texts = texts_of(source)
         oracle = ask_oracles(
             open_bundle(stage),
             data if isinstance(data, Arrays) else texts,
             keras,
-            timesteps=_timesteps(source, graph),
+            timesteps=declared_timesteps(source, graph),
             keras_file=source.keras_file,
             keras_takes_texts=source.takes_texts,
-            truth=_truth(data or source.test, graph, facts["labels"], progress),
+            truth=known_truth(data or source.test, graph, facts["labels"], progress),
             progress=progress,
         )
         if with_keras and oracle.keras is None and source.live is not None:
@@ -259,138 +241,49 @@ def _prune(
     """Drop the rarest words, and measure on the texts at hand what that costs."""
     pruned = prune_vocabulary(graph, source.vectorizer, vocabulary)
     assert source.vectorizer is not None
-    labels = source.labels or _default_labels(graph)
+    labels = source.labels or default_labels(graph)
     cost = measure_cost(
         graph,
         source.vectorizer,
         pruned,
-        _texts(source),
-        truth=_truth(source.test, graph, labels, lambda text: None),
+        texts_of(source),
+        truth=known_truth(source.test, graph, labels, lambda text: None),
         threshold=source.threshold,
     )
     return replace(source, vectorizer=pruned.vectorizer), pruned.graph, cost
 
 
-def _texts(source: ModelSource) -> Sequence[str]:
-    return source.test.texts if source.test is not None and source.vectorizer is not None else ()
-
-
-def _truth(
-    data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str], progress: Progress
-) -> Any:
-    """Give the truth of the compared rows; a conversion does without what is not the model's.
-
-    It does without few rows too, which decide nothing.
-    """
-    if data is None or len(data) < MIN_QUALITY_ROWS:
-        return None
-    try:
-        return truth_of(data, graph, labels)
-    except DataError as error:
-        progress(f"left out the labels: {error}")
-        return None
-
-
-def _needs_rows(chosen: tuple[tuple[str, Scheme], ...]) -> bool:
-    return any(scheme.activations != "float32" for _, scheme in chosen)
-
-
-def _calibration(source: ModelSource, data: Dataset | Arrays | None, graph: Graph) -> Calibration:
-    """Choose calibration rows from the data, else the run's test part, else random inputs."""
-    texts = _texts(source)
-    if isinstance(data, Arrays):
-        return choose_rows(rows_of(graph, data).feed, source=Path(data.name).name)
-    if texts and source.vectorizer is not None and source.test is not None:
-        ids = np.array([source.vectorizer.pad(text) for text in texts], np.int32)
-        return choose_rows({graph.inputs[0].name: ids}, source=Path(source.test.name).name)
-    timesteps = _timesteps(source, graph)
-    rows = random_rows(graph, source.vectorizer, timesteps)
-    return choose_rows(rows.feed, source="seeded random inputs")
-
-
-def _timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:
-    """Give the timesteps that the Keras model declares, by graph input."""
-    declared = zip(graph.inputs, source.model.inputs, strict=True)
-    return {
-        one.name: shape[1]
-        for one, shape in ((one, given.shape) for one, given in declared)
-        if len(shape) > 1 and shape[1] is not None
-    }
-
-
-def _check_vocabulary(source: ModelSource, graph: Graph) -> None:
-    limit = graph.inputs[0].vocabulary
-    if source.vectorizer is None:
-        return
-    if len(graph.inputs) > 1:
-        raise ModelError(
-            f"model '{source.name}' takes {len(graph.inputs)} inputs, so no vectorizer alone can "
-            "make them: convert it without --vectorizer, and give it ids"
-        )
-    if limit is None:
-        raise ModelError(f"model '{source.name}' takes features, so it can have no vectorizer")
-    if source.vectorizer.vocabulary_size > limit:
-        raise ModelError(
-            f"the vectorizer gives ids up to {source.vectorizer.vocabulary_size - 1}, the model "
-            f"'{source.name}' takes ids up to {limit - 1}: it belongs to another model"
-        )
-
-
-def _check_labels(labels: Sequence[str], graph: Graph) -> None:
-    scores = graph.shape_of(graph.outputs[0])[-1]
-    if not labels or scores is None:
-        return
-    expected = max(2, scores)
-    if len(labels) != expected or len(set(labels)) < expected:
-        raise ConfigError(
-            f"the labels are {', '.join(labels)}: the model gives {scores} scores a row, so name "
-            f"{expected} different labels"
-        )
-
-
-def _facts(name: str, source: ModelSource, graph: Graph) -> dict[str, Any]:
-    return {
-        "name": name,
-        "labels": list(source.labels or _default_labels(graph)),
-        "threshold": source.threshold,
-        "provenance": {
-            "gatelet": importlib.metadata.version("gatelet"),
-            "python": platform.python_version(),
-            "unicode": unicodedata.unidata_version,
-            "keras_of_model": source.model.keras_version,
-            "packages": _versions("tensorflow", "keras", "onnx", "onnxruntime", "ai-edge-litert"),
-            "model": source.name,
-            "parameters": graph.parameters,
-            "test_data_sha256": sha256_of(source.test) if source.test is not None else None,
-            "training": dict(source.provenance),
-        },
-    }
-
-
-def _versions(*packages: str) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _default_labels(graph: Graph) -> tuple[str, ...]:
-    """Number the classes of a classifier; a model that ends otherwise has no labels."""
-    last = graph.nodes[-1]
-    if last.output not in graph.outputs or len(last.shape) != 2:
-        return ()
-    outputs = last.shape[-1] or 0
-    activation = last.attributes.get("activation")
-    if activation == "sigmoid" and outputs == 1:
-        return ("0", "1")
-    if activation == "softmax":
-        return tuple(str(index) for index in range(outputs))
-    return ()
-
-
-def _add_graph(writer: BundleWriter, graph: Graph) -> None:
+def _add_parts(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: bool) -> None:
+    """Add the Graph and its weights, the vectorizer, and the Keras file."""
     writer.add_part("graph", "graph", ".json", graph.to_json().encode())
     writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
+    if source.vectorizer is not None:
+        writer.add_part("vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode())
+    if source.keras_file is not None and not strip:
+        writer.add_part("source", "model", source.keras_suffix, source.keras_file)
+
+
+def _export_all(
+    writer: BundleWriter,
+    model: Exportable,
+    chosen: tuple[tuple[str, Scheme], ...],
+    *,
+    streaming: StreamingGraph | None,
+    worker: Worker,
+    progress: Progress,
+) -> None:
+    """Add each artifact, with its streaming file where the model streams."""
+    for target, scheme in chosen:
+        progress(f"exporting {target} {scheme.name}")
+        exported = export_checked(model, target, scheme, worker)
+        if streaming is not None and target in STREAMING_TARGETS:
+            progress(f"exporting {target} {scheme.name} for streaming")
+            exported = with_stream(
+                exported,
+                streaming,
+                model,
+                stem=f"{target}-{scheme.name}-stream",
+                suffix=EXPORTERS[target].suffix,
+                export=partial(export_checked, target=target, scheme=scheme, worker=worker),
+            )
+        writer.add_exported(target, scheme.name, EXPORTERS[target].suffix, exported)

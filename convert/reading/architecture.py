@@ -12,6 +12,13 @@ from reprlib import repr as show
 from types import MappingProxyType
 from typing import Any
 
+from gatelet.convert.reading.classes import (
+    MODEL_CLASSES,
+    class_of,
+    is_custom,
+    is_operation,
+    stored_class,
+)
 from gatelet.convert.reading.equivalents import Equivalents, replace_custom
 from gatelet.convert.reading.functional import FunctionalEntry, order_calls, outputs_of
 from gatelet.convert.reading.keras1 import translate_entry, translate_merge
@@ -27,8 +34,6 @@ MAX_NESTING = 32
 MAX_RANK = 8
 MAX_DIMENSION = 2**28
 MAX_INPUT_ELEMENTS = 2**26
-_MODELS = ("Functional", "Model", "Sequential")
-_KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow", "builtins")
 _CODE = ("Lambda",)
 _OPERATIONS = (
     "ClassMethod",
@@ -123,11 +128,11 @@ class _Reader:
 
     def read_model(self, description: Mapping[str, Any], *, needs_shape: bool) -> SourceModel:
         kind, config = str(description["class_name"]), description["config"]
-        if kind not in _MODELS or _is_custom(description):
+        if kind not in MODEL_CLASSES or is_custom(description):
             raise UnsupportedLayer(
-                f"{self.where} is a {_class_of(description)} model, whose code no file holds; "
+                f"{self.where} is a {class_of(description)} model, whose code no file holds; "
                 "supported: Sequential and functional models",
-                class_name=_class_of(description),
+                class_name=class_of(description),
             )
         if kind == "Sequential":
             return self._read_sequential(description, needs_shape=needs_shape)
@@ -158,14 +163,14 @@ class _Reader:
                 f"{self.where} is refused: it has more than {MAX_LAYERS:,} layers, the most allowed"
             )
         entry = replace_custom(self._translated(entry), self.equivalents)
-        kind, config = _class_of(entry), entry["config"]
+        kind, config = class_of(entry), entry["config"]
         if isinstance(config, list):  # a Sequential model of Keras 1 and 2
             config = {"layers": config}
         name = str(entry.get("name") or config.get("name") or kind)
         self._check_dimensions(name, kind, config)
         self._note_refusal(name, kind, entry)
-        parts, stored = dict(self._parts(entry, kind, config)), str(entry.get("stored_class", ""))
-        return SourceLayer(name, kind, config, parts=parts, stored_class=stored)
+        parts = dict(self._parts(entry, kind, config))
+        return SourceLayer(name, kind, config, parts=parts, stored_class=stored_class(entry))
 
     def _translated(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.keras_version.split(".")[0] == "1":
@@ -175,7 +180,7 @@ class _Reader:
     def _parts(
         self, entry: Mapping[str, Any], kind: str, config: Mapping[str, Any]
     ) -> Iterator[tuple[str, SourceLayer | SourceModel]]:
-        if kind in _MODELS:
+        if kind in MODEL_CLASSES:
             yield "model", self.read_model(entry, needs_shape=False)
         elif kind == "TimeDistributed":
             yield "layer", self.read_layer(config["layer"])
@@ -226,15 +231,15 @@ class _Reader:
         inputs = {}
         for entry in config["layers"]:
             name, kind = str(entry.get("name") or entry["config"]["name"]), entry["class_name"]
-            is_operation = _is_operation(entry)
+            operation = is_operation(entry)
             layer = None
             if kind == "InputLayer":
                 inputs[name] = _declared_input(entry["config"], name)
-            elif not is_operation:
+            elif not operation:
                 layer = self.read_layer({**entry, "name": name})
             nodes = entry.get("inbound_nodes") or ()
             class_name = kind if layer is None else layer.class_name
-            entries.append(FunctionalEntry(name, class_name, nodes, layer, is_operation))
+            entries.append(FunctionalEntry(name, class_name, nodes, layer, operation))
         if len({one.name for one in entries}) != len(entries):
             raise _duplicate(self.where, [one.name for one in entries])
         if self.refused:  # their wiring may be of any form
@@ -284,7 +289,7 @@ class _Reader:
             what = entry["config"].get("function") or entry["config"].get("node_def") or ""
             told = f" ({what})" if isinstance(what, str) and 0 < len(what) < 80 else ""
             self.refused.append((name, kind, f"is an operation{told}, not a layer"))
-        elif _is_custom(entry):
+        elif is_custom(entry):
             self.refused.append((name, kind, "is a custom class"))
 
     def _check_dimensions(self, name: str, kind: str, config: Mapping[str, Any]) -> None:
@@ -297,42 +302,6 @@ class _Reader:
                     f"{self.where} is refused: layer '{name}' ({kind}) has {setting} = "
                     f"{show(found)}, {MAX_DIMENSION:,} elements are the most allowed"
                 )
-
-
-def _class_of(entry: Mapping[str, Any]) -> str:
-    """Give the class; with its package where it is not Keras' own."""
-    kind = str(entry["class_name"])
-    if not _is_custom(entry) or ">" in kind:
-        return kind
-    registered = entry.get("registered_name")
-    return registered if registered and ">" in registered else f"{entry.get('module')}>{kind}"
-
-
-def _is_custom(entry: Mapping[str, Any]) -> bool:
-    """Tell whether a class is not Keras' own, though it may have the name of one."""
-    registered, module = entry.get("registered_name"), entry.get("module")
-    package = str(module).split(".")[0] if module is not None else "keras"
-    return (
-        ">" in str(entry["class_name"])
-        or (isinstance(registered, str) and ">" in registered)
-        or package not in _KERAS_PACKAGES
-    )
-
-
-def _is_operation(entry: Mapping[str, Any]) -> bool:
-    """Tell whether this is an operation of Keras 3, such as `keras.ops.add`.
-
-    HDF5 files of Keras 3 do not say from which module it is, but layers can be trained.
-    """
-    if entry.get("module") is not None:
-        return str(entry["module"]).startswith(("keras.src.ops", "keras.ops"))
-    nodes: Sequence[Any] = entry.get("inbound_nodes") or ({},)
-    return (
-        entry["class_name"] not in _MODELS
-        and isinstance(nodes[0], Mapping)
-        and set(nodes[0]) == {"args", "kwargs"}
-        and "trainable" not in entry["config"]
-    )
 
 
 def _reversed(config: Mapping[str, Any]) -> dict[str, Any]:
