@@ -16,7 +16,7 @@ from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.lowering import lower
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import read_keras_file
-from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.run import Run
 
@@ -33,8 +33,8 @@ def main(run: Run) -> None:
     print("target scheme real_tokens without_us with_us ratio of_the_longest")
     with tempfile.TemporaryDirectory() as folder:
         for target, export in (("onnx", export_onnx), ("litert", export_litert)):
-            for name, scheme in SCHEMES.items():
-                backends = []
+            for name in TARGETS[target]:
+                scheme, backends = SCHEMES[name], []
                 for kind, one in (("plain", graph), ("skip", skipping)):
                     path = Path(folder) / f"{target}-{name}-{kind}"
                     path.write_bytes(export(one, scheme).data)
