@@ -54,7 +54,7 @@ def test_they_convert_from_the_command_line(
     flags = ("--target", "onnx", "--scheme", "float32", "--no-keras")
     done = cli("convert", weights, "--config", config, "--out", tmp_path / "b", *flags)
     assert done.code == 0, done.err
-    assert done.out.endswith("rows against graph: pass\n")
+    assert "rows against graph: pass\n" in done.out
     shown = cli("inspect", weights, "--config", config)
     assert shown.code == 0 and "GRU" in shown.out
     told = cli("convert", weights, "--out", tmp_path / "c", *flags).complaint

@@ -37,7 +37,7 @@ REFUSED = {
     "conv_same_strided": ALL_STEPS,
     "conv_then_lstm": ALL_STEPS,
     "conv_valid_strided": ALL_STEPS,
-    "dense_activations": "the activation 'gelu'",
+    "dense_activations": "activation 'gelu'",
     "encoder_decoder": "starts at states that another layer gives",
     "encoder_decoder_masked": "starts at states that another layer gives",
     "flattened": ALL_STEPS,

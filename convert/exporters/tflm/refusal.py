@@ -27,5 +27,8 @@ def tflm_refusal(graph: Graph, scheme: Scheme) -> str | None:
             name = node.attributes.get(setting, "linear")
             if name not in ACTIVATIONS:
                 layer = node.source or node.name
-                return f"layer '{layer}': tflm has no activation '{name}'"
+                return (
+                    f"layer '{layer}': tflm has no activation '{name}': "
+                    "use --target c, litert or onnx"
+                )
     return None
