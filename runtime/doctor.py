@@ -14,6 +14,7 @@ from typing import Any
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS
 from gatelet.runtime.backends.backend import Engine
+from gatelet.runtime.backends.c_compiler import find_compiler, host_platform
 from gatelet.runtime.bundle import Bundle, open_bundle
 from gatelet.runtime.probe import Probe, probe_all
 
@@ -70,7 +71,8 @@ class Backend:
         target: 'litert'.
         engine: Its package, 'ai-edge-litert'; 'python' for pure.
         version: None where it is not installed, or cannot be imported.
-        works: Whether it could be imported.
+        works: Whether it could be imported. An artifact may need more: those of c a library for
+            this machine, or a C compiler.
         command: What installs it, or mends it; None where nothing is to be done, or nothing helps.
         problem: What is wrong, in a sentence; None if nothing is.
     """
@@ -184,6 +186,8 @@ def _backend(target: str, engine: Engine) -> Backend:
     name = "python" if target == "pure" else engine.module.replace("_", "-")
     if target == "pure":
         return Backend(target, name, platform.python_version(), works=True)
+    if target == "c":
+        return _c_backend(name)
     command = "pip install numpy" if target == "reference" else _install(engine.extra)
     if not engine.is_installed:
         missing = _no_wheel(engine.module, machine())
@@ -195,6 +199,18 @@ def _backend(target: str, engine: Engine) -> Backend:
         return Backend(target, name, version, works=True)
     problem, mend = _explain_import(engine.module, said, command)
     return Backend(target, name, None, works=False, command=mend, problem=problem)
+
+
+def _c_backend(name: str) -> Backend:
+    """Look at Python's own ctypes, and at what makes a library where a bundle has none."""
+    version, said = _try_import("ctypes", "c")
+    if version is None:
+        problem = f"this Python cannot import its own ctypes: {said[-200:]}"
+        return Backend("c", name, None, works=False, problem=problem)
+    if find_compiler() is not None:
+        return Backend("c", name, version, works=True)
+    problem = f"no C compiler: runs only bundles with a library for {host_platform()}"
+    return Backend("c", name, version, works=True, problem=problem)
 
 
 def _install(extra: str) -> str:
@@ -218,9 +234,10 @@ def _no_wheel(module: str, here: Machine) -> str | None:
 def _try_import(module: str, target: str) -> tuple[str | None, str]:
     """Import an engine in a child process: its version, or the last line of what it said."""
     imported = f"{module}.interpreter" if target == "litert" else module
+    version = f"importlib.metadata.version({module.replace('_', '-')!r})"
     script = (
-        f"import importlib, importlib.metadata as m; importlib.import_module({imported!r}); "
-        f"print(m.version({module.replace('_', '-')!r}))"
+        f"import importlib, importlib.metadata, platform; importlib.import_module({imported!r}); "
+        f"print({'platform.python_version()' if target == 'c' else version})"
     )
     try:
         done = subprocess.run(

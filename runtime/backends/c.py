@@ -8,7 +8,6 @@ import ctypes
 import json
 import math
 import mmap
-import platform
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import BackendError, BackendMissing
-from gatelet.runtime.backends.c_compiler import compile_library
+from gatelet.runtime.backends.c_compiler import compile_library, host_platform
 
-__all__ = ["CBackend", "Library", "host_platform", "open_artifact", "open_library"]
+__all__ = ["CBackend", "Library", "open_artifact", "open_library"]
 
 ABI = 1
 _ALIGNMENT_BYTES = 64
@@ -66,13 +65,6 @@ class Library(ctypes.Structure):
             ),
         ),
     )
-
-
-def host_platform() -> str:
-    """Name this machine as the companions of a bundle do: 'x86_64-linux'."""
-    machine = platform.machine().lower()
-    names = {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "armv7", "armv8l": "armv7"}
-    return f"{names.get(machine, machine)}-{sys.platform}"
 
 
 def open_artifact(

@@ -5,14 +5,16 @@ Not the builds at conversion: those are gatelet.convert's.
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from gatelet.errors import BackendError, BackendMissing
 
-__all__ = ["compile_library"]
+__all__ = ["compile_library", "find_compiler", "host_platform"]
 
 _TIMEOUT_S = 300
 _FLAGS = (
@@ -29,6 +31,18 @@ _FLAGS = (
 )
 
 
+def host_platform() -> str:
+    """Name this machine as the companions of a bundle do: 'x86_64-linux'."""
+    machine = platform.machine().lower()
+    names = {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "armv7", "armv8l": "armv7"}
+    return f"{names.get(machine, machine)}-{sys.platform}"
+
+
+def find_compiler() -> str | None:
+    """Give the path of the C compiler, `$CC` or cc; None where there is none."""
+    return shutil.which(os.environ.get("CC", "cc"))
+
+
 def compile_library(source: Path) -> Path:
     """Give the library made from a source, compiled now or found in the user's cache folder.
 
@@ -36,7 +50,7 @@ def compile_library(source: Path) -> Path:
         BackendMissing: There is no C compiler.
         BackendError: It refuses the source, or the cache folder cannot be written.
     """
-    compiler = shutil.which(os.environ.get("CC", "cc"))
+    compiler = find_compiler()
     if compiler is None:
         raise BackendMissing(
             "the c backend has no library for this machine, and no C compiler to make one: "

@@ -120,3 +120,36 @@ def test_a_missing_wheel_is_told(
     monkeypatch.setattr(sys, "version_info", (*python, 0))
     found = doctor._no_wheel(module, here)
     assert found == (expected if expected is None else f"{module.replace('_', '-')} has {expected}")
+
+
+def _c() -> doctor.Backend:
+    (found,) = (one for one in diagnose().backends if one.target == "c")
+    return found
+
+
+def test_c_needs_nothing_to_be_installed(
+    cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_bundle: Callable[..., Path]
+) -> None:
+    monkeypatch.setenv("CC", sys.executable)  # any program is found
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert _c() == doctor.Backend("c", "ctypes", python, works=True)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    found = _c()
+    assert (found.version, found.works, found.command) == (python, True, None)
+    assert (found.problem or "").startswith("no C compiler: runs only bundles with a library for ")
+    written = write_bundle(tmp_path / "with-c", artifacts=(("c", "float32"),))
+    assert _runs_c(cli, written) == (True, None), "the bundle has a library for this machine"
+    manifest = json.loads((written / "manifest.json").read_text("utf-8"))
+    roles = manifest["artifacts"][0]["companions"]
+    kept = {role: one for role, one in roles.items() if not role.startswith("library:")}
+    manifest["artifacts"][0]["companions"] = kept
+    (written / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    runs, problem = _runs_c(cli, written)
+    assert not runs
+    assert "no library for this machine, and no C compiler" in (problem or "")
+
+
+def _runs_c(cli: RunCli, bundle: Path) -> tuple[bool, str | None]:
+    found = json.loads(cli("doctor", bundle, "--json").out)["artifacts"]
+    (one,) = (one for one in found if one["target"] == "c")
+    return one["runs"], one["problem"]

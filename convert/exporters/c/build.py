@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
 from gatelet.errors import ConversionError
-from gatelet.runtime.backends.c import host_platform
+from gatelet.runtime.backends.c_compiler import host_platform
 
 __all__ = [
     "FLAGS",

@@ -18,7 +18,8 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, BackendMissing
 from gatelet.runtime.backends import open_backend
-from gatelet.runtime.backends.c import CBackend, host_platform, open_library
+from gatelet.runtime.backends.c import CBackend, open_library
+from gatelet.runtime.backends.c_compiler import host_platform
 from gatelet.runtime.backends.reference import OPERATIONS as REFERENCE
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.vectorizer import Vectorizer
