@@ -123,7 +123,8 @@ def check_flips(
         threshold: For a single output.
         limit: The largest share of rows.
         tie: A flip counts only where an error beyond this, relative to max(1, |y|), is needed
-            to decide otherwise than the oracle: nearer, both decisions are as good.
+            to decide otherwise than the oracle: nearer, both decisions are as good. Minus
+            infinity counts every flip. The note tells of all of them.
         far: A flip that needs an error beyond this is told apart in the note.
     """
     unit = "share of rows"
@@ -134,19 +135,28 @@ def check_flips(
         return Check("flips", 0.0, limit, "pass", unit=unit)
     margins = np.asarray(_margins(expected, threshold))
     flipped = decided(found, threshold) != decided(expected, threshold)
-    count = int((flipped & (margins > tie)).sum())
-    share = clopper_pearson(count, len(found))
-    distant = int((flipped & (margins > far)).sum())
-    note = (
-        f"{count:,} of {len(found):,}, {distant:,} of them far from the threshold; "
-        f"{int(flipped.sum()) - count:,} more are ties"
-    )
+    share = clopper_pearson(int((flipped & (margins > tie)).sum()), len(found))
     check = replace(
         _check("flips", share.estimate, limit, unit=unit),
         interval=(share.low, share.high),
-        note=note,
+        note=_said_of_flips(margins[flipped], len(found), tie=tie, far=far),
     )
     return _undecided(check, len(found), MIN_DECIDING_ROWS if limit > 0 else 0)
+
+
+def _said_of_flips(margins: Array, rows: int, *, tie: float, far: float) -> str:
+    """Tell of all flips by their margins: a row that is not judged has flipped all the same."""
+    share = clopper_pearson(len(margins), rows)
+    distant = int((margins > far).sum())
+    said = f"{len(margins):,} of {rows:,} flipped in all, {share.low:.3g} to {share.high:.3g} exact"
+    if tie == -math.inf:
+        near = int((margins <= far).sum())
+        return f"{said}: {near:,} near the threshold, {distant:,} far from it, all judged"
+    beyond = int((margins > tie).sum())
+    return (
+        f"{said}: {len(margins) - beyond:,} near the threshold, {beyond:,} beyond it, which are "
+        f"judged, {distant:,} of them far"
+    )
 
 
 def _margins(scores: Array, threshold: float) -> list[float]:

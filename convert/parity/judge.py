@@ -37,7 +37,12 @@ from gatelet.convert.parity.oracle import (
     float32_limit,
     nothing_to_tell,
 )
-from gatelet.convert.parity.quality import check_quality, quality_of, refit_threshold
+from gatelet.convert.parity.quality import (
+    check_quality,
+    quality_of,
+    refit_threshold,
+    undecided_quality,
+)
 from gatelet.convert.parity.reach import (
     check_constant,
     check_finite,
@@ -308,6 +313,8 @@ def _check_decisions(bundle: Bundle, found: Array, expected: Array, bounds: Boun
 
 def _check_quality(case: Case, found: Array, bounds: Bounds) -> tuple[Check, ...]:
     oracle = case.oracle
+    if oracle.truth is None and case.settings.max_accuracy_drop is not None:
+        return (undecided_quality(case.bundle.labels, bounds),)
     if oracle.truth is None or found.shape != oracle.scores.shape:
         return ()
     return check_quality(

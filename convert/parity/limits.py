@@ -110,7 +110,8 @@ class Bounds:
         p99: The difference that 99 % of the scores stay below.
         kl: The mean Kullback-Leibler divergence, nats.
         flips: The largest share of rows decided otherwise.
-        tie: Nearer to the threshold, both decisions are as good.
+        tie: Nearer to the threshold, both decisions are as good; minus infinity where the user
+            set the limit of flips, which is held against every one.
         batch: Between a batch and its single rows.
         as_converted: From what the same artifact gave at conversion.
         quality_drop: How much worse a figure of quality may become.
@@ -161,7 +162,8 @@ def bounds_of(limits: Limits, settings: Settings, *, exact: float) -> Bounds:
         atol = settings.atol
         found = replace(found, largest=atol, mean=atol, shift=atol, p99=atol, batch=atol)
     if settings.max_flips is not None:
-        found = replace(found, flips=settings.max_flips)
+        # who sets a limit of labels that differ means every one, ties too
+        found = replace(found, flips=settings.max_flips, tie=-math.inf)
     if settings.max_accuracy_drop is not None:
         found = replace(found, quality_drop=settings.max_accuracy_drop)
     return found

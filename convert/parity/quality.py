@@ -28,7 +28,7 @@ from gatelet.convert.parity.statistics import (
     rows_to_decide,
 )
 
-__all__ = ["check_quality", "quality_of", "refit_threshold"]
+__all__ = ["check_quality", "quality_of", "refit_threshold", "undecided_quality"]
 
 SEED = 20240229
 _HIGHER_IS_BETTER = ("accuracy", "macro_f1", "roc_auc", "r2")
@@ -85,6 +85,14 @@ def check_quality(
     if not labels:
         return _check_regression(rows, bounds)
     return (_check_accuracy(rows, bounds), *_check_scores(rows, bounds))
+
+
+def undecided_quality(labels: Sequence[str], bounds: Bounds) -> Check:
+    """Give the check of a limit that was asked for where no row has a label to hold it against."""
+    name, unit = (_name("accuracy"), "share of rows") if labels else (_name("mae"), "score")
+    what = "labels" if labels else "right values"
+    note = f"there are no {what}, so no drop can be measured: give labelled rows with --data"
+    return Check(name, None, bounds.quality_drop, "undecided", unit=unit, note=note)
 
 
 def quality_of(

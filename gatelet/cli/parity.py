@@ -152,6 +152,8 @@ def _print_remarks(report: ParityReport, one: ArtifactReport) -> None:
     """Print the checks that did not pass, what is to blame, and a threshold that would fit."""
     name = f"{one.target} {one.scheme}"
     for check in one.checks:
+        if check.name == "flips" and check.figure == 0 and not check.note.startswith("0 of "):
+            print(f"{name}: flips: {one_line(check.note)}")  # the table's 0 is of those judged
         if check.verdict == "pass":
             continue
         note = f"; {one_line(check.note)}" if check.note else ""

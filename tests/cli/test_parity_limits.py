@@ -66,6 +66,24 @@ def test_each_limit_replaces_its_own_only() -> None:
     assert (drop.flips, drop.quality_drop) == (usual.flips, 0.0)
 
 
+def test_a_drop_that_is_asked_for_without_labels_is_undecided_not_silent(
+    bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = data.with_name("bare.jsonl")
+    bare.write_text("\n".join(json.dumps({"text": f"w{i % 48 + 1}"}) for i in range(ROWS)), "utf-8")
+    assert parity(bundle, bare, "--json") == 0
+    assert "accuracy_drop" not in verdicts(capsys)
+    asked = ("--max-accuracy-drop", "0.01")
+    assert parity(bundle, bare, "--json", *asked) == 0
+    found = json.loads(capsys.readouterr().out)["artifacts"][0]
+    (drop,) = (check for check in found["checks"] if check["name"] == "accuracy_drop")
+    assert (drop["figure"], drop["limit"], drop["verdict"]) == (None, 0.01, "undecided")
+    assert "no labels" in drop["note"]
+    assert parity(bundle, bare, *asked, "--strict") == 1
+    assert main(["parity", str(bundle), "--no-keras", *asked, "--strict"]) == 1
+    assert "no labels" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

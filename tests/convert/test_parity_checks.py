@@ -17,6 +17,7 @@ from gatelet.convert.parity.checks import (
     check_shift,
     difference,
 )
+from gatelet.convert.parity.limits import Settings, bounds_of
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport, worst
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
 
@@ -130,6 +131,24 @@ def test_flips_are_counted_where_the_decision_differs() -> None:
 def test_the_threshold_itself_is_a_yes() -> None:
     assert flips([0.5], [0.49]).verdict == "fail"
     assert flips([0.5], [0.51]).verdict == "pass"
+
+
+def test_the_note_says_how_many_rows_flipped_in_all_even_where_none_is_judged() -> None:
+    found = flips([0.499] * 4 + [0.9] * 996, [0.5] * 4 + [0.9] * 996, tie=0.01)
+    assert (found.figure, found.verdict) == (0, "pass")
+    assert found.note.startswith("4 of 1,000 flipped in all, 0.00109 to 0.0102 ")
+    assert "4 near the threshold, 0 beyond" in found.note
+    assert flips([0.9], [0.9]).note.startswith("0 of 1 flipped in all")
+
+
+def test_a_limit_of_the_users_own_is_held_against_every_flip() -> None:
+    usual = bounds_of(TOLERANCES[("onnx", "dynamic-int8")], Settings(), exact=1e-5)
+    asked = bounds_of(TOLERANCES[("onnx", "dynamic-int8")], Settings(max_flips=0), exact=1e-5)
+    close, expected = [0.4999] * 3, [0.5] * 3
+    assert flips(close, expected, tie=usual.tie).figure == 0
+    found = flips(close, expected, tie=asked.tie)
+    assert (found.figure, found.verdict) == (1, "fail")
+    assert "3 near" in found.note
 
 
 def test_a_tie_at_the_threshold_is_no_flip_and_just_beyond_it_is() -> None:
