@@ -371,7 +371,7 @@ def _refitted(case: Case, found: Array) -> float | None:
     truth = case.oracle.truth
     if truth is None or not case.bundle.labels or found.ndim != 2:
         return None
-    return refit_threshold(found, truth)
+    return refit_threshold(found, truth, threshold=case.bundle.threshold)
 
 
 def _measured(case: Case) -> Measured:

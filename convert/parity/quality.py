@@ -123,15 +123,17 @@ def quality_of(
     return found
 
 
-def refit_threshold(scores: Array, truth: Array) -> float | None:
+def refit_threshold(scores: Array, truth: Array, *, threshold: float) -> float | None:
     """Find the threshold of most hits over one score a row; among equals the one nearest 0.5.
 
     Args:
         scores: [N, 1].
         truth: Label positions [N].
+        threshold: The present one.
 
     Returns:
-        None where the scores are no numbers, or the rows are of one label.
+        Within 0..1 for probabilities. None where it has no more hits than the present one, the
+        scores are no numbers, or the rows are of one label.
     """
     if scores.shape[-1] != 1 or not np.isfinite(scores).all() or len(np.unique(truth)) < 2:
         return None
@@ -141,8 +143,12 @@ def refit_threshold(scores: Array, truth: Array) -> float | None:
     hits = np.concatenate([[0], np.cumsum(~positive)]) + positive.sum()
     hits[1:] -= np.cumsum(positive)
     between = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
-    edges = np.concatenate([[ranked[0] - 1], ranked, [ranked[-1] + 1]])
+    low, high = (0, 1) if figures.are_probabilities(scores) else (ranked[0] - 1, ranked[-1] + 1)
+    edges = np.concatenate([[low], ranked, [high]])
     cuts = (edges[:-1] + edges[1:]) / 2
+    between[-1] = cuts[-1] > ranked[-1]  # no threshold within 0..1 says no to a score of 1
+    if hits[between].max() <= int((figures.decided(scores, threshold) == truth).sum()):
+        return None
     best = between & (hits == hits[between].max())
     return float(min(cuts[best], key=lambda cut: abs(cut - 0.5)))
 

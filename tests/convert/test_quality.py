@@ -178,15 +178,36 @@ def test_a_regression_is_judged_in_deviations_of_its_values() -> None:
 def test_the_refitted_threshold_has_the_most_hits() -> None:
     scores, truth = drawn(400)
     moved = scores * 0.6
-    found = refit_threshold(moved, truth)
+    found = refit_threshold(moved, truth, threshold=0.5)
     assert found is not None
 
     def hits(cut: float) -> int:
         return int(((moved[:, 0] >= cut) == truth).sum())
 
     assert hits(found) == max(hits(cut) for cut in [0, *moved[:, 0], 1])
-    assert refit_threshold(moved, np.zeros(400, np.int64)) is None
-    assert refit_threshold(moved * np.nan, truth) is None
+    assert refit_threshold(moved, np.zeros(400, np.int64), threshold=0.5) is None
+    assert refit_threshold(moved * np.nan, truth, threshold=0.5) is None
+
+
+def test_a_refitted_threshold_of_probabilities_is_one_that_they_can_meet() -> None:
+    truth = np.array([1] * 90 + [0] * 10)
+    scores = np.linspace(0.05, 0.3, 100)[::-1].reshape(-1, 1).copy()
+    scores[90:] = scores[:10]  # no cut is better than a yes to all
+    found = refit_threshold(scores, truth, threshold=0.5)
+    assert found is not None and 0 <= found < scores.min()
+    at_zero = np.array([[0.0], [0.0], [0.2], [0.1]])
+    assert refit_threshold(at_zero, np.array([1, 1, 1, 0]), threshold=0.5) == 0
+    ones = np.array([[1.0], [1.0], [0.9]])
+    refused = refit_threshold(ones, np.array([0, 0, 1]), threshold=0.5)
+    assert refused is None or 0 < refused <= 1
+
+
+def test_a_threshold_that_gains_nothing_is_not_offered() -> None:
+    scores, truth = np.array([[0.2], [0.8]]), np.array([0, 1])
+    assert refit_threshold(scores, truth, threshold=0.5) is None
+    assert refit_threshold(scores, truth, threshold=0.1) == pytest.approx(0.5)
+    logits = np.array([[-3.0], [-2.0]])  # no probabilities: below zero is as good as any
+    assert refit_threshold(logits, truth, threshold=0.5) == pytest.approx(-2.5)
 
 
 # ---- Reach -------------------------------------------------------------------------------
