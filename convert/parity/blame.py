@@ -70,6 +70,17 @@ def blame(
     own = float(difference(wrong, right).max(initial=0.0))
     carried = _error(graph, rows, {one.weight: one for one in known}, right)
     off = [one for one in known if one.steps_off > HALF_STEP]
+    unread = [one.where for one in weights or () if one.found is None]
+    if carried < EXPLAINED * own and unread:
+        doubt = (
+            f"with the {len(known)} tensors that could be read the reference backend is off by "
+            f"{carried:.3g} only, the artifact by {own:.3g}: the {', '.join(unread[:3])}"
+            + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
+            + " could not be read from the file and may be to blame, or else how the engine "
+            "computes; try the scheme float32, or another engine or target"
+        )
+        rest = _of_weights(graph, rows, right, known, carried=carried, off=off) if off else ()
+        return (doubt, *rest)
     if carried < EXPLAINED * own and not off:
         return (
             f"with the file's own weights the reference backend is off by {carried:.3g} only, the "

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.quantize import INT4_MIDDLE, unpack_int4
+
 __all__ = ["READERS", "Stored"]
 
 Array = NDArray[Any]
-_INT8_SUFFIX, _SCALES_SUFFIX = "_int8", "_scales"
+_INT8_SUFFIX, _INT4_SUFFIX, _SCALES_SUFFIX = "_int8", "_int4", "_scales"
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,21 @@ class Stored:
         values: What it stands for, float; of integers the products with their scales.
         steps: The distance of two neighbouring numbers, broadcast over the values; None for
             floats, which are what they are.
+        cut_off: -1 and 1 where a value is the lowest or highest that its row can hold, and stands
+            for all beyond it too; None where nothing is cut off.
     """
 
     name: str
     values: Array
     steps: Array | None = None
+    cut_off: Array | None = None
 
 
 def read_onnx(path: Path) -> list[Stored]:
-    """Read the initializers of an ONNX file: floats, and int8 with the scales beside it.
+    """Read the initializers of an ONNX file: floats, and integers with the scales beside them.
 
-    Scales are floats, or int16 multiples of some float of the file: the comparison keeps the one
-    that fits best.
+    Scales are floats, or multiples of some float of the file: the comparison keeps the one that
+    fits best. Tables of 4 bits have two levels in a byte.
     """
     import onnx
 
@@ -48,6 +53,11 @@ def read_onnx(path: Path) -> list[Stored]:
     scales = [a for n, a in arrays.items() if n.rstrip("_").endswith(_SCALES_SUFFIX)]
     units = {float(one.values.reshape(-1)[0]) for one in found if one.values.size == 1}
     for name, array in arrays.items():
+        if array.dtype == np.uint8 and name.rstrip("_").endswith(_INT4_SUFFIX):
+            own = arrays.get(name.replace(_INT4_SUFFIX, _SCALES_SUFFIX))
+            for candidate in [own] if own is not None else scales:
+                found += _of_levels(name, array, candidate, units)
+            continue
         if array.dtype != np.int8 or not name.rstrip("_").endswith(_INT8_SUFFIX):
             continue
         own = arrays.get(name.replace(_INT8_SUFFIX, _SCALES_SUFFIX))
@@ -63,7 +73,8 @@ def read_litert(path: Path) -> list[Stored]:
 
     Quantized tensors carry their scales. A table that the exporter quantized itself is int8
     without any: its scales, a multiple of a unit for each row or one for each column, are found by
-    their shapes, so each that fits is given, and the comparison keeps the one that fits best.
+    their shapes, so each that fits is given, and the comparison keeps the one that fits best. A
+    table of 4 bits is uint8, two levels in a byte, with uint8 multiples.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -72,6 +83,7 @@ def read_litert(path: Path) -> list[Stored]:
         schema.TensorType.FLOAT32: np.float32,
         schema.TensorType.FLOAT16: np.float16,
         schema.TensorType.INT8: np.int8,
+        schema.TensorType.UINT8: np.uint8,
         schema.TensorType.INT16: np.int16,
     }
     found: list[Stored] = []
@@ -114,7 +126,12 @@ def _quantized(name: str, array: Array, quantization: Any) -> list[Stored]:
 def _pair(bare: list[tuple[str, Array]], floats: list[Array]) -> Iterator[Stored]:
     units = {float(one.reshape(-1)[0]) for one in floats if one.size == 1}
     multiples = [array for _, array in bare if array.dtype == np.int16 and array.shape[-1:] == (1,)]
+    bytewise = [array for _, array in bare if array.dtype == np.uint8]
     for name, array in bare:
+        if array.dtype == np.uint8:
+            for rows in bytewise:
+                yield from _of_levels(name, array, rows, units)
+            continue
         if array.dtype != np.int8 or array.ndim < 2:
             continue
         for rows in multiples:
@@ -132,6 +149,20 @@ def _scaled(name: str, array: Array, scales: Array) -> Iterator[Stored]:
     except ValueError:
         return
     yield Stored(name, array * steps, steps)
+
+
+def _of_levels(name: str, packed: Array, multiples: Array, units: set[float]) -> Iterator[Stored]:
+    """Give the tables of F and, where the last half column is filled up, F - 1 columns."""
+    if packed.ndim != 2 or multiples.shape != (len(packed), 1) or multiples is packed:
+        return
+    if multiples.dtype != np.uint8:
+        return
+    for columns in (2 * packed.shape[1], 2 * packed.shape[1] - 1):
+        levels = unpack_int4(packed, columns).astype(np.int8)
+        cut_off = (levels == 15).astype(np.int8) - (levels == 0)
+        for unit in units - {0.0}:
+            steps = np.broadcast_to(multiples * unit, levels.shape)
+            yield Stored(name, (levels - INT4_MIDDLE) * steps, steps, cut_off)
 
 
 READERS: dict[str, Callable[[Path], list[Stored]]] = {

@@ -226,7 +226,10 @@ def _nearest(weight: Array, part: Places, by_size: Mapping[int, list[Stored]]) -
 def _steps_off(stored: Stored, values: Array, wanted: Array) -> float:
     """Give the largest difference in steps; floats that are not the very same are a step off."""
     if stored.steps is not None:
-        return float((np.abs(values - wanted) / stored.steps.reshape(-1)).max())
+        off = (wanted - values) / stored.steps.reshape(-1)
+        if stored.cut_off is not None:
+            off = np.where(off * stored.cut_off.reshape(-1) > 0, 0.0, off)
+        return float(np.abs(off).max())
     exact = wanted.astype(stored.values.dtype).astype(np.float64)
     if np.array_equal(values, exact):
         return 0.0
