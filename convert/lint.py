@@ -17,6 +17,7 @@ from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
 from gatelet.convert.stored_bytes import SKIPPING_TARGETS, file_bytes
 from gatelet.errors import GateletError
 from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Cost", "Lint", "Prospect", "cost_of", "lint"]
 
@@ -70,12 +71,18 @@ class Lint:
     notes: tuple[str, ...]
 
 
-def lint(model: SourceModel, *, padded_timesteps: int | None = None) -> Lint:
+def lint(
+    model: SourceModel,
+    *,
+    padded_timesteps: int | None = None,
+    vectorizer: AnyVectorizer | None = None,
+) -> Lint:
     """Say what a conversion would give.
 
     Args:
         model: As read from a file or a live model.
         padded_timesteps: What texts are padded to in front; None where they are not.
+        vectorizer: Of the model, where it has come with one.
 
     Returns:
         The findings; this does not raise for a model that cannot be lowered.
@@ -94,19 +101,21 @@ def lint(model: SourceModel, *, padded_timesteps: int | None = None) -> Lint:
         return Lint(None, None, (), (first, *others), notes)
     skipping = skip_padding(graph, timesteps=padded_timesteps)
     prospects = tuple(
-        _prospect(graph, skipping, target, SCHEMES[name])
+        _prospect(graph, skipping, target, SCHEMES[name], vectorizer)
         for target, names in TARGETS.items()
         for name in names
     )
     return Lint(graph, cost_of(graph), prospects, (), (*notes, *_graph_notes(graph)))
 
 
-def _prospect(graph: Graph, skipping: Graph, target: str, scheme: Scheme) -> Prospect:
+def _prospect(
+    graph: Graph, skipping: Graph, target: str, scheme: Scheme, vectorizer: AnyVectorizer | None
+) -> Prospect:
     obstacle = refusal(graph, target, scheme)
     if obstacle:
         return Prospect(target, scheme.name, None, obstacle)
     stored = skipping if target in SKIPPING_TARGETS else graph
-    return Prospect(target, scheme.name, file_bytes(stored, target, scheme))
+    return Prospect(target, scheme.name, file_bytes(stored, target, scheme, vectorizer=vectorizer))
 
 
 def cost_of(graph: Graph) -> Cost:

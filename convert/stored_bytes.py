@@ -7,13 +7,16 @@ tells it.
 import math
 from dataclasses import dataclass
 
+from gatelet.convert.exporters.c.stored import c_weight_bytes
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.surrogates import as_utf8
+from gatelet.runtime.vectorizers import AnyVectorizer
 
-__all__ = ["SKIPPING_TARGETS", "file_bytes", "operator_bytes", "weight_bytes"]
+__all__ = ["SKIPPING_TARGETS", "file_bytes", "operator_bytes", "vocabulary_bytes", "weight_bytes"]
 
-SKIPPING_TARGETS = ("litert", "onnx", "onnx-text")
+SKIPPING_TARGETS = ("litert", "onnx", "onnx-text", "c")
 """The targets whose artifacts are made from the Graph that skips padding."""
 
 BYTES_OF = {"float32": 4.0, "float16": 2.0, "int16": 2.0, "int8": 1.0, "int4": 0.5}
@@ -48,6 +51,8 @@ _FRAMES = {
     ("litert", "int8"): _Frame(2_500, 8_500, 25_000, 450),
     ("onnx", "float32"): _Frame(200, 600, 600, 350),
     ("onnx", "int8"): _Frame(200, 800, 900, 500),
+    ("c", "float32"): _Frame(0, 0, 0, 0),  # operators are code, in files beside it
+    ("c", "int8"): _Frame(0, 0, 0, 0),
 }
 """By target and the type of large weights; another type is taken for the int8 of its target."""
 
@@ -66,6 +71,8 @@ def weight_bytes(graph: Graph, target: str, scheme: Scheme) -> int | None:
     large = BYTES_OF.get(scheme.weights)
     if large is None:
         return None
+    if target == "c":
+        return c_weight_bytes(graph, scheme)
     tables = BYTES_OF.get(scheme.embedding_type, large)
     if scheme.activations != "float32":  # integers throughout: biases take 64 bits
         sizes = [(math.prod(t.shape), len(t.shape)) for t in graph.weights.values()]
@@ -93,20 +100,34 @@ def _tensor_bytes(tensor: Tensor, op: str, *, large: float, tables: float, row_s
     return int(each * elements) + scales
 
 
-def file_bytes(graph: Graph, target: str, scheme: Scheme) -> int | None:
+def vocabulary_bytes(vectorizer: AnyVectorizer | None, target: str) -> int:
+    """Give what a vectorizer's words and their ids take in an artifact: in those of onnx-text."""
+    if vectorizer is None or target != "onnx-text":
+        return 0
+    # each word has a mark and its length, each id a mark and seven bits to a byte
+    words = sum(2 + len(as_utf8(word).encode()) for word in vectorizer.vocabulary)
+    return words + sum(1 + -(-i.bit_length() // 7) for i in vectorizer.vocabulary.values())
+
+
+def file_bytes(
+    graph: Graph, target: str, scheme: Scheme, *, vectorizer: AnyVectorizer | None = None
+) -> int | None:
     """Predict the bytes of an artifact.
 
     Args:
         graph: What is exported.
         target: Its kind.
         scheme: What is stored how.
+        vectorizer: Of the model, which an artifact may hold too.
 
     Returns:
         The bytes, right within a few percent for models whose weights outweigh their operators;
         None for a scheme whose storage is not known here.
     """
     weights = weight_bytes(graph, target, scheme)
-    return None if weights is None else weights + operator_bytes(graph, target, scheme)
+    if weights is None:
+        return None
+    return weights + operator_bytes(graph, target, scheme) + vocabulary_bytes(vectorizer, target)
 
 
 def operator_bytes(graph: Graph, target: str, scheme: Scheme) -> int:

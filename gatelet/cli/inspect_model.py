@@ -33,7 +33,11 @@ def inspect_model(path: Path, *, config: Path | None, as_json: bool) -> int:
     """
     try:
         source = open_source(path, config=config)
-        found = lint(source.model, padded_timesteps=padded_timesteps(source))
+        found = lint(
+            source.model,
+            padded_timesteps=padded_timesteps(source),
+            vectorizer=source.vectorizer,
+        )
     except UnsupportedLayer as error:  # what cannot even be read stands in the way too
         found = Lint(None, None, (), (str(error),), ())
     if as_json:

@@ -13,7 +13,7 @@ from gatelet.convert.exporters import table
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.file_facts import read_litert_facts, read_onnx_facts
-from gatelet.convert.gates import check_exported, check_operators, check_outputs
+from gatelet.convert.gates import check_bytes, check_exported, check_operators, check_outputs
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
 from gatelet.convert.stored_bytes import weight_bytes
 from gatelet.errors import ConversionError
@@ -171,9 +171,10 @@ def test_every_scheme_has_plausible_bytes(graph: Graph, scheme: str) -> None:
     target = next(target for target, schemes in TARGETS.items() if scheme in schemes)
     known = weight_bytes(graph, target, SCHEMES[scheme])
     held = known if known is not None else 2 * graph.parameters
-    check_exported("c", SCHEMES[scheme], Exported(bytes(held), ()), graph)
+    held_to: dict[str, Any] = {"parameters": graph.parameters, "expected": known, "beside": 0}
+    check_bytes(target, SCHEMES[scheme], held, **held_to)
     with pytest.raises(ConversionError, match="gate 'bytes'"):
-        check_exported("c", SCHEMES[scheme], Exported(bytes(1000), ()), graph)
+        check_bytes(target, SCHEMES[scheme], 1000, **held_to)
 
 
 def test_an_unknown_storage_may_be_anything_from_4_bits_to_float32(graph: Graph) -> None:

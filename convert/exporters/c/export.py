@@ -15,6 +15,7 @@ from gatelet.convert.exporters.c.files import Model, render
 from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
 from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.source import prefix_of
+from gatelet.convert.exporters.c.stored import RAW_STAYS_RAW
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.convert.exporters.exported import Companion, Exportable, Exported
@@ -27,26 +28,6 @@ __all__ = ["OPERATIONS", "export_c", "write_model"]
 
 _KINDS = {"int32": "ids", "float32": "float"}
 _C_TYPES = {"int32": "int32_t", "float32": "float"}
-
-# what only moves values that the user feeds, or picks among them
-_RAW_STAYS_RAW = (
-    "ApplyMask",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "Concatenate",
-    "GlobalAveragePooling1D",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MergeTime",
-    "ReduceMax",
-    "ReduceMean",
-    "RepeatVector",
-    "Reshape",
-    "Reverse",
-    "Select",
-    "SplitTime",
-    "Transpose",
-)
 
 
 def export_c(model: Exportable, scheme: Scheme) -> Exported:
@@ -166,7 +147,7 @@ def _write_node(writer: Writer, call: Call) -> dict[str, Value]:
         )
     writer.line(f"/* {node.name}: {node.op} */")
     made = OPERATIONS[node.op](writer, call)
-    raw = node.op in _RAW_STAYS_RAW and any(one.raw for one in call.inputs)
+    raw = node.op in RAW_STAYS_RAW and any(one.raw for one in call.inputs)
     return {output: _marked(value, raw) for output, value in zip(node.outputs, made, strict=True)}
 
 

@@ -1,0 +1,112 @@
+"""How many bytes the weights of a C model take, told from the Graph: what `Blob` will hold.
+
+Not a measurement: nothing is packed or quantized here.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from gatelet.convert.exporters.c.blob import ALIGNMENT_BYTES, INT8_CHUNK, LANES, tile_of
+from gatelet.convert.exporters.c.writer import INT8_MIN_ELEMENTS
+from gatelet.convert.schemes import Scheme
+from gatelet.runtime.graph import Graph, Node
+
+__all__ = ["RAW_STAYS_RAW", "c_weight_bytes"]
+
+RAW_STAYS_RAW = (
+    "ApplyMask",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "Concatenate",
+    "GlobalAveragePooling1D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MergeTime",
+    "ReduceMax",
+    "ReduceMean",
+    "RepeatVector",
+    "Reshape",
+    "Reverse",
+    "Select",
+    "SplitTime",
+    "Transpose",
+)
+"""What only moves values that the user feeds, or picks among them."""
+
+_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+_CONVOLUTIONS = ("Conv1D", "Conv2D", "ConvLSTM2D")
+
+
+def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
+    """Give the bytes of a blob: its head, and each section on a boundary of 64 bytes.
+
+    Args:
+        graph: What is exported: the Graph that skips padding.
+        scheme: Stores it.
+    """
+    raw = {one.name for one in graph.inputs if one.dtype == "float32"}
+    sections: dict[tuple[str, int], int] = {}  # equal ones are stored once
+    for node in graph.nodes:
+        is_raw = any(name in raw for name in node.inputs)
+        for role, name in node.weights.items():
+            shape = graph.weights[name].shape
+            for index, count in enumerate(_sections(node, role, shape, scheme, raw=is_raw)):
+                sections[name, index] = -(-count // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+        if is_raw and node.op in RAW_STAYS_RAW:
+            raw.update(node.outputs)
+    return ALIGNMENT_BYTES + sum(sections.values())
+
+
+def _sections(
+    node: Node, role: str, shape: Sequence[int], scheme: Scheme, *, raw: bool
+) -> Iterator[int]:
+    """Give the bytes of each section that a weight takes."""
+    elements, quantizes = math.prod(shape), scheme.weights == "int8"
+    if role == "embeddings":
+        rows, features = shape
+        if quantizes and elements >= INT8_MIN_ELEMENTS:
+            is_int4 = scheme.embedding_type == "int4"
+            yield from (rows * (-(-features // 2) if is_int4 else features), 4 * rows)
+        else:
+            yield 4 * elements
+        return
+    if role not in ("kernel", "recurrent_kernel"):
+        # biases are padded as the columns that they are added to
+        yield from (4 * count for count in _columns(node, role, shape))
+        return
+    # what is fed stays float32, and so do the states that are convolved
+    stays = raw if role == "kernel" else node.op == "ConvLSTM2D"
+    rows = math.prod(shape[:-1])
+    for columns in _columns(node, role, shape):
+        if stays or not quantizes or rows * columns < INT8_MIN_ELEMENTS:
+            yield 4 * rows * columns
+        else:
+            chunks = -(-rows // INT8_CHUNK)
+            yield from (-(-rows // 4) * 4 * columns, 4 * columns, 4 * columns * chunks)
+
+
+def _columns(node: Node, role: str, shape: Sequence[int]) -> list[int]:
+    """Give the columns, whole tiles, of each matrix or vector that a weight is stored as."""
+    gates, last = _GATES.get(node.op, 1), shape[-1]
+    if node.op in _CONVOLUTIONS:
+        if role == "bias":
+            return [last]
+        groups = node.attributes.get("groups", 1)
+        return [_whole(last // groups)] * groups
+    if node.op == "Dense":
+        return [_whole(last)]
+    if node.op not in _GATES:
+        return [math.prod(shape)]
+    if gates == 1:
+        return [_whole(last)]
+    by_gate = -(-(last // gates) // LANES) * LANES
+    if role == "bias":
+        return [gates * by_gate] * (math.prod(shape) // last)
+    if role == "recurrent_kernel" and not node.attributes.get("reset_after", True):
+        return [2 * by_gate, _whole(last // gates)]
+    return [gates * by_gate]
+
+
+def _whole(columns: int) -> int:
+    tile = tile_of(columns)
+    return -(-columns // tile) * tile

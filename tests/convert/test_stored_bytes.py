@@ -1,0 +1,70 @@
+"""The bytes that are told before there is an artifact, held to those of real ones."""
+
+from typing import Any
+
+import pytest
+
+from gatelet.convert.exporters.c.export import write_model
+from gatelet.convert.exporters.exported import Exportable, Exported
+from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.gates import check_exported
+from gatelet.convert.passes.pad_skip import skip_padding
+from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.stored_bytes import file_bytes
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.vectorizer import Vectorizer
+from tests.convert.exporters.onnx_graphs import GraphMaker
+
+
+def graph_of(op: str, *, vocabulary: int = 1000, features: int = 24, **settings: Any) -> Graph:
+    """Give an embedding, a recurrence of 40 units, and two Dense layers."""
+    maker = GraphMaker(scale=0.3)
+    ids = maker.input("ids", None, None, vocabulary=vocabulary)
+    table = {"embeddings": maker.weight(vocabulary, features)}
+    x = maker.one("Embedding", [ids], (None, None, features), weights=table)
+    h = maker.recurrence(op, [x], features=features, units=40, **settings)[0]
+    h = maker.one("Dense", [h], (None, 48), weights={"kernel": maker.weight(40, 48)})
+    return maker.finish(maker.one("Dense", [h], (None, 3), weights={"kernel": maker.weight(48, 3)}))
+
+
+def raw_graph() -> Graph:
+    """Give the same behind a convolution of fed features, which stay float32."""
+    maker = GraphMaker(scale=0.3)
+    x = maker.input("x", None, 30, 20)
+    kernel = {"kernel": maker.weight(3, 20, 40), "bias": maker.weight(40)}
+    more = {"strides": 1, "padding": "same", "dilation_rate": 1, "groups": 1}
+    x = maker.one("Conv1D", [x], (None, 30, 40), weights=kernel, **more)
+    x = maker.one("Reverse", [x], (None, 30, 40))
+    (h,) = maker.recurrence("LSTM", [x], features=40, units=40)
+    return maker.finish(h)
+
+
+@pytest.mark.parametrize("scheme", TARGETS["c"])
+@pytest.mark.parametrize("op", ["LSTM", "GRU", "SimpleRNN", "old GRU"])
+def test_c_is_told_within_two_percent_and_passes_its_gate(op: str, scheme: str) -> None:
+    graph = graph_of("GRU", reset_after=False) if op == "old GRU" else graph_of(op)
+    skipping = skip_padding(graph, timesteps=200)
+    assert any(node.op == "PadState" for node in skipping.nodes)
+    model = Exportable(graph, skipping, name="small")
+    written = write_model(model, SCHEMES[scheme]).weights
+    told = file_bytes(skipping, "c", SCHEMES[scheme])
+    assert told == pytest.approx(len(written), rel=0.02)
+    check_exported("c", SCHEMES[scheme], Exported(written, ()), graph, skipping=skipping)
+
+
+@pytest.mark.parametrize("scheme", TARGETS["c"])
+def test_c_is_told_within_two_percent_for_fed_features(scheme: str) -> None:
+    graph = raw_graph()
+    written = write_model(Exportable(graph, graph, name="small"), SCHEMES[scheme]).weights
+    told = file_bytes(graph, "c", SCHEMES[scheme])
+    assert told == pytest.approx(len(written), rel=0.02)
+
+
+@pytest.mark.parametrize("scheme", TARGETS["onnx-text"])
+def test_onnx_text_is_told_with_its_words(scheme: str) -> None:
+    graph = graph_of("LSTM", vocabulary=3000, features=8)
+    words = [f"wörd-{number:x}" for number in range(2990)]
+    vectorizer = Vectorizer.fit([" ".join(words)], num_words=3000, maxlen=9, filters="")
+    written = export_onnx(graph, SCHEMES[scheme], vectorizer=vectorizer).data
+    told = file_bytes(graph, "onnx-text", SCHEMES[scheme], vectorizer=vectorizer)
+    assert told == pytest.approx(len(written), rel=0.05)
