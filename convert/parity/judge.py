@@ -37,6 +37,7 @@ from gatelet.convert.parity.oracle import (
     float32_limit,
     nothing_to_tell,
 )
+from gatelet.convert.parity.pruning import notes_on_pruning
 from gatelet.convert.parity.quality import (
     check_quality,
     quality_of,
@@ -134,7 +135,7 @@ def judge(
         oracles=oracles,
         artifacts=tuple(reports),
         measured=_measured(case),
-        notes=oracle.notes,
+        notes=(*oracle.notes, *notes_on_pruning(bundle.manifest)),
         quality=_quality(case, _flat(oracle.scores)),
     )
 

@@ -131,7 +131,7 @@ class ParityReport:
         oracles: Against what: 'graph', 'keras 3.15.1'.
         artifacts: One report each.
         measured: What was seen row by row; not in the JSON.
-        notes: Sentences on the rows themselves.
+        notes: Sentences on the rows, and on what was lost before the Graph was made.
         quality: The Graph's own figures on labelled rows, by name.
     """
 
