@@ -133,9 +133,10 @@ def check_flips(
     found, expected = (scores.reshape(-1, scores.shape[-1]) for scores in (found, expected))
     if not len(found):
         return Check("flips", 0.0, limit, "pass", unit=unit)
-    margins = np.asarray(_margins(expected, threshold))
+    with np.errstate(invalid="ignore"):  # of an infinity no margin is known: it is not near
+        margins = np.asarray(_margins(expected, threshold))
     flipped = decided(found, threshold) != decided(expected, threshold)
-    share = clopper_pearson(int((flipped & (margins > tie)).sum()), len(found))
+    share = clopper_pearson(int((flipped & ~(margins <= tie)).sum()), len(found))
     check = replace(
         _check("flips", share.estimate, limit, unit=unit),
         interval=(share.low, share.high),
@@ -147,12 +148,12 @@ def check_flips(
 def _said_of_flips(margins: Array, rows: int, *, tie: float, far: float) -> str:
     """Tell of all flips by their margins: a row that is not judged has flipped all the same."""
     share = clopper_pearson(len(margins), rows)
-    distant = int((margins > far).sum())
+    distant = int((~(margins <= far)).sum())
     said = f"{len(margins):,} of {rows:,} flipped in all, {share.low:.3g} to {share.high:.3g} exact"
     if tie == -math.inf:
         near = int((margins <= far).sum())
         return f"{said}: {near:,} near the threshold, {distant:,} far from it, all judged"
-    beyond = int((margins > tie).sum())
+    beyond = int((~(margins <= tie)).sum())
     return (
         f"{said}: {len(margins) - beyond:,} near the threshold, {beyond:,} beyond it, which are "
         f"judged, {distant:,} of them far"

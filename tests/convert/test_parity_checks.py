@@ -149,6 +149,7 @@ def test_a_limit_of_the_users_own_is_held_against_every_flip() -> None:
     found = flips(close, expected, tie=asked.tie)
     assert (found.figure, found.verdict) == (1, "fail")
     assert "3 near" in found.note
+    assert flips([0.1], [INF], tie=asked.tie).figure == 1  # no margin is known, yet it flipped
 
 
 def test_a_tie_at_the_threshold_is_no_flip_and_just_beyond_it_is() -> None:
