@@ -12,6 +12,8 @@ from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["changes"]
 
+_TIMINGS = ("processor_s",)
+"""Of provenance: what differs between any two conversions."""
 _HIDDEN = ("vocabulary", "vocabulary_size")
 """Fields of a vectorizer that are told by counts."""
 
@@ -37,7 +39,9 @@ def _facts(bundle: Bundle) -> dict[str, str]:
         facts["vectorizer"] = type(vectorizer).__name__
         public = {k: v for k, v in vars(vectorizer).items() if not k.startswith("_")}
         facts |= {f"vectorizer.{k}": repr(v) for k, v in public.items() if k not in _HIDDEN}
-    return facts | dict(_flat(bundle.manifest.get("provenance") or {}, ""))
+    provenance = bundle.manifest.get("provenance") or {}
+    told = {key: value for key, value in provenance.items() if key not in _TIMINGS}
+    return facts | dict(_flat(told, ""))
 
 
 def _model(graph: Graph) -> dict[str, str]:

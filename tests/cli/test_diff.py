@@ -110,11 +110,13 @@ def test_lost_parity_and_growth_are_worse(
 ) -> None:
     manifest = json.loads((bundle / "manifest.json").read_bytes())
     manifest["artifacts"][0]["parity"] = {"verdict": "fail"}
-    edit_manifest(bundle, artifacts=manifest["artifacts"], provenance={"training": {"seed": 2}})
+    provenance = {"training": {"seed": 2}, "processor_s": {"parity": 1.5}}
+    edit_manifest(bundle, artifacts=manifest["artifacts"], provenance=provenance)
     done = cli("diff", written_bundle, bundle)
     assert done.code == 1
     assert "onnx float32: fail: parity was pass, is fail" in done.out
     assert any(line.split() == ["training.seed", "-", "2"] for line in done.out.splitlines())
+    assert "processor_s" not in done.out, "times differ between any two conversions"
 
 
 def test_a_model_of_other_classes_is_compared_by_its_decisions(
