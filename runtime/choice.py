@@ -3,12 +3,16 @@
 Not the opening of it, which `gatelet.runtime.predictor` does.
 """
 
+import os
+
 from gatelet.errors import BackendError, BackendMissing, BundleError, ParityRefused
-from gatelet.runtime.backends import TARGETS, installed_targets
+from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS, installed_targets
 from gatelet.runtime.backends.backend import engine_module
 from gatelet.runtime.bundle import Artifact, Bundle
 
-__all__ = ["check_engine", "choose_artifact"]
+__all__ = ["check_engine", "choose_artifact", "target_of_variable"]
+
+TARGET_VARIABLE = "GATELET_TARGET"
 
 
 def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -> Artifact:
@@ -47,6 +51,23 @@ def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -
         )
     order = list(TARGETS)
     return min(passed, key=lambda a: (a.verdict != "pass", order.index(a.target), _suitability(a)))
+
+
+def target_of_variable(bundle: Bundle) -> str | None:
+    """Give the target that the environment names.
+
+    Raises:
+        BundleError: The bundle has no such target.
+    """
+    named = os.environ.get(TARGET_VARIABLE)
+    has = dict.fromkeys([*(artifact.target for artifact in bundle.artifacts), *GRAPH_TARGETS])
+    if named and named not in has:
+        raise BundleError(
+            f"the environment variable {TARGET_VARIABLE} is '{named}', and bundle "
+            f"'{bundle.name}' has no such target; it has: {', '.join(has)}: unset it, or set "
+            "one of these"
+        )
+    return named or None
 
 
 def check_engine(bundle: Bundle, artifact: Artifact) -> None:

@@ -3,7 +3,6 @@
 Not an engine (see `gatelet.runtime.backends`), and there is no cache of results.
 """
 
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from gatelet.runtime.backends import (
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.batches import ROWS_AT_ONCE, in_batches, skipped_input
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
-from gatelet.runtime.choice import check_engine, choose_artifact
+from gatelet.runtime.choice import check_engine, choose_artifact, target_of_variable
 from gatelet.runtime.finite import check_finite
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.inputs import (
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
 
-TARGET_VARIABLE = "GATELET_TARGET"
 """The environment variable that names a target where the caller does not."""
 
 
@@ -253,12 +251,13 @@ def load(
 
     Args:
         path: The bundle's folder.
-        target: 'c', 'litert', 'onnx', 'reference' or 'pure'; unless given, the environment variable
-            GATELET_TARGET, else the first one that can run.
+        target: 'c', 'litert', 'onnx', 'onnx-text', 'tflm', 'reference' or 'pure'; unless given,
+            the environment variable GATELET_TARGET, else the first one that can run.
         scheme: Such as 'float32'; the first one that passed parity, unless given.
         threads: For the engine's kernels.
         probe: Let a child process open the artifact first and run the golden vectors: for bundles
-            of unknown origin, whose artifact may end the process that opens it.
+            that may be damaged, whose artifact may end the process that opens it. No sandbox:
+            the child runs what the bundle holds, native code of the c target too, as this user.
 
     Returns:
         A Predictor, which tells its `target`, `scheme` and `engine`.
@@ -284,7 +283,7 @@ def load(
 def _load(
     bundle: Bundle, target: str | None, scheme: str | None, *, threads: int, probe: bool
 ) -> Predictor:
-    target = target or os.environ.get(TARGET_VARIABLE) or _fallback(bundle, scheme)
+    target = target or target_of_variable(bundle) or _fallback(bundle, scheme)
     if target in GRAPH_TARGETS:
         if scheme not in (None, "float32"):
             raise BundleError(

@@ -5,7 +5,6 @@ Not the stream itself, which is `gatelet.runtime.stream`.
 
 import argparse
 import codecs
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,9 @@ from gatelet.cli.show import one_line, progress
 from gatelet.errors import DataError, InputError
 from gatelet.runtime import Predictor, Stream, load, open_bundle
 from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
+from gatelet.runtime.choice import choose_artifact, target_of_variable
 from gatelet.runtime.graph import GraphInput
-from gatelet.runtime.predictor import TARGET_VARIABLE, choose_artifact, open_artifact
+from gatelet.runtime.predictor import open_artifact
 from gatelet.runtime.streamable import has_time
 
 __all__ = ["run_stream"]
@@ -65,8 +65,8 @@ def run_stream(arguments: argparse.Namespace) -> int:
 
 def _open(arguments: argparse.Namespace) -> Predictor:
     """Open what was named, else the first that streams, else the Graph itself."""
-    target = arguments.target or os.environ.get(TARGET_VARIABLE)
     bundle = open_bundle(arguments.bundle)
+    target = arguments.target or target_of_variable(bundle)
     able = tuple(
         one
         for one in bundle.artifacts

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.errors import ModelError
+from gatelet.errors import BundleError, ModelError
 from gatelet.runtime import load, open_bundle
 from gatelet.runtime.backends import reference
 from gatelet.runtime.backends.pure import OPERATIONS, PureBackend
@@ -179,4 +179,17 @@ def test_a_bundle_is_run_with_nothing_installed(bundle: Path, hide: Any) -> None
 def test_the_environment_names_the_target(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATELET_TARGET", "pure")
     assert load(bundle).target == "pure"
+    assert load(bundle, target="onnx").target == "onnx"
+
+
+def test_a_variable_that_names_no_target_of_the_bundle_is_named(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for named in ("bogus", "litert"):
+        monkeypatch.setenv("GATELET_TARGET", named)
+        with pytest.raises(
+            BundleError,
+            match=f"the environment variable GATELET_TARGET is '{named}', .* it has: onnx, ref",
+        ):
+            load(bundle)
     assert load(bundle, target="onnx").target == "onnx"
