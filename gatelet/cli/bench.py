@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table, progress
 from gatelet.errors import ConfigError
+from gatelet.runtime.backends import TARGETS
 from gatelet.runtime.bench import BATCHES, LENGTHS, Result, measure
 from gatelet.runtime.files import write_atomically
 
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="T",
-        help="litert, onnx, reference or pure; may be repeated; default: the artifacts'",
+        help=f"{', '.join(TARGETS)}; repeatable; default: the artifacts'",
     )
     parser.add_argument(
         "--length", type=int, action="append", metavar="N", help="words; default: 5, 20 and 50"

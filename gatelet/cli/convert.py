@@ -14,6 +14,7 @@ from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
 from gatelet.convert.convert import ROUTES
 from gatelet.convert.model_source import read_vectorizer
+from gatelet.convert.schemes import SCHEMES, TARGETS
 
 EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
 
@@ -25,14 +26,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
     parser.add_argument(
-        "--target", action="append", default=[], metavar="NAME", help="litert, onnx or tflm"
+        "--target",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"{', '.join(TARGETS)}; repeatable",
     )
     parser.add_argument(
         "--scheme",
         action="append",
         default=[],
         metavar="NAME",
-        help="float32 or dynamic-int8; repeatable",
+        help=f"{', '.join(SCHEMES)}; repeatable; not every target has each",
     )
     parser.add_argument(
         "--vectorizer",

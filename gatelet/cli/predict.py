@@ -13,6 +13,7 @@ from pathlib import Path
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.errors import DataError
 from gatelet.runtime import Prediction, load
+from gatelet.runtime.backends import TARGETS
 
 EXAMPLE = 'gatelet predict demo "a wonderful film"'
 _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -30,10 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "for a model of numbers a .npz with x",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    parser.add_argument("--target", metavar="T", help=", ".join(TARGETS))
     parser.add_argument(
-        "--target", metavar="T", help="c, litert, onnx, onnx-text, reference or pure"
+        "--scheme", metavar="S", help="one that the bundle has, such as float32 or dynamic-int8"
     )
-    parser.add_argument("--scheme", metavar="S", help="float32 or dynamic-int8")
     parser.add_argument(
         "--stream",
         action="store_true",

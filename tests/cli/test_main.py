@@ -15,7 +15,10 @@ import pytest
 
 from gatelet.cli import show
 from gatelet.cli.main import COMMANDS
+from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.schemes import TARGETS as CONVERTED
 from gatelet.errors import GateletError
+from gatelet.runtime.backends import TARGETS
 
 Done = Any
 RunCli = Callable[..., Done]
@@ -260,3 +263,18 @@ def test_every_command_has_what_main_calls() -> None:
         found = SimpleNamespace(**vars(command(name)))
         assert callable(found.configure) and callable(found.run)
         assert found.EXAMPLE.startswith(f"gatelet {name} ")
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("convert", (*CONVERTED, *SCHEMES)),
+        ("predict", tuple(TARGETS)),
+        ("bench", tuple(TARGETS)),
+    ],
+)
+def test_the_help_names_every_target_and_scheme(
+    cli: RunCli, command: str, names: tuple[str, ...]
+) -> None:
+    told = cli(command, "--help").out.replace(",", " ").replace(";", " ").split()
+    assert set(names) <= set(told)
