@@ -224,7 +224,7 @@ def random_inputs(taken: GraphInput, *, timesteps: int, rows: int = RANDOM_ROWS)
         rows: N.
 
     Returns:
-        ids int32 [N, T] or features float32 [N, ...].
+        ids int32 [N, T, ...] or features float32 [N, ...].
     """
     rng = np.random.default_rng(SEED)
     if taken.dtype != "int32" and len(taken.shape) == 2:
@@ -233,10 +233,10 @@ def random_inputs(taken: GraphInput, *, timesteps: int, rows: int = RANDOM_ROWS)
     padding = rng.integers(0, sizes[0] + 1, rows)
     padding[0] = sizes[0]
     keep = np.arange(sizes[0])[None, :] >= padding[:, None]
-    if taken.dtype == "int32":
-        ids = rng.integers(1, max(2, taken.vocabulary or 2), (rows, sizes[0]))
-        return np.where(keep, ids, 0).astype(np.int32)
     keep = keep.reshape(rows, sizes[0], *[1] * (len(sizes) - 1))
+    if taken.dtype == "int32":
+        ids = rng.integers(1, max(2, taken.vocabulary or 2), (rows, *sizes))
+        return np.where(keep, ids, 0).astype(np.int32)
     return (rng.normal(size=(rows, *sizes)) * keep).astype(np.float32)
 
 

@@ -89,8 +89,9 @@ def _versions(*packages: str) -> dict[str, str]:
 
 def default_labels(graph: Graph) -> tuple[str, ...]:
     """Number the classes of a classifier; a model that ends otherwise has no labels."""
-    last = graph.nodes[-1]
-    if last.output not in graph.outputs or len(last.shape) != 2:
+    made = {output: node for node in graph.nodes for output in node.outputs}
+    last = made.get(graph.outputs[0])
+    if last is None or len(last.shape) != 2:
         return ()
     outputs = last.shape[-1] or 0
     activation = last.attributes.get("activation")

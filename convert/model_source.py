@@ -4,7 +4,7 @@ Not the reading of Keras' formats: that is `gatelet.convert.reading`.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -150,16 +150,28 @@ def padded_timesteps(source: ModelSource) -> int | None:
 
 
 def read_vectorizer(
-    path: Path | None, model: Path, *, config: Path | None = None
+    path: Path | None,
+    model: Path,
+    *,
+    config: Path | None = None,
+    maxlen: int | None = None,
+    padding: str | None = None,
+    truncating: str | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> AnyVectorizer | None:
-    """Read a vectorizer of ours, or a Keras Tokenizer's JSON for a model's input length.
+    """Read a vectorizer of ours, or a Keras Tokenizer's JSON with the settings of pad_sequences.
 
     Args:
         path: A vectorizer.json, or what `Tokenizer.to_json()` gave; None gives None.
         model: The model that it belongs to, whose input tells maxlen.
         config: Of that model, where its file holds weights only.
+        maxlen: Of pad_sequences; the model's input length unless given.
+        padding: Of pad_sequences: 'pre', which is its default, or 'post'.
+        truncating: Likewise.
+        progress: Told what was taken for granted.
 
     Raises:
+        ConfigError: These were given for a vectorizer of ours, which has its own.
         ModelError: It is neither, or the model does not tell its input length.
     """
     if path is None:
@@ -170,11 +182,26 @@ def read_vectorizer(
         said = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"cannot read the vectorizer '{path}': {said}") from error
     if '"gatelet-vectorizer"' in text[:1000]:
+        if (maxlen, padding, truncating) != (None, None, None):
+            raise ConfigError(
+                f"'{path}' has a maxlen, padding and truncating of its own: leave out --maxlen, "
+                "--padding and --truncating"
+            )
         return load_vectorizer(path)
-    maxlen = open_source(model, config=config).model.inputs[0].shape[1]
+    if maxlen is None:
+        maxlen = open_source(model, config=config).model.inputs[0].shape[1]
     if maxlen is None:
         raise ModelError(
-            f"'{model}' takes any number of timesteps, so '{path}' needs a maxlen: read it with "
-            "Vectorizer.from_keras_tokenizer and save it as a vectorizer.json"
+            f"'{model}' takes any number of timesteps, and '{path}' does not say how many texts "
+            "were padded to: give --maxlen"
         )
-    return Vectorizer.from_keras_tokenizer(path, maxlen=maxlen)
+    sides = (padding or "pre", truncating or "pre")
+    if padding is None or truncating is None:
+        progress(
+            f"'{path.name}' does not say how texts were padded: taking maxlen {maxlen}, padding "
+            f"'{sides[0]}', truncating '{sides[1]}', as pad_sequences does "
+            "unless told; --maxlen, --padding and --truncating say otherwise"
+        )
+    return Vectorizer.from_keras_tokenizer(
+        path, maxlen=maxlen, padding=sides[0], truncating=sides[1]
+    )

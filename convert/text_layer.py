@@ -53,6 +53,9 @@ def _vectorizer(layer: SourceLayer) -> TextVectorization:
         raise _refused(layer, f"has output_mode='{config['output_mode']}'; supported: 'int'")
     if config.get("ragged"):
         raise _refused(layer, "is ragged; supported: ragged=False")
+    encoding = str(config.get("encoding", "utf-8"))
+    if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+        raise _refused(layer, f"has encoding='{encoding}'; supported: 'utf-8'")
     for option, known in (("standardize", STANDARDIZE), ("split", SPLIT)):
         if config.get(option) not in known:
             raise _refused(

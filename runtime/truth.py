@@ -31,10 +31,25 @@ def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
     """
     if isinstance(data, Dataset):
         return data.label_ids(labels)
-    values = [] if data.targets is None else data.targets.reshape(len(data), -1)[:, 0].tolist()
+    values = [] if data.targets is None else _one_a_row(data.targets, data.name, len(labels))
     whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
     names = tuple(str(value) for value in whole)
     return Dataset(("",) * len(names), names, data.name).label_ids(labels)
+
+
+def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> list[Any]:
+    """Give one label a row; of one-hot rows the position of the one."""
+    found = targets.reshape(len(targets), -1)
+    width = found.shape[1]
+    if width == 1:
+        return list(found[:, 0].tolist())
+    one_hot = width == classes and found.dtype.kind in "fiub"
+    if not one_hot or not ((found == 0) | (found == 1)).all() or not (found.sum(axis=1) == 1).all():
+        raise DataError(
+            f"'{name}': 'y' has {width} values a row, expected one label, or {classes} of "
+            "which one is 1 and the others 0"
+        )
+    return list(found.argmax(axis=1).tolist())
 
 
 def targets_of(data: Arrays, *, width: int) -> "NDArray[Any]":

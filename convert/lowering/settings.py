@@ -45,7 +45,8 @@ def read_int(layer: SourceLayer, *names: str, default: int | None = None) -> int
     found = read_setting(layer, *names, default=default)
     if isinstance(found, list | tuple) and len(found) == 1:
         found = found[0]
-    if isinstance(found, bool) or not isinstance(found, int | float) or found != int(found):
+    whole = isinstance(found, int) or (isinstance(found, float) and found.is_integer())
+    if isinstance(found, bool) or not whole:
         raise _damaged(layer, names[0], found, "a whole number")
     if found < 1:
         raise _damaged(layer, names[0], found, "1 or more")

@@ -23,12 +23,20 @@ def class_of(entry: Mapping[str, Any]) -> str:
     if not is_custom(entry) or ">" in kind:
         return kind
     registered = entry.get("registered_name")
-    return registered if registered and ">" in registered else f"{entry.get('module')}>{kind}"
+    if registered and ">" in registered:
+        return str(registered)
+    return f"{entry.get('module') or 'custom'}>{kind}"
 
 
 def is_custom(entry: Mapping[str, Any]) -> bool:
-    """Tell whether a class is not Keras' own, though it may have the name of one."""
+    """Tell whether a class is not Keras' own, though it may have the name of one.
+
+    Of a class that was never registered Keras writes that it is in no module. HDF5 files say
+    nothing of modules, so there a class is what its name says.
+    """
     registered, module = entry.get("registered_name"), entry.get("module")
+    if "module" in entry and module is None:
+        return True
     package = str(module).split(".")[0] if module is not None else "keras"
     return (
         ">" in str(entry["class_name"])

@@ -40,6 +40,7 @@ def read_keras_object(
         "config": model.get_config(),
         "build_config": {"input_shape": getattr(model, "input_shape", None)},
     }
+    _check_own(model, equivalents)
     where = f"the model '{model.name}'"
     read = read_architecture(
         description, keras_version=_version_of(model), where=where, equivalents=equivalents
@@ -69,6 +70,59 @@ def _kind_of(model: Any) -> str:
         layer=str(model.name),
         class_name=type(model).__name__,
     )
+
+
+def _check_own(model: Any, equivalents: Equivalents) -> None:
+    """Refuse layers and activations that only have the name of one of Keras' own.
+
+    A configuration holds names; the live object tells whose they are.
+
+    Raises:
+        UnsupportedLayer: One is not Keras' own, and nothing was given to stand for it.
+    """
+    for layer in _layers_in(model):
+        kind = type(layer)
+        named = {str(layer.name), kind.__name__, str(kind.__dict__.get("registered_name"))}
+        if named & set(equivalents) or any(
+            key.endswith(f">{kind.__name__}") for key in equivalents
+        ):
+            continue
+        if not _is_own(kind) and _is_own(kind.__mro__[1]) and kind.__name__ in _names_of(kind):
+            raise UnsupportedLayer(
+                f"layer '{layer.name}' ({kind.__name__}) is a custom class with the name of one of "
+                f"Keras' own, in the module '{kind.__module__}': give what stands for it with "
+                "custom_objects",
+                layer=str(layer.name),
+                class_name=kind.__name__,
+            )
+        for setting in ("activation", "recurrent_activation"):
+            function = getattr(layer, setting, None)
+            if callable(function) and not _is_own(function) and not hasattr(function, "get_config"):
+                raise UnsupportedLayer(
+                    f"layer '{layer.name}' ({kind.__name__}) has the {setting} "
+                    f"'{getattr(function, '__name__', function)}' of the module "
+                    f"'{getattr(function, '__module__', None)}', which is not Keras' own: use "
+                    "one of Keras' activations",
+                    layer=str(layer.name),
+                    class_name=kind.__name__,
+                )
+
+
+def _layers_in(model: Any) -> list[Any]:
+    """Give the layers of a model, those inside others too."""
+    if hasattr(model, "_flatten_layers"):
+        return [layer for layer in model._flatten_layers() if layer is not model]
+    return list(model.layers)
+
+
+def _names_of(kind: type) -> set[str]:
+    """Give the names of Keras' own classes that a class is made from."""
+    return {base.__name__ for base in kind.__mro__ if _is_own(base)}
+
+
+def _is_own(thing: Any) -> bool:
+    module = getattr(thing, "__module__", None) or ""
+    return module.split(".")[0] in _KERAS_PACKAGES
 
 
 def _version_of(model: Any) -> str:

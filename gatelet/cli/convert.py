@@ -45,6 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a vectorizer.json, or what Tokenizer.to_json() gave",
     )
+    parser.add_argument(
+        "--maxlen", type=int, metavar="N", help="timesteps that a Tokenizer's ids are padded to"
+    )
+    for side in ("--padding", "--truncating"):
+        parser.add_argument(side, choices=("pre", "post"), help="of a Tokenizer's ids; pre")
     add_data(parser, required=False)
     parser.add_argument(
         "--labels", metavar="A,B", help="names of the outputs, for a model without a run"
@@ -97,7 +102,15 @@ def run(arguments: argparse.Namespace) -> int:
         output_folder(arguments.out),
         targets=arguments.target,
         schemes=arguments.scheme,
-        vectorizer=read_vectorizer(arguments.vectorizer, arguments.model, config=arguments.config),
+        vectorizer=read_vectorizer(
+            arguments.vectorizer,
+            arguments.model,
+            config=arguments.config,
+            maxlen=arguments.maxlen,
+            padding=arguments.padding,
+            truncating=arguments.truncating,
+            progress=progress,
+        ),
         data=data,
         labels=tuple(arguments.labels.split(",")) if arguments.labels else (),
         strip=arguments.strip,
