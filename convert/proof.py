@@ -52,7 +52,9 @@ def prove(
             f"'{data.name}'"
         )
     if bundle.is_opaque:
-        return prove_route(bundle, data, with_keras=with_keras, progress=progress)
+        return prove_route(
+            bundle, data, with_keras=with_keras, settings=settings, progress=progress
+        )
     source = bundle.part("source")
     with Worker() as worker:
         oracle = ask_oracles(

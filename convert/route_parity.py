@@ -4,6 +4,7 @@ Not the parity of other bundles, which the Graph judges too (`gatelet.convert.pa
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from gatelet.convert.evidence import has_keras, ids_of, random_rows, rows_of
 from gatelet.convert.isolation import Worker
 from gatelet.convert.keras_route import KerasAnswers, ask_keras
-from gatelet.convert.parity import ArtifactReport, Check, ParityReport
+from gatelet.convert.parity import ArtifactReport, Check, ParityReport, Settings
 from gatelet.convert.parity.checks import (
     check_equal,
     check_flips,
@@ -20,6 +21,8 @@ from gatelet.convert.parity.checks import (
     check_mean,
     check_shift,
 )
+from gatelet.convert.parity.limits import bounds_of
+from gatelet.convert.parity.quality import undecided_quality
 from gatelet.convert.parity.rows import Rows, side_by_side
 from gatelet.convert.tolerances import FLOAT32_FLOOR, MIN_DECIDING_ROWS, TOLERANCES, Limits
 from gatelet.errors import BackendMissing, BundleError
@@ -38,6 +41,7 @@ def judge_route(
     bundle: Bundle,
     answers: KerasAnswers,
     *,
+    settings: Settings = Settings(),  # noqa: B008  frozen
     progress: Callable[[str], None] = lambda text: None,
 ) -> ParityReport:
     """Check every artifact against Keras' answers.
@@ -45,12 +49,13 @@ def judge_route(
     Args:
         bundle: Without a Graph.
         answers: What is right.
+        settings: Limits other than the tolerance table's.
         progress: Told what is being done.
     """
     reports = []
     for artifact in bundle.artifacts:
         progress(f"parity of {artifact.target} {artifact.scheme}")
-        reports.append(_judge(bundle, artifact, answers))
+        reports.append(_judge(bundle, artifact, answers, settings))
     oracle = f"keras {answers.version}" if answers.version else "golden vectors"
     return ParityReport(len(answers.inputs), (oracle,), tuple(reports))
 
@@ -60,6 +65,7 @@ def prove_route(
     data: Dataset | Arrays | None,
     *,
     with_keras: bool,
+    settings: Settings = Settings(),  # noqa: B008  frozen
     progress: Callable[[str], None] = lambda text: None,
 ) -> ParityReport:
     """Check every artifact of a bundle that exists.
@@ -69,6 +75,7 @@ def prove_route(
         data: Rows to compare on; None for random ones.
         with_keras: Ask Keras, where it is installed and the bundle keeps the model; else the
             golden vectors are all that can be compared with.
+        settings: Limits other than the tolerance table's.
         progress: Told what is being done.
 
     Raises:
@@ -76,7 +83,7 @@ def prove_route(
     """
     source, vectorizer, interface = bundle.part("source"), bundle.vectorizer(), bundle.interface()
     if source is None or not with_keras or not has_keras():
-        return judge_route(bundle, _golden_answers(bundle), progress=progress)
+        return judge_route(bundle, _golden_answers(bundle), settings=settings, progress=progress)
     if isinstance(data, Arrays):
         inputs = rows_of(interface, data)
     elif isinstance(data, Dataset) and vectorizer is not None:
@@ -87,7 +94,7 @@ def prove_route(
     with Worker() as worker:
         progress("asking Keras")
         answers = ask_keras(source.read_bytes(), interface, inputs, worker, version=version)
-    return judge_route(bundle, answers, progress=progress)
+    return judge_route(bundle, answers, settings=settings, progress=progress)
 
 
 def _golden_answers(bundle: Bundle) -> KerasAnswers:
@@ -104,14 +111,16 @@ def _golden_answers(bundle: Bundle) -> KerasAnswers:
     return KerasAnswers(inputs, side_by_side(outputs), outputs, limit, "")
 
 
-def _judge(bundle: Bundle, artifact: Artifact, answers: KerasAnswers) -> ArtifactReport:
+def _judge(
+    bundle: Bundle, artifact: Artifact, answers: KerasAnswers, settings: Settings
+) -> ArtifactReport:
     target, scheme = artifact.target, artifact.scheme
     engine = ""
     try:
         predictor = open_artifact(bundle, artifact)
         engine = predictor.engine
         found = side_by_side(predictor.scores(answers.inputs.given))
-        checks = _checks(bundle, predictor, found, answers, TOLERANCES[target, scheme])
+        checks = _checks(bundle, predictor, found, answers, TOLERANCES[target, scheme], settings)
     except BackendMissing as error:
         return ArtifactReport(target, scheme, (), note=str(error))
     except Exception as error:  # a broken artifact may fail in any way, and the others go on
@@ -122,25 +131,31 @@ def _judge(bundle: Bundle, artifact: Artifact, answers: KerasAnswers) -> Artifac
 
 
 def _checks(
-    bundle: Bundle, predictor: Predictor, found: Array, answers: KerasAnswers, limits: Limits
+    bundle: Bundle,
+    predictor: Predictor,
+    found: Array,
+    answers: KerasAnswers,
+    limits: Limits,
+    settings: Settings,
 ) -> tuple[Check, ...]:
-    right, exact = answers.scores, answers.float32_limit
-
-    def limit(given: float | None) -> float:
-        return exact if given is None else given
-
+    right = answers.scores
+    bounds = bounds_of(limits, settings, exact=answers.float32_limit)
     min_rows = MIN_DECIDING_ROWS if limits.scores_mean is not None else 0
     checks = [
-        check_max("scores_max", found, right, limit(limits.scores_max)),
-        check_mean("scores_mean", found, right, limit(limits.scores_mean), min_rows=min_rows),
-        check_shift("scores_shift", found, right, limit(limits.scores_shift), min_rows=min_rows),
+        check_max("scores_max", found, right, bounds.largest),
+        check_mean("scores_mean", found, right, bounds.mean, min_rows=min_rows),
+        check_shift("scores_shift", found, right, bounds.shift, min_rows=min_rows),
     ]
     if bundle.labels:
-        tie = limit(limits.scores_mean)
         checks.append(
-            check_flips(found, right, threshold=bundle.threshold, limit=limits.flips, tie=tie)
+            check_flips(
+                found, right, threshold=bundle.threshold, limit=bounds.flips, tie=bounds.tie
+            )
         )
-    return (*checks, *_check_calls(predictor, answers.inputs, found, limit(limits.batch)))
+    if settings.max_accuracy_drop is not None:
+        note = "a bundle without a Graph is not judged on labels, so no drop is measured"
+        checks.append(replace(undecided_quality(bundle.labels, bounds), note=note))
+    return (*checks, *_check_calls(predictor, answers.inputs, found, bounds.batch))
 
 
 def _check_calls(

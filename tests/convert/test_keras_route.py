@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert import convert, convert_with_report
+from gatelet.convert.parity import Settings
 from gatelet.convert.proof import prove
 from gatelet.errors import (
     BundleError,
@@ -99,6 +100,17 @@ def test_what_needs_the_graph_says_that_there_is_none(bundle: Path) -> None:
             call()
     with pytest.raises(GateletError, match=r"outside the model.s vocabulary 0\.\.49"):
         load(bundle).scores([[50] * 12])
+
+
+def test_limits_of_ones_own_hold_without_a_graph_too(bundle: Path) -> None:
+    asked = Settings(atol=1e-30, max_accuracy_drop=0.01, max_flips=0.0)
+    report = prove(open_bundle(bundle), with_keras=False, settings=asked)
+    for one in report.artifacts:
+        checks = {check.name: check for check in one.checks}
+        assert checks["scores_max"].limit == 1e-30
+        drop = next(c for n, c in checks.items() if n in ("accuracy_drop", "mae_rise"))
+        assert (drop.verdict, drop.limit) == ("undecided", 0.01)
+        assert "without a Graph" in drop.note
 
 
 def test_parity_asks_keras_again_and_else_the_golden_vectors(
