@@ -22,12 +22,9 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.parity.checks import difference
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
-from gatelet.convert.tolerances import FLOAT32_FACTOR
 from gatelet.runtime.backends.c import CBackend, open_library
-from gatelet.runtime.backends.reference import ReferenceBackend, array_of
-from gatelet.runtime.safetensors import Tensor
 from tests.conformance.cases import CASES
-from tests.conformance.matrix import Prepared, batches, prepare, within
+from tests.conformance.matrix import Prepared, batches, conditioned, prepare, within
 
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 V2 = ("-msse4.2", "-mpopcnt")
@@ -122,35 +119,8 @@ def test_c_under_ubsan(case: Prepared, level: str, tmp_path: Path) -> None:
 
 @cache
 def conditioned_limit(build: Callable[[Any], Any]) -> float:
-    """Give the float32 limit of a case, from how far it moves when its weights move by rounding.
-
-    NumPy's own distance is one draw of the rounding errors: a row that amplifies them 300 times
-    (simple_rnn_relu has one) may be ten times closer by luck.
-    """
-    case = prepared(build)
-    rng = np.random.default_rng(1)
-    own = case.float32_limit / FLOAT32_FACTOR
-    for _ in range(4):
-        weights = {
-            name: Tensor("F32", one.shape, _nudged(array_of(one), rng).tobytes())
-            for name, one in case.graph.weights.items()
-        }
-        moved = replace(case.graph, weights=weights)
-        found = ReferenceBackend(moved, dtype=np.float64).run(case.inputs)
-        own = max(
-            own,
-            *(
-                float(difference(found[name], case.expected[name]).max(initial=0.0))
-                for name in case.graph.outputs
-            ),
-        )
-    return max(case.float32_limit, FLOAT32_FACTOR * own)
-
-
-def _nudged(array: Any, rng: np.random.Generator) -> Any:
-    """Move each number by one unit in the last place, up or down."""
-    towards = rng.choice([-np.inf, np.inf], array.shape).astype(np.float32)
-    return np.nextafter(array, towards)
+    """Give the float32 limit of a case, as its conditioning allows."""
+    return conditioned(prepared(build)).float32_limit
 
 
 def check(case: Prepared, scheme: str, build: Build, folder: Path) -> None:

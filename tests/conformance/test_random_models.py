@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import HealthCheck, assume, example, given, note, settings
 from hypothesis import strategies as st
 
 from gatelet.convert.exporters.exported import Exportable
@@ -22,7 +22,14 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend
-from tests.conformance.matrix import KerasRefuses, Prepared, batches, prepare, within
+from tests.conformance.matrix import (
+    KerasRefuses,
+    Prepared,
+    batches,
+    conditioned,
+    prepare,
+    within,
+)
 from tests.conformance.recipes import Recipe, build, recipes
 
 COMMON: dict[str, Any] = {
@@ -47,7 +54,36 @@ def worker() -> Iterator[Worker]:
         yield worker
 
 
+ROUNDING_GROWS = (
+    (
+        (
+            ("two inputs", 5, ("SimpleRNN", 5, "tanh", "sigmoid", False), False),
+            (),
+            (
+                "repeat",
+                ("GRU", 4, "softsign", "sigmoid", True),
+                ("SimpleRNN", 4, "tanh", "sigmoid", False),
+            ),
+            (2, "linear", False),
+        ),
+        False,
+    ),
+    (
+        (
+            ("two inputs", 5, ("SimpleRNN", 5, "tanh", "sigmoid", False), False),
+            (("reshape",),),
+            ("last states", ("GRU", 4, "tanh", "sigmoid", True)),
+            (2, "linear", True),
+        ),
+        True,
+    ),
+)
+"""Models that amplify rounding, found by the full run."""
+
+
 @settings(max_examples=60, **COMMON)
+@example(recipe=ROUNDING_GROWS[0][0], saturated=ROUNDING_GROWS[0][1])
+@example(recipe=ROUNDING_GROWS[1][0], saturated=ROUNDING_GROWS[1][1])
 @given(recipe=recipes(), saturated=st.booleans())
 def test_random_models_agree(worker: Worker, recipe: Recipe, saturated: bool) -> None:
     check(worker, recipe, saturated=saturated)
@@ -87,7 +123,7 @@ def prepared(recipe: Recipe, *, saturated: bool) -> Prepared:
         except (TypeError, ValueError):  # Keras refuses some combinations itself
             assume(False)
         try:
-            return prepare(keras(), lambda _: model, saturated=saturated)
+            return conditioned(prepare(keras(), lambda _: model, saturated=saturated))
         except KerasRefuses:  # it builds some that it cannot call
             assume(False)
             raise

@@ -23,7 +23,7 @@ def test_the_workers_time_counts() -> None:
     with Worker() as worker:
         timings.watch(worker)
         timings.tell("work")
-        arguments = {"rounds": 5_000_000}
-        worker.call("tests.convert.test_timing:spin", arguments, step="work")
+        arguments = {"stmt": "sum(range(1000))", "number": 50_000}
+        worker.call("timeit:timeit", arguments, step="work")
         timings.end()
     assert timings.processor_s["work"] > 0.05
