@@ -129,7 +129,7 @@ class Predictor:
         return results if len(results) > 1 else next(iter(results.values()))
 
     def _text_scores(self, texts: Any) -> Any:
-        """Hand texts to a backend that vectorizes, lower-cased where the vectorizer does so."""
+        """Hand texts to a backend that vectorizes: lower-cased as asked for, long ones cut."""
         if not are_texts(texts):
             if not len(texts):
                 return []
@@ -137,8 +137,9 @@ class Predictor:
                 f"{self.target} of bundle '{self.bundle.name}' takes texts: for ids choose "
                 "--target onnx"
             )
-        if getattr(self._vectorizer, "lower", False):
-            texts = [text.lower() for text in texts]
+        shortened = getattr(self._vectorizer, "shortened", None)
+        if shortened is not None:
+            texts = [shortened(text) for text in texts]
         size = self._rows_at_once
         found = [
             self._run({"text": texts[start : start + size]}) for start in range(0, len(texts), size)

@@ -316,19 +316,41 @@ class Vectorizer:
     def _ids_in_pieces(self, text: str) -> list[int]:
         """Give the ids of a long text, looking only at as much of it as is kept."""
         from_end = self.truncating == "pre"
-        if self.char_level:
-            # lowered as a whole: how a letter is lowered can depend on its neighbours
-            whole = text.lower() if self.lower else text
-            words: Iterable[Iterable[str]] = pieces(whole, at="", from_end=from_end)
-        else:
-            found = pieces(text, at=" " if self.split == " " else None, from_end=from_end)
-            words = map(self.tokens, found)
         ids: list[int] = []
-        for part in map(self._known, words):
+        for part in map(self._known, self._words_in_pieces(text)):
             ids = part + ids if from_end else ids + part
             if len(ids) >= self.maxlen:
                 break
         return ids[-self.maxlen :] if from_end else ids[: self.maxlen]
+
+    def _words_in_pieces(self, text: str) -> Iterable[Iterable[str]]:
+        """Give the words of each piece, that of the kept side first."""
+        from_end = self.truncating == "pre"
+        if not self.char_level:
+            at = " " if self.split == " " else None
+            return map(self.tokens, pieces(text, at=at, from_end=from_end))
+        # lowered as a whole: how a letter is lowered can depend on its neighbours
+        whole = text.lower() if self.lower else text
+        return pieces(whole, at="", from_end=from_end)
+
+    def shortened(self, text: str) -> str:
+        """Give a text of the same ids for an engine that splits, but does not lower-case.
+
+        A long text is replaced by the words that its ids come from, at most maxlen. Of a word
+        longer than all that are known as much is kept as no known word has.
+        """
+        if len(text) <= PIECE_CHARACTERS:
+            return text.lower() if self.lower else text
+        from_end = self.truncating == "pre"
+        kept: list[str] = []
+        for words in self._words_in_pieces(text):
+            part = [w for w in words if self.oov_id is not None or self._get(w) is not None]
+            kept = part + kept if from_end else kept + part
+            if len(kept) >= self.maxlen:
+                break
+        kept = kept[-self.maxlen :] if from_end else kept[: self.maxlen]
+        most = 1 + max(map(len, self.vocabulary), default=0)
+        return ("" if self.char_level else self.split).join(word[:most] for word in kept)
 
     def pad(self, text: str) -> list[int]:
         """Give exactly maxlen ids, as pad_sequences does.

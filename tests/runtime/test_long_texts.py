@@ -64,6 +64,26 @@ def test_a_text_read_in_pieces_has_the_ids_of_the_whole(
     assert [one.pad(text) for text in some] == whole
 
 
+@pytest.mark.parametrize(
+    ("truncating", "char_level", "oov_token"),
+    list(product(["pre", "post"], [False, True], [None, "<oov>"])),
+)
+def test_a_shortened_text_has_the_ids_of_the_whole(
+    truncating: str, char_level: bool, oov_token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = vectorizer(truncating=truncating, char_level=char_level, oov_token=oov_token)
+    some = texts(150, seed=3)
+    whole = [one.pad(text) for text in some]
+    longest = one.maxlen * (2 + max(map(len, one.vocabulary)))
+    for piece in (1, 5, 64):
+        for module in (long_texts, __import__("gatelet.runtime.vectorizer", fromlist=["x"])):
+            monkeypatch.setattr(module, "PIECE_CHARACTERS", piece)
+        cut = [one.shortened(text) for text in some]
+        assert all(len(text) <= max(longest, piece) for text in cut)
+        monkeypatch.undo()
+        assert [one.pad(text) for text in cut] == whole
+
+
 @pytest.mark.parametrize("split", [",", "'"])
 def test_another_separator_is_not_cut_at(split: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one = vectorizer(split=split, filters="")

@@ -150,3 +150,22 @@ def test_a_bare_model_with_a_vectorizer_is_judged_on_drawn_texts(
         vectorizer=Vectorizer.load(small_run / "vectorizer.json"),
     )
     assert [one.verdict for one in report.artifacts] == ["pass", "pass"]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_long_text_that_is_cut_before_gives_what_the_whole_gives(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectorizer = Vectorizer.fit(texts(), maxlen=MAXLEN, **OPTIONS[name])
+    graph, backend = opened(tmp_path, vectorizer)
+    some = [" ".join(texts()[start:]) + "z" * 500 for start in range(0, len(texts()), 40)]
+    ids = np.array([vectorizer.pad(text) for text in some], np.int32)
+    for module in ("gatelet.runtime.vectorizer", "gatelet.runtime.long_texts"):
+        monkeypatch.setattr(f"{module}.PIECE_CHARACTERS", 30)
+    cut = [vectorizer.shortened(text) for text in some]
+    assert sum(map(len, cut)) < sum(map(len, some))
+    found = backend.run({"text": cut})
+    assert np.array_equal(found["ids"], ids)
+    output = graph.outputs[0]
+    expected = ReferenceBackend(graph).run({"ids": ids})[output]
+    assert np.abs(found[output] - expected).max() < 1e-6
