@@ -42,7 +42,11 @@ let browser;
 function end(code) {
   browser.removeAllListeners("exit");
   browser.on("exit", () => {
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    try {
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
+    } catch (error) { // its children may outlive it: a folder that stays is no wrong answer
+      process.stderr.write(`${error}\n`);
+    }
     process.exit(code);
   });
   browser.kill("SIGKILL");
