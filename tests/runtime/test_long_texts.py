@@ -4,11 +4,12 @@ import random
 import tracemalloc
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gatelet.errors import InputError
-from gatelet.runtime import load, long_texts
+from gatelet.runtime import Predictor, load, long_texts, open_bundle
 from gatelet.runtime.explanation import LONGEST_EXPLAINED, Token, explain
 from gatelet.runtime.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer import Vectorizer
@@ -131,6 +132,20 @@ def test_ten_megabytes_take_little_more_memory_than_the_text(text: str, truncati
     finally:
         tracemalloc.stop()
     assert peak_bytes < 6 * 4 * TEN_MILLION
+
+
+def test_an_engine_that_takes_texts_is_given_what_is_kept(written_bundle: Path) -> None:
+    bundle = open_bundle(written_bundle)
+    seen: list[str] = []
+
+    def run(inputs: dict[str, list[str]]) -> dict[str, list[list[float]]]:
+        seen.extend(inputs["text"])
+        return {name: [[0.5]] for name in bundle.graph().outputs}
+
+    backend = SimpleNamespace(target="onnx-text", engine="fake", takes_texts=True, run=run)
+    predictor = Predictor(bundle, backend, scheme="float32")
+    predictor.scores(["W1 w2 w3 w4 w5 " * 50_000])
+    assert seen == ["w1 w2 w3 w4 w5 w1 w2 w3 w4 w5"]
 
 
 def test_every_script_predicts(written_bundle: Path) -> None:
