@@ -24,6 +24,9 @@ __all__ = ["StoredWeight", "check_weights", "match_weights"]
 HALF_STEP = 0.501
 """Half a step, and the rounding of the division by it."""
 
+_ABOUT_AS_NEAR = 1.1
+"""How much farther another tensor may be and still be looked at."""
+
 _MOST_AXES = 4
 _RECOGNISED = 0.5
 """Relative error below which a tensor is taken for the weight, whatever its place."""
@@ -214,8 +217,12 @@ def _nearest(weight: Array, part: Places, by_size: Mapping[int, list[Stored]]) -
             values = stored.values.reshape(-1).astype(np.float64)
             scale = float(np.sqrt((wanted**2).mean())) or 1.0
             distance = float(np.sqrt(((values - wanted) ** 2).mean())) / scale
-            if best is None or distance < best.distance:
-                steps = _steps_off(stored, values, wanted)
+            if best is not None and distance >= _ABOUT_AS_NEAR * best.distance:
+                continue
+            steps = _steps_off(stored, values, wanted)
+            # of two scales that fit, one that explains every value is the right one
+            rank = (steps > HALF_STEP, distance)
+            if best is None or rank < (best.steps_off > HALF_STEP, best.distance):
                 integers = stored.steps is not None
                 best = _Near(places.reshape(-1), values, distance, steps, integers)
                 if distance == 0:
