@@ -67,8 +67,8 @@ def convert_past_the_graph(
     rows: Sequence[str] | Arrays = ()
     if isinstance(settings.data, Arrays):
         rows = settings.data
-    elif vectorizer is not None and (settings.data or test) is not None:
-        rows = (settings.data or test).texts  # type: ignore[union-attr]
+    elif vectorizer is not None and (dataset := settings.data or test) is not None:
+        rows = dataset.texts
     elif settings.data is not None:
         raise DataError(f"model '{name}' comes without a vectorizer: give one with --vectorizer")
 

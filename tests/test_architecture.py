@@ -200,7 +200,7 @@ def test_no_tracked_file_is_large() -> None:
 
 
 # written in parts, so that this file does not hold what it looks for
-HOSTS = ("pypi" + ".org", "python" + "hosted", "npm" + "js.", "deb.debian" + ".org")
+HOSTS = ("pypi" + ".org", "python" + "hosted", "npm" + "js.", "deb." + "debian.org")
 MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/" + r"(work|root|home|Users|opt)/\w")
 
 

@@ -111,6 +111,7 @@ def _module(tf: Tf, graph: Graph, scheme: Scheme) -> Any:
     may_be_nan, raw = values_that_may_be_nan(graph), raw_values(graph)
     arrays = {name: array_of(tensor) for name, tensor in graph.weights.items()}
 
+    # TensorFlow has no types
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def run(*inputs: TfTensor) -> dict[str, TfTensor]:
         values = dict(zip((one.name for one in graph.inputs), inputs, strict=True))

@@ -133,7 +133,7 @@ def _in_order(
 def _builder(size: int) -> Any:
     import flatbuffers
 
-    class Builder(flatbuffers.Builder):  # type: ignore[misc]
+    class Builder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers has no types
         """Aligns buffers as the schema asks, which Python's own does not, and stores none twice."""
 
         def __init__(self) -> None:

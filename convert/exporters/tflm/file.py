@@ -192,7 +192,7 @@ class FileWriter:
 def _aligned_buffer(kinds: Any, data: NDArray[np.uint8]) -> Any:
     """Make a buffer that is packed at an aligned place, which the schema's own form does not do."""
 
-    class Aligned(kinds.BufferT):  # type: ignore[misc]
+    class Aligned(kinds.BufferT):  # type: ignore[misc]  # the schema has no types
         def Pack(self, builder: Any) -> Any:  # noqa: N802  the schema's name
             builder.StartVector(1, len(self.data), _ALIGNMENT_BYTES)
             head = builder.Head() - len(self.data)
