@@ -9,6 +9,7 @@ GateletError
 ├── OutputError             a place that results cannot be written to
 ├── ModelError              a Keras file, Graph or vectorizer that cannot be read
 │   └── UnsupportedLayer    a layer, or an option of it, that cannot be lowered
+├── TrainingError           a training that gave no model
 ├── ConversionError         an export that did not give a usable artifact
 │   ├── WorkerDied          the child process ended by a signal or by itself
 │   ├── WorkerTimeout       the child process took longer than its limit
@@ -37,6 +38,7 @@ __all__ = [
     "ModelError",
     "OutputError",
     "ParityRefused",
+    "TrainingError",
     "UnsupportedLayer",
     "WorkerDied",
     "WorkerMemory",
@@ -80,6 +82,10 @@ class ModelError(GateletError):
 
 class UnsupportedLayer(ModelError):
     """A layer, or an option of it, cannot be lowered."""
+
+
+class TrainingError(GateletError):
+    """A training gave no model."""
 
 
 class ConversionError(GateletError):

@@ -4,6 +4,7 @@ Not the bundle format: that is `gatelet.runtime.bundle`.
 """
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +48,16 @@ def check_output_directory(out: Path, *, marker: str, kind: str) -> None:
         kind: What we write, for the message: 'bundle', 'run'.
 
     Raises:
-        OutputError: `out` is a file, or a folder that is neither empty nor ours, or its
-            parent does not exist or cannot be written.
+        OutputError: `out` is a file, or a folder that is neither empty nor ours, it lies in a
+            bundle, or its parent does not exist or cannot be written.
     """
+    around = _bundle_around(out)
+    if around is not None:
+        raise OutputError(
+            f"'{out}' is inside the bundle '{around}', which is copied and replaced as one: "
+            "choose an --out beside it",
+            path=str(out),
+        )
     if out.is_dir():
         if (out / marker).is_file() or not any(out.iterdir()):
             return
@@ -72,6 +80,18 @@ def check_output_directory(out: Path, *, marker: str, kind: str) -> None:
             "choose another --out",
             path=str(out),
         )
+
+
+def _bundle_around(out: Path) -> Path | None:
+    """Give the bundle that a place lies in. A web page's manifest.json is none of ours."""
+    for folder in Path(os.path.realpath(out)).parents:
+        try:
+            found = json.loads((folder / "manifest.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(found, dict) and {"format_version", "artifacts"} <= found.keys():
+            return folder
+    return None
 
 
 @contextlib.contextmanager

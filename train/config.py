@@ -238,7 +238,9 @@ class TrainConfig:
         suited = CORPORA[corpus].defaults if isinstance(corpus, str) and corpus in CORPORA else {}
         values = {**suited, **given}
         if "out" not in values:
-            raise ConfigError("'out' is missing: name the run directory to write", field="out")
+            raise ConfigError(
+                "'out' is missing: name the run directory to write, --out RUN", field="out"
+            )
         return cls(**values)  # type: ignore[arg-type]  # __post_init__ checks every one
 
     @classmethod

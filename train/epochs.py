@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from gatelet.errors import ConfigError
+from gatelet.errors import TrainingError
 
 __all__ = ["Epoch", "History", "fit_epochs"]
 
@@ -82,7 +82,7 @@ def fit_epochs(
         The figures of all finished epochs, and which was the best.
 
     Raises:
-        ConfigError: The loss is not finite after the first epoch.
+        TrainingError: The loss is not finite after the first epoch.
         KeyboardInterrupt: Ctrl-C before the first epoch ended.
     """
     # Replaced whole, by one assignment: Ctrl-C may come between any two instructions.
@@ -107,7 +107,7 @@ def fit_epochs(
             raise
         interrupted = True
     if state is None:
-        raise ConfigError(
+        raise TrainingError(
             "the loss is not finite after the first epoch: lower the learning rate",
             field="learning_rate",
         )

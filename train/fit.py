@@ -45,7 +45,7 @@ def train(config: TrainConfig) -> Run:
 
     Raises:
         BackendMissing: Keras or TensorFlow is not installed.
-        ConfigError: The loss does not stay finite.
+        TrainingError: The loss does not stay finite.
         DataError: The texts cannot be used.
         GateletError: Ctrl-C before the first epoch ended.
         OutputError: `config.out` is some other folder, or cannot be written.
@@ -94,6 +94,13 @@ def _check_out(config: TrainConfig) -> None:
             "choose another --out",
             path=str(config.out),
         )
+    for path in sorted(config.out.glob("*")):
+        if path.is_dir():  # a bundle, say: training writes none
+            raise OutputError(
+                f"the run '{config.out}' that would be replaced holds the folder '{path.name}', "
+                "which training did not write: move it, or choose another --out",
+                path=str(config.out),
+            )
 
 
 def _describe(prepared: Prepared) -> str:

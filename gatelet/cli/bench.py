@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table, progress
 from gatelet.errors import ConfigError
-from gatelet.runtime.backends import TARGETS
+from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS
 from gatelet.runtime.bench import BATCHES, LENGTHS, Result, measure
 from gatelet.runtime.files import write_atomically
 
@@ -17,13 +17,15 @@ EXAMPLE = "gatelet bench demo --target litert --svg bench.svg"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
+    names = (*TARGETS, *GRAPH_TARGETS)
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
     parser.add_argument(
         "--target",
         action="append",
         default=[],
         metavar="T",
-        help=f"{', '.join(TARGETS)}; repeatable; default: the artifacts'",
+        choices=names,
+        help=f"{', '.join(names)}; repeatable; default: the artifacts'",
     )
     parser.add_argument(
         "--length", type=int, action="append", metavar="N", help="words; default: 5, 20 and 50"

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gatelet.cli.ending import ended_in_order
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
 from gatelet.convert.convert import ROUTES
 from gatelet.convert.model_source import read_vectorizer
+from gatelet.convert.parity import ParityReport
 from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.runtime.bundle import Bundle
 
 EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
 
@@ -96,8 +99,21 @@ def output_folder(path: Path) -> Path:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and exit 1 if an artifact failed parity."""
+    with ended_in_order():
+        bundle, report = _convert(arguments)
+    provenance = bundle.manifest.get("provenance", {})
+    if arguments.json:
+        more = {key: provenance[key] for key in ("processor_s", "pruning") if key in provenance}
+        print_json({**report.to_dict(), **more})
+    else:
+        print_report(bundle, report)
+        _print_provenance(provenance)
+    return 1 if report.verdict == "fail" else 0
+
+
+def _convert(arguments: argparse.Namespace) -> tuple[Bundle, ParityReport]:
     data = read_data(arguments, require_labels=False) if arguments.data else None
-    bundle, report = convert_with_report(
+    return convert_with_report(
         arguments.model,
         output_folder(arguments.out),
         targets=arguments.target,
@@ -122,14 +138,6 @@ def run(arguments: argparse.Namespace) -> int:
         route=arguments.route,
         progress=progress,
     )
-    provenance = bundle.manifest.get("provenance", {})
-    if arguments.json:
-        more = {key: provenance[key] for key in ("processor_s", "pruning") if key in provenance}
-        print_json({**report.to_dict(), **more})
-    else:
-        print_report(bundle, report)
-        _print_provenance(provenance)
-    return 1 if report.verdict == "fail" else 0
 
 
 def _print_provenance(provenance: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 Not the commands: each is a module beside this one, imported only when it is called.
 
-Exit codes: 0 done; 1 a failed verdict or a named error; 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 a failed verdict or a named error; 2 wrong usage; 130 interrupted; 128 + the
+signal's number ended from outside.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import NoReturn, Protocol
 
 import gatelet
 from gatelet.cli.show import one_line
-from gatelet.errors import GateletError
+from gatelet.errors import ConfigError, GateletError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -83,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             traceback.print_exc()
         _complain(_explain(error, command=words[0] if words else ""))
-        code = 1
+        # a setting that cannot be used is wrong usage, whether the parser sees it or the command
+        code = 2 if isinstance(error, ConfigError) else 1
     if argv is None:
         gc.freeze()  # the process ends: nothing in it needs to be collected any more
     return code

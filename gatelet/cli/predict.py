@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, progress
-from gatelet.errors import DataError
+from gatelet.errors import ConfigError, DataError
 from gatelet.runtime import Prediction, load
-from gatelet.runtime.backends import TARGETS
+from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS
 
 EXAMPLE = 'gatelet predict demo "a wonderful film"'
 _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -31,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "for a model of numbers a .npz with x",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    parser.add_argument("--target", metavar="T", help=", ".join(TARGETS))
+    names = (*TARGETS, *GRAPH_TARGETS)
+    parser.add_argument("--target", metavar="T", choices=names, help=", ".join(names))
     parser.add_argument(
         "--scheme", metavar="S", help="one that the bundle has, such as float32 or dynamic-int8"
     )
@@ -56,8 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         return run_arrays(arguments)
     texts = [*arguments.texts, *_read_texts(arguments)]
     if not texts:
-        where = f"'{arguments.file}' holds" if arguments.file else "there is"
-        raise DataError(f"{where} no text to predict: give texts, or --file")
+        if arguments.file is None:
+            raise ConfigError("there is no text to predict: give texts, or --file")
+        raise DataError(f"'{arguments.file}' holds no text to predict: give texts, or --file")
     gc.disable()  # a start makes many objects and drops none
     try:
         predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)

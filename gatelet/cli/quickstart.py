@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from gatelet.cli.convert import output_folder
+from gatelet.cli.ending import ended_in_order
 from gatelet.cli.show import print_table, progress
 from gatelet.cli.train import add_settings, config_of, test_figures
 from gatelet.convert import convert_with_report
@@ -46,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_output_directory(out, marker=MANIFEST, kind="bundle")
     corpus = arguments.corpus or (None if arguments.data else "reviews-en")
     trained = train(config_of(arguments, out=out.with_name(f"{out.name}-run"), corpus=corpus))
-    bundle, report = convert_with_report(trained, out, progress=progress)
+    with ended_in_order():
+        bundle, report = convert_with_report(trained, out, progress=progress)
     progress("measuring latencies")
     print(f"test accuracy {test_figures(trained)['accuracy']:.4f}\n")
     _print_artifacts(bundle)

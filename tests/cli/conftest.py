@@ -35,8 +35,16 @@ class Done:
     @property
     def complaint(self) -> str:
         """The one line of a named error; nothing else may look like one, or like a traceback."""
+        return self._last_line(1)
+
+    @property
+    def misuse(self) -> str:
+        """The one line about a setting that cannot be used."""
+        return self._last_line(2)
+
+    def _last_line(self, code: int) -> str:
         lines = self.err.splitlines()
-        assert self.code == 1, self
+        assert self.code == code, self
         assert [line for line in lines if line.startswith("gatelet: ")] == lines[-1:], self
         assert "Traceback" not in self.err
         assert "defect of gatelet" not in self.err

@@ -71,7 +71,9 @@ def test_data_that_a_bundle_cannot_be_measured_on(
 
 
 @pytest.mark.parametrize("command", ["train", "convert", "quickstart"])
-@pytest.mark.parametrize("kind", ["other folder", "file", "missing parent", "link to nothing"])
+@pytest.mark.parametrize(
+    "kind", ["other folder", "file", "missing parent", "link to nothing", "bundle"]
+)
 def test_an_out_that_is_something_else(
     cli: RunCli,
     tmp_path: Path,
@@ -89,10 +91,16 @@ def test_an_out_that_is_something_else(
         out.write_text("x")
     elif kind == "link to nothing":
         out.symlink_to(tmp_path / "nothing")
+    elif kind == "bundle":
+        out.mkdir()
+        (out / "manifest.json").write_text('{"format_version": 1, "artifacts": []}')
+        out = out / "new"
+        expected = "copied and replaced as one: choose an --out beside it"
     else:
         out = tmp_path / "no" / "parent"
         expected = "does not exist: create it, or choose another --out"
     (tmp_path / "x.csv").write_text("text,label\nw1,0\nw2,1\n")
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
     before = tree(tmp_path)
     words: dict[str, tuple[object, ...]] = {
         "train": ("--data", tmp_path / "x.csv"),
@@ -120,7 +128,7 @@ def test_a_conversion_that_cannot_begin(
     cli: RunCli, tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
     done = cli("convert", tmp_path / "model.keras", "--out", tmp_path / "out", *words)
-    assert expected in done.complaint
+    assert expected in (done.misuse if "bogus" in words else done.complaint)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -129,7 +137,9 @@ def test_a_conversion_that_cannot_begin(
     [
         (("--out", "out"), "corpus"),
         (("--corpus", "bogus", "--out", "out"), "corpus 'bogus' is unknown; known: reviews-en"),
-        (("--data", "x.csv"), "'out' is missing"),
+        (("--data", "x.csv"), "'out' is missing: name the run directory to write, --out RUN"),
+        (("--data", "x.csv", "--out", "out", "--epochs", "0"), "'epochs' is 0; allowed: an int"),
+        (("--data", "x.csv", "--out", "out", "--padding", "in"), "allowed: 'pre' or 'post'"),
         (("--config", "nothing.toml"), "cannot read 'nothing.toml': No such file or directory"),
     ],
 )
@@ -141,5 +151,5 @@ def test_a_training_that_cannot_begin(
     expected: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert expected in cli("train", *words).complaint
+    assert expected in cli("train", *words).misuse
     assert list(tmp_path.iterdir()) == []

@@ -42,7 +42,7 @@ def test_measures_the_targets_that_are_named(cli: RunCli, written_bundle: Path) 
         "nothing for target 'litert'"
         in cli("bench", written_bundle, "--target", "litert").complaint
     )
-    assert "at least 1" in cli("bench", written_bundle, "--calls", "0").complaint
+    assert "at least 1" in cli("bench", written_bundle, "--calls", "0").misuse
 
 
 def test_every_call_has_other_texts(written_bundle: Path) -> None:
@@ -66,4 +66,4 @@ def test_without_an_engine_it_tells_what_to_do(cli_process: RunCli, written_bund
 
 @pytest.mark.parametrize("flag", ["--length", "--batch", "--threads"])
 def test_refuses_a_count_of_nothing(cli: RunCli, written_bundle: Path, flag: str) -> None:
-    assert "must be at least 1" in cli("bench", written_bundle, flag, "0").complaint
+    assert "must be at least 1" in cli("bench", written_bundle, flag, "0").misuse

@@ -172,16 +172,17 @@ def test_without_its_engine_an_artifact_is_compared_by_size_alone(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "said", "code"),
     [
-        (("--max-flips", "-1"), "max_flips is -1.0: expected a share from 0"),
-        (("--data", "missing.csv"), "does not exist"),
+        (("--max-flips", "-1"), "max_flips is -1.0: expected a share from 0", 2),
+        (("--data", "missing.csv"), "does not exist", 1),
     ],
 )
 def test_bad_input_is_one_sentence(
-    cli: RunCli, written_bundle: Path, words: tuple[str, ...], said: str
+    cli: RunCli, written_bundle: Path, words: tuple[str, ...], said: str, code: int
 ) -> None:
-    assert said in cli("diff", written_bundle, written_bundle, *words).complaint
+    done = cli("diff", written_bundle, written_bundle, *words)
+    assert said in (done.misuse if code == 2 else done.complaint)
 
 
 def test_a_label_that_the_new_bundle_does_not_know_is_named(

@@ -19,6 +19,7 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.schemes import TARGETS as CONVERTED
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import TARGETS
+from tests.convert.reading.hostile_files import write_keras
 
 Done = Any
 RunCli = Callable[..., Done]
@@ -88,12 +89,14 @@ def test_tells_its_version(cli: RunCli) -> None:
         (("predict", "b", "--bogus"), "gatelet predict: unrecognized arguments: --bogus"),
         (("predict", "b", "--js", "x"), "gatelet predict: unrecognized arguments: --js"),
         (("predict", "b", "--target"), "gatelet predict: argument --target: expected one argu"),
+        (("predict", "b", "t", "--target", "x"), "gatelet predict: argument --target: invalid ch"),
+        (("bench", "b", "--target", "x"), "gatelet bench: argument --target: invalid choice: 'x'"),
         (("convert", "m"), "gatelet convert: the following arguments are required: --out"),
         (("evaluate", "m"), "gatelet evaluate: the following arguments are required: --data"),
         (("inspect", "a", "b"), "gatelet inspect: unrecognized arguments: b"),
         (("train", "--epochs", "x"), "gatelet train: argument --epochs: invalid int value: 'x'"),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_wrong_usage_exits_2_and_points_to_help(
     cli: RunCli, words: tuple[str, ...], expected: str
@@ -143,6 +146,25 @@ def test_traceback_shows_where_an_error_arose(cli: RunCli, tmp_path: Path) -> No
     assert done.code == 1
     assert "Traceback (most recent call last)" in done.err
     assert done.err.splitlines()[-1].startswith("gatelet: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--target", "x"), "target 'x' is not known; known are litert, onnx, tflm, onnx-text, c"),
+        (("--scheme", "x"), "scheme 'x' is not known; known are float32, float16, "),
+        (("--target", "onnx", "--scheme", "full-int8"), "target 'onnx' has none of the schemes"),
+        (("--vocabulary", "3"), "--vocabulary needs a model with a vectorizer"),
+        (("--labels", "a"), "the labels are a: the model gives 2 scores a row, so name 2 diff"),
+    ],
+)
+def test_a_setting_that_convert_cannot_use_exits_2(
+    cli: RunCli, tmp_path: Path, words: tuple[str, ...], expected: str
+) -> None:
+    model = write_keras(tmp_path / "model.keras")
+    done = cli("convert", model, "--out", tmp_path / "bundle", *words)
+    assert done.misuse.startswith(expected)
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_an_interrupt_exits_130(

@@ -187,8 +187,10 @@ def test_refuses_a_file_that_is_not_there(
 
 
 def test_refuses_to_predict_nothing(cli: RunCli, written_bundle: Path) -> None:
-    complaint = cli("predict", written_bundle).complaint
-    assert complaint == "there is no text to predict: give texts, or --file"
+    assert (
+        cli("predict", written_bundle).misuse
+        == "there is no text to predict: give texts, or --file"
+    )
 
 
 @pytest.mark.parametrize(

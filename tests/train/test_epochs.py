@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from gatelet.errors import ConfigError
+from gatelet.errors import TrainingError
 from gatelet.train.epochs import Epoch, History, fit_epochs
 
 
@@ -86,5 +86,5 @@ def test_a_loss_that_is_not_finite_ends_training_with_the_best_epoch() -> None:
 
 
 def test_a_first_loss_that_is_not_finite_says_what_to_lower() -> None:
-    with pytest.raises(ConfigError, match="not finite after the first epoch: lower the learning"):
+    with pytest.raises(TrainingError, match="not finite after the first epoch: lower the learning"):
         run([figures(0.6, loss=math.nan)])

@@ -11,7 +11,7 @@ import pytest
 
 from gatelet.errors import DataError, GateletError, InputError, ModelError, OutputError
 from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.run import Run
+from gatelet.runtime.run import MARKER, Run
 from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.train import TrainConfig, evaluate_run, keras_scores, train
 from gatelet.train.model import Network
@@ -207,6 +207,14 @@ def test_refuses_to_replace_the_folder_that_holds_its_data(run: Run) -> None:
     with pytest.raises(OutputError, match=r"is in the folder .* that would be replaced"):
         train(config(run.test_path, run.path))
     assert run.test_path.is_file()
+
+
+def test_refuses_to_delete_a_bundle_that_lies_in_the_run(tmp_path: Path) -> None:
+    (tmp_path / MARKER).touch()
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(OutputError, match="holds the folder 'bundle', which training did not"):
+        train(config(tmp_path.parent / "missing.csv", tmp_path))
+    assert (tmp_path / "bundle").is_dir()
 
 
 def test_an_error_leaves_the_run_that_was_there(folder: Path, data: Path) -> None:
