@@ -159,9 +159,10 @@ def _write_bundle(
         "outputs": {"scores": found.tolist()},
     }
     writer.add_part("golden", "golden", ".json", json.dumps(golden).encode())
+    model = Exportable(graph, graph, _vectorizer() if with_vectorizer else None)
     with Worker() as worker:
         for target, scheme in artifacts:
-            model, suffix = Exportable(graph, graph), EXPORTERS[target].suffix
+            suffix = EXPORTERS[target].suffix
             call = partial(export, target=target, scheme=SCHEMES[scheme], worker=worker)
             exported = replace(call(model), max_batch=max_batch)
             if stream:

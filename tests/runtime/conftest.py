@@ -32,3 +32,13 @@ def litert_bundle(
     return write_bundle(
         out, artifacts=(("onnx", "float32"), ("litert", "float32"), ("litert", "dynamic-int8"))
     )
+
+
+@pytest.fixture(scope="session")
+def every_target_bundle(
+    tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path]
+) -> Path:
+    """Write the tiny bundle with an artifact of every target; not to be changed."""
+    out = tmp_path_factory.mktemp("bundles") / "every"
+    targets = ("c", "litert", "onnx", "onnx-text", "tflm")
+    return write_bundle(out, artifacts=tuple((target, "float32") for target in targets))

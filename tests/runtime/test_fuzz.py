@@ -1,57 +1,63 @@
 """Hostile bundles: a named error or an answer, never an end of this process, in bounded memory."""
 
+import json
 import os
 import re
 import resource
 import shutil
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from gatelet.errors import BackendError, BundleDamaged, GateletError
+from gatelet.errors import BackendError, BundleDamaged, BundleError, GateletError
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.probe import Probe, probe_all
+from gatelet.runtime.probe import MEMORY_LIMIT_BYTES, Probe, probe_all
+from tests.runtime.fuzz_child import Answer, Request
 from tests.runtime.mutations import Mutant, mutants
 
-FEW, MANY = 240, 20_000
-AT_ONCE = 80
+FEW, MANY = 210, 20_000
+AT_ONCE = 400
 IN_PYTHON = ("reference", "pure")
-TARGETS = ("litert", "onnx", *IN_PYTHON)
+TARGETS = ("c", "litert", "onnx", "onnx-text", "tflm", *IN_PYTHON)
 # a loop in a forged artifact may run for ever, so engines are given little: not so plain Python
-ENGINE_TIMEOUT_S, PYTHON_TIMEOUT_S = 15.0, 600.0
+ENGINE_CPU_S, PYTHON_CPU_S = 15, 120
+PROBED = 50  # one in so many starts a process of its own, which costs as much as all others
 GROWTH_LIMIT_KB = 500_000
+PYTHON_PEAK_KB = 1_500_000
+ENGINES_THAT_MAY_DIE = ("litert", "onnx", "onnx-text", "tflm")
+UNREPAIRED = ("BundleError", "BundleDamaged")
 
 
-@pytest.fixture(scope="module")
-def small_bundle(litert_bundle: Path) -> Path:
-    return litert_bundle
-
-
-def test_mutated_bundles_give_named_errors(small_bundle: Path, tmp_path: Path) -> None:
-    fuzz(small_bundle, tmp_path, count=FEW, seed=1)
+def test_mutated_bundles_give_named_errors(every_target_bundle: Path, tmp_path: Path) -> None:
+    fuzz(every_target_bundle, tmp_path, count=FEW, seed=1)
 
 
 @pytest.mark.full
 def test_twenty_thousand_mutated_bundles_give_named_errors(
-    small_bundle: Path, tmp_path: Path
+    every_target_bundle: Path, tmp_path: Path
 ) -> None:
-    outcomes = fuzz(small_bundle, tmp_path, count=MANY, seed=2)
-    print(f"\n{MANY:,} mutants:", ", ".join(f"{n:,} {what}" for what, n in outcomes.most_common()))
+    count, seed = (int(os.environ.get(f"FUZZ_{n}", v)) for n, v in (("COUNT", MANY), ("SEED", 2)))
+    outcomes = fuzz(every_target_bundle, tmp_path, count=count, seed=seed)
+    print(f"\n{count:,} mutants:", ", ".join(f"{n:,} {what}" for what, n in outcomes.most_common()))
 
 
 def fuzz(bundle: Path, folder: Path, *, count: int, seed: int) -> Counter[str]:
-    """Open mutants here as far as that is safe, and run all of them in children that may die."""
+    """Open mutants here as far as that is safe, and load all of them in forks that may die."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     outcomes: Counter[str] = Counter()
-    drawn = mutants(bundle, folder, count=count, seed=seed)
-    while part := list(islice(drawn, AT_ONCE)):
-        open_here(part)
-        outcomes += run_in_children(part)
-        for mutant in part:
+    drawn = mutants(bundle, folder, TARGETS, count=count, seed=seed)
+    with Forks() as forks:
+        for number, mutant in enumerate(drawn, 1):
+            open_here(mutant)
+            outcomes[judge(mutant, forks, probe=number % PROBED == 0)] += 1
             shutil.rmtree(mutant.path)
+            if number % AT_ONCE == 0:
+                print(f"{number:,} of {count:,}:", dict(outcomes.most_common()), flush=True)
     assert sum(outcomes.values()) == count
     assert outcomes["ran"] < count * 0.6, "most mutants are still whole: they prove nothing"
     growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -59,50 +65,83 @@ def fuzz(bundle: Path, folder: Path, *, count: int, seed: int) -> Counter[str]:
     return outcomes
 
 
-def open_here(part: Iterable[Mutant]) -> None:
-    for number, mutant in enumerate(part):
-        try:
-            bundle = open_bundle(mutant.path)
-            for read in (bundle.graph, bundle.vectorizer, bundle.golden):
-                read()
-        except GateletError as error:
-            assert len(str(error).splitlines()) == 1
-        if not mutant.repaired:
-            # no engine may see bytes whose digest is wrong
-            try:
-                load(mutant.path, target=TARGETS[number % len(TARGETS)]).warm_up()
-            except GateletError:
-                continue
-            same = (mutant.path / mutant.file).read_bytes()
-            listed = (*open_bundle(mutant.path).files, *open_bundle(mutant.path).artifacts)
-            assert any(one.path == mutant.file and one.bytes == len(same) for one in listed)
+def open_here(mutant: Mutant) -> None:
+    """Run what reads a bundle before any engine; with a wrong digest it must stop at once."""
+    try:
+        bundle = open_bundle(mutant.path)
+        for read in (bundle.graph, bundle.vectorizer, bundle.golden):
+            read()
+    except GateletError as error:
+        assert len(str(error).splitlines()) == 1
+    except Exception as error:
+        error.add_note(str(mutant))
+        raise
+    if not mutant.repaired and mutant.changed:
+        with pytest.raises(BundleError):
+            load(mutant.path, target=mutant.target)
 
 
-def run_in_children(part: list[Mutant]) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
-    for number, target in enumerate(TARGETS):
-        taken = part[number :: len(TARGETS)]
-        probes = [Probe(str(mutant.path), target, "float32") for mutant in taken]
-        timeout_s = PYTHON_TIMEOUT_S if target in IN_PYTHON else ENGINE_TIMEOUT_S
-        for mutant, error in zip(taken, probe_all(probes, timeout_s=timeout_s), strict=True):
-            outcomes[judge(mutant, target, error)] += 1
-    return outcomes
+class Forks:
+    """The process that forks for each mutant; see `fuzz_child`."""
+
+    def __enter__(self) -> "Forks":
+        """Start it: with no C compiler, which a forged manifest could ask for."""
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "tests.runtime.fuzz_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "CC": "no-such-compiler"},
+        )
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        """Let it end."""
+        self._child.communicate()
+
+    def ask(self, request: Request) -> Answer:
+        """Open one mutant."""
+        assert self._child.stdin is not None and self._child.stdout is not None
+        self._child.stdin.write(json.dumps(asdict(request)) + "\n")
+        self._child.stdin.flush()
+        return Answer(**json.loads(self._child.stdout.readline()))
 
 
-def judge(mutant: Mutant, target: str, error: GateletError | None) -> str:
-    message = str(error)
-    assert "ended with exit code" not in message, f"{mutant}: not a named error: {message}"
-    died = "was ended by" in message or "took longer" in message
-    if target in IN_PYTHON or not mutant.repaired:
-        assert not died, f"{mutant}, {target}: {message}"
-    return "ran" if error is None else "died" if died else type(error).__name__
+def judge(mutant: Mutant, forks: Forks, *, probe: bool) -> str:
+    """Load a mutant in a fork and say what came of it.
+
+    Only an engine that is given a forged file may end its process, and none but the child of a
+    probe. A library of the c target is code: it is opened by probes alone.
+    """
+    is_code = mutant.file.endswith(".so")
+    in_python = mutant.target in IN_PYTHON
+    request = Request(
+        path=str(mutant.path),
+        target=mutant.target,
+        probe=probe or (is_code and mutant.repaired),
+        cpu_s=PYTHON_CPU_S if in_python else ENGINE_CPU_S,
+    )
+    answer = forks.ask(request)
+    told = f"{mutant}, {answer}"
+    assert not answer.message.startswith("not a named error"), told
+    assert answer.error or not answer.message, told
+    may_die = mutant.target in ENGINES_THAT_MAY_DIE and mutant.repaired and not request.probe
+    assert may_die or not answer.signal, told
+    assert "ended with exit code" not in answer.message, told
+    assert answer.peak_kb < (PYTHON_PEAK_KB if in_python else MEMORY_LIMIT_BYTES // 1024), told
+    if not mutant.repaired and mutant.changed:
+        assert answer.error in UNREPAIRED, told
+    return answer.signal or answer.error or "ran"
 
 
-@pytest.mark.parametrize("target", ["litert", "onnx"])
+@pytest.mark.parametrize("target", ["litert", "onnx", "onnx-text", "tflm"])
 def test_a_forged_artifact_is_refused_by_load_with_probe(
-    litert_bundle: Path, tmp_path: Path, target: str, put_part: Callable[[Path, str, bytes], None]
+    every_target_bundle: Path,
+    tmp_path: Path,
+    target: str,
+    put_part: Callable[[Path, str, bytes], None],
 ) -> None:
-    bundle = Path(shutil.copytree(litert_bundle, tmp_path / "forged"))
+    bundle = Path(shutil.copytree(every_target_bundle, tmp_path / "forged"))
     artifact = next(a for a in open_bundle(bundle).artifacts if a.target == target)
     data = bytearray((bundle / artifact.path).read_bytes())
     data[len(data) // 3 : len(data) // 3 + 200] = b"\xff" * 200
@@ -111,10 +150,10 @@ def test_a_forged_artifact_is_refused_by_load_with_probe(
         load(bundle, target=target, scheme=artifact.scheme, probe=True)
 
 
-def test_load_with_probe_gives_the_predictor_of_a_good_bundle(litert_bundle: Path) -> None:
+def test_load_with_probe_gives_the_predictor_of_a_good_bundle(every_target_bundle: Path) -> None:
     for target in TARGETS:
-        plain = load(litert_bundle, target=target).scores(["w1 w2"])
-        probed = load(litert_bundle, target=target, probe=True).scores(["w1 w2"])
+        plain = load(every_target_bundle, target=target).scores(["w1 w2"])
+        probed = load(every_target_bundle, target=target, probe=True).scores(["w1 w2"])
         assert [list(row) for row in probed] == [list(row) for row in plain]
 
 
