@@ -20,7 +20,7 @@ from gatelet.convert.evidence import (
     has_keras,
 )
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import EXPORTERS, installed
+from gatelet.convert.exporters.table import EXPORTERS, fitting, installed
 from gatelet.convert.facts import check_labels, check_vocabulary, default_labels, facts_of
 from gatelet.convert.gates import check_predictions, export_checked
 from gatelet.convert.isolation import Worker
@@ -165,6 +165,8 @@ def convert_with_report(
     if vocabulary is not None:
         progress(f"keeping {vocabulary:,} ids of the vocabulary")
         source, graph, pruning = _prune(source, graph, vocabulary)
+    if not targets:
+        chosen = fitting(chosen, graph, vectorizer=source.vectorizer, progress=progress)
     streaming = choose_streaming(graph, source.model, wanted=stream, progress=progress)
     with stage_beside(out) as stage, Worker(scratch=stage) as worker:
         timings.watch(worker)

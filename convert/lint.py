@@ -111,7 +111,7 @@ def lint(
 def _prospect(
     graph: Graph, skipping: Graph, target: str, scheme: Scheme, vectorizer: AnyVectorizer | None
 ) -> Prospect:
-    obstacle = refusal(graph, target, scheme)
+    obstacle = refusal(graph, target, scheme, vectorizer=vectorizer)
     if obstacle:
         return Prospect(target, scheme.name, None, obstacle)
     stored = skipping if target in SKIPPING_TARGETS else graph

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatelet.convert.exporters.c import export_c
+from gatelet.convert.exporters.c.activations import activation_refusal
 from gatelet.convert.exporters.c.export import OPERATIONS as C_OPERATIONS
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of
@@ -25,8 +26,9 @@ from gatelet.convert.isolation import Worker
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.vectorizers import AnyVectorizer
 
-__all__ = ["EXPORTERS", "Exporter", "export", "installed", "refusal"]
+__all__ = ["EXPORTERS", "Exporter", "export", "fitting", "installed", "refusal"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Exporter:
         package: What must be installed, by its import name.
         extra: The extra of gatelet that installs it.
         isolated: It can crash or hang, so it runs in the worker process.
-        refuses: Says why it cannot take a Graph in a scheme, '' where it can; without export.
+        refuses: Says why it cannot take a Graph in a scheme with the model's vectorizer, '' where
+            it can; without export.
     """
 
     function: Callable[[Exportable, Scheme], Exported]
@@ -47,28 +50,58 @@ class Exporter:
     package: str
     extra: str
     isolated: bool
-    refuses: Callable[[Graph, Scheme], str] = lambda graph, scheme: ""
+    refuses: Callable[[Graph, Scheme, AnyVectorizer | None], str]
 
 
-def refusal(graph: Graph, target: str, scheme: Scheme) -> str:
-    """Say why a target cannot take a model in a scheme, before any export; '' where it can."""
+def refusal(
+    graph: Graph, target: str, scheme: Scheme, *, vectorizer: AnyVectorizer | None = None
+) -> str:
+    """Say why a target cannot take a model in a scheme, before any export; '' where it can.
+
+    What this says is what `export` does: both `gatelet inspect` and a conversion ask it.
+    """
     if scheme.embeddings and not any(node.op == "Embedding" for node in graph.nodes):
         return (
             f"the model has no Embedding, so {target} {scheme.name} would be no smaller than "
             f"{scheme.name.removesuffix('-emb4')}: choose that with --scheme"
         )
-    return EXPORTERS[target].refuses(graph, scheme)
+    return EXPORTERS[target].refuses(graph, scheme, vectorizer)
 
 
-def _lacks(target: str, operations: Collection[str]) -> Callable[[Graph, Scheme], str]:
+def _lacks(
+    target: str, operations: Collection[str]
+) -> Callable[[Graph, Scheme, AnyVectorizer | None], str]:
     """Refuse a Graph with an operation that an exporter has not."""
 
-    def refuses(graph: Graph, scheme: Scheme) -> str:
+    def refuses(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
         missing = {n.op: n.source for n in graph.nodes if n.op not in operations}
         told = ", ".join(f"{op} (of layer '{layer}')" for op, layer in missing.items())
         return f"{target} has no {told}: leave it out with --target" if missing else ""
 
     return refuses
+
+
+def _takes_no_texts(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
+    """Refuse a model that no vectorizer fits, or whose own cannot be in the graph."""
+    lacking = _lacks("onnx-text", ONNX_OPERATIONS)(graph, scheme, vectorizer)
+    if lacking:
+        return lacking
+    if len(graph.inputs) > 1:
+        return (
+            f"onnx-text takes texts, and the model takes {len(graph.inputs)} inputs: choose "
+            "--target onnx"
+        )
+    if graph.inputs[0].dtype != "int32":
+        return "onnx-text takes texts, and the model takes features: choose --target onnx"
+    try:
+        check_vectorizer(vectorizer)
+    except ConversionError as error:
+        return str(error)
+    return ""
+
+
+def _c_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
+    return _lacks("c", C_OPERATIONS)(graph, scheme, vectorizer) or activation_refusal(graph)
 
 
 _LITERT_ENGINES = {
@@ -126,7 +159,7 @@ EXPORTERS = {
         package="tflite_micro",
         extra="tflm",
         isolated=True,
-        refuses=lambda graph, scheme: tflm_refusal(graph, scheme) or "",
+        refuses=lambda graph, scheme, vectorizer: tflm_refusal(graph, scheme) or "",
     ),
     "onnx-text": Exporter(
         _onnx_text,
@@ -134,7 +167,7 @@ EXPORTERS = {
         package="onnx",
         extra="convert",
         isolated=False,
-        refuses=_lacks("onnx-text", ONNX_OPERATIONS),
+        refuses=_takes_no_texts,
     ),
     "c": Exporter(
         export_c,
@@ -142,7 +175,7 @@ EXPORTERS = {
         package="numpy",
         extra="convert",
         isolated=False,
-        refuses=_lacks("c", C_OPERATIONS),
+        refuses=_c_refusal,
     ),
 }
 
@@ -160,7 +193,7 @@ def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Ex
         ConversionError: The model has nothing that the scheme is for, the exporter failed, or its
             process died.
     """
-    refused = refusal(model.graph, target, scheme)
+    refused = refusal(model.graph, target, scheme, vectorizer=model.vectorizer)
     if refused:
         raise ConversionError(refused, target=target)
     exporter = EXPORTERS[target]
@@ -199,4 +232,25 @@ def installed(
             "no converter is installed: pip install 'gatelet[convert]' for onnx, "
             "'gatelet[train]' for litert"
         )
+    return kept
+
+
+def fitting(
+    chosen: tuple[tuple[str, Scheme], ...],
+    graph: Graph,
+    *,
+    vectorizer: AnyVectorizer | None,
+    progress: Callable[[str], None],
+) -> tuple[tuple[str, Scheme], ...]:
+    """Leave out what cannot take the model, where nobody asked for it by name, and say so."""
+    refused = {
+        (target, scheme.name): refusal(graph, target, scheme, vectorizer=vectorizer)
+        for target, scheme in chosen
+    }
+    kept = tuple(one for one in chosen if not refused[one[0], one[1].name])
+    if not kept:
+        raise ConversionError(next(iter(refused.values())))
+    for (target, name), why in refused.items():
+        if why:
+            progress(f"leaving out {target} {name}: {why}")
     return kept

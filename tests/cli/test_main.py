@@ -15,7 +15,10 @@ import pytest
 
 from gatelet.cli import show
 from gatelet.cli.main import COMMANDS
-from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.exporters.table import fitting
+from gatelet.convert.lowering import lower
+from gatelet.convert.model_source import open_source
+from gatelet.convert.schemes import SCHEMES, choose_artifacts
 from gatelet.convert.schemes import TARGETS as CONVERTED
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import TARGETS
@@ -165,6 +168,26 @@ def test_a_setting_that_convert_cannot_use_exits_2(
     done = cli("convert", model, "--out", tmp_path / "bundle", *words)
     assert done.misuse.startswith(expected)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_scheme_alone_leaves_out_targets_that_the_model_does_not_fit(
+    cli: RunCli, tmp_path: Path
+) -> None:
+    model = write_keras(tmp_path / "model.keras")
+    convert = ("convert", model, "--out", tmp_path / "b")
+    done = cli(*convert, "--scheme", "dynamic-int8-emb4")
+    assert "has no Embedding, so litert" in done.complaint
+    done = cli(*convert, "--no-keras", "--target", "onnx-text")
+    assert "the model takes features" in done.complaint
+    told: list[str] = []
+    chosen = choose_artifacts((), ("float32",))
+    graph = lower(open_source(model).model)
+    kept = fitting(chosen, graph, vectorizer=None, progress=told.append)
+    assert [target for target, _ in kept] == [t for t, _ in chosen if t != "onnx-text"]
+    assert told == [
+        "leaving out onnx-text float32: onnx-text takes texts, and the model takes features: "
+        "choose --target onnx"
+    ]
 
 
 def test_an_interrupt_exits_130(

@@ -441,7 +441,7 @@ def activation_layers(k: Keras) -> Model:
     x = k.Input((T, F))
     h = k.layers.GRU(6)(x)
     layers = (
-        k.layers.ReLU(max_value=1.5, negative_slope=0.1, threshold=0.2),
+        k.layers.ReLU(max_value=1.5, negative_slope=0.1),
         k.layers.LeakyReLU(),
         k.layers.PReLU(),
         k.layers.ELU(alpha=0.7),
@@ -449,6 +449,11 @@ def activation_layers(k: Keras) -> Model:
         k.layers.Activation("tanh"),
     )
     return k.Model(x, [layer(k.layers.Dense(4)(h)) for layer in layers])
+
+
+def relu_from_a_threshold(k: Keras) -> Model:
+    rectify = k.layers.ReLU(max_value=1.5, negative_slope=0.1, threshold=0.2)
+    return _features(k, k.layers.GRU(6), k.layers.Dense(4), rectify)
 
 
 def training_only_layers(k: Keras) -> Model:
@@ -546,6 +551,7 @@ CASES: tuple[Callable[[Keras], Model], ...] = (
     conv_lstm_sequences,
     dense_activations,
     activation_layers,
+    relu_from_a_threshold,
     training_only_layers,
     stateful,
 )

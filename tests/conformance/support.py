@@ -19,6 +19,7 @@ from gatelet.convert.reading import SourceModel, read_keras_object
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.vectorizer import Vectorizer
 from tests.conformance.cases import CASES
 
 __all__ = ["PAGE", "write_page"]
@@ -50,6 +51,9 @@ _OPTIONS = (
 _PLAIN = (None, False, "linear", "channels_last", 1, [1], (1,), [1, 1], (1, 1))
 _ALWAYS_TOLD = ("use_bias", "reset_after")
 _TRAINING_ONLY = ("dropout", "recurrent_dropout")
+
+_WORDS = Vectorizer.fit(["word"], num_words=2, maxlen=10)
+"""What makes ids of texts, for the targets that hold it."""
 
 Cell = set[tuple[str, str]]
 
@@ -107,13 +111,20 @@ def _rows() -> tuple[dict[tuple[str, str], Cell], dict[tuple[str, str], set[str]
     cases: dict[tuple[str, str], set[str]] = defaultdict(set)
     for case, model in _models():
         graph = lower(model)
+        takes_ids = len(graph.inputs) == 1 and graph.inputs[0].dtype == "int32"
         has_table = any(node.op == "Embedding" for node in graph.nodes)
         able = {
             (target, name)
             for target, name in everything
             # a scheme for embeddings stores the rest as the others do
             if (SCHEMES[name].embeddings and not has_table)
-            or not refusal(graph, target, SCHEMES[name])
+            or not refusal(
+                graph,
+                # a model of features is refused, not its layers, which could stand behind ids
+                target if takes_ids or target != "onnx-text" else "onnx",
+                SCHEMES[name],
+                vectorizer=_WORDS,
+            )
         }
         for key in (*_settings_of(model), *_masked(model, graph)):
             found[key] |= able

@@ -22,7 +22,6 @@ from tests.conformance.test_conformance import INT8_LIMIT, INT8_MEAN_LIMIT, prep
 ALL_STEPS = "needs several timesteps at once"
 AXES = "axes a timestep"
 REFUSED = {
-    "activation_layers": "the threshold of the activation 'relu'",
     "addition": ALL_STEPS,
     "autoencoder": ALL_STEPS,
     "average_pooled": ALL_STEPS,
@@ -47,6 +46,7 @@ REFUSED = {
     "lstm_zero_output_for_mask": ALL_STEPS,
     "max_pooled_masked": ALL_STEPS,
     "permuted": ALL_STEPS,
+    "relu_from_a_threshold": "the threshold of the activation 'relu'",
     "reshaped": ALL_STEPS,
     "shared_layers": "has another mask than the layers before it",
     "text_and_numbers": "an input without timesteps",

@@ -10,8 +10,9 @@ from gatelet.convert.exporters.c.sizes import elements, known
 from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ACTIVATIONS
+from gatelet.runtime.graph import Graph
 
-__all__ = ["activation_text", "write_activation"]
+__all__ = ["activation_refusal", "activation_text", "write_activation"]
 
 _WITH_AXIS = ("softmax", "log_softmax", "glu", "sparsemax")
 
@@ -27,6 +28,25 @@ _PARAMETERS: dict[str, tuple[tuple[str, float], ...]] = {
     "squareplus": (("b", 4.0),),
     "threshold": (("threshold", 0.0), ("default_value", 0.0)),
 }
+
+
+def activation_refusal(graph: Graph) -> str:
+    """Say which activation of a Graph cannot be written; '' where all can."""
+    for node in graph.nodes:
+        for setting in ("activation", "recurrent_activation"):
+            name = node.attributes.get(setting, "linear")
+            if name not in ACTIVATIONS:
+                return (
+                    f"layer '{node.source}': c has no activation '{name}': leave it out with "
+                    "--target"
+                )
+        halved = node.op == "Activation" and node.attributes["activation"] == "glu"
+        if halved and node.shape[node.attributes.get("axis", -1)] is None:
+            return (
+                f"layer '{node.source}': c has no glu over an axis of open size: leave it out with "
+                "--target"
+            )
+    return ""
 
 
 def activation_text(name: str, parameters: Mapping[str, Any]) -> str:
@@ -57,10 +77,7 @@ def write_activation(writer: Writer, call: Call) -> list[Value]:
     axis = parameters.get("axis", -1) % len(dims)
     if name == "glu":
         half = call.node.shape[axis]
-        if half is None:
-            raise ConversionError(
-                f"layer '{call.node.source}': glu over an axis of open size cannot be exported to c"
-            )
+        assert half is not None  # activation_refusal has asked
         dims[axis] = known(half)
     y = writer.make(dims)
     if name in _WITH_AXIS:

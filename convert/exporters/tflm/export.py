@@ -19,9 +19,9 @@ from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
-from gatelet.runtime.graph import Node
+from gatelet.runtime.graph import Graph, Node
 
-__all__ = ["export_tflm", "is_fused"]
+__all__ = ["export_tflm", "fused_of"]
 
 
 def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
@@ -40,7 +40,7 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
             "pip install 'gatelet[tflm]'"
         )
     graph = model.graph
-    fused = frozenset(node.name for node in graph.nodes if is_fused(node))
+    fused = fused_of(graph)
     facts: dict[str, Any] = {}
     if scheme.activations == "float32":
         writer = StepWriter(fused=fused)
@@ -66,7 +66,12 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
     return Exported(data, writer.file.ops, facts=facts, companions=beside)
 
 
-def is_fused(node: Node) -> bool:
+def fused_of(graph: Graph) -> frozenset[str]:
+    """Name the nodes that become the fused operator."""
+    return frozenset(node.name for node in graph.nodes if _is_fused(node))
+
+
+def _is_fused(node: Node) -> bool:
     """Tell whether an LSTM becomes the fused operator: it is a plain one, and gives no states."""
     return can_fuse(node) and len(node.outputs) == 1
 

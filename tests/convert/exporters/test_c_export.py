@@ -14,6 +14,7 @@ from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.export import OPERATIONS
 from gatelet.convert.exporters.c.source import KERNELS, prefix_of
 from gatelet.convert.exporters.exported import Exportable, Exported
+from gatelet.convert.exporters.table import refusal
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, BackendMissing
@@ -24,6 +25,7 @@ from gatelet.runtime.backends.reference import OPERATIONS as REFERENCE
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.vectorizer import Vectorizer
 from tests.convert.exporters.c_builds import STRICT, build, small_graph
+from tests.convert.exporters.onnx_graphs import GraphMaker
 
 TEXTS = ["a good film", "bad film", "good " * 20, "ΣΑΣ İ 👍", ""]
 IDS = np.array([[0, 0, 0, 5, 7], [1, 2, 3, 4, 5], [0, 0, 0, 0, 0]], np.int32)
@@ -275,3 +277,13 @@ def test_scratch_is_what_the_header_says(files: dict[str, Path]) -> None:
     sizes = (ctypes.c_int32 * 1)(5)
     one, many = (library.scratch_bytes(rows, sizes) for rows in (1, 8))
     assert 0 < one < many == library.scratch_bytes(1000, sizes)
+
+
+def test_glu_over_an_axis_of_open_size_is_refused_before_the_export() -> None:
+    maker = GraphMaker()
+    x = maker.input("features", None, None, 4)
+    graph = maker.finish(maker.one("Activation", [x], (None, None, 4), activation="glu", axis=1))
+    assert refusal(graph, "c", SCHEMES["float32"]).endswith(
+        "c has no glu over an axis of open size: leave it out with --target"
+    )
+    assert refusal(graph, "onnx", SCHEMES["float32"]) == ""
