@@ -3,7 +3,6 @@
 Not an engine (see `gatelet.runtime.backends`), and there is no cache of results.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +82,6 @@ class Predictor:
         self._skipped = None if as_is else skipped_input(self._graph)
         self._knows_its_ids = is_known_good(self._vectorizer, self._graph)
         self._streaming: Streaming | None = None
-        self._streaming_lock = threading.Lock()
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Predict labels.
@@ -179,16 +177,17 @@ class Predictor:
         """
         from gatelet.runtime.open_stream import open_streaming
 
-        with self._streaming_lock:
-            if self._streaming is None:
-                self._streaming = open_streaming(
-                    self.bundle,
-                    self._graph,
-                    self._vectorizer,
-                    target=self.target,
-                    scheme=self.scheme,
-                )
-        return self._streaming.start(self._decided)
+        # no lock, which a forked process might inherit locked: two threads may open it twice
+        streaming = self._streaming
+        if streaming is None:
+            streaming = self._streaming = open_streaming(
+                self.bundle,
+                self._graph,
+                self._vectorizer,
+                target=self.target,
+                scheme=self.scheme,
+            )
+        return streaming.start(self._decided)
 
     def _decided(self, scores: Any) -> list[Prediction]:
         """Decide rows of scores [B, C], or the last timestep of [B, n, C]."""

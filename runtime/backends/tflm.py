@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
-from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.backends.backend import first_line, renew_after_fork
 
 __all__ = ["CONTRACT", "TflmBackend", "open_artifact", "read_contract"]
 
@@ -86,6 +86,11 @@ class TflmBackend:
             ),
         )
         self._observe = observe
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """See `Renewable`; each row resets the interpreter."""
         self._lock = threading.Lock()
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:

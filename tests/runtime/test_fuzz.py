@@ -91,6 +91,7 @@ class Forks:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=Path(__file__).parents[2],
             env={**os.environ, "CC": "no-such-compiler"},
         )
         return self

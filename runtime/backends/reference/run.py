@@ -95,8 +95,8 @@ def run_graph(
         ModelError: The Graph has an operation that this gatelet does not know.
     """
     weights = {name: array_of(tensor) for name, tensor in graph.weights.items()}
-    weights = {n: a.astype(dtype) if a.dtype.kind == "f" else a for n, a in weights.items()}
-    values = {n: a.astype(dtype) if a.dtype.kind == "f" else a for n, a in inputs.items()}
+    weights = {name: _in_type(array, dtype) for name, array in weights.items()}
+    values = {name: _in_type(array, dtype) for name, array in inputs.items()}
     for node in graph.nodes:
         operation = OPERATIONS.get(node.op)
         if operation is None:
@@ -115,6 +115,11 @@ def run_graph(
             results = operation(call)
         values.update(zip(node.outputs, results, strict=True))
     return values
+
+
+def _in_type(array: Array, dtype: type[np.floating[Any]]) -> Array:
+    """Give numbers in the type to compute in, without a copy where they are; integers stay."""
+    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
 
 
 class ReferenceBackend:
