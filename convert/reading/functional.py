@@ -167,7 +167,8 @@ class _Walk:
         if entry.is_operation:
             raise UnsupportedLayer(
                 f"{self.where}: '{entry.name}' ({entry.class_name}) is an operation, which "
-                "cannot be converted; use a layer in its place",
+                "cannot be converted; use a layer in its place, or leave the model to "
+                "TensorFlow's converters with --route keras",
                 layer=entry.name,
                 class_name=entry.class_name,
             )
@@ -192,7 +193,12 @@ class _Walk:
                 f"{self.where} has a damaged configuration: it uses call {place} of layer "
                 f"'{entry.name}' ({entry.class_name}), which has {len(entry.inbound_nodes)}"
             )
-        found = read_arguments(entry.inbound_nodes[place], entry.name, entry.class_name)
+        found = read_arguments(
+            entry.inbound_nodes[place],
+            entry.name,
+            entry.class_name,
+            settings={} if entry.layer is None else entry.layer.config,
+        )
         if not found.inputs:
             raise ModelError(
                 f"{self.where} has a damaged configuration: layer '{entry.name}' "

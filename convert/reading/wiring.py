@@ -30,6 +30,8 @@ RECURRENT = (
     "RNN",
     "SimpleRNN",
 )
+_RECURRENT_LAYERS = ("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "SimpleRNN")
+_DROPPING = ("dropout", "recurrent_dropout", "dropout_U", "dropout_W")
 _CONSTANT = "_CONSTANT_VALUE"
 # the positional arguments of `call` after the inputs
 _RECURRENT_ORDER = ("initial_state", "mask", "training")
@@ -61,19 +63,22 @@ class Arguments:
     masked: bool | None = None
 
 
-def read_arguments(node: Any, name: str, class_name: str) -> Arguments:
+def read_arguments(
+    node: Any, name: str, class_name: str, *, settings: Mapping[str, Any]
+) -> Arguments:
     """Read one entry of a layer's 'inbound_nodes'.
 
     Args:
         node: The entry.
         name: The layer's name.
         class_name: Its class.
+        settings: Its configuration.
 
     Raises:
         UnsupportedLayer: The call has an argument that changes what the layer does.
         ModelError: The entry is damaged.
     """
-    call = _Call(name, class_name)
+    call = _Call(name, class_name, settings)
     if isinstance(node, Mapping) and set(node) == {"args", "kwargs"}:
         return call.read_keras_3(node["args"], node["kwargs"])
     leaves = list(_legacy_leaves(node))
@@ -110,6 +115,7 @@ def all_references(node: Any) -> list[Ref]:
 class _Call:
     name: str
     class_name: str
+    settings: Mapping[str, Any]
 
     def read_keras_3(self, args: Any, kwargs: Any) -> Arguments:
         if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
@@ -147,11 +153,24 @@ class _Call:
             elif argument == "mask" and (found or _is_empty(value)):
                 masks = found
             elif argument == "training" and not found:
-                if value:
-                    raise self.refusal("training=True, so it would predict at random")
+                if value and self._trains_otherwise():
+                    raise self.refusal(f"training=True, {self._consequence()}")
             elif found or not _is_empty(value):
                 raise self.refusal(f"the argument '{argument}'")
         return Arguments(tuple(inputs), tuple(states), tuple(masks))
+
+    def _trains_otherwise(self) -> bool:
+        """Tell whether training changes what the layer gives: a recurrence only drops."""
+        is_plain = self.class_name in _RECURRENT_LAYERS
+        return not is_plain or any(self.settings.get(key) for key in _DROPPING)
+
+    def _consequence(self) -> str:
+        if self.class_name == "BatchNormalization":
+            return "so each row's scores would depend on the rows beside it"
+        drops = any(word in self.class_name for word in ("Dropout", "Noise"))
+        if drops or self.class_name in RECURRENT:
+            return "so it would predict at random"
+        return "so what is for training alone would go on in it"
 
     def refusal(self, what: str) -> UnsupportedLayer:
         return UnsupportedLayer(

@@ -29,7 +29,8 @@ def inspect_model(path: Path, *, config: Path | None, as_json: bool) -> int:
         The exit code.
 
     Raises:
-        UnsupportedLayer: Something stands in the way; the findings are printed all the same.
+        UnsupportedLayer: Something stands in the way, with the first; the other findings are
+            printed all the same, and as JSON all of them.
     """
     try:
         source = open_source(path, config=config)
@@ -64,7 +65,7 @@ def _as_dict(found: Lint) -> dict[str, Any]:
 
 
 def _show(found: Lint) -> None:
-    for obstacle in found.obstacles:
+    for obstacle in found.obstacles[1:]:  # the first is what the command ends with
         print(f"obstacle   {one_line(obstacle)}")
     for note in found.notes:
         print(f"note       {one_line(note)}")

@@ -252,9 +252,32 @@ def test_arguments_that_change_a_layer_are_refused(node: Any, told: str) -> None
     assert str(caught.value).startswith(f"layer 'd' (Dropout) is called with {told}, ")
 
 
+@pytest.mark.parametrize(
+    ("class_name", "settings", "told"),
+    [
+        ("Dropout", {}, "so it would predict at random"),
+        ("LSTM", {"units": 2, "recurrent_dropout": 0.1}, "so it would predict at random"),
+        ("BatchNormalization", {}, "each row's scores would depend on the rows beside it"),
+        ("Dense", {"units": 2}, "what is for training alone would go on in it"),
+    ],
+)
+def test_training_is_refused_for_what_it_does(
+    class_name: str, settings: dict[str, Any], told: str
+) -> None:
+    node = call(tensor("x"), training=True)
+    with pytest.raises(UnsupportedLayer, match=rf"is called with training=True, .*{told}"):
+        read(X, layer("d", class_name, node, **settings), outputs=[["d", 0, 0]])
+
+
+def test_training_changes_no_recurrence_that_drops_nothing() -> None:
+    lstm = layer("d", "LSTM", call(tensor("x"), training=True), units=2, dropout=0.0)
+    assert read(X, lstm, outputs=[["d", 0, 0]]).outputs == ("d:0:0",)
+
+
 def test_operations_are_refused_by_name() -> None:
     add = operation("plus", "Add", call(tensor("x"), tensor("y")))
-    with pytest.raises(UnsupportedLayer, match=r"^the file: 'plus' \(Add\) is an operation, "):
+    why = r"^the file: 'plus' \(Add\) is an operation, .* with --route keras"
+    with pytest.raises(UnsupportedLayer, match=why):
         read(X, Y, add, layer("d", "Dense", call(tensor("plus")), units=2), outputs=[["d", 0, 0]])
 
 
