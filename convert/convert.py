@@ -39,7 +39,12 @@ from gatelet.convert.rows import (
     texts_of,
 )
 from gatelet.convert.schemes import Scheme, choose_artifacts
-from gatelet.convert.streaming import STREAMING_TARGETS, choose_streaming, with_stream
+from gatelet.convert.streaming import (
+    STREAMING_TARGETS,
+    choose_streaming,
+    streaming_beside,
+    with_stream,
+)
 from gatelet.convert.timing import Timings
 from gatelet.errors import ConfigError, DataError
 from gatelet.runtime.arrays import Arrays
@@ -190,6 +195,7 @@ def convert_with_report(
             calibration=calibration_rows(source, data, graph)
             if needs_calibration(chosen)
             else None,
+            streaming=streaming_beside(graph, wanted=stream),
         )
         _export_all(writer, model, chosen, streaming=streaming, worker=worker, progress=progress)
         writer.write_manifest({})

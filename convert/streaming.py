@@ -18,7 +18,13 @@ from gatelet.runtime.streaming import (
     to_stream,
 )
 
-__all__ = ["STREAMING_TARGETS", "choose_streaming", "stateful_layers", "with_stream"]
+__all__ = [
+    "STREAMING_TARGETS",
+    "choose_streaming",
+    "stateful_layers",
+    "streaming_beside",
+    "with_stream",
+]
 
 
 def choose_streaming(
@@ -50,6 +56,16 @@ def choose_streaming(
         "each call starts from zero"
     )
     return None
+
+
+def streaming_beside(graph: Graph, *, wanted: bool | None) -> StreamingGraph | None:
+    """Give the streaming form for artifacts that hold it beside the whole: it costs them little.
+
+    Args:
+        graph: The model.
+        wanted: False for none; else every model that can stream has one.
+    """
+    return None if wanted is False or streaming_refusal(graph) else to_stream(graph)
 
 
 def stateful_layers(model: SourceModel) -> list[str]:

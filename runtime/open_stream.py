@@ -107,10 +107,7 @@ def open_streaming(
         return Streaming(bundle, graph, backend, form.states, vectorizer)
     if not artifact.states:
         raise _not_here(bundle, graph, artifact)
-    named = artifact.companions[STREAM_ROLE]
-    bundle.check_unchanged(named)  # it may be long since it was opened
-    backend = open_backend(target, bundle.path / named)
-    bundle.check_unchanged(named)
+    backend = _open_artifact(bundle, artifact)
     max_batch = artifact.entry["stream"].get("max_batch")
     return Streaming(bundle, graph, backend, artifact.states, vectorizer, max_batch)
 
@@ -121,6 +118,22 @@ def _artifact(bundle: Bundle, target: str, scheme: str) -> Artifact | None:
         if (artifact.target, artifact.scheme) == (target, scheme):
             return artifact
     return None
+
+
+def _open_artifact(bundle: Bundle, artifact: Artifact) -> Backend:
+    """Open the streaming file; of c the artifact itself, whose library has both forms."""
+    in_itself = artifact.target == "c"
+    companions = artifact.companions if in_itself else {}
+    named = artifact.path if in_itself else artifact.companions[STREAM_ROLE]
+    bundle.check_unchanged(named, *companions.values())  # it may be long since it was opened
+    backend = open_backend(
+        artifact.target,
+        bundle.path / named,
+        companions={role: bundle.path / path for role, path in companions.items()},
+        steps=in_itself,
+    )
+    bundle.check_unchanged(named, *companions.values())
+    return backend
 
 
 def _graph_backend(graph: Graph, target: str) -> Backend:
@@ -142,6 +155,8 @@ def _not_here(bundle: Bundle, graph: Graph, artifact: Artifact) -> BundleError:
     ways = [f"open {' or '.join(others)}"] if others else []
     if artifact.target in STREAMING_TARGETS:
         ways.append("convert it again with --stream")
+    elif artifact.target == "c":
+        ways.append("convert it again")
     ways.append("open it with the target 'reference' or 'pure'")
     return BundleError(
         f"bundle '{bundle.name}' has no streaming file for {artifact.target} {artifact.scheme}: "

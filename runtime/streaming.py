@@ -34,7 +34,9 @@ STREAM_ROLE = "stream"
 """The role of the companion that an artifact streams with: its streaming form, exported."""
 
 STREAMING_TARGETS = ("litert", "onnx")
-"""The targets whose artifacts can have one; 'reference' and 'pure' run the Graph and need none."""
+"""The targets whose artifacts can have one; 'reference' and 'pure' run the Graph and need none.
+
+An artifact of the target 'c' holds its streaming form beside the whole, in the same library."""
 
 
 @dataclass(frozen=True)

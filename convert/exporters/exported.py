@@ -15,6 +15,7 @@ import numpy as np
 from gatelet.convert.calibrate import Calibration
 from gatelet.runtime.graph import Graph, graph_from_json
 from gatelet.runtime.safetensors import encode, read
+from gatelet.runtime.streaming import StreamingGraph
 from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
 
 __all__ = ["Companion", "Exportable", "Exported", "stored_name"]
@@ -40,6 +41,7 @@ class Exportable:
         labels: In the order of the outputs.
         threshold: For a single sigmoid output.
         calibration: Rows for schemes that compute in integers; None where none is made.
+        streaming: Its streaming form, for artifacts that hold it beside the whole (c).
     """
 
     graph: Graph
@@ -49,9 +51,10 @@ class Exportable:
     labels: tuple[str, ...] = ()
     threshold: float = 0.5
     calibration: Calibration | None = None
+    streaming: StreamingGraph | None = None
 
     def save(self, folder: Path) -> None:
-        """Write it into an empty folder, for another process."""
+        """Write it into an empty folder, for another process, all but its streaming form."""
         for stem, graph in (("graph", self.graph), ("skipping", self.skipping)):
             (folder / f"{stem}.json").write_text(graph.to_json(), "utf-8")
             (folder / f"{stem}.safetensors").write_bytes(encode(graph.weights))

@@ -127,6 +127,7 @@ def open_backend(
     threads: int = 1,
     companions: Mapping[str, Path] | None = None,
     module: str | None = None,
+    steps: bool = False,
 ) -> Backend:
     """Open an artifact file.
 
@@ -136,6 +137,7 @@ def open_backend(
         threads: For the engine's kernels.
         companions: Files beside it, by their role; a backend takes those that it knows.
         module: Of the engine; None for the preferred one that is installed.
+        steps: Open the streaming form that an artifact of the target 'c' holds beside the whole.
 
     Raises:
         BackendMissing: No engine for the target is installed.
@@ -145,7 +147,11 @@ def open_backend(
     try:
         backend = importlib.import_module(f"gatelet.runtime.backends.{target.replace('-', '_')}")
         opened: Backend = backend.open_artifact(
-            path, module=module, threads=threads, companions=companions or {}
+            path,
+            module=module,
+            threads=threads,
+            companions=companions or {},
+            **({"steps": True} if steps else {}),
         )
     except BackendError:
         raise

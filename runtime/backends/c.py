@@ -68,7 +68,12 @@ class Library(ctypes.Structure):
 
 
 def open_artifact(
-    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+    path: Path,
+    *,
+    module: str,
+    threads: int,
+    companions: Mapping[str, Path],
+    steps: bool = False,
 ) -> "CBackend":
     """Open the weights with the library for this machine.
 
@@ -77,6 +82,7 @@ def open_artifact(
         module: 'ctypes'.
         threads: One call runs in the caller's thread, whatever this says.
         companions: 'library:<platform>', and the 'source' that is compiled where none fits.
+        steps: Open what runs pieces of sequences; see `open_library`.
 
     Raises:
         BackendMissing: There is no library for this machine, and no compiler.
@@ -88,21 +94,23 @@ def open_artifact(
         if "source" not in companions:
             raise BackendMissing(f"'{path.name}' has no library for {here}", target="c")
         library = compile_library(companions["source"])
-    return CBackend(open_library(library), path, engine=f"c {here}")
+    return CBackend(open_library(library, steps=steps), path, engine=f"c {here}")
 
 
-def open_library(path: Path, *, level: int = 0) -> Library:
+def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
     """Open a shared library.
 
     Args:
         path: The file.
         level: Of x86-64: the best (0), or 1 for the plain path, 2, 3 or 4, for tests.
+        steps: Open what runs pieces of sequences, with states as further inputs and outputs.
 
     Raises:
         BackendError: It cannot be opened here, or is not of this kind.
     """
     try:
-        open_function = ctypes.CDLL(str(path.absolute())).gatelet_open
+        opened = ctypes.CDLL(str(path.absolute()))
+        open_function = opened.gatelet_open_steps if steps else opened.gatelet_open
     except (OSError, AttributeError) as error:
         raise BackendError(f"the library '{path.name}' cannot be opened: {error}") from error
     open_function.restype = ctypes.POINTER(Library)

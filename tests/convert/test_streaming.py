@@ -131,6 +131,32 @@ def test_other_models_stream_where_that_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("graph_only")
+def test_c_streams_by_itself_unless_told_not_to(tmp_path: Path) -> None:
+    model = sensors(stateful=False, batch=None)
+    given: dict[str, Any] = {
+        "targets": ["c"],
+        "schemes": ["float32", "dynamic-int8"],
+        "data": few_rows(),
+    }
+    bundle = convert(model, tmp_path / "c", **given)
+    features = np.random.default_rng(2).normal(size=(2, T, F)).astype(np.float32)
+    whole = load(bundle.path, target="reference").scores(features)
+    for artifact, limit in zip(bundle.artifacts, (EXACT, 0.05), strict=True):
+        (check,) = (c for c in artifact.parity["checks"] if c["name"] == "stream")
+        assert check["verdict"] == "pass"
+        predictor = load(bundle.path, target="c", scheme=artifact.scheme)
+        stream, other = predictor.stream(), predictor.stream()
+        for t in range(T):
+            found = stream.step(features[:, t])
+            other.step(features[:1, t] + 1)
+        assert np.abs(found - whole).max() < limit
+        assert np.abs(np.asarray(other.step(features[0, 0].tolist())) - whole[:1]).max() > limit
+    plain = convert(model, tmp_path / "plain", stream=False, **given)
+    with pytest.raises(BundleError, match="no streaming file for c float32: convert it again, or"):
+        load(plain.path, target="c").stream()
+
+
+@pytest.mark.usefixtures("graph_only")
 def test_a_stateful_model_without_streaming_files_if_told_so(tmp_path: Path) -> None:
     bundle = convert(sensors(stateful=True), tmp_path / "b", targets=["onnx"], stream=False)
     assert not any(artifact.states for artifact in bundle.artifacts)

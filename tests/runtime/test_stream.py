@@ -240,12 +240,12 @@ def test_names_the_artifact_that_streams_where_the_target_never_does(
     manifest = json.loads((path / "manifest.json").read_bytes())
     first = manifest["artifacts"][0]
     del first["stream"], first["companions"]
-    first |= {"target": "c"}
+    first |= {"target": "onnx-text"}
     (path / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     bundle = open_bundle(path)
     with pytest.raises(BundleError) as caught:
-        open_streaming(bundle, bundle.graph(), None, target="c", scheme="float32")
+        open_streaming(bundle, bundle.graph(), None, target="onnx-text", scheme="float32")
     assert str(caught.value) == (
-        "bundle 'sensors' has no streaming file for c float32: open onnx dynamic-int8 or litert "
-        "float32, or open it with the target 'reference' or 'pure'"
+        "bundle 'sensors' has no streaming file for onnx-text float32: open onnx dynamic-int8 or "
+        "litert float32, or open it with the target 'reference' or 'pure'"
     )

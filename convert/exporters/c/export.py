@@ -4,7 +4,7 @@ Not the kernels, which are in kernels/*.c, and not compilers: see `build`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from gatelet.convert.exporters.c import layers, masks
 from gatelet.convert.exporters.c.activations import write_activation
@@ -12,9 +12,11 @@ from gatelet.convert.exporters.c.blob import Blob
 from gatelet.convert.exporters.c.build import build_libraries
 from gatelet.convert.exporters.c.convolution import write_conv, write_pooling
 from gatelet.convert.exporters.c.files import Model, render
+from gatelet.convert.exporters.c.functions import Function
 from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
 from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.source import prefix_of
+from gatelet.convert.exporters.c.steps import step_graph
 from gatelet.convert.exporters.c.stored import RAW_STAYS_RAW
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
@@ -23,6 +25,7 @@ from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph, GraphInput
+from gatelet.runtime.streaming import STREAM_ROLE
 
 __all__ = ["OPERATIONS", "export_c", "write_model"]
 
@@ -51,50 +54,44 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
         Companion(f"library:{one.platform}", f"{written.stem}-{one.platform}", one.suffix, one.data)
         for one in libraries
     ]
+    facts: dict[str, object] = {"prefix": written.prefix}
+    if written.steps is not None:
+        states = [state.to_manifest() for state in written.states]
+        facts[STREAM_ROLE] = {"states": states, "max_batch": None}
+        # the code that streams: its weights are the artifact's own
+        source = next(one for one in files["companions"] if one.role == "source")
+        companions.append(replace(source, role=STREAM_ROLE))
     return Exported(
         written.weights,
         tuple(sorted(written.kernels)),
-        facts={"prefix": written.prefix},
+        facts=facts,
         companions=(*files["companions"], *companions),
     )
 
 
 def write_model(model: Exportable, scheme: Scheme) -> Model:
-    """Write the calls and the weights."""
-    graph = model.skipping
+    """Write the calls and the weights; whole sequences and pieces share them."""
     blob = Blob()
-    writer = Writer(blob, scheme)
-    body = write_body(writer, graph)
+    kernels: set[str] = set()
+    pieces = step_graph(model.streaming, model.graph)
+    whole, steps = (
+        None if graph is None else write_function(Writer(blob, scheme, kernels=kernels), graph)
+        for graph in (model.skipping, pieces)
+    )
+    assert whole is not None
     return Model(
         prefix=prefix_of(model.name),
         stem=f"c-{scheme.name}",
-        graph=graph,
-        body=body.lines,
-        outputs=body.outputs,
-        parameters=body.parameters,
-        scratch=[slot.floats for slot in writer.slots],
-        kernels=writer.kernels,
+        whole=whole,
+        kernels=kernels,
         weights=blob.finish(),
         vocabulary=write_vocabulary(model.vectorizer) if model.vectorizer else None,
+        steps=steps,
+        states=model.streaming.states if steps and model.streaming else (),
     )
 
 
-@dataclass(frozen=True)
-class Body:
-    """What a function that runs a Graph is made of.
-
-    Args:
-        lines: Its statements.
-        outputs: The values that it gives.
-        parameters: The sizes that the caller decides, in order: (input, axis).
-    """
-
-    lines: list[str]
-    outputs: list[Value]
-    parameters: list[tuple[int, int]]
-
-
-def write_body(writer: Writer, graph: Graph) -> Body:
+def write_function(writer: Writer, graph: Graph) -> Function:
     """Write a Graph's nodes as calls."""
     arrays = {name: array_of(tensor) for name, tensor in graph.weights.items()}
     parameters: list[tuple[int, int]] = []
@@ -117,7 +114,8 @@ def write_body(writer: Writer, graph: Graph) -> Body:
         outputs.append(value)
         count = elements(value.dims)
         writer.line(f"memcpy(outputs[{index}], {value.name}, sizeof(float) * {count});")
-    return Body(writer.lines, outputs, parameters)
+    scratch = [slot.floats for slot in writer.slots]
+    return Function(graph, writer.lines, outputs, parameters, scratch)
 
 
 def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[int, int]]) -> Value:

@@ -8,9 +8,6 @@
 #include <stdint.h>
 
 $library
-extern const struct gatelet_library ${prefix}_library_plain, ${prefix}_library_v2,
-    ${prefix}_library_v3, ${prefix}_library_v4;
-
 /* The registers that the operating system saves. */
 static uint64_t saved_registers(void) {
     uint32_t low, high;
@@ -41,15 +38,12 @@ static int32_t level_of_processor(void) {
 }
 
 /* The best level (0), or a given one: 1 plain, 2, 3, 4; NULL where the processor lacks it. */
-GATELET_EXPORT const struct gatelet_library *gatelet_open(int32_t level) {
+static const struct gatelet_library *choose(const struct gatelet_library *const *tables,
+                                            int32_t level) {
     const int32_t most = level_of_processor();
-    if (level > most) {
+    if (level > most || most > 4) {
         return NULL;
     }
-    switch (level > 0 ? level : most) {
-    case 4: return &${prefix}_library_v4;
-    case 3: return &${prefix}_library_v3;
-    case 2: return &${prefix}_library_v2;
-    default: return &${prefix}_library_plain;
-    }
+    return tables[(level > 0 ? level : most) - 1];
 }
+$choosers

@@ -56,7 +56,7 @@ int32_t ${prefix}_output_shape(int32_t output, int32_t rows, const int32_t *size
  */
 int ${prefix}_run(const void *weights, const void *const *inputs, const int32_t *sizes,
                   int32_t rows, float *const *outputs, void *scratch);
-$declarations
+$declarations$step_declarations
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,105 @@
+"""`step` and `reset` of a model in C: a sequence in pieces, with its states in the caller's memory.
+
+Not the streaming form of a Graph, which is `gatelet.runtime.streaming`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gatelet.convert.exporters.c.functions import Function, function_values
+from gatelet.convert.exporters.c.source import fill, template
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.streamable import has_time
+from gatelet.runtime.streaming import State, StreamingGraph
+
+__all__ = ["NO_STEPS", "step_graph", "step_values"]
+
+NO_STEPS = {"step_source": "", "step_declarations": "", "step_library": ""}
+"""What `step_values` gives, for a model that does not stream."""
+
+_C_TYPES = {"int32": "int32_t", "float32": "float"}
+
+
+def step_graph(streaming: StreamingGraph | None, model: Graph) -> Graph | None:
+    """Give what a step runs; None where a model has no `step`.
+
+    Each state has an output of its own, where it is one of the model's outputs too.
+    """
+    if streaming is None:
+        return None
+    form = streaming.graph
+    for one in form.inputs:
+        sizes = one.shape[2:] if has_time(one) else one.shape[1:]
+        if None in sizes:  # `step` is told the timesteps, and no other size
+            return None
+    return replace(form, outputs=(*model.outputs, *(one.output for one in streaming.states)))
+
+
+def step_values(
+    function: Function, model: Graph, states: tuple[State, ...], values: Mapping[str, object]
+) -> dict[str, str]:
+    """Give the source, declarations and table of a model's `step`.
+
+    Args:
+        function: Runs `step_graph`.
+        model: The model itself.
+        states: What is carried.
+        values: Of the model: 'prefix', 'PREFIX'.
+    """
+    own = function_values(function, "step_", values)
+    named = {f"step_{key}": text for key, text in own.items()}
+    sizes = [math.prod(state.shape) for state in states]
+    named |= {
+        **{key: str(value) for key, value in values.items()},
+        **_arguments(model),
+        "states": ", ".join(map(str, sizes)),
+        "state_floats": str(sum(sizes)),
+        "step_inputs_text": _taken(model, function),
+        "step_outputs_text": _listed(own["outputs_text"], len(model.outputs)),
+        "step_timesteps": ", ".join(["timesteps"] * len(function.sizes)) or "timesteps",
+        "step_scratch_text": ", ".join(["rows", *["timesteps"] * len(function.sizes)]),
+    }
+    return {
+        "step_source": own["source"] + fill(template("step.c"), named),
+        "step_declarations": fill(template("step.h"), named),
+        "step_library": fill(template("step_library.c"), named),
+    }
+
+
+def _taken(model: Graph, function: Function) -> str:
+    """Describe what a step takes."""
+    shapes = []
+    for one in function.graph.inputs[: len(model.inputs)]:
+        sizes = ["timesteps", *one.shape[2:]] if has_time(one) else list(one.shape[1:])
+        shapes.append(f"{one.name} [{', '.join(map(str, ['rows', *sizes]))}]")
+    return ", ".join(shapes)
+
+
+def _listed(text: str, count: int) -> str:
+    """Keep the first of some shapes that are written one after the other."""
+    return "], ".join(text.split("], ")[:count]).rstrip("]") + "]"
+
+
+def _arguments(model: Graph) -> dict[str, str]:
+    """Give the arguments for the inputs and outputs: one array, or an array of arrays."""
+    found = {"step_from": "", "step_to": "", "step_checks": "", "step_copies": ""}
+    copies = []
+    if len(model.inputs) == 1:
+        given = model.inputs[0]
+        name = "ids" if given.dtype == "int32" else "features"
+        found |= {
+            "step_argument": f"const {_C_TYPES[given.dtype]} *{name}",
+            "step_from": f" = {{{name}}}",
+        }
+    else:
+        found["step_argument"] = "const void *const *inputs"
+        found["step_checks"] += " || inputs == NULL"
+        copies += [f"    from[{i}] = inputs[{i}];\n" for i in range(len(model.inputs))]
+    if len(model.outputs) == 1:
+        found |= {"step_result": "float *scores", "step_to": " = {scores}"}
+    else:
+        found["step_result"] = "float *const *outputs"
+        found["step_checks"] += " || outputs == NULL"
+        copies += [f"    to[{i}] = outputs[{i}];\n" for i in range(len(model.outputs))]
+    return {**found, "step_copies": "".join(copies)}

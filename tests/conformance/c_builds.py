@@ -1,0 +1,166 @@
+"""Libraries of all cases for the C conformance tests: one a build, since compilers take long.
+
+Not the models (cases.py), and not what is checked (test_conformance_c.py).
+"""
+
+import ctypes
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gatelet.convert.exporters.c.build import kernel_object, run_compiler
+from gatelet.convert.exporters.c.export import write_model
+from gatelet.convert.exporters.c.files import render
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.passes import skip_padding
+from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.streaming import streaming_beside
+from gatelet.runtime.backends.c import CBackend, Library
+from gatelet.runtime.streaming import State
+from tests.conformance.cases import CASES
+from tests.conformance.matrix import Prepared, conditioned, prepare
+
+STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
+V2 = ("-msse4.2", "-mpopcnt")
+V3 = (*V2, "-mavx2", "-mfma", "-mbmi", "-mbmi2")
+V4 = (*V3, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
+LEVELS = {
+    "plain": ("-DGATELET_PLAIN",),
+    "v2": V2,
+    "v3": V3,
+    "v4": V4,
+    "native": ("-march=native",),
+}
+SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+C_SCHEMES = ("float32", "dynamic-int8", "dynamic-int8-emb4")
+_LIBRARY = ("-DGATELET_LIBRARY", "-fPIC", "-shared", "-std=c11", "-ffp-contract=fast")
+
+
+@dataclass(frozen=True)
+class Build:
+    """How the kernels and calls are compiled.
+
+    Args:
+        compiler: 'gcc' or 'zig'.
+        optimization: '-O2'.
+        level: Of LEVELS.
+        schemes: Of which the library has models.
+        sanitized: Under AddressSanitizer and UndefinedBehaviorSanitizer.
+    """
+
+    compiler: str
+    optimization: str
+    level: str
+    schemes: tuple[str, ...] = C_SCHEMES
+    sanitized: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.compiler} {self.optimization} {self.level}"
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The compiler's flags, beside those that are always given."""
+        return (self.optimization, *LEVELS[self.level], *(SANITIZERS if self.sanitized else ()))
+
+    @property
+    def command(self) -> list[str]:
+        """The compiler's command line."""
+        return [sys.executable, "-m", "ziglang", "cc"] if self.compiler == "zig" else ["gcc"]
+
+    def is_possible(self) -> bool:
+        """Tell whether the compiler is here, and the processor can run the result."""
+        if self.compiler == "gcc" and shutil.which("gcc") is None:
+            return False
+        flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+        needed = {"-mavx2": "avx2", "-mavx512vnni": "avx512_vnni", "-msse4.2": "sse4_2"}
+        return all(name in flags for flag, name in needed.items() if flag in self.flags)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A case in a scheme as files.
+
+    Args:
+        name: The prefix of its C names.
+        source: Its calls.
+        weights: The blob.
+        states: What its steps carry; () where it has none.
+    """
+
+    name: str
+    source: Path
+    weights: Path
+    states: tuple[State, ...]
+
+
+@cache
+def keras() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import keras
+    return keras
+
+
+@cache
+def prepared(build: Callable[[Any], Any]) -> Prepared:
+    """Give a case with the float32 limit that its conditioning allows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        case = prepare(keras(), build)
+    return replace(case, float32_limit=conditioned(case).float32_limit)
+
+
+@cache
+def folder() -> Path:
+    """Give a folder for the session's libraries."""
+    made = tempfile.TemporaryDirectory(prefix="gatelet-conformance-c-")
+    _KEPT.append(made)
+    return Path(made.name)
+
+
+_KEPT: list[Any] = []
+
+
+@cache
+def written(scheme: str) -> Mapping[str, Written]:
+    """Write every case in a scheme, by name."""
+    found = {}
+    for index, build in enumerate(CASES):
+        case = prepared(build)
+        model = Exportable(
+            case.graph,
+            skip_padding(case.graph, timesteps=12),
+            name=f"case{index} {scheme}",
+            streaming=streaming_beside(case.graph, wanted=None),
+        )
+        made = write_model(model, SCHEMES[scheme])
+        source, weights = (folder() / f"{made.prefix}{suffix}" for suffix in (".c", ".bin"))
+        source.write_text(render(made, model, SCHEMES[scheme])["linked"])
+        weights.write_bytes(made.weights)
+        found[build.__name__] = Written(made.prefix, source, weights, made.states)
+    return found
+
+
+@cache
+def library_of(build: Build) -> Path:
+    """Compile all cases into one library, linked with kernels that are compiled once."""
+    path = folder() / f"library{len(list(folder().glob('*.so')))}.so"
+    kernels = kernel_object(build.command, (*build.flags, *STRICT))
+    sources = [str(one.source) for scheme in build.schemes for one in written(scheme).values()]
+    files = ["-o", str(path), *sources, str(kernels)]
+    run_compiler([*build.command, *STRICT, *build.flags, *_LIBRARY, *files])
+    return path
+
+
+def open_case(build: Build, name: str, scheme: str, *, steps: bool = False) -> CBackend:
+    """Open a case of a build."""
+    one = written(scheme)[name]
+    symbol = f"{one.name}_{'step_' if steps else ''}library"
+    library = Library.in_dll(ctypes.CDLL(str(library_of(build))), symbol)
+    return CBackend(library, one.weights, engine="c")
