@@ -207,7 +207,9 @@ def convert_with_report(
             timesteps=declared_timesteps(source, graph),
             keras_file=source.keras_file,
             keras_takes_texts=source.takes_texts,
-            truth=known_truth(data or source.test, graph, facts["labels"], progress),
+            truth=known_truth(
+                data or source.test, graph, facts["labels"], progress, named=bool(source.labels)
+            ),
             progress=progress,
         )
         if with_keras and oracle.keras is None and source.live is not None:
@@ -255,7 +257,7 @@ def _prune(
         source.vectorizer,
         pruned,
         texts_of(source),
-        truth=known_truth(source.test, graph, labels, lambda text: None),
+        truth=known_truth(source.test, graph, labels, lambda text: None, named=bool(source.labels)),
         threshold=source.threshold,
     )
     return replace(source, vectorizer=pruned.vectorizer), pruned.graph, cost

@@ -4,12 +4,13 @@ Not conversion, and nothing in the bundle changes.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gatelet.convert.evidence import ask_oracles, has_keras
 from gatelet.convert.isolation import Worker
 from gatelet.convert.parity import ParityReport, Settings, judge
 from gatelet.convert.parity.oracle import Advance, nothing_to_tell
-from gatelet.convert.parity.truth import truth_of
+from gatelet.convert.parity.truth import truth_of, why_unknown
 from gatelet.convert.route_parity import prove_route
 from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.arrays import Arrays
@@ -68,6 +69,9 @@ def prove(
             progress=progress,
             advance=advance,
         )
+    unknown = why_unknown(data, bundle.graph(), bundle.labels)
+    if unknown:
+        oracle = replace(oracle, notes=(*oracle.notes, f"quality is not checked: {unknown}"))
     report = judge(
         bundle, oracle, settings=settings, all_engines=True, progress=progress, advance=advance
     )

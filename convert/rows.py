@@ -12,7 +12,7 @@ import numpy as np
 from gatelet.convert.calibrate import Calibration, choose_rows
 from gatelet.convert.evidence import random_rows, rows_of
 from gatelet.convert.model_source import ModelSource
-from gatelet.convert.parity.truth import truth_of
+from gatelet.convert.parity.truth import truth_of, why_unknown
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import MIN_QUALITY_ROWS
 from gatelet.errors import DataError
@@ -37,19 +37,39 @@ def texts_of(source: ModelSource) -> Sequence[str]:
 
 
 def known_truth(
-    data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str], progress: Progress
+    data: Dataset | Arrays | None,
+    graph: Graph,
+    labels: Sequence[str],
+    progress: Progress,
+    *,
+    named: bool,
 ) -> Any:
-    """Give the truth of the compared rows; a conversion does without what is not the model's.
+    """Give the truth of the compared rows.
 
-    It does without few rows too, which decide nothing.
+    A conversion does without few rows, which decide nothing, and without labels that cannot be
+    the numbers that are taken for the names of a model without any.
+
+    Args:
+        data: The rows.
+        graph: The model.
+        labels: Its own; () for a regression.
+        progress: Told what is left out.
+        named: Somebody named the labels: then others are wrong, as `gatelet parity` says too.
+
+    Raises:
+        DataError: A label is none that was named, or values are none that the model could give.
     """
-    if data is None or len(data) < MIN_QUALITY_ROWS:
-        return None
+    unknown = why_unknown(data, graph, labels)
+    if unknown:
+        progress(f"quality is not checked: {unknown}")
     try:
-        return truth_of(data, graph, labels)
+        truth = truth_of(data, graph, labels)
     except DataError as error:
-        progress(f"left out the labels: {error}")
+        if named or not labels:
+            raise
+        progress(f"left out the labels, as the model's have no names: {error}; or give --labels")
         return None
+    return None if data is None or len(data) < MIN_QUALITY_ROWS else truth
 
 
 def needs_calibration(chosen: tuple[tuple[str, Scheme], ...]) -> bool:

@@ -3,6 +3,7 @@
 Not the reading of data files, and not the figures that compare predictions with it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from gatelet.runtime.dataset import Dataset
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["label_ids_of", "targets_of"]
+__all__ = ["label_ids_of", "values_of"]
 
 
 def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
@@ -52,27 +53,64 @@ def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> list[Any]:
     return list(found.argmax(axis=1).tolist())
 
 
-def targets_of(data: Arrays, *, width: int) -> "NDArray[Any]":
+def values_of(data: Dataset | Arrays, *, width: int) -> "NDArray[Any]":
     """Give the values of a regression.
 
     Args:
-        data: Arrays with y.
+        data: Texts whose labels are numbers, or arrays with y.
         width: How many numbers the model gives a row.
 
     Returns:
         float64 [N, width].
 
     Raises:
-        DataError: y is missing, holds no finite numbers, or another number of them a row.
+        DataError: There are none, one is no finite number, or a row has another number of them.
     """
+    import numpy as np
+
+    given = _of_texts(data) if isinstance(data, Dataset) else _of_arrays(data)
+    if given.shape[1] != width:
+        raise DataError(
+            f"'{data.name}' has {given.shape[1]} values a row, expected {width}, as the model gives"
+        )
+    bad = np.argwhere(~np.isfinite(given))
+    if bad.size:
+        row, column = bad[0].tolist()
+        raise DataError(
+            f"'{data.name}' has {given[row, column]} in row {row} of 'y': put a finite number "
+            "there, or leave the row out",
+            path=data.name,
+            row=row,
+        )
+    return given
+
+
+def _of_arrays(data: Arrays) -> "NDArray[Any]":
     import numpy as np
 
     if data.targets is None or data.targets.dtype.kind not in "fiub":
         raise DataError(f"'{data.name}' has no numbers in 'y': save the right values there")
-    targets = np.asarray(data.targets, np.float64).reshape(len(data), -1)
-    if targets.shape[1] != width or not np.isfinite(targets).all():
-        raise DataError(
-            f"'{data.name}': 'y' has {targets.shape[1]} values a row, expected {width} finite "
-            "ones, as the model gives"
-        )
-    return targets
+    return np.asarray(data.targets, np.float64).reshape(len(data), -1)
+
+
+def _of_texts(data: Dataset) -> "NDArray[Any]":
+    import numpy as np
+
+    if data.labels is None:
+        raise DataError(f"'{data.name}' has no labels: add a column with the right values")
+    for row, label in enumerate(data.labels, 1):
+        if not math.isfinite(_number(label)):
+            raise DataError(
+                f"'{data.name}' has the label '{label}' (row {row}), and the model gives numbers: "
+                "put the right value there, or leave the row out",
+                path=data.name,
+                label=label,
+            )
+    return np.array([_number(label) for label in data.labels], np.float64)[:, None]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

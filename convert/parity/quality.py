@@ -67,13 +67,14 @@ def check_quality(
     """Compare the quality of an artifact with that of the Graph.
 
     Args:
-        oracle: The Graph's scores [N, C].
+        oracle: The Graph's scores [N, C], or a regression's values [N, ...].
         found: The artifact's, of the same shape.
-        truth: Label positions [N], or values [N, C] of a regression.
+        truth: Label positions [N], or values [N, K] of a regression.
         labels: Of the model; () for a regression.
         threshold: Of a single score.
         bounds: The limits.
     """
+    oracle, found = _flat(oracle), _flat(found)
     sound = np.isfinite(oracle).all(axis=-1)
     if found.shape != oracle.shape or not np.isfinite(found[sound]).all():
         note = "some scores are no numbers, so there is nothing to measure"
@@ -99,6 +100,7 @@ def quality_of(
     scores: Array, truth: Array, *, labels: Sequence[str], threshold: float
 ) -> dict[str, float]:
     """Give a model's own figures on labelled rows, by name; NaN where one cannot be had."""
+    scores = _flat(scores)
     sound = np.isfinite(scores).all(axis=-1)
     rows = Paired(scores[sound], scores[sound], truth[sound], threshold, len(labels))
     if not len(rows.truth):
@@ -244,6 +246,11 @@ def _verdict(
     )
     note = "; ".join(filter(None, (said, sentence)))
     return Check(_name(figure), worse, limit, verdict, unit, (low, high), note)
+
+
+def _flat(scores: Array) -> Array:
+    """Give one list of numbers a row: a sequence's one after the other."""
+    return scores.reshape(len(scores), -1)
 
 
 def _name(figure: str) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.errors import DataError
 from gatelet.runtime.arrays import Arrays
+from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.dataset import Dataset
 from gatelet.runtime.graph import Graph
-from gatelet.runtime.truth import label_ids_of, targets_of
+from gatelet.runtime.truth import label_ids_of, values_of
 
-__all__ = ["truth_of"]
+__all__ = ["truth_of", "why_unknown"]
 
 
 def truth_of(
@@ -30,37 +30,46 @@ def truth_of(
         labels: Of the model; () for a regression.
 
     Returns:
-        The position of each row's label, int64 [N], or values float64 [N, C]; None where the rows
-        have no truth, or the model gives other than one list of scores a row.
+        The position of each row's label, int64 [N], or values float64 [N, K], a sequence's one
+        after the other; None where the rows have no truth, or `why_unknown` says why.
 
     Raises:
         DataError: A label is none of the model's, or values are none that it could give.
     """
-    given = data.labels if isinstance(data, Dataset) else getattr(data, "targets", None)
-    shape = graph.shape_of(graph.outputs[0])
-    if data is None or given is None or len(graph.outputs) > 1 or len(shape) != 2:
+    if data is None or not _is_given(data) or why_unknown(data, graph, labels):
         return None
     if labels:
         return np.array(label_ids_of(data, labels), np.int64)
-    width = shape[1] or 1
-    if isinstance(data, Arrays):
-        return np.asarray(targets_of(data, width=width))
-    return _values_of(data)
+    shape = graph.shape_of(graph.outputs[0])
+    sizes = shape[1:] if None not in shape[1:] else _shape_of_a_row(data, graph)
+    return np.asarray(values_of(data, width=math.prod(size or 1 for size in sizes)))
 
 
-def _values_of(data: Dataset) -> NDArray[Any]:
-    """Read labels as the values of a regression."""
-    values = []
-    for row, label in enumerate(data.labels or (), 1):
-        try:
-            values.append(float(label))
-        except ValueError:
-            values.append(math.nan)
-        if not math.isfinite(values[-1]):
-            raise DataError(
-                f"'{data.name}' has the label '{label}' (row {row}), and the model gives numbers: "
-                "put the right value there, or leave the labels out",
-                path=data.name,
-                label=label,
-            )
-    return np.array(values, np.float64)[:, None]
+def why_unknown(data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str]) -> str:
+    """Say why the truth that rows come with is held against nothing; '' where it is."""
+    if data is None or not _is_given(data):
+        return ""
+    rank = len(graph.shape_of(graph.outputs[0]))
+    if len(graph.outputs) > 1:
+        return f"the model has {len(graph.outputs)} outputs, and data tells the truth of one"
+    if labels and rank > 2:
+        return "the model gives scores for each timestep, and data tells one label a row"
+    if rank > 2 and isinstance(data, Dataset):
+        return "the model gives a sequence of numbers, and a column tells one a row: give a .npz"
+    return ""
+
+
+def _is_given(data: Dataset | Arrays) -> bool:
+    return (data.labels if isinstance(data, Dataset) else data.targets) is not None
+
+
+def _shape_of_a_row(data: Dataset | Arrays, graph: Graph) -> tuple[int, ...]:
+    """Run one row: how long a sequence comes out depends on how long it went in."""
+    if not isinstance(data, Arrays):
+        return (1,)
+    feed = {
+        one.name: np.asarray(array[:1], np.int32 if one.dtype == "int32" else np.float32)
+        for one, array in zip(graph.inputs, data.inputs, strict=True)
+    }
+    (only,) = ReferenceBackend(graph).run(feed).values()
+    return tuple(only.shape[1:])

@@ -4,20 +4,23 @@ Not the figures themselves, which are `gatelet.runtime.metrics`.
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatelet.cli.show import print_json, print_table, progress
+from gatelet.cli.show import format_figure, print_json, print_table, progress
 from gatelet.errors import BackendMissing, DataError, ModelError
 from gatelet.runtime.arrays import Arrays, read_arrays
 from gatelet.runtime.bundle import Bundle, is_bundle, open_bundle
 from gatelet.runtime.dataset import Dataset, read
 from gatelet.runtime.metrics import Metrics, evaluate
 from gatelet.runtime.predictor import open_artifact
+from gatelet.runtime.regression import RegressionMetrics, evaluate_regression
 from gatelet.runtime.run import Run, is_run
-from gatelet.runtime.truth import label_ids_of
+from gatelet.runtime.truth import label_ids_of, values_of
 
 EXAMPLE = "gatelet evaluate demo --data reviews.csv"
+Figures = Metrics | RegressionMetrics
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -79,14 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _entry(target: str, scheme: str, figures: Metrics) -> dict[str, Any]:
+def _entry(target: str, scheme: str, figures: Figures) -> dict[str, Any]:
     return {"target": target, "scheme": scheme, **figures.to_dict()}
 
 
-def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[str, str, Metrics]]:
-    if not bundle.labels:
-        raise DataError(f"bundle '{bundle.name}' has no labels, so there is nothing to evaluate")
-    truth = label_ids_of(dataset, bundle.labels)
+def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[str, str, Figures]]:
+    truth = label_ids_of(dataset, bundle.labels) if bundle.labels else ()
     if not bundle.artifacts:
         raise DataError(f"bundle '{bundle.name}' has no artifacts, so there is nothing to evaluate")
     measured, missing = [], []
@@ -98,13 +99,40 @@ def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[st
             progress(f"left out: {error}")
             missing.append(error)
             continue
-        scores = predictor.scores(_inputs_of(dataset))
-        rows = scores.tolist() if hasattr(scores, "tolist") else scores
-        figures = evaluate(truth, rows, label_names=bundle.labels, threshold=bundle.threshold)
+        rows = _rows_of(predictor.scores(_inputs_of(dataset)), bundle)
+        figures = (
+            evaluate(truth, rows, label_names=bundle.labels, threshold=bundle.threshold)
+            if bundle.labels
+            else evaluate_regression(values_of(dataset, width=len(rows[0])).tolist(), rows)
+        )
         measured.append((artifact.target, artifact.scheme, figures))
     if not measured:
         raise BackendMissing("; ".join(dict.fromkeys(map(str, missing))))
     return measured
+
+
+def _rows_of(scores: Any, bundle: Bundle) -> list[list[float]]:
+    """Give one list of numbers a row: a regression's sequence one after the other."""
+    if isinstance(scores, dict):
+        raise DataError(
+            f"bundle '{bundle.name}' has {len(scores)} outputs ({', '.join(scores)}), and data "
+            "tells the truth of one: compare its scores with parity"
+        )
+    rows = scores.tolist() if hasattr(scores, "tolist") else list(scores)
+    if bundle.labels and isinstance(rows[0][0], list):
+        raise DataError(
+            f"bundle '{bundle.name}' gives scores for each timestep, and data tells one label a "
+            "row: compare its scores with parity"
+        )
+    return [list(_numbers(row)) for row in rows]
+
+
+def _numbers(row: Any) -> Iterator[float]:
+    for one in row:
+        if isinstance(one, list):
+            yield from _numbers(one)
+        else:
+            yield one
 
 
 def _inputs_of(data: Dataset | Arrays) -> Any:
@@ -113,17 +141,26 @@ def _inputs_of(data: Dataset | Arrays) -> Any:
     return data.inputs[0] if len(data.inputs) == 1 else list(data.inputs)
 
 
-def _print_figures(measured: list[tuple[str, str, Metrics]]) -> None:
+def _print_figures(measured: Sequence[tuple[str, str, Figures]]) -> None:
+    table = [_cells(figures) for _, _, figures in measured]
     rows = [
-        (
-            target,
-            scheme,
-            f"{figures.rows:,}",
-            f"{figures.accuracy:.4f}",
-            f"{figures.macro_f1:.4f}",
-            "-" if figures.roc_auc is None else f"{figures.roc_auc:.4f}",
-            f"{figures.brier:.4f}",
-        )
-        for target, scheme, figures in measured
+        (target, scheme, f"{figures.rows:,}", *cells.values())
+        for (target, scheme, figures), cells in zip(measured, table, strict=True)
     ]
-    print_table(("target", "scheme", "rows", "accuracy", "macro F1", "ROC AUC", "Brier"), rows)
+    print_table(("target", "scheme", "rows", *table[0]), rows)
+
+
+def _cells(figures: Figures) -> dict[str, str]:
+    if isinstance(figures, Metrics):
+        return {
+            "accuracy": f"{figures.accuracy:.4f}",
+            "macro F1": f"{figures.macro_f1:.4f}",
+            "ROC AUC": "-" if figures.roc_auc is None else f"{figures.roc_auc:.4f}",
+            "Brier": f"{figures.brier:.4f}",
+        }
+    return {
+        "MAE": format_figure(figures.mae),
+        "RMSE": format_figure(figures.rmse),
+        "R2": f"{figures.r2:.4f}",
+        "max error": format_figure(figures.max_error),
+    }

@@ -99,7 +99,7 @@ def test_an_impossible_limit_is_refused(
     flags: tuple[str, str],
     said: str,
 ) -> None:
-    assert parity(bundle, data, *flags) == 1
+    assert parity(bundle, data, *flags) == 2
     assert said in capsys.readouterr().err
 
 

@@ -100,7 +100,10 @@ def test_evaluate_leaves_out_what_cannot_run(
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
-    [({"labels": []}, "has no labels, so there is"), ({"artifacts": []}, "has no artifacts")],
+    [
+        ({"labels": []}, "has the label 'a' (row 1), and the model gives numbers"),
+        ({"artifacts": []}, "has no artifacts"),
+    ],
 )
 def test_evaluate_refuses_a_bundle_with_nothing_to_measure(
     cli: RunCli,
@@ -111,6 +114,8 @@ def test_evaluate_refuses_a_bundle_with_nothing_to_measure(
     expected: str,
 ) -> None:
     edit_manifest(bundle, **fields)
+    if not fields.get("labels", True):
+        data.write_text("text,label\nw1,a\n")
     assert expected in cli("evaluate", bundle, "--data", data).complaint
 
 
