@@ -15,6 +15,7 @@ from gatelet.convert.parity.checks import difference
 from gatelet.convert.parity.rows import Rows, side_by_side
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.backends.reference.tables import pays_off
 from gatelet.runtime.bundle import Bundle
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.inputs import check_rows
@@ -105,7 +106,8 @@ def float32_limit(graph: Graph, inputs: Rows, double: Array) -> float:
 
 def ask_graph(graph: Graph, inputs: Rows, *, advance: Advance = nothing_to_tell) -> Array:
     """Give what a Graph gives in float64, several outputs side by side."""
-    backend = ReferenceBackend(graph, dtype=np.float64)
+    tokens = sum(array.size for array in inputs.feed.values())
+    backend = ReferenceBackend(graph, dtype=np.float64, project_ahead=pays_off(graph, tokens))
     found: Array | None = None
     for start in range(0, len(inputs), _ROWS_AT_ONCE):
         part = side_by_side(backend.run(inputs[start : start + _ROWS_AT_ONCE].feed))

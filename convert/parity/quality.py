@@ -186,11 +186,7 @@ def _check_accuracy(rows: Paired, bounds: Bounds) -> Check:
 
 def _check_scores(rows: Paired, bounds: Bounds) -> tuple[Check, ...]:
     drop = bounds.quality_drop
-    checks = [
-        _verdict(
-            "macro_f1", _resampled(figures.f1_features(rows.classes, rows.threshold), rows), drop
-        )
-    ]
+    checks = [_verdict("macro_f1", _resampled_f1(rows), drop)]
     area = _area_difference(rows)
     if area is not None:
         checks.append(_verdict("roc_auc", area, drop))
@@ -268,8 +264,28 @@ def _equal_up_to_rounding(rows: Paired, bounds: Bounds) -> bool:
     return bool(distance.max() <= bounds.exact and not flips.any())
 
 
-def _resampled(features: figures.Features, rows: Paired) -> Interval:
-    """Resample rows, the same ones for both, and give the difference with its interval."""
+def _resampled_f1(rows: Paired) -> Interval:
+    """Resample rows by what they count as: all that are decided alike are drawn at once."""
+    both = [figures.decided(one, rows.threshold) for one in (rows.oracle, rows.found)]
+    kinds = np.stack([rows.truth, *both], axis=1)
+    _, first, alike = np.unique(kinds, axis=0, return_index=True, return_counts=True)
+    one_of_each = replace(
+        rows, oracle=rows.oracle[first], found=rows.found[first], truth=rows.truth[first]
+    )
+    features = figures.f1_features(rows.classes, rows.threshold)
+    return _resampled(features, one_of_each, alike=alike)
+
+
+def _resampled(
+    features: figures.Features, rows: Paired, *, alike: NDArray[np.int64] | None = None
+) -> Interval:
+    """Resample rows, the same ones for both, and give the difference with its interval.
+
+    Args:
+        features: Of the figure.
+        rows: The rows.
+        alike: How many rows each stands for; None for itself.
+    """
 
     def both(part: slice) -> Array:
         truth = rows.truth[part]
@@ -277,7 +293,7 @@ def _resampled(features: figures.Features, rows: Paired) -> Interval:
             [features.of_rows(scores[part], truth) for scores in (rows.oracle, rows.found)], axis=1
         )
 
-    sums = bootstrap_sums(both, len(rows.truth), seed=SEED)
+    sums = bootstrap_sums(both, len(rows.truth), seed=SEED, alike=alike)
     half = (sums.shape[1] - 1) // 2
     oracle, found = (
         features.figure(np.concatenate([sums[:, :1], sums[:, start : start + half]], axis=1))

@@ -193,7 +193,12 @@ def mean_interval(differences: Floats, *, confidence: float = CONFIDENCE) -> Int
 
 
 def bootstrap_sums(
-    features: Callable[[slice], Floats], rows: int, *, seed: int, rounds: int = _ROUNDS
+    features: Callable[[slice], Floats],
+    rows: int,
+    *,
+    seed: int,
+    rounds: int = _ROUNDS,
+    alike: NDArray[np.int64] | None = None,
 ) -> Floats:
     """Sum features over rows, and over resampled rows.
 
@@ -205,6 +210,8 @@ def bootstrap_sums(
         rows: N.
         seed: Of the resampling.
         rounds: How often.
+        alike: How many rows each of the N stands for, [N], where some have the same features: how
+            often n of them are drawn together is a Poisson number of mean n.
 
     Returns:
         [1 + rounds, 1 + K]: the rows themselves first; the first column counts them.
@@ -215,11 +222,16 @@ def bootstrap_sums(
     counts = _poisson_of_16_bits()
     total: Floats | None = None
     for start in range(0, rows, _ROWS_AT_ONCE):
-        part = features(slice(start, min(start + _ROWS_AT_ONCE, rows)))
+        taken = slice(start, min(start + _ROWS_AT_ONCE, rows))
+        part = features(taken)
         counted = np.column_stack([np.ones(len(part)), part])
         weights = np.ones((1 + rounds, len(part)))
-        drawn = rng.integers(0, 2**16, (rounds, len(part)), dtype=np.uint16)
-        weights[1:] = counts[drawn]
+        if alike is None:
+            drawn = rng.integers(0, 2**16, (rounds, len(part)), dtype=np.uint16)
+            weights[1:] = counts[drawn]
+        else:
+            weights[0] = alike[taken]
+            weights[1:] = rng.poisson(alike[taken], (rounds, len(part)))
         summed = weights @ counted
         total = summed if total is None else total + summed
     if total is None:

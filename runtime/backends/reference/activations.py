@@ -61,9 +61,10 @@ def _leaky_relu(x: Array, *, negative_slope: float = 0.2) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    # exp of a negative number only: it cannot overflow
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    with np.errstate(over="ignore"):  # 1 / infinity is the 0 that is meant
+        y = np.asarray(np.exp(-x))
+    y += 1
+    return np.asarray(np.reciprocal(y, out=y))
 
 
 def _hard_sigmoid(x: Array) -> Array:

@@ -34,7 +34,7 @@ def conv_lstm_2d(call: Call) -> list[Array]:
     x, *given = call.inputs
     projected = _project(call, x)
     zero = np.zeros_like(np.split(projected[:, 0], 4, axis=-1)[0])
-    return run_steps(projected, tuple(given) or (zero, zero), step, call)
+    return run_steps(lambda t: projected[:, t], tuple(given) or (zero, zero), step, call)
 
 
 def _project(call: Call, x: Array) -> Array:

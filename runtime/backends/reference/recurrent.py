@@ -10,6 +10,7 @@ import numpy as np
 
 from gatelet.runtime.backends.reference.activations import activate
 from gatelet.runtime.backends.reference.operation import Array, Call
+from gatelet.runtime.backends.reference.tables import TABLE
 
 __all__ = [
     "activations_of",
@@ -23,32 +24,33 @@ __all__ = [
 ]
 
 States = tuple[Array, ...]
+Projection = Callable[[int], Array]
 Step = Callable[[Array, States], States]
 Activation = Callable[[Array], Array]
 
 
-def run_steps(projected: Array, states: States, step: Step, call: Call) -> list[Array]:
+def run_steps(project: Projection, states: States, step: Step, call: Call) -> list[Array]:
     """Take the steps of a recurrence.
 
     At a masked timestep the states stay, and the output is the previous step's (zero before the
     first, or the initial state with `output_initial_state`), or zero with `zero_output_for_mask`.
 
     Args:
-        projected: The input's part of each step, [B, T, ...].
+        project: Gives the input's part of a step, [B, ...], for its timestep.
         states: At the start, each [B, ...]; the first is what a step outputs.
         step: Gives the next states from projected [B, ...] and the states.
-        call: For its mask and its attributes go_backwards, return_sequences, return_state and
-            zero_output_for_mask.
+        call: For its input [B, T, ...], its mask and its attributes go_backwards,
+            return_sequences, return_state and zero_output_for_mask.
 
     Returns:
         y [B, T, ...], aligned with x whatever the direction, or [B, ...]; then the last states
         with `return_state`.
     """
-    T, attributes = projected.shape[1], call.attributes
+    T, attributes = call.inputs[0].shape[1], call.attributes
     y = states[0] if attributes.get("output_initial_state") else np.zeros_like(states[0])
     sequence = [y] * T
     for t in reversed(range(T)) if attributes.get("go_backwards") else range(T):
-        following = step(projected[:, t], states)
+        following = step(project(t), states)
         if call.mask is None:
             y, states = following[0], following
         else:
@@ -239,16 +241,26 @@ def _function(activation: str | Activation) -> Activation:
     return lambda x: activate(name, x)
 
 
-def _project(call: Call, bias: Array | None) -> Array:
+def _project(call: Call, bias: Array | None) -> Projection:
+    """Give the input's part of a step: at its timestep, so that it is still in the cache."""
+    if TABLE in call.weights:
+        table, ids = call.weights[TABLE], call.inputs[0].astype(np.int64)
+        return lambda t: np.asarray(table[ids[:, t]])
     x, kernel = call.inputs[0], call.weights["kernel"]
-    # one product of two matrices: NumPy takes a stack of them one by one, ten times as slow
-    projected = (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
-    return projected if bias is None else projected + bias
+
+    def project(t: int) -> Array:
+        projected = x[:, t] @ kernel
+        if bias is not None:
+            projected += bias
+        return np.asarray(projected)
+
+    return project
 
 
 def _initial(call: Call, *, count: int) -> States:
     x, *given = call.inputs
     if given:
         return tuple(given)
-    U = call.weights["recurrent_kernel"].shape[0]
-    return tuple(np.zeros((len(x), U), x.dtype) for _ in range(count))
+    recurrent_kernel = call.weights["recurrent_kernel"]
+    U, dtype = len(recurrent_kernel), recurrent_kernel.dtype
+    return tuple(np.zeros((len(x), U), dtype) for _ in range(count))

@@ -4,7 +4,7 @@ Not fast, and not where exporters look for code: each operation is one function 
 its definition, in the files beside this one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,16 @@ from gatelet.runtime.backends.reference import (
     recurrent,
 )
 from gatelet.runtime.backends.reference.operation import Array, Call, Operation
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.backends.reference.tables import project_tables
+from gatelet.runtime.graph import Graph, Node
 from gatelet.runtime.safetensors import Tensor
 
 __all__ = ["OPERATIONS", "ReferenceBackend", "array_of", "run_graph"]
 
 _DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
 _ROWS_AT_ONCE = 128
+
+DType = type[np.floating[Any]]
 
 OPERATIONS: dict[str, Operation] = {
     "LSTM": recurrent.lstm,
@@ -79,7 +82,7 @@ def array_of(tensor: Tensor) -> Array:
 
 
 def run_graph(
-    graph: Graph, inputs: Mapping[str, Array], *, dtype: type[np.floating[Any]] = np.float32
+    graph: Graph, inputs: Mapping[str, Array], *, dtype: DType = np.float32
 ) -> dict[str, Array]:
     """Run a Graph and give every value it makes.
 
@@ -94,10 +97,21 @@ def run_graph(
     Raises:
         ModelError: The Graph has an operation that this gatelet does not know.
     """
-    weights = {name: array_of(tensor) for name, tensor in graph.weights.items()}
-    weights = {name: _in_type(array, dtype) for name, array in weights.items()}
-    values = {name: _in_type(array, dtype) for name, array in inputs.items()}
-    for node in graph.nodes:
+    return _run_nodes(graph.nodes, _weights_of(graph, dtype), _computed_in(inputs, dtype))
+
+
+def _weights_of(graph: Graph, dtype: DType) -> dict[str, Array]:
+    return _computed_in({name: array_of(one) for name, one in graph.weights.items()}, dtype)
+
+
+def _computed_in(arrays: Mapping[str, Array], dtype: DType) -> dict[str, Array]:
+    return {name: _in_type(array, dtype) for name, array in arrays.items()}
+
+
+def _run_nodes(
+    nodes: Sequence[Node], weights: Mapping[str, Array], values: dict[str, Array]
+) -> dict[str, Array]:
+    for node in nodes:
         operation = OPERATIONS.get(node.op)
         if operation is None:
             raise ModelError(
@@ -117,7 +131,7 @@ def run_graph(
     return values
 
 
-def _in_type(array: Array, dtype: type[np.floating[Any]]) -> Array:
+def _in_type(array: Array, dtype: DType) -> Array:
     """Give numbers in the type to compute in, without a copy where they are; integers stay."""
     return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
 
@@ -128,14 +142,21 @@ class ReferenceBackend:
     Args:
         graph: The model.
         dtype: np.float32, or np.float64 to measure the distance that float32 itself makes.
+        project_ahead: Project the embeddings' rows before any run, each once.
     """
 
     target = "reference"
 
-    def __init__(self, graph: Graph, *, dtype: type[np.floating[Any]] = np.float32) -> None:
+    def __init__(
+        self, graph: Graph, *, dtype: DType = np.float32, project_ahead: bool = False
+    ) -> None:
         self.engine = f"numpy {np.__version__}"
         self._graph = graph
         self._dtype = dtype
+        self._nodes: Sequence[Node] = graph.nodes
+        self._weights = _weights_of(graph, dtype)
+        if project_ahead:
+            self._nodes, self._weights = project_tables(graph, self._weights)
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """Run rows and give the graph's outputs.
@@ -151,6 +172,6 @@ class ReferenceBackend:
         parts = []
         for start in range(0, max(rows, 1), _ROWS_AT_ONCE):
             part = {name: array[start : start + _ROWS_AT_ONCE] for name, array in arrays.items()}
-            values = run_graph(self._graph, part, dtype=self._dtype)
+            values = _run_nodes(self._nodes, self._weights, _computed_in(part, self._dtype))
             parts.append({name: values[name] for name in self._graph.outputs})
         return {n: np.concatenate([part[n] for part in parts]) for n in self._graph.outputs}
