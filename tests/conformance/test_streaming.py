@@ -12,7 +12,6 @@ import pytest
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import export
 from gatelet.convert.isolation import Worker
-from gatelet.convert.parity.checks import difference
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.backends.pure import PureBackend
@@ -20,8 +19,9 @@ from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.stream import Stream
 from gatelet.runtime.streaming import StreamingGraph, streaming_refusal, to_stream
 from tests.conformance.cases import CASES
-from tests.conformance.matrix import Array, Prepared, within
-from tests.conformance.test_conformance import INT8_LIMIT, INT8_MEAN_LIMIT, prepared
+from tests.conformance.limits import holds
+from tests.conformance.matrix import Array, Prepared
+from tests.conformance.test_conformance import prepared
 
 Case = Callable[[Any], Any]
 Outputs = Mapping[str, Array]
@@ -173,8 +173,5 @@ def _step(stream: Stream, case: Prepared, rows: slice, steps: slice) -> Outputs:
 
 
 def _compare(case: Prepared, got: Array, expected: Array, *, quantized: bool) -> None:
-    if not quantized:
-        assert within(got, expected, case.float32_limit)
-        return
-    assert within(got, expected, INT8_LIMIT)
-    assert float(np.mean(difference(got, expected))) <= INT8_MEAN_LIMIT
+    scheme = "dynamic-int8" if quantized else "float32"
+    assert holds(got, expected, ("litert", scheme), case.float32_limit)

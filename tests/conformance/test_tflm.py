@@ -11,13 +11,13 @@ from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import export
 from gatelet.convert.isolation import Worker
-from gatelet.convert.parity.checks import difference
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends import open_backend
 from tests.conformance.cases import CASES
-from tests.conformance.matrix import Prepared, within
-from tests.conformance.test_conformance import INT8_LIMIT, INT8_MEAN_LIMIT, prepared
+from tests.conformance.limits import holds
+from tests.conformance.matrix import Prepared
+from tests.conformance.test_conformance import prepared
 
 ALL_STEPS = "needs several timesteps at once"
 AXES = "axes a timestep"
@@ -117,8 +117,5 @@ def test_tflm(build: Callable[[Any], Any], scheme: str, worker: Worker, tmp_path
     found = open_backend("tflm", convert(case, scheme, worker, tmp_path)).run(case.inputs)
     for output in case.graph.outputs:
         expected, got = case.expected[output], np.asarray(found[output])
-        if scheme == "float32":
-            assert within(got, expected, case.float32_limit * ROUNDING.get(name, 1.0))
-        else:
-            assert within(got, expected, INT8_LIMIT)
-            assert float(np.mean(difference(got, expected))) <= INT8_MEAN_LIMIT
+        limit = case.float32_limit * ROUNDING.get(name, 1.0)
+        assert holds(got, expected, ("tflm", scheme), limit)
