@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.runtime.spread import LENGTHS, even_parts, spread_rows
+
 __all__ = ["CALIBRATION_ROWS", "Calibration", "choose_rows"]
 
 CALIBRATION_ROWS = 128
-_LENGTHS = 8
-_CANDIDATES = 512
-"""Of each length: to look at more rows costs time and finds few more words."""
-
 Array = NDArray[Any]
 
 
@@ -28,10 +26,14 @@ class Calibration:
     Args:
         rows: By graph input, [N, T] or [N, T, F].
         source: Where they come from.
+        places: Of the rows, among those that they were chosen from.
+        left_out_of: How many rows there were, where the others are judged and these are not.
     """
 
     rows: Mapping[str, Array]
     source: str
+    places: tuple[int, ...] = ()
+    left_out_of: int = 0
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -41,11 +43,13 @@ class Calibration:
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         ids = [np.unique(array).size for array in self.rows.values() if array.dtype.kind == "i"]
-        found = {
+        found: dict[str, Any] = {
             "rows": len(next(iter(self.rows.values()))),
             "source": self.source,
             "sha256": digest.hexdigest(),
         }
+        if self.left_out_of:
+            found["left_out_of"] = self.left_out_of
         return {**found, "different_ids": sum(ids)} if ids else found
 
 
@@ -64,35 +68,21 @@ def choose_rows(
     """
     first = next(iter(rows.values()))
     real = first != 0 if first.ndim == 2 else (first != 0).reshape(*first.shape[:2], -1).any(axis=2)
-    by_length = np.argsort(real.sum(axis=1), kind="stable")
-    chosen: list[int] = []
-    seen: set[float] = set()
-    for part in np.array_split(by_length, min(_LENGTHS, max(len(first), 1))):
-        wanted = -(-count // _LENGTHS)
-        if first.dtype.kind == "i":
-            chosen += _most_new(first, part, seen, wanted)
-        else:
-            chosen += _most_extreme(first, part, wanted)
-    places = np.sort(np.array(chosen[:count], np.intp))
-    return Calibration({name: array[places] for name, array in rows.items()}, source)
+    lengths = real.sum(axis=1).tolist()
+    if first.dtype.kind == "i":
+        places = spread_rows(first.tolist(), lengths, count=count)
+    else:
+        wanted = -(-count // LENGTHS)
+        found = [row for p in even_parts(lengths) for row in _most_extreme(first, p, wanted)]
+        places = sorted(found[:count])
+    chosen = np.array(places, np.intp)
+    return Calibration({n: array[chosen] for n, array in rows.items()}, source, tuple(places))
 
 
-def _most_new(ids: Array, part: Array, seen: set[float], wanted: int) -> list[int]:
-    """Choose rows one after the other, each time the one with the most ids not seen yet."""
-    step = max(1, len(part) // _CANDIDATES)
-    left = {int(row): set(ids[row].tolist()) for row in part[::step]}
-    chosen: list[int] = []
-    while left and len(chosen) < wanted:
-        row = max(left, key=lambda one: len(left[one] - seen))
-        seen |= left.pop(row)
-        chosen.append(row)
-    return chosen
-
-
-def _most_extreme(features: Array, part: Array, wanted: int) -> list[int]:
+def _most_extreme(features: Array, part: Sequence[int], wanted: int) -> list[int]:
     """Choose the rows with the largest magnitudes, and others evenly between them."""
     largest = np.abs(features[part]).reshape(len(part), -1).max(axis=1, initial=0.0)
-    order: Sequence[int] = part[np.argsort(-largest, kind="stable")].tolist()
+    order = [part[place] for place in np.argsort(-largest, kind="stable")]
     half = order[: wanted // 2]
     rest = order[wanted // 2 :]
     step = max(1, len(rest) // max(wanted - len(half), 1))

@@ -32,10 +32,9 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.prune import measure_cost, prune_vocabulary
 from gatelet.convert.reading import Equivalents
 from gatelet.convert.rows import (
-    calibration_rows,
     declared_timesteps,
     known_truth,
-    needs_calibration,
+    part_calibration,
     texts_of,
 )
 from gatelet.convert.schemes import Scheme, choose_artifacts
@@ -172,6 +171,8 @@ def convert_with_report(
         source, graph, pruning = _prune(source, graph, vocabulary)
     if not targets:
         chosen = fitting(chosen, graph, vectorizer=source.vectorizer, progress=progress)
+    parted = part_calibration(source, data, graph, chosen)
+    source, data = replace(source, test=parted.test), parted.data
     streaming = choose_streaming(graph, source.model, wanted=stream, progress=progress)
     with stage_beside(out) as stage, Worker(scratch=stage) as worker:
         timings.watch(worker)
@@ -192,9 +193,7 @@ def convert_with_report(
             name=facts["name"],
             labels=tuple(facts["labels"]),
             threshold=source.threshold,
-            calibration=calibration_rows(source, data, graph)
-            if needs_calibration(chosen)
-            else None,
+            calibration=parted.calibration,
             streaming=streaming_beside(graph, wanted=stream),
         )
         _export_all(writer, model, chosen, streaming=streaming, worker=worker, progress=progress)

@@ -6,7 +6,6 @@ Not the judging, which `gatelet.convert.parity` does.
 import contextlib
 import itertools
 import json
-import random
 import string
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.drawn import random_rows, random_texts, separator_of
 from gatelet.convert.isolation import Worker
 from gatelet.convert.model_source import ModelSource
 from gatelet.convert.parity import Oracle
@@ -33,25 +33,18 @@ from gatelet.runtime.bundle import Bundle
 from gatelet.runtime.decision import decide
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.text_vectorization import TextVectorization
-from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = [
-    "RANDOM_TIMESTEPS",
     "ask_live",
     "ask_oracles",
     "assemble",
     "golden_vectors",
     "has_keras",
-    "random_inputs",
-    "random_rows",
     "rows_of",
 ]
 
-RANDOM_ROWS = 256
-RANDOM_TIMESTEPS = 50
 GOLDEN_ROWS = 16
-SEED = 20240229
 # beside real rows: nothing, blanks, unknown characters, another case, a NUL
 GOLDEN_TEXTS = ("", " \t\n", "\u4e2d\U0001f600\u0301", "A GOOD FILM!", "not\0good")
 _MORE_THAN_MAXLEN = 8
@@ -215,57 +208,6 @@ def has_keras() -> bool:
     return find_spec("tensorflow") is not None and find_spec("keras") is not None
 
 
-def random_inputs(taken: GraphInput, *, timesteps: int, rows: int = RANDOM_ROWS) -> Array:
-    """Draw seeded inputs: rows of every length, padded in front; the first has only padding.
-
-    Args:
-        taken: What the model takes.
-        timesteps: T, where the model leaves it open.
-        rows: N.
-
-    Returns:
-        ids int32 [N, T, ...] or features float32 [N, ...].
-    """
-    rng = np.random.default_rng(SEED)
-    if taken.dtype != "int32" and len(taken.shape) == 2:
-        return rng.normal(size=(rows, taken.shape[1] or 1)).astype(np.float32)
-    sizes = [taken.shape[1] or timesteps, *(size or 1 for size in taken.shape[2:])]
-    padding = rng.integers(0, sizes[0] + 1, rows)
-    padding[0] = sizes[0]
-    keep = np.arange(sizes[0])[None, :] >= padding[:, None]
-    keep = keep.reshape(rows, sizes[0], *[1] * (len(sizes) - 1))
-    if taken.dtype == "int32":
-        ids = rng.integers(1, max(2, taken.vocabulary or 2), (rows, *sizes))
-        return np.where(keep, ids, 0).astype(np.int32)
-    return (rng.normal(size=(rows, *sizes)) * keep).astype(np.float32)
-
-
-def random_texts(vectorizer: AnyVectorizer, *, rows: int = RANDOM_ROWS) -> list[str]:
-    """Draw seeded texts of known and unknown words, of every length; the first is empty."""
-    rng = random.Random(SEED)
-    words = [*vectorizer.vocabulary, "unknown-word"]
-    separator = _separator(vectorizer)
-    return [
-        separator.join(rng.choices(words, k=rng.randint(1, vectorizer.maxlen) if row else 0))
-        for row in range(rows)
-    ]
-
-
-def random_rows(
-    graph: Graph, vectorizer: AnyVectorizer | None, timesteps: Mapping[str, int]
-) -> Rows:
-    """Draw seeded inputs of a whole model."""
-    known = dict(timesteps)
-    if vectorizer is not None:
-        known[graph.inputs[0].name] = vectorizer.maxlen
-    return Rows(
-        {
-            one.name: random_inputs(one, timesteps=known.get(one.name, RANDOM_TIMESTEPS))
-            for one in graph.inputs
-        }
-    )
-
-
 def _count_other_ids(bundle: Bundle, texts: Sequence[str], ids: Array, worker: Worker) -> int:
     """Let Keras' own Tokenizer and pad_sequences make ids, and count the texts that differ."""
     with _exchange(worker) as folder:
@@ -384,17 +326,10 @@ def golden_vectors(
 def _telling_texts(vectorizer: AnyVectorizer) -> tuple[str, ...]:
     """Make texts of known words whose ids tell of every setting: length, case, punctuation."""
     words = sorted(vectorizer.vocabulary, key=vectorizer.vocabulary.__getitem__)
-    separator = _separator(vectorizer)
+    separator = separator_of(vectorizer)
     longer = itertools.islice(itertools.cycle(words), vectorizer.maxlen + _MORE_THAN_MAXLEN)
     return (
         separator.join(longer),
         separator.join(words[:_MORE_THAN_MAXLEN]).upper(),
         "".join(itertools.chain.from_iterable(zip(words, string.punctuation, strict=False))),
     )
-
-
-def _separator(vectorizer: AnyVectorizer) -> str:
-    """Give what stands between two words that are to be two."""
-    if isinstance(vectorizer, Vectorizer):
-        return "" if vectorizer.char_level else vectorizer.split
-    return "" if vectorizer.split == "character" else " "

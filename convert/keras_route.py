@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.bundling import BundleWriter, commit
-from gatelet.convert.evidence import ids_of, random_rows, rows_of
+from gatelet.convert.drawn import random_rows
+from gatelet.convert.evidence import ids_of, rows_of
 from gatelet.convert.exporters.exported import Exported
 from gatelet.convert.exporters.table import EXPORTERS
 from gatelet.convert.gates import check_bytes, check_predictions

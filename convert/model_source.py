@@ -40,6 +40,7 @@ class ModelSource:
         labels: In the order of the outputs; () if not known.
         threshold: For a single sigmoid output.
         test: Rows that training has not seen, if kept.
+        calibration: Rows that it has seen, if kept.
         provenance: Of the run.
         takes_texts: The Keras model begins with a TextVectorization layer.
         live: The model itself, where the caller gave one.
@@ -53,6 +54,7 @@ class ModelSource:
     labels: tuple[str, ...] = ()
     threshold: float = 0.5
     test: Dataset | None = None
+    calibration: Dataset | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     takes_texts: bool = False
     live: Any = None
@@ -116,6 +118,7 @@ def _open_run(run: Run) -> ModelSource:
         labels=run.labels,
         threshold=run.threshold,
         test=run.test(),
+        calibration=run.calibration(),
         provenance=run.provenance,
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.evidence import has_keras, ids_of, random_rows, rows_of
+from gatelet.convert.drawn import random_rows
+from gatelet.convert.evidence import has_keras, ids_of, rows_of
 from gatelet.convert.isolation import Worker
 from gatelet.convert.keras_route import KerasAnswers, ask_keras
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport, Settings

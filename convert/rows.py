@@ -3,14 +3,17 @@
 Not the comparison, and not the choice among rows, which is `gatelet.convert.calibrate`'s.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gatelet.convert.calibrate import Calibration, choose_rows
-from gatelet.convert.evidence import random_rows, rows_of
+from gatelet.convert.calibrate import CALIBRATION_ROWS, Calibration, choose_rows
+from gatelet.convert.drawn import RANDOM_ROWS, SEED, random_rows
+from gatelet.convert.evidence import rows_of
 from gatelet.convert.model_source import ModelSource
 from gatelet.convert.parity.truth import truth_of, why_unknown
 from gatelet.convert.schemes import Scheme
@@ -19,15 +22,22 @@ from gatelet.errors import DataError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.dataset import Dataset
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = [
-    "calibration_rows",
+    "Parted",
     "declared_timesteps",
     "known_truth",
     "needs_calibration",
+    "part_calibration",
     "texts_of",
 ]
 
+_TRAINING_PART = "of the training part, in calibration.jsonl"
+_CALIBRATION_SHARE = 4
+"""Of few rows a quarter is for calibration at most: the others are judged."""
+
+Array = NDArray[Any]
 Progress = Callable[[str], None]
 
 
@@ -77,19 +87,70 @@ def needs_calibration(chosen: tuple[tuple[str, Scheme], ...]) -> bool:
     return any(scheme.activations != "float32" for _, scheme in chosen)
 
 
-def calibration_rows(
-    source: ModelSource, data: Dataset | Arrays | None, graph: Graph
-) -> Calibration:
-    """Choose calibration rows from the data, else the run's test part, else random inputs."""
-    texts = texts_of(source)
+@dataclass(frozen=True)
+class Parted:
+    """Rows for calibration, and what is left to be judged on.
+
+    Args:
+        calibration: The rows of the one; None where no artifact computes in integers.
+        test: The source's rows without them.
+        data: The caller's rows without them.
+    """
+
+    calibration: Calibration | None
+    test: Dataset | None
+    data: Dataset | Arrays | None
+
+
+def part_calibration(
+    source: ModelSource,
+    data: Dataset | Arrays | None,
+    graph: Graph,
+    chosen: tuple[tuple[str, Scheme], ...],
+) -> Parted:
+    """Choose calibration rows, which are not judged.
+
+    They come from the caller's data, else from the training part as far as a run keeps it, else
+    from the run's test part; without any, they are drawn.
+    """
+    if not needs_calibration(chosen):
+        return Parted(None, source.test, data)
     if isinstance(data, Arrays):
-        return choose_rows(rows_of(graph, data).feed, source=Path(data.name).name)
-    if texts and source.vectorizer is not None and source.test is not None:
-        ids = np.array([source.vectorizer.pad(text) for text in texts], np.int32)
-        return choose_rows({graph.inputs[0].name: ids}, source=Path(source.test.name).name)
+        found = _choose(rows_of(graph, data).feed, Path(data.name).name, all_rows=False)
+        return Parted(found, source.test, data.rows(_left(found, len(data))))
+    if source.vectorizer is not None and source.calibration is not None and data is None:
+        rows = _ids_of(source.vectorizer, source.calibration, graph)
+        return Parted(_choose(rows, _TRAINING_PART, all_rows=True), source.test, data)
+    if source.vectorizer is not None and source.test is not None and source.test.texts:
+        rows = _ids_of(source.vectorizer, source.test, graph)
+        found = _choose(rows, Path(source.test.name).name, all_rows=False)
+        test = source.test.rows(_left(found, len(source.test)))
+        return Parted(found, test, test if data is not None else None)
     timesteps = declared_timesteps(source, graph)
-    rows = random_rows(graph, source.vectorizer, timesteps)
-    return choose_rows(rows.feed, source="seeded random inputs")
+    drawn = random_rows(graph, source.vectorizer, timesteps, seed=SEED + RANDOM_ROWS)
+    return Parted(
+        choose_rows(drawn.feed, source="drawn by a seed, others than are judged"),
+        source.test,
+        data,
+    )
+
+
+def _choose(rows: Mapping[str, Array], source: str, *, all_rows: bool) -> Calibration:
+    """Choose rows: of those that would be judged a quarter at most."""
+    given = len(next(iter(rows.values())))
+    count = given if all_rows else max(1, given // _CALIBRATION_SHARE)
+    found = choose_rows(rows, source=source, count=min(count, CALIBRATION_ROWS))
+    return found if all_rows else replace(found, left_out_of=given if given > 1 else 0)
+
+
+def _left(calibration: Calibration, rows: int) -> list[int]:
+    """Give the places of the other rows; a single one serves for both."""
+    used = set(calibration.places)
+    return [row for row in range(rows) if row not in used] or list(range(rows))
+
+
+def _ids_of(vectorizer: AnyVectorizer, rows: Dataset, graph: Graph) -> dict[str, Array]:
+    return {graph.inputs[0].name: np.array([vectorizer.pad(t) for t in rows.texts], np.int32)}
 
 
 def declared_timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:

@@ -4,7 +4,8 @@ Not texts, which are `gatelet.runtime.dataset`. NumPy is imported when a file is
 """
 
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,12 @@ class Arrays:
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.inputs[0])
+
+    def rows(self, places: Sequence[int]) -> "Arrays":
+        """Give some of the rows, by their places."""
+        kept = list(places)
+        targets = None if self.targets is None else self.targets[kept]
+        return replace(self, inputs=tuple(one[kept] for one in self.inputs), targets=targets)
 
 
 def read_arrays(path: Path | str, *, require_targets: bool = True) -> Arrays:

@@ -7,8 +7,8 @@ Not the formats of the files (`gatelet.runtime.datafiles`), nor the public corpo
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatelet.errors import DataError
@@ -54,6 +54,12 @@ class Dataset:
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.texts)
+
+    def rows(self, places: Iterable[int]) -> "Dataset":
+        """Give some of the rows, by their places."""
+        kept = list(places)
+        labels = None if self.labels is None else tuple(self.labels[row] for row in kept)
+        return replace(self, texts=tuple(self.texts[row] for row in kept), labels=labels)
 
     def label_names(self) -> tuple[str, ...]:
         """List the distinct labels: by value if all are integers, else lexicographically."""

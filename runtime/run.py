@@ -62,6 +62,11 @@ class Run:
         """The rows that training has not seen."""
         return self.path / "test.jsonl"
 
+    @property
+    def calibration_path(self) -> Path:
+        """Rows of the training part that show the ranges of a model's values."""
+        return self.path / "calibration.jsonl"
+
     @classmethod
     def open(cls, path: Path | str) -> "Run":
         """Read the description of a run.
@@ -136,6 +141,16 @@ class Run:
                 path=str(self.test_path),
             )
         return dataset.read(self.test_path, text_column="text", label_column="label")
+
+    def calibration(self) -> Dataset | None:
+        """Read the rows for calibration; None for a run of a gatelet that kept none.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        if not self.calibration_path.is_file():
+            return None
+        return dataset.read(self.calibration_path, text_column="text", label_column="label")
 
 
 def is_run(path: Path | str) -> bool:

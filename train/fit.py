@@ -161,6 +161,7 @@ def _write_parts(
 ) -> None:
     prepared.vectorizer.save(run.vectorizer_path)
     dataset.write_jsonl(prepared.parts.test, run.test_path)
+    dataset.write_jsonl(prepared.calibration(), run.calibration_path)
     _write_json(run.path / "metrics.json", {"part": "test", **figures.to_dict()})
     _write_json(run.path / "history.json", asdict(history))
     title = f"{config.cell.upper()}({config.units}) on {prepared.source['name']}"

@@ -9,14 +9,18 @@ from dataclasses import asdict, dataclass
 from gatelet.errors import DataError
 from gatelet.runtime import dataset
 from gatelet.runtime.dataset import Dataset, Dropped, Split
+from gatelet.runtime.spread import spread_rows
 from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.train.config import TrainConfig
 from gatelet.train.corpora import load_corpus
 from gatelet.train.model import Examples
 
-__all__ = ["FEWEST_ROWS", "Prepared", "prepare"]
+__all__ = ["CALIBRATION_ROWS", "FEWEST_ROWS", "Prepared", "prepare"]
 
 FEWEST_ROWS = 50  # a part of 10 % is then empty once in 200 times
+CALIBRATION_ROWS = 256
+_LOOKED_AT = 4096
+"""Rows of the training part, evenly spaced, that those for calibration are chosen from."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,14 @@ class Prepared:
         """Turn one part into padded ids and label numbers."""
         ids = [self.vectorizer.pad(text) for text in part.texts]
         return Examples(ids=ids, labels=part.label_ids(self.labels))
+
+    def calibration(self) -> Dataset:
+        """Choose rows of the training part: of every length, with as many words as they can."""
+        part = self.parts.train
+        step = max(1, len(part) // _LOOKED_AT)
+        some = part.rows(range(0, len(part), step))
+        ids = [self.vectorizer.ids(text) for text in some.texts]
+        return some.rows(spread_rows(ids, list(map(len, ids)), count=CALIBRATION_ROWS))
 
 
 def prepare(config: TrainConfig) -> Prepared:

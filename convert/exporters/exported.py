@@ -68,7 +68,10 @@ class Exportable:
         if self.calibration is not None:
             arrays: dict[str, Any] = dict(self.calibration.rows)
             np.savez(folder / "calibration.npz", **arrays)
-            facts["calibration"] = self.calibration.source
+            facts["calibration"] = {
+                "source": self.calibration.source,
+                "left_out_of": self.calibration.left_out_of,
+            }
         (folder / "facts.json").write_text(json.dumps(facts), "utf-8")
 
     @classmethod
@@ -87,11 +90,11 @@ class Exportable:
         )
 
 
-def _read_calibration(folder: Path, source: str | None) -> Calibration | None:
-    if source is None:
+def _read_calibration(folder: Path, facts: Mapping[str, Any] | None) -> Calibration | None:
+    if facts is None:
         return None
     with np.load(folder / "calibration.npz") as found:
-        return Calibration({name: found[name] for name in found.files}, source)
+        return Calibration({name: found[name] for name in found.files}, **facts)
 
 
 def _read_graph(folder: Path, stem: str) -> Graph:

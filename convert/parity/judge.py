@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity.behaviour import check_behaviour, odd_lengths
 from gatelet.convert.parity.blame import blame
+from gatelet.convert.parity.calibration import notes_on_making
 from gatelet.convert.parity.checks import (
     check_flips,
     check_max,
@@ -37,7 +38,6 @@ from gatelet.convert.parity.oracle import (
     float32_limit,
     nothing_to_tell,
 )
-from gatelet.convert.parity.pruning import notes_on_pruning
 from gatelet.convert.parity.quality import (
     check_quality,
     quality_of,
@@ -135,7 +135,7 @@ def judge(
         oracles=oracles,
         artifacts=tuple(reports),
         measured=_measured(case),
-        notes=(*oracle.notes, *notes_on_pruning(bundle.manifest)),
+        notes=(*oracle.notes, *notes_on_making(bundle.manifest)),
         quality=_quality(case, _flat(oracle.scores)),
     )
 

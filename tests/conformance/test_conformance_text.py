@@ -68,7 +68,7 @@ def worker() -> Iterator[Worker]:
 def refused(case: Prepared) -> str:
     """Give what the message says of a model that no text can feed; '' for others."""
     if len(case.graph.inputs) > 1:
-        return f"has {len(case.graph.inputs)} inputs"
+        return f"takes {len(case.graph.inputs)} inputs"
     return "" if case.graph.inputs[0].dtype == "int32" else "takes features"
 
 
@@ -98,7 +98,7 @@ def test_texts_give_what_their_ids_give(
     skipping = skip_padding(case.graph, timesteps=T if vectorizer.padding == "pre" else None)
     model = Exportable(case.graph, skipping, vectorizer)
     if why := refused(case):
-        with pytest.raises(ConversionError, match=f"takes one text a row, .*{why}: choose"):
+        with pytest.raises(ConversionError, match=f"takes texts, and the model .*{why}: choose"):
             export(model, "onnx-text", SCHEMES[scheme], worker)
         return
     path = tmp_path / "model.onnx"

@@ -1,11 +1,13 @@
 """From a run to files for microcontrollers, through the whole conversion."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gatelet.convert import convert
+from gatelet.convert import convert, convert_with_report
+from gatelet.convert.calibrate import CALIBRATION_ROWS
 from gatelet.runtime.bundle import Bundle
 
 
@@ -24,10 +26,28 @@ def test_a_run_becomes_files_for_microcontrollers(small_run: Path, tmp_path: Pat
         assert set(entry["companions"]) == {"op_resolver", "c_array"}
         assert entry["steps"]["inputs"][0]["order"] == "forward"
     calibration = entry_of(bundle, "full-int8")["calibration"]
-    assert calibration["source"] == "test.jsonl"
+    assert calibration["source"] == "of the training part, in calibration.jsonl"
+    assert calibration["rows"] == CALIBRATION_ROWS
+    assert "left_out_of" not in calibration
     assert len(calibration["sha256"]) == 64
     spent = bundle.manifest["provenance"]["processor_s"]
     assert spent["all"] >= spent["exporting tflm full-int8"] > 0
+
+
+@pytest.mark.usefixtures("no_tensorflow")
+def test_rows_of_the_test_part_that_calibrate_are_not_judged_and_the_report_says_so(
+    small_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(small_run, tmp_path / "run")
+    (run / "calibration.jsonl").unlink()  # a run of before there was one
+    _, report = convert_with_report(
+        run, tmp_path / "mcu", targets=["tflm"], schemes=["full-int8"], with_keras=False
+    )
+    assert report.rows == 30
+    (note,) = (note for note in report.notes if note.startswith("tflm full-int8"))
+    assert "calibrated on 10 of the 40 rows of test.jsonl, which the conversion did not" in note
+    assert "differ most from float32 in 'n" in note
+    assert "of layer 'lstm'" in note
 
 
 @pytest.mark.usefixtures("no_tensorflow")

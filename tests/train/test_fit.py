@@ -15,7 +15,7 @@ from gatelet.runtime.run import MARKER, Run
 from gatelet.runtime.vectorizer import Vectorizer
 from gatelet.train import TrainConfig, evaluate_run, keras_scores, train
 from gatelet.train.model import Network
-from gatelet.train.prepare import prepare
+from gatelet.train.prepare import CALIBRATION_ROWS, prepare
 from gatelet.train.progress import Progress
 
 SMALL = {"maxlen": 12, "units": 8, "embedding": 8, "epochs": 3, "learning_rate": 0.02}
@@ -24,6 +24,7 @@ FILES = {
     "model.keras",
     "vectorizer.json",
     "test.jsonl",
+    "calibration.jsonl",
     "metrics.json",
     "history.json",
     "history.svg",
@@ -72,6 +73,16 @@ def run(folder: Path, data: Path) -> Run:
 def test_a_run_has_all_its_files_and_no_stage_is_left(run: Run) -> None:
     assert {path.name for path in run.path.iterdir()} == FILES
     assert not list(run.path.parent.glob(".run*"))
+
+
+def test_a_run_keeps_rows_of_the_training_part_for_calibration(run: Run, data: Path) -> None:
+    kept = run.calibration()
+    assert kept is not None
+    assert 0 < len(kept) <= CALIBRATION_ROWS
+    assert len(set(kept.texts)) == len(kept)
+    parts = prepare(config(data, run.path)).parts
+    assert set(kept.texts) <= set(parts.train.texts)
+    assert set(kept.texts).isdisjoint((*parts.test.texts, *parts.validation.texts))
 
 
 def test_learns_what_can_be_learned(run: Run) -> None:

@@ -12,6 +12,7 @@ from gatelet.convert.exporters.tflm.activations import activate
 from gatelet.convert.exporters.tflm.file import Tensor
 from gatelet.convert.exporters.tflm.step import (
     CELL_BITS,
+    HEADROOM,
     LARGEST_INT16,
     UNIT_SCALE,
     Array,
@@ -187,7 +188,7 @@ def _gate_weights(
 def _cell_scale(writer: StepWriter, node: Node) -> float:
     """Give the finest power of two that holds the cell state, which the operator asks for."""
     assert writer.ranges is not None
-    largest = max(writer.ranges[f"{node.name}_next"], 1.0)
+    largest = max(HEADROOM * writer.ranges[f"{node.name}_next"], 1.0)
     bits = int(np.floor(np.log2(LARGEST_INT16 / largest)))
     return float(2.0 ** -min(CELL_BITS, bits))
 

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from gatelet.convert.exporters.tflm.file import FileWriter, Tensor
 from gatelet.convert.quantize import quantize_int8
 
-__all__ = ["CELL_BITS", "LARGEST_INT16", "UNIT_SCALE", "Array", "StepWriter"]
+__all__ = ["CELL_BITS", "HEADROOM", "LARGEST_INT16", "UNIT_SCALE", "Array", "StepWriter"]
 
 Array = NDArray[Any]
 
 LARGEST_INT16 = 32767
 UNIT_SCALE = 2.0**-15
 """Of results in -1..1: the kernels of LOGISTIC, TANH and the LSTM give no other."""
+HEADROOM = 2.0
+"""Of a range beyond what calibration saw: a bit of 16, so that a row it did not see is not cut."""
 CELL_BITS = 12
 """The finest cell state is a multiple of 2**-12, of range 8: where its tanh loses nothing."""
 
@@ -211,7 +213,7 @@ class StepWriter:
         name = name or self.name()
         if self.ranges is None:
             return self._float(shape, name)
-        return self.file.tensor(name, shape, "int16", scale=self._scale(self.ranges[name]))
+        return self.file.tensor(name, shape, "int16", scale=self.scale_of(name))
 
     def as_float(self, x: Tensor) -> Tensor:
         """Give the tensor in float32."""
@@ -230,8 +232,7 @@ class StepWriter:
             return x
         key = (x.index, "int16")
         if key not in self._converted:
-            assert self.ranges is not None
-            scale = self._scale(self.ranges[x.name])
+            scale = self.scale_of(x.name)
             y = self.file.tensor(f"{x.name}_integer", x.shape, "int16", scale=scale)
             self.file.operator("QUANTIZE", [x], [y], self.file.options("Quantize"))
             self._converted[key] = y
@@ -254,7 +255,7 @@ class StepWriter:
 
     def scale_of(self, name: str) -> float | None:
         """Give the scale of the result of that name; None in floats."""
-        return None if self.ranges is None else self._scale(self.ranges[name])
+        return None if self.ranges is None else self._scale(HEADROOM * self.ranges[name])
 
     def _rescaled(self, x: Tensor, scale: float) -> Tensor:
         return x if x.scale == scale else self.convert(x, scale=scale)

@@ -1,0 +1,55 @@
+"""What a conversion says of itself in a report: pruning, calibration and what that loses.
+
+Not the choice of rows, nor the measuring: the exporter of each target does that.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gatelet.convert.parity.pruning import notes_on_pruning
+
+__all__ = ["notes_on_calibration", "notes_on_making"]
+
+_TOLD = 3
+
+
+def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a sentence for each thing that a reader of the figures should know."""
+    return (*notes_on_pruning(manifest), *notes_on_calibration(manifest))
+
+
+def notes_on_calibration(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a sentence for each calibrated artifact.
+
+    Args:
+        manifest: Of a bundle; an entry of another form than gatelet writes is not told of.
+    """
+    artifacts = manifest.get("artifacts")
+    found = []
+    for one in artifacts if isinstance(artifacts, list) else []:
+        calibration = one.get("calibration") if isinstance(one, Mapping) else None
+        if isinstance(calibration, Mapping):
+            said = f"{one.get('target')} {one.get('scheme')} {_rows(calibration)}"
+            found.append(said + _losses(calibration.get("losses")))
+    return tuple(found)
+
+
+def _rows(calibration: Mapping[str, Any]) -> str:
+    rows, of = calibration.get("rows"), calibration.get("left_out_of")
+    if isinstance(of, int):
+        return (
+            f"is calibrated on {rows} of the {of:,} rows of {calibration.get('source')}, which "
+            "the conversion did not judge"
+        )
+    return f"is calibrated on {rows} rows: {calibration.get('source')}"
+
+
+def _losses(losses: Any) -> str:
+    told = [
+        f"'{one['tensor']}' of layer '{one['layer']}' {100 * one['relative_error']:.2g} %"
+        for one in (losses if isinstance(losses, list) else [])[:_TOLD]
+        if isinstance(one, Mapping)
+        and isinstance(one.get("relative_error"), int | float)
+        and {"tensor", "layer"} <= one.keys()
+    ]
+    return f"; its tensors differ most from float32 in {', '.join(told)}" if told else ""
