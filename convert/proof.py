@@ -49,7 +49,7 @@ def prove(
     """
     if isinstance(data, Dataset) and bundle.manifest.get("vectorizer") is None:
         raise DataError(
-            f"bundle '{bundle.name}' has no vectorizer, so it cannot be checked on the texts of "
+            f"bundle '{bundle.path}' has no vectorizer, so it cannot be checked on the texts of "
             f"'{data.name}'"
         )
     if bundle.is_opaque:

@@ -102,7 +102,7 @@ def _golden_answers(bundle: Bundle) -> KerasAnswers:
     golden = bundle.golden()
     if golden is None:
         raise BundleError(
-            f"bundle '{bundle.name}' has no Graph, no golden vectors, and no Keras to ask: "
+            f"bundle '{bundle.path}' has no Graph, no golden vectors, and no Keras to ask: "
             "convert it again"
         )
     types = {one.name: one.dtype for one in bundle.interface().inputs}

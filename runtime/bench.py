@@ -131,7 +131,7 @@ def measure(
     predictors = _predictors(bundle, targets, threads)
     if not predictors:
         raise BundleError(
-            f"no artifact of bundle '{bundle.name}' runs here: see gatelet doctor, or name "
+            f"no artifact of bundle '{bundle.path}' runs here: see gatelet doctor, or name "
             "--target pure"
         )
     draw = random.Random(SEED)
@@ -160,7 +160,7 @@ def _predictors(bundle: Bundle, targets: Sequence[str], threads: int) -> list[Pr
     wanted += [(target, "float32") for target in GRAPH_TARGETS if target in targets]
     for target in targets:
         if target not in {one for one, _ in wanted}:
-            raise BackendError(f"bundle '{bundle.name}' has nothing for target '{target}'")
+            raise BackendError(f"bundle '{bundle.path}' has nothing for target '{target}'")
     opened = []
     for target, scheme in wanted:
         if not targets and target not in installed_targets():

@@ -158,7 +158,7 @@ class Bundle:
         """
         if self.is_opaque:
             raise BundleError(
-                f"bundle '{self.name}' was converted past the Graph (route 'keras'), so it has "
+                f"bundle '{self.path}' was converted past the Graph (route 'keras'), so it has "
                 "none: only its artifacts can be run"
             )
         data = self._read("graph")

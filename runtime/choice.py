@@ -31,7 +31,7 @@ def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -
     if not fitting:
         has = ", ".join(f"{a.target} {a.scheme}" for a in bundle.artifacts) or "none"
         raise BundleError(
-            f"bundle '{bundle.name}' has no artifact for target {target or 'any'}, scheme "
+            f"bundle '{bundle.path}' has no artifact for target {target or 'any'}, scheme "
             f"{scheme or 'any'}; it has: {has}"
         )
     installed = [a for a in fitting if a.target in installed_targets()]
@@ -46,7 +46,7 @@ def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -
     if not passed:
         failed = ", ".join(f"{a.target} {a.scheme}" for a in suitable)
         raise ParityRefused(
-            f"parity failed for {failed} of bundle '{bundle.name}': its predictions are not those "
+            f"parity failed for {failed} of bundle '{bundle.path}': its predictions are not those "
             "of the trained model; to use it all the same, name both --target and --scheme"
         )
     order = list(TARGETS)
@@ -64,7 +64,7 @@ def target_of_variable(bundle: Bundle) -> str | None:
     if named and named not in has:
         raise BundleError(
             f"the environment variable {TARGET_VARIABLE} is '{named}', and bundle "
-            f"'{bundle.name}' has no such target; it has: {', '.join(has)}: unset it, or set "
+            f"'{bundle.path}' has no such target; it has: {', '.join(has)}: unset it, or set "
             "one of these"
         )
     return named or None
@@ -94,7 +94,7 @@ def _wrong_engine(bundle: Bundle, artifact: Artifact) -> BackendMissing:
     command = f"pip install 'gatelet[{extra}]'"
     return BackendMissing(
         f"{_package(engine_module(artifact.target))}, which is installed here, does not run "
-        f"{artifact.target} {artifact.scheme} of bundle '{bundle.name}': {command}, or choose "
+        f"{artifact.target} {artifact.scheme} of bundle '{bundle.path}': {command}, or choose "
         "another --scheme",
         target=artifact.target,
         command=command,

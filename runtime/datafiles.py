@@ -22,6 +22,7 @@ __all__ = ["Columns", "Row", "read_file", "read_folder", "read_text", "shown"]
 Row = tuple[str, str | None]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = (",", ";", "\t", "|")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 GZIP_MAGIC = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
@@ -105,6 +106,13 @@ def read_folder(folder: Path) -> list[Row]:
     for name in names:
         files = sorted((folder / name).glob("*.txt"))
         if not files:
+            parts = sorted(one.name for one in (folder / name).iterdir() if one.is_dir())
+            if parts:
+                raise DataError(
+                    f"the sub-folder '{name}' of '{folder}' has no .txt file but the folders "
+                    f"{shown(parts)}: expected one sub-folder a label; name '{folder / name}'",
+                    path=str(folder / name),
+                )
             raise DataError(
                 f"the sub-folder '{name}' of '{folder}' has no .txt file: expected the texts of "
                 f"the label '{name}'; add them, or take the sub-folder away",
@@ -224,6 +232,7 @@ def _delimited_rows(
             continue
         if header is None:
             header = fields
+            _check_delimiter(path, header, columns, delimiter)
             text_at, label_at = _positions(path, header, columns)
             continue
         if len(fields) != len(header):
@@ -237,6 +246,19 @@ def _delimited_rows(
             )
         label = fields[label_at].strip() if label_at >= 0 else ""
         yield fields[text_at], _checked_label(path, line, label, columns)
+
+
+def _check_delimiter(path: Path, header: list[str], columns: Columns, delimiter: str) -> None:
+    """Refuse a header of one field that other separators would make the right columns of."""
+    if len(header) > 1 or columns.text in header:
+        return
+    for other in SEPARATORS:
+        if other != delimiter and columns.text in next(csv.reader([header[0]], delimiter=other)):
+            raise DataError(
+                f"'{path}' looks separated by {other!r}, and its name says {delimiter!r}: save it "
+                "with commas as .csv, or with tabs as .tsv",
+                path=str(path),
+            )
 
 
 def _positions(path: Path, header: list[str], columns: Columns) -> tuple[int, int]:
@@ -268,12 +290,22 @@ def _missing_column(
     )
 
 
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a key that occurs twice: json would take the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has the key {shown([twice])} twice")
+    return found
+
+
 def _json_rows(path: Path, lines: Iterable[str], columns: Columns) -> Iterator[Row]:
     for line, content in enumerate(lines, start=1):
         if not content.strip():
             continue
         try:
-            record = json.loads(content)
+            record = json.loads(content, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"'{path}' line {line} is not JSON ({error}): expected one object a line",
@@ -295,7 +327,7 @@ def _json_rows(path: Path, lines: Iterable[str], columns: Columns) -> Iterator[R
         if not isinstance(text, str):
             raise DataError(
                 f"'{path}' line {line}: '{columns.text}' is {_json_type(text)}, expected a string; "
-                "quote it",
+                f"{'join its words with spaces' if isinstance(text, list) else 'quote it'}",
                 path=str(path),
                 line=line,
             )

@@ -52,7 +52,7 @@ class Streaming:
             self.states,
             self._run,
             decide,
-            name=self.bundle.name,
+            name=str(self.bundle.path),
             vectorizer=self.vectorizer,
             max_batch=self.max_batch,
         )
@@ -67,7 +67,7 @@ class Streaming:
         except Exception as error:  # engines raise whatever they like
             raise BackendError(
                 f"the engine {self.backend.engine} cannot run the stream of bundle "
-                f"'{self.bundle.name}' ({self.backend.target}): {type(error).__name__} "
+                f"'{self.bundle.path}' ({self.backend.target}): {type(error).__name__} "
                 f"{first_line(error)}",
                 target=self.backend.target,
             ) from error
@@ -159,12 +159,12 @@ def _not_here(bundle: Bundle, graph: Graph, artifact: Artifact) -> BundleError:
         ways.append("convert it again")
     ways.append("open it with the target 'reference' or 'pure'")
     return BundleError(
-        f"bundle '{bundle.name}' has no streaming file for {artifact.target} {artifact.scheme}: "
+        f"bundle '{bundle.path}' has no streaming file for {artifact.target} {artifact.scheme}: "
         f"{', or '.join(ways)}"
     )
 
 
 def _cannot(bundle: Bundle, why: str) -> BundleError:
     return BundleError(
-        f"bundle '{bundle.name}' cannot stream: {why}; give whole sequences to scores()"
+        f"bundle '{bundle.path}' cannot stream: {why}; give whole sequences to scores()"
     )

@@ -57,6 +57,6 @@ def check_labels(bundle: Bundle, graph: Graph) -> None:
     expected = 2 if outputs == (1,) else outputs[0] if outputs else None
     if bundle.labels and expected not in (None, len(bundle.labels)):
         raise BundleDamaged(
-            f"bundle '{bundle.name}' has {len(bundle.labels)} labels, its model needs {expected}: "
+            f"bundle '{bundle.path}' has {len(bundle.labels)} labels, its model needs {expected}: "
             "convert it again"
         )

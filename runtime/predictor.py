@@ -76,7 +76,7 @@ class Predictor:
         self._graph: Graph = bundle.interface()
         self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
         check_labels(bundle, self._graph)
-        check_finite(self._graph.weights, name=bundle.name)
+        check_finite(self._graph.weights, name=str(bundle.path))
         self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
         as_is = self.target in GRAPH_TARGETS or bundle.is_opaque
         self._skipped = None if as_is else skipped_input(self._graph)
@@ -99,7 +99,7 @@ class Predictor:
         scores = self.scores(inputs)
         if isinstance(scores, dict) or len(self._graph.shape_of(self._graph.outputs[0])) != 2:
             raise InputError(
-                f"bundle '{self.bundle.name}' does not give one row of scores a text, so there is "
+                f"bundle '{self.bundle.path}' does not give one row of scores a text, so there is "
                 "nothing to decide: use scores()"
             )
         return self._decided(scores)
@@ -132,7 +132,7 @@ class Predictor:
             if not len(texts):
                 return []
             raise InputError(
-                f"{self.target} of bundle '{self.bundle.name}' takes texts: for ids choose "
+                f"{self.target} of bundle '{self.bundle.path}' takes texts: for ids choose "
                 "--target onnx"
             )
         shortened = getattr(self._vectorizer, "shortened", None)
@@ -160,7 +160,7 @@ class Predictor:
             InputError: The bundle has no vectorizer, or the text is too long to explain.
         """
         if not are_texts([text]) or self._vectorizer is None:
-            raise InputError(f"bundle '{self.bundle.name}' has no vectorizer: nothing to explain")
+            raise InputError(f"bundle '{self.bundle.path}' has no vectorizer: nothing to explain")
         from gatelet.runtime.explanation import explain
 
         return explain(self._vectorizer, text)
@@ -200,7 +200,7 @@ class Predictor:
         taken = self._graph.inputs
         if len(taken) == 1:
             return {taken[0].name: self._checked(inputs, taken[0])}
-        given = by_input(inputs, taken, name=self.bundle.name)
+        given = by_input(inputs, taken, name=str(self.bundle.path))
         rows = {one.name: self._checked(given[one.name], one) for one in taken}
         check_counts(rows)
         return rows
@@ -219,7 +219,7 @@ class Predictor:
             raise
         except Exception as error:  # engines raise whatever they like
             raise BackendError(
-                f"the engine {self.engine} cannot run bundle '{self.bundle.name}' "
+                f"the engine {self.engine} cannot run bundle '{self.bundle.path}' "
                 f"({self.target} {self.scheme}): {type(error).__name__} {first_line(error)}",
                 target=self.target,
             ) from error
@@ -227,7 +227,7 @@ class Predictor:
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         if self._vectorizer is None:
             raise InputError(
-                f"bundle '{self.bundle.name}' has no vectorizer, so it takes no texts: give ids "
+                f"bundle '{self.bundle.path}' has no vectorizer, so it takes no texts: give ids "
                 "or features, or convert again with --vectorizer"
             )
         return [self._vectorizer.pad(text) for text in texts]
@@ -267,7 +267,10 @@ def load(
         BackendMissing: No engine for it is installed.
         BackendError: The engine refuses it.
         ParityRefused: The artifact failed parity, and target and scheme do not both name it.
+        ValueError: `threads` is below 1.
     """
+    if threads < 1:
+        raise ValueError(f"threads is {threads}: expected 1 or more")
     bundle = open_bundle(path)
     while True:
         try:

@@ -72,7 +72,7 @@ def _open(bundle: Bundle, target: str, scheme: str) -> Predictor:
     for artifact in bundle.artifacts:
         if (artifact.target, artifact.scheme) == (target, scheme):
             return open_artifact(bundle, artifact)
-    raise BundleError(f"bundle '{bundle.name}' has no artifact {target} {scheme}")
+    raise BundleError(f"bundle '{bundle.path}' has no artifact {target} {scheme}")
 
 
 def _run(predictor: Predictor, bundle: Bundle, *, limit: float) -> None:
@@ -83,7 +83,7 @@ def _run(predictor: Predictor, bundle: Bundle, *, limit: float) -> None:
         return
     inputs: Any = dict(golden.inputs)
     if not inputs:
-        raise BundleDamaged(f"bundle '{bundle.name}' is damaged: its golden vectors have no inputs")
+        raise BundleDamaged(f"bundle '{bundle.path}' is damaged: its golden vectors have no inputs")
     given = inputs if len(inputs) > 1 else next(iter(inputs.values()))
     found = predictor.scores(golden.texts if predictor.takes_texts else given)
     found = found if isinstance(found, dict) else dict.fromkeys(list(golden.outputs)[:1], found)
@@ -91,7 +91,7 @@ def _run(predictor: Predictor, bundle: Bundle, *, limit: float) -> None:
         distance = _distance(_flat(found.get(name, [])), _flat(expected))
         if not distance <= limit:
             raise BundleDamaged(
-                f"bundle '{bundle.name}': its {predictor.target} {predictor.scheme} does not give "
+                f"bundle '{bundle.path}': its {predictor.target} {predictor.scheme} does not give "
                 f"the golden scores, off by {distance:.3g}: do not use it, convert again"
             )
 

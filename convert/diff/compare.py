@@ -136,7 +136,7 @@ def _given(old: Bundle, new: Bundle, data: Dataset | Arrays | None) -> _Given:
         for bundle in (old, new):
             if bundle.part("vectorizer") is None:
                 raise DataError(
-                    f"bundle '{bundle.name}' has no vectorizer, so it cannot be compared on the "
+                    f"bundle '{bundle.path}' has no vectorizer, so it cannot be compared on the "
                     f"texts of '{data.name}'"
                 )
         return _Given(data.name, list(data.texts), len(data), _truths(old, new, data))

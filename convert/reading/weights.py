@@ -102,7 +102,11 @@ def _own_weights(layer: SourceLayer, node: WeightsNode, known: _Known) -> Arrays
 
 def _whole_vocabulary(layer: SourceLayer, node: WeightsNode) -> list[str]:
     """Give the token of every id, as `get_vocabulary()` does."""
-    given = layer.config.get("vocabulary") or node.vocabulary(layer)
+    given = layer.config.get("vocabulary")
+    if not given:
+        given = node.vocabulary(layer)
+        if given is not None:
+            _check_lines(layer, given)
     if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
         raise ModelError(
             f"layer '{layer.name}' (TextVectorization): its vocabulary is not in the file; save "
@@ -111,6 +115,21 @@ def _whole_vocabulary(layer: SourceLayer, node: WeightsNode) -> list[str]:
     special = ["", "[UNK]"] if layer.config.get("output_mode", "int") == "int" else ["[UNK]"]
     missing = [] if list(given[: len(special)]) == special else special
     return [*missing, *given]
+
+
+def _check_lines(layer: SourceLayer, lines: Sequence[str]) -> None:
+    """Refuse a file of tokens, one a line, in which a token has a line break: ids would shift."""
+    size = layer.config.get("vocabulary_size")
+    fits = not isinstance(size, int) or size == len(lines)
+    if fits and "" not in lines[1:] and len(set(lines)) == len(lines):
+        return
+    raise ModelError(
+        f"layer '{layer.name}' (TextVectorization): its vocabulary.txt has {len(lines):,} lines"
+        f"{'' if fits else f' for {size:,} tokens'}, some empty or twice: a token holds a line "
+        "break, which that file cannot keep, and Keras does not load it either; standardize the "
+        "line breaks away, adapt again and save",
+        layer=layer.name,
+    )
 
 
 def is_grouped(file: Hdf5) -> bool:

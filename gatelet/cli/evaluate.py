@@ -89,7 +89,7 @@ def _entry(target: str, scheme: str, figures: Figures) -> dict[str, Any]:
 def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[str, str, Figures]]:
     truth = label_ids_of(dataset, bundle.labels) if bundle.labels else ()
     if not bundle.artifacts:
-        raise DataError(f"bundle '{bundle.name}' has no artifacts, so there is nothing to evaluate")
+        raise DataError(f"bundle '{bundle.path}' has no artifacts, so there is nothing to evaluate")
     measured, missing = [], []
     for artifact in bundle.artifacts:
         progress(f"evaluating {artifact.target} {artifact.scheme} on {len(dataset):,} rows")
@@ -115,13 +115,13 @@ def _rows_of(scores: Any, bundle: Bundle) -> list[list[float]]:
     """Give one list of numbers a row: a regression's sequence one after the other."""
     if isinstance(scores, dict):
         raise DataError(
-            f"bundle '{bundle.name}' has {len(scores)} outputs ({', '.join(scores)}), and data "
+            f"bundle '{bundle.path}' has {len(scores)} outputs ({', '.join(scores)}), and data "
             "tells the truth of one: compare its scores with parity"
         )
     rows = scores.tolist() if hasattr(scores, "tolist") else list(scores)
     if bundle.labels and isinstance(rows[0][0], list):
         raise DataError(
-            f"bundle '{bundle.name}' gives scores for each timestep, and data tells one label a "
+            f"bundle '{bundle.path}' gives scores for each timestep, and data tells one label a "
             "row: compare its scores with parity"
         )
     return [list(_numbers(row)) for row in rows]

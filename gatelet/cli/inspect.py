@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table
-from gatelet.runtime.bundle import is_bundle, open_bundle
+from gatelet.errors import ModelError
+from gatelet.runtime.bundle import MANIFEST, is_bundle, open_bundle
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.prediction import check_labels
+from gatelet.runtime.run import MARKER, is_run
 from gatelet.runtime.sizes import Sizes, layers_of, sizes_of
 from gatelet.runtime.vectorizer import Vectorizer
 
@@ -37,6 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     if is_bundle(path):
         _show_bundle(path, as_json=arguments.json)
         return 0
+    if path.is_dir() and not is_run(path) and not (path / "saved_model.pb").exists():
+        raise ModelError(
+            f"'{path}' is neither a bundle (it has no {MANIFEST}) nor a run (it has no {MARKER}): "
+            "give one of these, or a .keras or .h5 file"
+        )
     from gatelet.cli.inspect_model import inspect_model
 
     return inspect_model(path, config=arguments.config, as_json=arguments.json)
@@ -44,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show_bundle(path: Path, *, as_json: bool) -> None:
     bundle = open_bundle(path)
+    if not bundle.is_opaque:
+        check_labels(bundle, bundle.graph())
     if as_json:
         sizes = [one.to_dict() for one in sizes_of(bundle)]
         print_json({**bundle.manifest, "sizes": sizes})

@@ -68,6 +68,17 @@ def test_inspect_names_what_stands_in_the_way_of_a_model(cli: RunCli, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+def test_inspect_tells_what_a_folder_is_not(
+    cli: RunCli, bundle: Path, edit_manifest: EditManifest, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    complaint = cli("inspect", tmp_path / "empty").complaint
+    assert "empty' is neither a bundle (it has no manifest.json) nor a run" in complaint
+    edit_manifest(bundle, labels=["a", "b", "c"], name="another")
+    complaint = cli("inspect", bundle).complaint
+    assert complaint.startswith(f"bundle '{bundle}' has 3 labels, its model needs 2")
+
+
 def test_evaluate_measures_every_artifact(cli: RunCli, written_bundle: Path, data: Path) -> None:
     done = cli("evaluate", written_bundle, "--data", data, "--json")
     assert done.code == 0

@@ -173,6 +173,13 @@ REFUSED = [
     ("d.jsonl", '{"text": "x", "label": {}}', "'{}' line 1: 'label' is an object, expected"),
     ("d.jsonl", '{"text": "x", "label": NaN}', "'{}' line 1: 'label' is the number nan, expected"),
     ("d.jsonl", '{"text": 5, "label": 1}', "'{}' line 1: 'text' is a number, expected a string"),
+    ("d.jsonl", '{"text": ["a", "b"], "label": 1}', "'{}' line 1: 'text' is a list, expected a "
+        "string; join its words with spaces"),
+    ("d.jsonl", '{"text": "a", "text": "b", "label": 1}', "'{}' line 1 is not JSON (it has the key "
+        "'text' twice): expected one object a line"),
+    ("d.csv", "text;label\nx,y;1\n", "'{}' looks separated by ';', and its name says ',': save it "
+        "with commas as .csv, or with tabs as .tsv"),
+    ("d.tsv", "text,label\nx,1\n", "'{}' looks separated by ',', and its name says "),
     ("d.jsonl", '{"text": null, "label": 1}', "'{}' line 1: 'text' is null, expected a string"),
     ("d.json", '[{"text": "x", "label": 1}]', "'{}' line 1: expected a JSON object such as "
      '{{"text": ..., "label": ...}}, got a list'),
@@ -234,6 +241,9 @@ def test_refuses_a_place_that_cannot_be_read(
     error = refusal(lambda: read(tmp_path / "labels.csv"))
     assert "the sub-folder 'pos' of" in str(error)
     assert "has no .txt file" in str(error)
+    (tmp_path / "labels.csv" / "pos" / "inner").mkdir()
+    error = refusal(lambda: read(tmp_path / "labels.csv"))
+    assert "has no .txt file but the folders 'inner': expected one sub-folder a" in str(error)
 
     def deny(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")

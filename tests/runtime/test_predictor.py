@@ -514,3 +514,9 @@ def test_importing_the_runtime_loads_the_standard_library_only() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_are_one_or_more(written_bundle: Path, threads: int) -> None:
+    with pytest.raises(ValueError, match=rf"^threads is {threads}: expected 1 or more$"):
+        load(written_bundle, threads=threads)

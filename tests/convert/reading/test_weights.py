@@ -65,6 +65,17 @@ def test_a_missing_vocabulary_is_refused(tmp_path: Path) -> None:
             read_keras_file(path)
 
 
+@pytest.mark.parametrize(
+    ("lines", "size"),
+    [(b"\n[UNK]\na\n\n\nb", None), (b"\n[UNK]\na\nb\na", None), (b"\n[UNK]\na\nb", 3)],
+    ids=["the break alone", "twice", "within a token"],
+)
+def test_a_token_with_a_line_break_is_refused(tmp_path: Path, lines: bytes, size: Any) -> None:
+    path = text_model(tmp_path / "m.keras", None, asset=lines, vocabulary_size=size)
+    with pytest.raises(ModelError, match="a token holds a line break, which that file cannot keep"):
+        read_keras_file(path)
+
+
 def test_a_vocabulary_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = text_model(tmp_path / "m.keras", None, asset=b"\n[UNK]\ncaf\xe9")
     with pytest.raises(ModelError, match=r"its 'assets/.*vocabulary\.txt' is not UTF-8"):
