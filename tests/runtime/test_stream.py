@@ -228,8 +228,8 @@ def test_says_which_artifact_streams(tmp_path: Path, write_bundle: WriteBundle) 
     with pytest.raises(BundleError) as caught:
         load(path, target="onnx", scheme="float32").stream()
     assert str(caught.value) == (
-        f"bundle '{path}' has no streaming file for onnx float32: convert it again with --stream, or "
-        "open it with the target 'reference' or 'pure'"
+        f"bundle '{path}' has no streaming file for onnx float32: convert it again with --stream, "
+        "or open it with the target 'reference' or 'pure'"
     )
 
 
