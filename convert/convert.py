@@ -45,7 +45,7 @@ from gatelet.convert.streaming import (
     with_stream,
 )
 from gatelet.convert.timing import Timings
-from gatelet.errors import ConfigError, DataError
+from gatelet.errors import CompilerFailed, ConfigError, DataError
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.bundle import MANIFEST, Bundle, open_bundle
 from gatelet.runtime.dataset import Dataset
@@ -133,6 +133,8 @@ def convert_with_report(
         ModelError: The model cannot be read or lowered.
         ConversionError: An exporter failed, a gate refused what it gave, or `stream` is wanted of a
             model that cannot stream; nothing is written.
+        CompilerFailed: The target c was asked for, and no C compiler can make its library; where no
+            target was named, c is left out.
     """
     if route not in ROUTES:
         raise ConfigError(f"route '{route}' is not known; known are {', '.join(ROUTES)}")
@@ -195,8 +197,17 @@ def convert_with_report(
             threshold=source.threshold,
             calibration=parted.calibration,
             streaming=streaming_beside(graph, wanted=stream),
+            scratch=stage,
         )
-        _export_all(writer, model, chosen, streaming=streaming, worker=worker, progress=progress)
+        _export_all(
+            writer,
+            model,
+            chosen,
+            streaming=streaming,
+            worker=worker,
+            by_default=not targets,
+            progress=progress,
+        )
         writer.write_manifest({})
         texts = texts_of(source)
         oracle = ask_oracles(
@@ -279,12 +290,27 @@ def _export_all(
     *,
     streaming: StreamingGraph | None,
     worker: Worker,
+    by_default: bool,
     progress: Progress,
 ) -> None:
-    """Add each artifact, with its streaming file where the model streams."""
+    """Add each artifact, with its streaming file where the model streams.
+
+    Raises:
+        CompilerFailed: A target that was asked for, or is the only one, needs a C compiler.
+    """
+    without: set[str] = set()
     for target, scheme in chosen:
+        if target in without:
+            continue
         progress(f"exporting {target} {scheme.name}")
-        exported = export_checked(model, target, scheme, worker)
+        try:
+            exported = export_checked(model, target, scheme, worker)
+        except CompilerFailed as error:
+            without.add(target)
+            if not by_default or {one for one, _ in chosen} == without:
+                raise
+            progress(f"leaving out {target}: {error}")
+            continue
         if streaming is not None and target in STREAMING_TARGETS:
             progress(f"exporting {target} {scheme.name} for streaming")
             exported = with_stream(

@@ -47,6 +47,7 @@ SCHEMES = {
 }
 
 TARGETS = {
+    "c": ("float32", "dynamic-int8", "dynamic-int8-emb4"),
     "litert": (
         "float32",
         "float16",
@@ -58,10 +59,11 @@ TARGETS = {
     "onnx": ("float32", "float16", "dynamic-int8", "dynamic-int8-emb4"),
     "tflm": ("float32", "full-int8"),
     "onnx-text": ("float32", "dynamic-int8"),
-    "c": ("float32", "dynamic-int8", "dynamic-int8-emb4"),
 }
 
 DEFAULT_ARTIFACTS = (
+    ("c", "float32"),
+    ("c", "dynamic-int8"),
     ("litert", "float32"),
     ("litert", "dynamic-int8"),
     ("onnx", "float32"),

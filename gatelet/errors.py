@@ -11,6 +11,7 @@ GateletError
 │   └── UnsupportedLayer    a layer, or an option of it, that cannot be lowered
 ├── TrainingError           a training that gave no model
 ├── ConversionError         an export that did not give a usable artifact
+│   ├── CompilerFailed      no C compiler is here, or it cannot make a library
 │   ├── WorkerDied          the child process ended by a signal or by itself
 │   ├── WorkerTimeout       the child process took longer than its limit
 │   └── WorkerMemory        the child process used more memory than its limit
@@ -30,6 +31,7 @@ __all__ = [
     "BundleError",
     "BundleNewer",
     "BundleUnsafe",
+    "CompilerFailed",
     "ConfigError",
     "ConversionError",
     "DataError",
@@ -90,6 +92,10 @@ class TrainingError(GateletError):
 
 class ConversionError(GateletError):
     """An export did not give a usable artifact."""
+
+
+class CompilerFailed(ConversionError):
+    """No C compiler is here, or it cannot make a library of the source."""
 
 
 class WorkerDied(ConversionError):

@@ -139,10 +139,10 @@ def test_the_wheel_holds_every_module_that_is_tracked(wheel: Path) -> None:
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_one_extra_predicts_what_the_reference_does(environment: Make, extra: str) -> None:
     here = environment(extra)
-    done = here.run("gatelet", "predict", here.bundle, TEXT, "--json")
+    target, engine = ENGINES[extra]
+    done = here.run("gatelet", "predict", here.bundle, TEXT, "--target", target, "--json")
 
     assert done.returncode == 0, done.stderr
-    target, engine = ENGINES[extra]
     assert f"using {target} float32 ({engine}" in done.stderr
     predicted = json.loads(done.stdout)
     expected = here.json("predict", here.bundle, TEXT, "--target", "reference")
@@ -156,7 +156,8 @@ def test_all_extras_predict_the_same_score(environment: Make) -> None:
     scores = []
     for extra in extras:
         here = environment(extra)
-        scores.append(here.json("predict", here.bundle, TEXT)["score"])
+        target, _ = ENGINES[extra]
+        scores.append(here.json("predict", here.bundle, TEXT, "--target", target)["score"])
 
     assert max(scores) - min(scores) <= SCORE_TOLERANCE
 
@@ -192,8 +193,8 @@ def test_parity_of_a_copied_bundle_needs_no_tensorflow(environment: Make, extra:
     target, _ = ENGINES[extra]
     verdicts = _verdicts(report)
     assert report["verdict"] == "pass"
-    assert {v for (t, _), v in verdicts.items() if t == target} == {"pass"}
-    assert {v for (t, _), v in verdicts.items() if t != target} == {"not run"}
+    assert {v for (t, _), v in verdicts.items() if t in ("c", target)} == {"pass"}
+    assert {v for (t, _), v in verdicts.items() if t not in ("c", target)} == {"not run"}
 
 
 @pytest.mark.parametrize("extra", ["onnx", "litert"])
@@ -214,7 +215,7 @@ def test_the_pytest_plugin_needs_the_runtime_and_one_engine(
     for scheme in ("float32", "dynamic-int8"):
         assert f"gatelet:demo::{target}-{scheme}[scores_max] PASSED" in done.stdout
     # the artifacts whose engine is not here; and the onnx package, which reads weights, is not
-    skipped = {"onnx": 4, "litert": 2}[extra]
+    skipped = {"onnx": 6, "litert": 4}[extra]
     assert f" {skipped} skipped" in done.stdout
     assert "backend is not installed: pip install" in done.stdout
 
@@ -262,12 +263,12 @@ def test_without_an_extra_a_bundle_predicts_what_keras_does(
     environment: Make, quickstart: Quickstart
 ) -> None:
     here = environment("")
-    done = here.run("gatelet", "predict", here.bundle, TEXT, "--json")
-
-    assert done.returncode == 0, done.stderr
-    assert "using pure float32 (python 3." in done.stderr
-    found = json.loads(done.stdout)["score"]
-    assert found == pytest.approx(_keras_score(quickstart, TEXT), abs=SCORE_TOLERANCE)
+    expected = pytest.approx(_keras_score(quickstart, TEXT), abs=SCORE_TOLERANCE)
+    for words, used in ((), "c float32 (c "), (("--target", "pure"), "pure float32 (python 3."):
+        done = here.run("gatelet", "predict", here.bundle, TEXT, "--json", *words)
+        assert done.returncode == 0, done.stderr
+        assert f"using {used}" in done.stderr
+        assert json.loads(done.stdout)["score"] == expected
 
 
 def _keras_score(quickstart: Quickstart, text: str) -> float:
@@ -294,4 +295,4 @@ def test_without_an_extra_a_bundle_can_be_inspected(environment: Make) -> None:
     manifest = here.json("inspect", here.bundle)
 
     assert manifest["format_version"] == 1
-    assert len(manifest["artifacts"]) == 4
+    assert len(manifest["artifacts"]) == 6

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.install
 __all__ = ["wheel"]
 
 MINORS = (11, 12, 13)
-TARGETS = ("litert", "onnx", "reference", "pure")
+TARGETS = ("c", "litert", "onnx", "reference", "pure")
 SCORE_TOLERANCE = 1e-5
 
 
@@ -59,8 +59,8 @@ def test_every_backend_predicts_on_every_python(
     gatelet = tmp_path / "venv" / "bin" / "gatelet"
     run(*pip, "--no-deps", wheel)
     alone: Any = json.loads(run(gatelet, "doctor", bundle, "--json"))
-    assert [a["target"] for a in alone["artifacts"] if a["runs"]] == ["pure"]
-    scores = {"pure": json.loads(run(gatelet, "predict", bundle, TEXT, "--json"))["score"]}
+    assert [a["target"] for a in alone["artifacts"] if a["runs"]] == ["c", "c", "pure"]
+    scores = {"": json.loads(run(gatelet, "predict", bundle, TEXT, "--json"))["score"]}
 
     run(*pip, "-c", ROOT / "constraints.txt", f"{wheel}[litert,onnx]")
     found: Any = json.loads(run(gatelet, "doctor", bundle, "--json"))

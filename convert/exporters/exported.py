@@ -42,6 +42,8 @@ class Exportable:
         threshold: For a single sigmoid output.
         calibration: Rows for schemes that compute in integers; None where none is made.
         streaming: Its streaming form, for artifacts that hold it beside the whole (c).
+        scratch: Where an exporter's temporary files go, so that a killed conversion leaves none
+            elsewhere; None for the system's place.
     """
 
     graph: Graph
@@ -52,6 +54,7 @@ class Exportable:
     threshold: float = 0.5
     calibration: Calibration | None = None
     streaming: StreamingGraph | None = None
+    scratch: Path | None = None
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder, for another process, all but its streaming form."""

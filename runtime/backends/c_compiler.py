@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from gatelet.errors import BackendError, BackendMissing
 
-__all__ = ["compile_library", "find_compiler", "host_platform"]
+__all__ = ["compile_library", "find_compiler", "host_platform", "own_folder"]
 
 _TIMEOUT_S = 300
 _FLAGS = (
@@ -35,7 +36,58 @@ def host_platform() -> str:
     """Name this machine as the companions of a bundle do: 'x86_64-linux'."""
     machine = platform.machine().lower()
     names = {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "armv7", "armv8l": "armv7"}
-    return f"{names.get(machine, machine)}-{sys.platform}"
+    machine = names.get(machine, machine)
+    if sys.maxsize < 2**32:  # a 32-bit Python on a 64-bit kernel, as on many a Raspberry Pi
+        machine = {"aarch64": "armv7", "x86_64": "i686"}.get(machine, machine)
+    return f"{machine}-{sys.platform}"
+
+
+def own_folder() -> Path:
+    """Give a folder for what compilers make, which nobody else can write to.
+
+    Returns:
+        $GATELET_CACHE, or `gatelet` in $XDG_CACHE_HOME or ~/.cache; where that cannot be written, a
+        folder of this user's in the temporary one.
+
+    Raises:
+        BackendError: Neither can be.
+    """
+    try:
+        named = os.environ.get("GATELET_CACHE")
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        folder = Path(named) if named else (base if base.is_absolute() else _home()) / "gatelet"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        pass
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"gatelet-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise BackendError(
+            f"'{folder}' cannot be made: {error.strerror}: set GATELET_CACHE to a folder of yours"
+        ) from error
+    is_ours = found.st_uid == user and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o022
+    if hasattr(os, "getuid") and not is_ours:
+        raise BackendError(f"'{folder}' is not yours alone: set GATELET_CACHE to a folder that is")
+    return folder
+
+
+def _home() -> Path:
+    return Path.home() / ".cache"
+
+
+def _processor() -> str:
+    """Describe the processor: what is compiled for one may not run on another with this home."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return platform.processor()
+    words = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(words)))
 
 
 def find_compiler() -> str | None:
@@ -48,7 +100,7 @@ def compile_library(source: Path) -> Path:
 
     Raises:
         BackendMissing: There is no C compiler.
-        BackendError: It refuses the source, or the cache folder cannot be written.
+        BackendError: It refuses the source, or there is no folder to write to.
     """
     compiler = find_compiler()
     if compiler is None:
@@ -57,9 +109,9 @@ def compile_library(source: Path) -> Path:
             "install one (such as gcc), or use another --target",
             target="c",
         )
-    key = hashlib.sha256(source.read_bytes() + "\0".join((compiler, *_FLAGS)).encode())
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatelet"
-    made = folder / f"c-{key.hexdigest()[:24]}.so"
+    told = "\0".join((compiler, *_FLAGS, host_platform(), _processor()))
+    key = hashlib.sha256(source.read_bytes() + told.encode())
+    made = own_folder() / f"c-{key.hexdigest()[:24]}.so"
     if not made.exists():
         _compile(compiler, source, made)
     return made
@@ -68,7 +120,6 @@ def compile_library(source: Path) -> Path:
 def _compile(compiler: str, source: Path, made: Path) -> None:
     """Compile to a temporary name, and rename: another process may do the same."""
     try:
-        made.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=made.parent, prefix="c-") as folder:
             out = Path(folder) / made.name
             native = ["-march=native"] if os.uname().machine != "armv7l" else []

@@ -13,6 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gatelet.convert.parity import ParityReport
+from gatelet.convert.schemes import DEFAULT_ARTIFACTS
+from gatelet.runtime.backends.c import CBackend
 from gatelet.runtime.backends.litert import LitertBackend
 from gatelet.runtime.backends.onnx import OnnxBackend
 
@@ -21,7 +23,7 @@ Reds = dict[tuple[str, str], set[str]]
 Change = Callable[[bytes], bytes]
 EditPart = Callable[[Path, str, Change], None]
 
-ALL = {(target, scheme) for target in ("litert", "onnx") for scheme in ("float32", "dynamic-int8")}
+ALL = set(DEFAULT_ARTIFACTS)
 
 
 def reds(report: ParityReport) -> Reds:
@@ -55,7 +57,7 @@ def break_engines(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[Any, Array, Array], Array]
 ) -> None:
     """Let each engine give change(engine, ids, scores) instead of scores."""
-    for engine in (OnnxBackend, LitertBackend):
+    for engine in (OnnxBackend, LitertBackend, CBackend):
         real = engine.run
 
         def run(self: Any, inputs: Mapping[str, Any], real: Any = real) -> dict[str, Array]:

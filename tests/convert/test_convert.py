@@ -25,6 +25,7 @@ from gatelet.errors import (
 )
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.bundle import open_bundle
+from gatelet.runtime.choice import choose_artifact
 from gatelet.runtime.dataset import Dataset
 from gatelet.runtime.predictor import load
 from gatelet.runtime.run import Run
@@ -54,6 +55,8 @@ def test_a_run_converts_however_it_is_named(small_run: Path, work: Path, kind: s
     assert [path.name for path in work.iterdir()] == ["demo"]
     assert bundle.verdict == "pass"
     assert [(a.target, a.scheme) for a in bundle.artifacts] == [
+        ("c", "float32"),
+        ("c", "dynamic-int8"),
         ("onnx", "float32"),
         ("onnx", "dynamic-int8"),
     ]
@@ -75,7 +78,8 @@ def test_a_bundle_says_where_it_comes_from_and_what_was_checked(
     assert set(manifest["provenance"]["packages"]) >= {"onnx", "onnxruntime"}
     assert (report.rows, report.oracles, report.verdict) == (40, ("graph",), "pass")
     for artifact, one in zip(bundle.artifacts, report.artifacts, strict=True):
-        assert artifact.parity["engine"].startswith("onnxruntime ")
+        engine = {"c": "c ", "onnx": "onnxruntime "}[artifact.target]
+        assert artifact.parity["engine"].startswith(engine)
         assert artifact.parity["checks"] == [check.to_dict() for check in one.checks]
         assert len(artifact.parity["golden_scores"]) == len(bundle.golden().texts)  # type: ignore
 
@@ -183,14 +187,18 @@ def swapped_gates(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failed_artifact_is_marked_and_the_bundle_is_kept(small_run: Path, work: Path) -> None:
     bundle, report = convert_with_report(small_run, work / "demo")
     assert bundle.verdict == report.verdict == "fail"
-    verdicts = {artifact.scheme: artifact.verdict for artifact in bundle.artifacts}
-    assert verdicts == {"float32": "fail", "dynamic-int8": "pass"}
-    checks = {check["name"]: check["verdict"] for check in bundle.artifacts[0].parity["checks"]}
+    found = {(one.target, one.scheme): one for one in bundle.artifacts}
+    failed = found.pop(("onnx", "float32"))
+    assert failed.verdict == "fail"
+    assert {one.verdict for one in found.values()} == {"pass"}
+    checks = {check["name"]: check["verdict"] for check in failed.parity["checks"]}
     assert checks["scores_max"] == checks["golden"] == "fail"
     assert checks["ids"] == checks["graph_golden"] == checks["state_leak"] == "pass"
-    assert load(bundle.path).scheme == "dynamic-int8"
+    assert load(bundle.path, scheme="float32").target == "c"
+    assert load(bundle.path, target="onnx").scheme == "dynamic-int8"
+    only = dataclasses.replace(bundle, artifacts=(failed,))
     with pytest.raises(ParityRefused, match="name both --target and --scheme"):
-        load(bundle.path, scheme="float32")
+        choose_artifact(only, target=None, scheme="float32")
     assert load(bundle.path, target="onnx", scheme="float32").predict(TEXTS)
 
 

@@ -22,6 +22,8 @@ from gatelet.runtime.predictor import load
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
 
+TARGETS, SCHEMES = ("c", "onnx"), ("float32",)
+
 SEED = 20240229
 PROGRESS_LINES = 7
 TEXTS = ["a good film", "dull, slow and a waste of time"]
@@ -75,14 +77,16 @@ def versions(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(sys.modules, "tensorflow", None)
         for run, bundle in zip((small_run, other_run), bundles, strict=True):
-            convert(run, bundle)
+            convert(run, bundle, targets=TARGETS, schemes=SCHEMES)
     a, b = (np.asarray(load(bundle).scores(TEXTS)) for bundle in bundles)
     assert np.abs(a - b).min() > 0.01
     return Versions((small_run, other_run), bundles, (a, b))
 
 
 def command(run: Path, out: Path) -> list[str]:
-    return [sys.executable, "-m", "gatelet", "convert", str(run), "--out", str(out)]
+    flags = [word for name in TARGETS for word in ("--target", name)]
+    flags += [word for name in SCHEMES for word in ("--scheme", name)]
+    return [sys.executable, "-m", "gatelet", "convert", str(run), "--out", str(out), *flags]
 
 
 def run_convert(run: Path, out: Path, environment: dict[str, str]) -> int:
@@ -162,7 +166,7 @@ def kill_before_change(
     found = versions.which(out)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(sys.modules, "tensorflow", None)
-        convert(versions.runs[1], out)
+        convert(versions.runs[1], out, targets=TARGETS, schemes=SCHEMES)
     assert versions.which(out) == 1
     assert_clean(work, versions.bundles[0])
     shutil.rmtree(work)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert import convert_with_report
+from gatelet.convert.schemes import DEFAULT_ARTIFACTS
 from gatelet.runtime import load
 from tests.conformance.matrix import set_weights
 
@@ -214,7 +215,7 @@ def test_converts_and_passes(keras: Any, build: Callable[[Any], Any], tmp_path: 
         if check.verdict == "fail"
     ]
     assert failed == []
-    assert len(bundle.artifacts) == 4
+    assert [(one.target, one.scheme) for one in bundle.artifacts] == [*DEFAULT_ARTIFACTS]
 
 
 def set_small_weights(model: Any) -> None:

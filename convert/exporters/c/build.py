@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
-from gatelet.errors import ConversionError
-from gatelet.runtime.backends.c_compiler import host_platform
+from gatelet.errors import BackendError, CompilerFailed
+from gatelet.runtime.backends.c_compiler import host_platform, own_folder
 
 __all__ = [
     "FLAGS",
@@ -77,8 +77,11 @@ class Library:
 def compilers() -> dict[str, list[str]]:
     """Give the compilers that are installed, by name."""
     found = {}
-    if importlib.util.find_spec("ziglang") is not None:
-        found["zig"] = [sys.executable, "-m", "ziglang", "cc"]
+    package = importlib.util.find_spec("ziglang")
+    if package is not None and package.origin is not None:
+        # the program itself: `python -m ziglang` takes a Python to start it
+        program = Path(package.origin).parent / ("zig.exe" if sys.platform == "win32" else "zig")
+        found["zig"] = [str(program), "cc"]
     for name in ("cc", "gcc", "clang"):
         path = shutil.which(name)
         if path is not None:
@@ -86,21 +89,28 @@ def compilers() -> dict[str, list[str]]:
     return found
 
 
-def build_libraries(linked: str, levels: str, platforms: Sequence[str] = ()) -> list[Library]:
+def build_libraries(
+    linked: str, levels: str, platforms: Sequence[str] = (), *, scratch: Path | None = None
+) -> list[Library]:
     """Build a shared library for this machine, and for further platforms.
 
     Args:
         linked: The model's calls, to be linked with the kernels.
         levels: The file that chooses among x86-64 levels.
         platforms: Keys of ZIG_TARGETS beside this machine's.
+        scratch: Where temporary files go; None for the system's place.
 
     Returns:
-        What could be built: nothing where there is no compiler.
+        What could be built. Of this machine's there is none where only the runtime can make one.
 
     Raises:
-        ConversionError: A compiler refuses the source.
+        CompilerFailed: There is no compiler, or it refuses the source.
     """
     found, here = compilers(), host_platform()
+    if "cc" not in found and not ("zig" in found and here in ZIG_TARGETS):
+        raise CompilerFailed(
+            "there is no C compiler here: pip install ziglang, or install one that is called cc"
+        )
     libraries = []
     for one in dict.fromkeys([here, *platforms]):
         if "zig" in found and one in ZIG_TARGETS:
@@ -109,28 +119,31 @@ def build_libraries(linked: str, levels: str, platforms: Sequence[str] = ()) -> 
             command = found["cc"]
         else:
             continue
-        libraries.append(Library(one, ".so", _build(command, one, linked, levels)))
+        with tempfile.TemporaryDirectory(dir=scratch, prefix="gatelet-c-") as folder:
+            libraries.append(
+                Library(one, ".so", _build(command, one, linked, levels, Path(folder)))
+            )
     return libraries
 
 
-def _build(command: Sequence[str], name: str, linked: str, levels: str) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="gatelet-c-") as folder:
-        model, chooser, made = (Path(folder) / n for n in ("model.c", "levels.c", "library.so"))
-        model.write_text(linked, "utf-8")
-        objects = []
-        if name.startswith("x86_64"):
-            chooser.write_text(levels, "utf-8")
-            objects.append(_object(command, chooser, (), Path(folder) / "levels.o"))
-            for level, flags in LEVELS.items():
-                objects.append(kernel_object(command, flags))
-                objects.append(_object(command, model, flags, Path(folder) / f"{level}.o"))
-        else:
-            flags = ("-DGATELET_ONE_LEVEL",)
+def _build(command: Sequence[str], platform: str, linked: str, levels: str, folder: Path) -> bytes:
+    """Compile and link in an empty folder."""
+    model, chooser, made = (folder / n for n in ("model.c", "levels.c", "library.so"))
+    model.write_text(linked, "utf-8")
+    objects = []
+    if platform.startswith("x86_64"):
+        chooser.write_text(levels, "utf-8")
+        objects.append(_object(command, chooser, (), folder / "levels.o"))
+        for level, flags in LEVELS.items():
             objects.append(kernel_object(command, flags))
-            objects.append(_object(command, model, flags, Path(folder) / "model.o"))
-        link = ["-shared", "-nostdlib", "-s", "-Wl,--gc-sections", "-o", str(made)]
-        run_compiler([*command, *link, *map(str, objects)])
-        return made.read_bytes()
+            objects.append(_object(command, model, flags, folder / f"{level}.o"))
+    else:
+        flags = ("-DGATELET_ONE_LEVEL",)
+        objects.append(kernel_object(command, flags))
+        objects.append(_object(command, model, flags, folder / "model.o"))
+    link = ["-shared", "-nostdlib", "-s", "-Wl,--gc-sections", "-o", str(made)]
+    run_compiler([*command, *link, *map(str, objects)])
+    return made.read_bytes()
 
 
 def kernel_object(command: Sequence[str], flags: Sequence[str]) -> Path:
@@ -141,11 +154,9 @@ def kernel_object(command: Sequence[str], flags: Sequence[str]) -> Path:
     made = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.o"
     if not made.exists():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise ConversionError(
-                f"the cache folder '{folder}' cannot be made: {error.strerror}: set XDG_CACHE_HOME"
-            ) from error
+            raise CompilerFailed(f"'{folder}' cannot be made: {error.strerror}") from error
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             source = Path(temporary) / "kernels.c"
             source.write_text(text, "utf-8")
@@ -165,14 +176,17 @@ def _object(command: Sequence[str], source: Path, flags: Sequence[str], made: Pa
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatelet"
+    try:
+        return own_folder()
+    except BackendError as error:
+        raise CompilerFailed(str(error)) from error
 
 
 def run_compiler(command: Sequence[str]) -> None:
     """Run a compiler, or a linker.
 
     Raises:
-        ConversionError: It fails.
+        CompilerFailed: It cannot be run, or refuses its input.
     """
     cache = str(_cache() / "zig")
     environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
@@ -186,7 +200,7 @@ def run_compiler(command: Sequence[str]) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConversionError(f"the C compiler {command[0]} cannot be run: {error}") from error
+        raise CompilerFailed(f"the C compiler {command[0]} cannot be run: {error}") from error
     if done.returncode:
         said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
-        raise ConversionError(f"the C compiler refuses the model's source: {said.strip()[:300]}")
+        raise CompilerFailed(f"the C compiler refuses the model's source: {said.strip()[:300]}")

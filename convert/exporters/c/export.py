@@ -46,10 +46,11 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
 
     Raises:
         ConversionError: The Graph has an operation that cannot be written.
+        CompilerFailed: There is no compiler, or it refuses the source.
     """
     written = write_model(model, scheme)
     files = render(written, model, scheme)
-    libraries = build_libraries(files["linked"], files["levels"])
+    libraries = build_libraries(files["linked"], files["levels"], scratch=model.scratch)
     companions = [
         Companion(f"library:{one.platform}", f"{written.stem}-{one.platform}", one.suffix, one.data)
         for one in libraries
