@@ -3,22 +3,50 @@
 Not the skipping itself: the artifacts drop the padding that all rows of a batch share.
 """
 
-from collections.abc import Mapping
-from itertools import groupby
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any
 
 from gatelet.runtime.graph import Graph
 
-__all__ = ["ROWS_AT_ONCE", "Batches", "in_batches", "skipped_input"]
+if TYPE_CHECKING:
+    from gatelet.runtime.vectorizers import AnyVectorizer
+
+__all__ = [
+    "ROWS_AT_ONCE",
+    "Batches",
+    "Cost",
+    "cost_of",
+    "in_batches",
+    "skipped_input",
+    "text_batches",
+]
 
 ROWS_AT_ONCE = 64
 
-# What a batch costs, in rows x timesteps: each timestep about one row more, each call 32 of them;
-# measured with litert and onnx on LSTM(64), see docs/runtime.md.
-_ROWS_A_STEP = 1
-_STEPS_A_CALL = 32
-_LOOK_BACK = 64
 
+@dataclass(frozen=True)
+class Cost:
+    """What a call of an engine costs, in microseconds; only the proportions matter.
+
+    Args:
+        call: Whatever the call has: another size than the call before, above all.
+        step: Of a timestep, for any number of rows.
+        row: Of a timestep of one row.
+    """
+
+    call: float = 20.0
+    step: float = 0.7
+    row: float = 1.0
+
+
+_TYPICAL = Cost()
+# per call and per timestep, measured with LSTM(8) to LSTM(256), 1 to 64 rows, 5 to 80 timesteps:
+# benchmarks/batches.py tells what they are worth
+_BY_ENGINE = {"litert": (35.0, 0.7), "onnx": (35.0, 0.1), "reference": (100.0, 20.0)}
+_WEIGHTS_A_US, _WEIGHTS_A_STEP_US, _LEAST_ROW_US = 40_000, 60_000, 0.1
 _READS_ACROSS_TIME = ("Conv", "Pooling", "Reduce", "Reshape", "Reverse", "Transpose", "Time")
 
 
@@ -51,16 +79,19 @@ class Batches:
         return [placed[number] for number in range(len(rows))]
 
     def _join_arrays(self, results: list[Any]) -> Any:
-        if len(results) == 1 and self.order is None:
-            return results[0]
-        import numpy as np
-
-        joined = np.concatenate(results)
+        rows = joined(results)
         if self.order is None:
-            return joined
-        placed = np.empty_like(joined)
-        placed[self.order] = joined
+            return rows
+        placed = rows.copy()
+        placed[self.order] = rows
         return placed
+
+
+def joined(parts: list[Any]) -> Any:
+    """Give arrays of rows as one."""
+    import numpy as np
+
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def skipped_input(graph: Graph) -> str | None:
@@ -75,26 +106,90 @@ def skipped_input(graph: Graph) -> str | None:
     return ids[0].name if len(ids) == 1 and not across and (masked or not backwards) else None
 
 
-def in_batches(rows: Mapping[str, Any], *, ids: str | None, most: int = ROWS_AT_ONCE) -> Batches:
+def cost_of(graph: Graph, target: str) -> Cost:
+    """Estimate what a call costs, from the weights that each timestep is multiplied with."""
+    used = {
+        tensor
+        for node in graph.nodes
+        for role, tensor in node.weights.items()
+        if role in ("kernel", "recurrent_kernel") and "recurrent_kernel" in node.weights
+    }
+    weights = sum(math.prod(graph.weights[tensor].shape) for tensor in used)
+    call, step = _BY_ENGINE.get(target, (Cost.call, Cost.step))
+    return Cost(call, step + weights / _WEIGHTS_A_STEP_US, _LEAST_ROW_US + weights / _WEIGHTS_A_US)
+
+
+def in_batches(
+    rows: Mapping[str, Any],
+    *,
+    ids: str | None,
+    most: int = ROWS_AT_ONCE,
+    cost: Cost = _TYPICAL,
+) -> Batches:
     """Divide rows.
 
     Args:
         rows: By input, arrays or lists of N rows each.
         ids: The input whose padding is skipped; None to keep the order.
         most: Rows of a batch.
+        cost: Of a call, by which they are divided.
     """
     count = len(next(iter(rows.values())))
     if count <= 1 or ids is None:
         return Batches([_slice(rows, at, at + most) for at in range(0, count, most)])
     lengths = _lengths(rows[ids])
     order = sorted(range(count), key=lengths.__getitem__, reverse=True)
-    cuts = _cuts([lengths[number] for number in order], most)
+    cuts = _cuts([lengths[number] for number in order], most, cost)
     if cuts == [0]:
         return Batches([dict(rows)])
     taken = {name: _take(one, order) for name, one in rows.items()}
     return Batches(
         [_slice(taken, at, end) for at, end in zip(cuts, [*cuts[1:], count], strict=True)], order
     )
+
+
+def text_batches(
+    vectorizer: "AnyVectorizer",
+    texts: Sequence[str],
+    *,
+    ids: str,
+    skips: bool,
+    most: int = ROWS_AT_ONCE,
+    cost: Cost = _TYPICAL,
+) -> Batches:
+    """Divide texts, as `in_batches` does the rows that `pad` gives for them, with less work.
+
+    Args:
+        vectorizer: That of the bundle.
+        texts: At least one.
+        ids: The model's only input.
+        skips: Whether its padding is skipped.
+        most: Rows of a batch.
+        cost: Of a call, by which they are divided.
+    """
+    found = [vectorizer.ids(text) for text in texts]
+    lengths = list(map(len, found))
+    if not skips:
+        rows = {ids: _padded(vectorizer, found, lengths)}
+        return Batches([_slice(rows, at, at + most) for at in range(0, len(texts), most)])
+    order = sorted(range(len(texts)), key=lengths.__getitem__, reverse=True)
+    lengths = [lengths[number] for number in order]
+    rows = {ids: _padded(vectorizer, [found[number] for number in order], lengths)}
+    cuts = _cuts([length or 1 for length in lengths], most, cost)
+    ends = [*cuts[1:], len(texts)]
+    return Batches([_slice(rows, at, end) for at, end in zip(cuts, ends, strict=True)], order)
+
+
+def _padded(vectorizer: "AnyVectorizer", ids: list[list[int]], lengths: list[int]) -> Any:
+    """Give ids of real tokens as int32 [B, maxlen], as `pad` pads them."""
+    import numpy as np
+
+    counts, places = np.array(lengths)[:, None], np.arange(vectorizer.maxlen)
+    pre = getattr(vectorizer, "padding", "post") == "pre"
+    is_real = places >= vectorizer.maxlen - counts if pre else places < counts
+    rows = np.full(is_real.shape, getattr(vectorizer, "pad_value", 0), np.int32)
+    rows[is_real] = np.fromiter(chain.from_iterable(ids), np.int32, sum(lengths))
+    return rows
 
 
 def _lengths(ids: Any) -> list[int]:
@@ -104,37 +199,49 @@ def _lengths(ids: Any) -> list[int]:
     return [max(len(row) - row.count(0), 1) for row in ids]
 
 
-def _cuts(lengths: list[int], most: int) -> list[int]:
+def _cuts(lengths: list[int], most: int, cost: Cost) -> list[int]:
     """Give where batches start, so that all of them together cost the least.
+
+    Dynamic programming over the runs of rows of one length, which stay together.
 
     Args:
         lengths: Of each row, falling.
         most: Rows of a batch.
+        cost: Of a call.
     """
-    runs = [(length, len(list(same))) for length, same in groupby(lengths)]
-    ends = [0]
-    for _, rows in runs:
-        ends.append(ends[-1] + rows)
-    best: list[tuple[int, int]] = [(0, 0)]  # the cost up to each run, and where its batch starts
-    for last in range(1, len(ends)):
-        best.append(
-            min(
-                (best[first][0] + _cost(runs[first][0], ends[last] - ends[first], most), first)
-                for first in range(max(0, last - _LOOK_BACK), last)
-            )
-        )
-    starts: list[int] = []
-    last = len(runs)
+    longest, ends = _runs(lengths, most)
+    best, starts = [0.0], []  # the cost up to each run, and where the batch starts that ends there
+    fixed, a_row = [], []  # what a batch from a run on costs: a part of it, and more for each row
+    for last, end in enumerate(ends[1:]):
+        length, at = longest[last], ends[last]
+        fixed.append(best[last] + cost.call + length * (cost.step - at * cost.row))
+        a_row.append(length * cost.row)
+        least, start, first = math.inf, last, last
+        while first >= 0 and end - ends[first] <= most:
+            found = fixed[first] + a_row[first] * end
+            if found < least:
+                least, start = found, first
+            first -= 1
+        best.append(least)
+        starts.append(start)
+    cuts: list[int] = []
+    last = len(longest)
     while last:
-        first = best[last][1]
-        starts = [*range(ends[first], ends[last], most), *starts]
-        last = first
-    return starts
+        last = starts[last - 1]
+        cuts.append(ends[last])
+    return cuts[::-1]
 
 
-def _cost(length: int, rows: int, most: int) -> int:
-    calls = -(-rows // most)
-    return length * (rows + calls * _ROWS_A_STEP) + calls * _STEPS_A_CALL
+def _runs(lengths: list[int], most: int) -> tuple[list[int], list[int]]:
+    """Give the length of each run, at most `most` rows, and where the runs end, after a 0."""
+    longest, ends = [], [0]
+    for length, same in groupby(lengths):
+        rows = len(list(same))
+        while rows > 0:
+            longest.append(length)
+            ends.append(ends[-1] + min(rows, most))
+            rows -= most
+    return longest, ends
 
 
 def _slice(rows: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:

@@ -8,21 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatelet.errors import (
-    BackendError,
-    BackendMissing,
-    BundleError,
-    GateletError,
-    InputError,
-)
-from gatelet.runtime.backends import (
-    GRAPH_TARGETS,
-    Backend,
-    installed_targets,
-    open_backend,
-)
+from gatelet.errors import BackendError, BackendMissing, BundleError, GateletError, InputError
+from gatelet.runtime.backends import GRAPH_TARGETS, Backend, installed_targets, open_backend
 from gatelet.runtime.backends.backend import first_line
-from gatelet.runtime.batches import ROWS_AT_ONCE, in_batches, skipped_input
+from gatelet.runtime.batches import (
+    ROWS_AT_ONCE,
+    Batches,
+    cost_of,
+    in_batches,
+    joined,
+    skipped_input,
+    text_batches,
+)
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
 from gatelet.runtime.choice import check_engine, choose_artifact, target_of_variable
 from gatelet.runtime.finite import check_finite
@@ -45,9 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
 
-"""The environment variable that names a target where the caller does not."""
-
-
+_ARRAY_TARGETS = ("litert", "onnx", "tflm", "reference")
 _ROWS_OF_PURE = 8  # more at once gain nothing there, and take memory
 
 
@@ -80,7 +75,9 @@ class Predictor:
         self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
         as_is = self.target in GRAPH_TARGETS or bundle.is_opaque
         self._skipped = None if as_is else skipped_input(self._graph)
+        self._cost = cost_of(self._graph, self.target)
         self._knows_its_ids = is_known_good(self._vectorizer, self._graph)
+        self._fills_arrays = self._knows_its_ids and self.target in _ARRAY_TARGETS
         self._streaming: Streaming | None = None
 
     def predict(self, inputs: Any) -> list[Prediction]:
@@ -121,7 +118,7 @@ class Predictor:
         """
         if self.takes_texts:
             return self._text_scores(inputs)
-        batches = in_batches(self._rows(inputs), ids=self._skipped, most=self._rows_at_once)
+        batches = self._batches(inputs)
         found = [self._run(part) for part in batches.parts]
         results = {name: batches.join([f[name] for f in found]) for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
@@ -142,7 +139,7 @@ class Predictor:
         found = [
             self._run({"text": texts[start : start + size]}) for start in range(0, len(texts), size)
         ]
-        results = {name: _joined([one[name] for one in found]) for name in self._graph.outputs}
+        results = {name: joined([one[name] for one in found]) for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
 
     def warm_up(self) -> None:
@@ -211,6 +208,14 @@ class Predictor:
         ids = self._ids(inputs)
         return ids if self._knows_its_ids else check_rows(ids, expected)
 
+    def _batches(self, inputs: Any) -> Batches:
+        vectorizer, most, cost = self._vectorizer, self._rows_at_once, self._cost
+        # of one text a list is made sooner than an array
+        if vectorizer and self._fills_arrays and are_texts(inputs) and len(inputs) > 1:
+            name, skips = self._graph.inputs[0].name, self._skipped is not None
+            return text_batches(vectorizer, inputs, ids=name, skips=skips, most=most, cost=cost)
+        return in_batches(self._rows(inputs), ids=self._skipped, most=most, cost=cost)
+
     def _run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         try:
             found = self._backend.run(inputs)
@@ -231,12 +236,6 @@ class Predictor:
                 "or features, or convert again with --vectorizer"
             )
         return [self._vectorizer.pad(text) for text in texts]
-
-
-def _joined(parts: list[Any]) -> Any:
-    import numpy as np
-
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def load(

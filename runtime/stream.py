@@ -15,7 +15,7 @@ from gatelet.runtime.inputs import check_rows
 from gatelet.runtime.prediction import Prediction
 from gatelet.runtime.streamable import has_time
 from gatelet.runtime.streaming import State
-from gatelet.runtime.vectorizer import LARGEST_MAXLEN
+from gatelet.runtime.vectorizer_format import LARGEST_MAXLEN
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Decide", "Stream", "without_limit"]

@@ -19,9 +19,9 @@ from gatelet.runtime.long_texts import PIECE_CHARACTERS, pieces
 from gatelet.runtime.vectorizer_format import (
     DAMAGED,
     FIELDS,
-    LARGEST_ID,
     REWRITE,
     check_ids,
+    check_lengths,
     check_types,
     decode,
     format_spec,
@@ -34,9 +34,6 @@ from gatelet.runtime.vectorizer_format import (
 __all__ = ["KERAS_FILTERS", "Vectorizer"]
 
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
-LARGEST_MAXLEN = 1_000_000
-
-_SIDES = ("pre", "post")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +78,16 @@ class Vectorizer:
     vocabulary: Mapping[str, int] = field(repr=False, hash=False)
     vocabulary_size: int = field(init=False, repr=False, compare=False)
     _table: dict[int, Any] = field(init=False, repr=False, compare=False)
+    _ascii: bytes | None = field(init=False, repr=False, compare=False)
     _get: Callable[..., Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check every field once, and prepare what each call needs."""
         check_types(vars(self))
-        _check_lengths(self.maxlen, self.padding, self.truncating, self.pad_value)
+        check_lengths(self.maxlen, self.padding, self.truncating, self.pad_value)
         self._check_words()
         vocabulary = dict(self.vocabulary)
+        words = {w: i for w, i in vocabulary.items() if w} if "" in vocabulary else vocabulary
         largest = max(*vocabulary.values(), self.oov_id or 0, self.pad_value)
         # Every ASCII character has an entry: str.translate is slow where a look-up fails.
         table: dict[int, Any] = {code: code for code in range(128)}
@@ -97,7 +96,8 @@ class Vectorizer:
             ("vocabulary", vocabulary),
             ("vocabulary_size", largest + 1),
             ("_table", table),
-            ("_get", vocabulary.get),
+            ("_ascii", None if self.char_level else _ascii_table(table, lower=self.lower)),
+            ("_get", words.get),
         ):
             object.__setattr__(self, name, value)
 
@@ -196,7 +196,7 @@ class Vectorizer:
             TypeError: An argument has the wrong type.
             ValueError: An argument is out of range.
         """
-        _check_lengths(maxlen, padding, truncating, value)
+        check_lengths(maxlen, padding, truncating, value)
         if isinstance(source, str) and source.lstrip().startswith("{"):
             text, where = source, "the Tokenizer's JSON text"
         else:
@@ -287,13 +287,17 @@ class Vectorizer:
         Raises:
             TypeError: `text` is no str.
         """
+        return [word for word in self._split(text) if word]
+
+    def _split(self, text: str) -> list[str]:
+        """Give the words, and an empty one wherever two separators meet."""
         if not isinstance(text, str):
             raise TypeError(f"a text is {show(text)}: expected a str")
+        if self._ascii is not None and text.isascii():
+            return text.encode().translate(self._ascii).decode().split(self.split)
         if self.lower:
             text = text.lower()
-        if self.char_level:
-            return list(text)
-        return [word for word in text.translate(self._table).split(self.split) if word]
+        return list(text) if self.char_level else text.translate(self._table).split(self.split)
 
     def ids(self, text: str) -> list[int]:
         """Give the ids of the real tokens, at most maxlen.
@@ -303,15 +307,16 @@ class Vectorizer:
         """
         if isinstance(text, str) and len(text) > PIECE_CHARACTERS:
             return self._ids_in_pieces(text)
-        ids = self._known(self.tokens(text))
+        ids = self._known(self._split(text))
         if len(ids) <= self.maxlen:
             return ids
         return ids[-self.maxlen :] if self.truncating == "pre" else ids[: self.maxlen]
 
     def _known(self, words: Iterable[str]) -> list[int]:
+        """Look words up; those that are empty have no id."""
         if self.oov_id is None:
             return [i for i in map(self._get, words) if i is not None]
-        return list(map(self._get, words, repeat(self.oov_id)))
+        return list(map(self._get, filter(None, words), repeat(self.oov_id)))
 
     def _ids_in_pieces(self, text: str) -> list[int]:
         """Give the ids of a long text, looking only at as much of it as is kept."""
@@ -377,13 +382,10 @@ def _split_words(
     }
 
 
-def _check_lengths(maxlen: int, padding: str, truncating: str, pad_value: int) -> None:
-    sides = {"padding": padding, "truncating": truncating}
-    check_types({"maxlen": maxlen, "pad_value": pad_value} | sides)
-    if not 1 <= maxlen <= LARGEST_MAXLEN:
-        raise ValueError(f"'maxlen' is {maxlen}: expected an integer from 1 to {LARGEST_MAXLEN:,}")
-    for name, side in sides.items():
-        if side not in _SIDES:
-            raise ValueError(f"'{name}' is {show(side)}: expected 'pre' or 'post'")
-    if not 0 <= pad_value <= LARGEST_ID:
-        raise ValueError(f"'pad_value' is {pad_value}: expected an id from 0 to {LARGEST_ID:,}")
+def _ascii_table(table: Mapping[int, Any], *, lower: bool) -> bytes | None:
+    """Give what lowers and filters a text of ASCII at once; None where it takes more than that."""
+    made = [table[ord(chr(code).lower()) if lower else code] for code in range(128)]
+    codes = [
+        code if isinstance(code, int) else ord(code) if len(code) == 1 else 128 for code in made
+    ]
+    return None if max(codes) > 127 else bytes([*codes, *range(128, 256)])

@@ -20,10 +20,12 @@ __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "LARGEST_ID",
+    "LARGEST_MAXLEN",
     "REWRITE",
     "TEXT_VECTORIZATION",
     "TEXT_VECTORIZATION_FIELDS",
     "check_ids",
+    "check_lengths",
     "check_types",
     "decode",
     "format_spec",
@@ -40,6 +42,8 @@ TOKENIZER = "tokenizer"
 TEXT_VECTORIZATION = "text_vectorization"
 
 LARGEST_ID = 2**31 - 1  # pad_sequences gives int32
+LARGEST_MAXLEN = 1_000_000
+SIDES = ("pre", "post")
 FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
     "lower": ((bool,), "true or false"),
     "filters": ((str,), "a string"),
@@ -284,3 +288,21 @@ def _parse(text: str, where: str, *, may_repeat: re.Pattern[str] | None = None) 
         raise ModelError(
             f"{where} is not JSON: {error}; check that it is whole and the right file"
         ) from error
+
+
+def check_lengths(maxlen: int, padding: str, truncating: str, pad_value: int) -> None:
+    """Check what `pad_sequences` takes.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: One is out of range.
+    """
+    sides = {"padding": padding, "truncating": truncating}
+    check_types({"maxlen": maxlen, "pad_value": pad_value} | sides)
+    if not 1 <= maxlen <= LARGEST_MAXLEN:
+        raise ValueError(f"'maxlen' is {maxlen}: expected an integer from 1 to {LARGEST_MAXLEN:,}")
+    for name, side in sides.items():
+        if side not in SIDES:
+            raise ValueError(f"'{name}' is {show(side)}: expected 'pre' or 'post'")
+    if not 0 <= pad_value <= LARGEST_ID:
+        raise ValueError(f"'pad_value' is {pad_value}: expected an id from 0 to {LARGEST_ID:,}")

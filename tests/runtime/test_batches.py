@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.batches import in_batches, skipped_input
+from gatelet.runtime.batches import Cost, _cuts, cost_of, in_batches, skipped_input, text_batches
+from gatelet.runtime.vectorizer import Vectorizer
 
 PADDINGS = ("pre", "post", "both")
 
@@ -99,3 +100,56 @@ def test_a_batch_of_many_lengths_gives_the_scores_of_single_rows(
     single = np.array([predictor.scores([row])[0] for row in drawn])
     assert np.abs(together - single).max() < 1e-6
     assert np.ptp(single) > 0.01
+
+
+@pytest.mark.parametrize("side", ["pre", "post"])
+@pytest.mark.parametrize("pad_value", [0, 3])
+@pytest.mark.parametrize("skips", [False, True])
+def test_texts_become_the_rows_that_pad_gives(side: str, pad_value: int, *, skips: bool) -> None:
+    words = [f"w{i}" for i in range(30)]
+    vectorizer = Vectorizer.fit(
+        [" ".join(words)],
+        num_words=None,
+        maxlen=10,
+        padding=side,
+        truncating=side,
+        value=pad_value,
+    )
+    draw = random.Random(8)
+    texts = [" ".join(draw.choices([*words, "other"], k=draw.randrange(15))) for _ in range(150)]
+    batches = text_batches(vectorizer, ["", *texts], ids="ids", skips=skips)
+    assert all(1 <= len(part["ids"]) <= 64 for part in batches.parts)
+    assert {part["ids"].dtype for part in batches.parts} == {np.dtype(np.int32)}
+    found = batches.join([part["ids"] for part in batches.parts])
+    assert found.tolist() == [vectorizer.pad(text) for text in ["", *texts]]
+
+
+@pytest.mark.parametrize("costs", [(20.0, 1.0, 1.0), (0.0, 0.0, 1.0), (500.0, 5.0, 0.1)])
+def test_no_division_costs_less(costs: tuple[float, float, float]) -> None:
+    cost, draw = Cost(*costs), random.Random(2)
+
+    def least(lengths: list[int]) -> float:
+        """Try every place where rows of another length begin."""
+        ends = [n for n in range(1, len(lengths)) if lengths[n] != lengths[n - 1]] + [len(lengths)]
+        return min(
+            price(lengths[:end]) + (least(lengths[end:]) if end < len(lengths) else 0.0)
+            for end in ends
+        )
+
+    def price(part: list[int]) -> float:
+        return cost.call + part[0] * (cost.step + cost.row * len(part))
+
+    for _ in range(20):
+        lengths = sorted(
+            (draw.randrange(1, 12) for _ in range(draw.randrange(1, 40))), reverse=True
+        )
+        cuts = _cuts(lengths, 64, cost)
+        parts = [lengths[at:end] for at, end in zip(cuts, [*cuts[1:], len(lengths)], strict=True)]
+        assert sum(map(price, parts)) == pytest.approx(least(lengths))
+
+
+def test_a_row_of_a_larger_model_costs_more(bundle: Path) -> None:
+    graph = open_bundle(bundle).graph()
+    small = cost_of(graph, "onnx")
+    assert small.call > 100 * small.row, "one call more is worth many rows of 4 units"
+    assert cost_of(graph, "no engine that was measured").call > 0

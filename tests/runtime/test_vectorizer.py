@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import pickle
+import random
 import subprocess
 import sys
 import unicodedata
@@ -186,3 +187,14 @@ def test_importing_it_loads_the_standard_library_only() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "['gatelet']"
+
+
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize(("filters", "split"), [("!.,", " "), ("Ab.", "-"), ("", "--"), ("x", "é")])
+def test_ascii_texts_are_split_as_all_others(filters: str, split: str, *, lower: bool) -> None:
+    draw = random.Random(4)
+    texts = ["".join(draw.choices("ABXabx.,! -\t\0", k=draw.randrange(30))) for _ in range(300)]
+    one = Vectorizer.fit(texts, num_words=None, maxlen=9, filters=filters, split=split, lower=lower)
+    for text in (text.rstrip("-") for text in texts):
+        other = one.tokens(f"{text}{split}\u4f60")  # takes the way of all other texts
+        assert one.tokens(text) == other[:-1]
