@@ -22,6 +22,7 @@ from gatelet.convert.reading.classes import (
 from gatelet.convert.reading.equivalents import Equivalents, replace_custom
 from gatelet.convert.reading.functional import FunctionalEntry, order_calls, outputs_of
 from gatelet.convert.reading.keras1 import translate_entry, translate_merge
+from gatelet.convert.reading.lookalikes import COMMON_LAYERS, own_setting
 from gatelet.convert.reading.source import SourceCall, SourceInput, SourceLayer, SourceModel
 from gatelet.convert.reading.wiring import references
 from gatelet.errors import ModelError, UnsupportedLayer
@@ -291,6 +292,15 @@ class _Reader:
             self.refused.append((name, kind, f"is an operation{told}, not a layer"))
         elif is_custom(entry):
             self.refused.append((name, kind, "is a custom class"))
+        elif self._tells_no_modules(entry) and (setting := own_setting(entry["config"])):
+            what = f"has the setting '{setting}', so it is a custom class of that name"
+            self.refused.append((name, kind, what))
+
+    def _tells_no_modules(self, entry: Mapping[str, Any]) -> bool:
+        """Tell whether a class is only its name; what is no layer that is lowered is told later."""
+        is_old = self.keras_version.split(".")[0] == "1"  # has words of its own
+        given = "module" in entry or stored_class(entry) or isinstance(entry["config"], list)
+        return entry["class_name"] in COMMON_LAYERS and not is_old and not given
 
     def _check_dimensions(self, name: str, kind: str, config: Mapping[str, Any]) -> None:
         for setting in _DIMENSIONS:

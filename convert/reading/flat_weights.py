@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from gatelet.convert.reading.hdf5 import Hdf5, join
 from gatelet.convert.reading.keras1 import count_separate_gates, translate_weights
+from gatelet.convert.reading.lookalikes import own_weight
 from gatelet.convert.reading.source import SourceLayer, SourceModel
-from gatelet.errors import ModelError
+from gatelet.errors import ModelError, UnsupportedLayer
 
 __all__ = ["FlatWeights", "read_flat_weights"]
 
@@ -117,12 +118,37 @@ def read_flat_weights(file: Hdf5, group: str, model: SourceModel, where: str) ->
     arrays: dict[_Path, Callable[[SourceLayer], Arrays]] = {}
     for layer, stored in _matched(model, lists, where, keras1=keras1):
         slots = _slots(layer, (layer.name,), keras1=keras1, major=_major(model))
+        if not keras1 and not _stands_in(layer):
+            _check_names(layer, stored)
         found = _distributed(layer, slots, stored, where)
         for path, datasets in found.items():
             arrays[path] = _reader(
                 file, [join(group, one) for one in datasets], keras1=keras1, flipped=flipped
             )
     return FlatWeights(arrays)
+
+
+def _stands_in(layer: SourceLayer) -> bool:
+    """Tell whether it is, or holds, an equivalent: its weights have the custom layer's names."""
+    parts = (
+        one
+        for part in layer.parts.values()
+        for one in (part.layers.values() if isinstance(part, SourceModel) else (part,))
+    )
+    return bool(layer.stored_class) or any(map(_stands_in, parts))
+
+
+def _check_names(layer: SourceLayer, stored: Sequence[str]) -> None:
+    """Refuse weights of a name that Keras gives none: the class has the name of one of its own."""
+    name = own_weight(stored)
+    if name:
+        raise UnsupportedLayer(
+            f"layer '{layer.name}' ({layer.class_name}) has a weight '{name}', which Keras' own "
+            "has not, so it is a custom class of that name: name its equivalent in Python: "
+            f"convert(..., custom_objects={{{layer.name!r}: ...}})",
+            layer=layer.name,
+            class_name=layer.class_name,
+        )
 
 
 def _reader(

@@ -1,5 +1,6 @@
 """What has the name of one of Keras' own and is not, and what a file leaves open, is told."""
 
+import inspect
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 
 from gatelet.convert import convert
+from gatelet.convert.lowering import LOWERINGS
 from gatelet.convert.model_source import read_vectorizer
+from gatelet.convert.reading import read_keras_file
+from gatelet.convert.reading.classes import MODEL_CLASSES
+from gatelet.convert.reading.lookalikes import COMMON_LAYERS, own_setting
 from gatelet.errors import ConfigError, DataError, ModelError, UnsupportedLayer
 from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.predictor import load
 from gatelet.runtime.truth import label_ids_of
 from gatelet.runtime.vectorizer import Vectorizer
+from tests.convert.reading.hostile_files import changed, write_legacy
 
 # Keras 3 on NumPy 2, when it saves or reads a variable
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -135,3 +141,34 @@ def test_one_hot_labels_are_understood_and_others_refused() -> None:
     for wrong in (np.ones((3, 3)), np.eye(3)[:, :2], np.zeros((3, 8))):
         with pytest.raises(DataError, match="expected one label, or 3 of which one is 1"):
             label_ids_of(Arrays((x,), wrong, "x.npz"), names)
+
+
+def test_a_setting_that_keras_has_not_tells_a_custom_class_where_no_module_does(
+    tmp_path: Path,
+) -> None:
+    path = write_legacy(tmp_path / "m.h5", config=changed(factor=3))
+    with pytest.raises(UnsupportedLayer, match=r"'d' \(Dense\) has the setting 'factor', so it is"):
+        read_keras_file(path)
+    assert read_keras_file(path, equivalents={"d": "Dense"}).layers["d"].stored_class == "Dense"
+    assert read_keras_file(write_legacy(tmp_path / "n.h5")).layers["d"].stored_class == ""
+
+
+def test_a_weight_that_keras_names_otherwise_tells_a_custom_class(tmp_path: Path) -> None:
+    def rename(file: Any) -> None:
+        group = file["model_weights/d"]
+        group.attrs["weight_names"] = [b"d/W:0", b"d/bias_1:0"]
+        group["d/W:0"] = np.ones((3, 2), np.float32)
+        group["d/bias_1:0"] = np.zeros(2, np.float32)
+
+    path = write_legacy(tmp_path / "m.h5", weights=rename)
+    with pytest.raises(UnsupportedLayer, match=r"'d' \(Dense\) has a weight 'W', which Keras' own"):
+        read_keras_file(path)
+    assert read_keras_file(path, equivalents={"d": "Dense"}).layers["d"].weights[0].shape == (3, 2)
+
+
+def test_what_keras_itself_has_is_known(keras: Any) -> None:
+    assert set(LOWERINGS) - {*MODEL_CLASSES} == COMMON_LAYERS
+    for name in COMMON_LAYERS:
+        kind = getattr(keras.layers, name, None)
+        settings = () if kind is None else inspect.signature(kind.__init__).parameters
+        assert own_setting(dict.fromkeys({*settings} - {"self", "kwargs"})) == "", name
