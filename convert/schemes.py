@@ -20,6 +20,7 @@ class Scheme:
         activations: The type that is computed in.
         embeddings: The type that large embeddings are stored in, where it is another.
         batch: The rows that a file is made for; None for any number.
+        outside: Embeddings lie beside the file, which takes their rows: features.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Scheme:
     activations: str
     embeddings: str = ""
     batch: int | None = None
+    outside: bool = False
 
     @property
     def embedding_type(self) -> str:
@@ -42,6 +44,12 @@ SCHEMES = {
         "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
     ),
     "full-int8": Scheme("full-int8", weights="int8", activations="int16"),
+    "float32-features": Scheme(
+        "float32-features", weights="float32", activations="float32", outside=True
+    ),
+    "full-int8-features": Scheme(
+        "full-int8-features", weights="int8", activations="int16", outside=True
+    ),
     "float32-b1": Scheme("float32-b1", weights="float32", activations="float32", batch=1),
     "dynamic-int8-b1": Scheme("dynamic-int8-b1", weights="int8", activations="float32", batch=1),
 }
@@ -57,7 +65,7 @@ TARGETS = {
         "dynamic-int8-b1",
     ),
     "onnx": ("float32", "float16", "dynamic-int8", "dynamic-int8-emb4"),
-    "tflm": ("float32", "full-int8"),
+    "tflm": ("float32", "full-int8", "float32-features", "full-int8-features"),
     "onnx-text": ("float32", "dynamic-int8"),
 }
 
@@ -105,7 +113,11 @@ def choose_artifacts(
         if not schemes and (usual or not targets):
             names = usual
         else:
-            names = [name for name in TARGETS[target] if not schemes or name in schemes]
+            names = [
+                name
+                for name in TARGETS[target]
+                if (name in schemes if schemes else not SCHEMES[name].outside)
+            ]
         if not targets and target in ON_REQUEST:
             names = [name for name in names if not _others_have(name, target)]
         if not names and targets:

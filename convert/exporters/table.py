@@ -65,6 +65,11 @@ def refusal(
             f"the model has no Embedding, so {target} {scheme.name} would be no smaller than "
             f"{scheme.name.removesuffix('-emb4')}: choose that with --scheme"
         )
+    if scheme.outside and not any(node.op == "Embedding" for node in graph.nodes):
+        return (
+            f"the model has no Embedding, so {target} {scheme.name} would be the same as "
+            f"{scheme.name.removesuffix('-features')}: choose that with --scheme"
+        )
     return EXPORTERS[target].refuses(graph, scheme, vectorizer)
 
 

@@ -15,7 +15,42 @@ _TOLD = 3
 
 def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Give a sentence for each thing that a reader of the figures should know."""
-    return (*notes_on_pruning(manifest), *notes_on_calibration(manifest))
+    return (
+        *notes_on_pruning(manifest),
+        *notes_on_tables(manifest),
+        *notes_on_calibration(manifest),
+    )
+
+
+def notes_on_tables(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a sentence for each artifact whose embedding lies beside it: its bytes are not all."""
+    files = manifest.get("files")
+    sizes = {
+        one["path"]: one["bytes"]
+        for one in (files if isinstance(files, list) else [])
+        if isinstance(one, Mapping) and {"path", "bytes"} <= one.keys()
+    }
+    found = []
+    for one in _artifacts(manifest):
+        beside = one.get("companions")
+        tables = {
+            role: sizes.get(path)
+            for role, path in (beside.items() if isinstance(beside, Mapping) else ())
+            if role.startswith("embedding")
+        }
+        told = [f"{size:,}" for size in tables.values() if isinstance(size, int)]
+        if told:
+            found.append(
+                f"{one.get('target')} {one.get('scheme')} takes rows of an embedding that lies "
+                f"beside the file, in {' and '.join(told)} bytes more"
+            )
+    return tuple(found)
+
+
+def _artifacts(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    artifacts = manifest.get("artifacts")
+    listed = artifacts if isinstance(artifacts, list) else []
+    return [one for one in listed if isinstance(one, Mapping)]
 
 
 def notes_on_calibration(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -24,10 +59,9 @@ def notes_on_calibration(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         manifest: Of a bundle; an entry of another form than gatelet writes is not told of.
     """
-    artifacts = manifest.get("artifacts")
     found = []
-    for one in artifacts if isinstance(artifacts, list) else []:
-        calibration = one.get("calibration") if isinstance(one, Mapping) else None
+    for one in _artifacts(manifest):
+        calibration = one.get("calibration")
         if isinstance(calibration, Mapping):
             said = f"{one.get('target')} {one.get('scheme')} {_rows(calibration)}"
             found.append(said + _losses(calibration.get("losses")))

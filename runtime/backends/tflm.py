@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
 from gatelet.runtime.backends.backend import first_line, renew_after_fork
+from gatelet.runtime.backends.tflm_tables import tables_of
 
 __all__ = ["CONTRACT", "TflmBackend", "open_artifact", "read_contract"]
 
 CONTRACT = "gatelet"
 """The name of the file's metadata that say how its steps are fed; see docs/tflm.md."""
+TABLE_ROLE = "embedding"
+"""How the roles of companions begin that are embedding tables."""
 _ARENA_BYTES = 1 << 20
 """Room for any arena and to spare: what is not used costs nothing here."""
 
@@ -36,10 +40,15 @@ def open_artifact(
         path: The artifact.
         module: 'tflite_micro'.
         threads: It has one.
-        companions: They are for devices.
+        companions: Embedding tables; the others are for devices.
     """
     version = importlib.import_module(module).__version__
-    return TflmBackend(path.read_bytes(), engine=f"tflite-micro {version}")
+    tables = {
+        role: beside.read_bytes()
+        for role, beside in companions.items()
+        if role.startswith(TABLE_ROLE)
+    }
+    return TflmBackend(path.read_bytes(), engine=f"tflite-micro {version}", tables=tables)
 
 
 def read_contract(data: bytes) -> dict[str, Any]:
@@ -67,16 +76,25 @@ class TflmBackend:
     Args:
         data: The flatbuffer.
         engine: Its package and version.
+        tables: The embedding tables beside it, by their role.
         observe: Called with the interpreter after each step; then no tensor's memory is reused.
     """
 
     target = "tflm"
 
-    def __init__(self, data: bytes, *, engine: str, observe: Observe | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        engine: str,
+        tables: Mapping[str, bytes] = MappingProxyType({}),
+        observe: Observe | None = None,
+    ) -> None:
         from tflite_micro import runtime
 
         self.engine = engine
         self._contract = read_contract(data)
+        self._tables = tables_of(self._contract, tables)
         config = runtime.InterpreterConfig
         self._interpreter = runtime.Interpreter.from_bytes(
             data,
@@ -107,8 +125,8 @@ class TflmBackend:
             for row in range(rows):
                 kept = range(timesteps) if counts is None else np.flatnonzero(counts[row]).tolist()
                 try:
-                    steps = self._run_row([(feed[row], order) for feed, order in feeds], kept)
-                except (RuntimeError, ValueError) as error:
+                    steps = self._run_row(self._fed(feeds, row), kept)
+                except (RuntimeError, ValueError, IndexError) as error:
                     raise BackendError(
                         f"the engine {self.engine} failed: {first_line(error)}", target=self.target
                     ) from error
@@ -119,6 +137,13 @@ class TflmBackend:
             one["name"]: np.stack(found[one["name"]]) if rows else self._nothing(one)
             for one in self._contract["outputs"]
         }
+
+    def _fed(self, feeds: list[tuple[Array, str]], row: int) -> list[tuple[Array, str]]:
+        """Give a row's inputs, with the rows of tables in the place of ids."""
+        return [
+            (feed[row] if table is None else table.look_up(feed[row]), order)
+            for (feed, order), table in zip(feeds, self._tables, strict=True)
+        ]
 
     def _counted(self, inputs: Mapping[str, Any]) -> Array | None:
         """Tell which timesteps count, bool [B, T]; None where all do."""

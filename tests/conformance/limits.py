@@ -52,6 +52,8 @@ LIMITS = {
     ("onnx", "dynamic-int8-emb4"): INT8,
     ("tflm", "float32"): EXACT,
     ("tflm", "full-int8"): INT8,
+    ("tflm", "float32-features"): EXACT,
+    ("tflm", "full-int8-features"): INT8,
     ("onnx-text", "float32"): EXACT,
     ("onnx-text", "dynamic-int8"): INT8,
     ("c", "float32"): EXACT,

@@ -1,5 +1,6 @@
 """Every case on tflm: what it takes gives what Keras gives, and the rest is refused by name."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import export
 from gatelet.convert.isolation import Worker
-from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.errors import ConversionError
-from gatelet.runtime.backends import open_backend
+from gatelet.runtime.backends import Backend, open_backend
 from tests.conformance.cases import CASES
 from tests.conformance.limits import holds
 from tests.conformance.matrix import Prepared
@@ -67,12 +68,16 @@ def worker() -> Iterator[Worker]:
         yield worker
 
 
-def convert(case: Prepared, scheme: str, worker: Worker, folder: Path) -> Path:
+def convert(case: Prepared, scheme: str, worker: Worker, folder: Path) -> Backend:
     calibration = choose_rows(case.inputs, source="the case's own rows")
     model = Exportable(case.graph, case.graph, calibration=calibration)
     path = folder / "model.tflite"
-    path.write_bytes(export(model, "tflm", SCHEMES[scheme], worker).data)
-    return path
+    exported = export(model, "tflm", SCHEMES[scheme], worker)
+    path.write_bytes(exported.data)
+    beside = {one.role: folder / one.role for one in exported.companions}
+    for one in exported.companions:
+        beside[one.role].write_bytes(one.data)
+    return open_backend("tflm", path, companions=beside)
 
 
 IN_SHORT = {
@@ -97,24 +102,26 @@ def runs() -> list[Any]:
             scheme,
             id=f"{build.__name__}-{scheme}",
             marks=[pytest.mark.full]
-            if scheme != "float32" and build.__name__ not in IN_SHORT
+            if (scheme != "float32" and build.__name__ not in IN_SHORT) or "32-f" in scheme
             else [],
         )
         for build in CASES
-        for scheme in ("float32", "full-int8")
+        for scheme in TARGETS["tflm"]
     ]
 
 
 @pytest.mark.parametrize(("build", "scheme"), runs())
 def test_tflm(build: Callable[[Any], Any], scheme: str, worker: Worker, tmp_path: Path) -> None:
     case, name = prepared(build), build.__name__
-    refused = REFUSED.get(name) or (scheme != "float32" and NO_INTEGERS.get(name))
+    refused = REFUSED.get(name) or ("int8" in scheme and NO_INTEGERS.get(name))
+    if SCHEMES[scheme].outside and not any(node.op == "Embedding" for node in case.graph.nodes):
+        refused = "the model has no Embedding"
     if refused:
         with pytest.raises(ConversionError, match=refused) as caught:
             convert(case, scheme, worker, tmp_path)
-        assert "use --" in str(caught.value)
+        assert re.search("(use|choose) .*--(target|scheme)|choose that", str(caught.value))
         return
-    found = open_backend("tflm", convert(case, scheme, worker, tmp_path)).run(case.inputs)
+    found = convert(case, scheme, worker, tmp_path).run(case.inputs)
     for output in case.graph.outputs:
         expected, got = case.expected[output], np.asarray(found[output])
         limit = case.float32_limit * ROUNDING.get(name, 1.0)

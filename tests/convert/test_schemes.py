@@ -33,6 +33,7 @@ def test_a_scheme_alone_does_not_choose_a_target_that_few_models_fit() -> None:
     assert "tflm" not in {target for target, _ in names((), ("float32",))}
     assert names((), ("full-int8",)) == [("tflm", "full-int8")]
     assert names(("tflm",)) == [("tflm", "float32"), ("tflm", "full-int8")]
+    assert names((), ("full-int8-features",)) == [("tflm", "full-int8-features")]
 
 
 def test_a_target_without_the_scheme_is_refused_with_what_it_has() -> None:
@@ -46,8 +47,18 @@ def test_every_target_and_scheme_has_limits_with_a_reason() -> None:
             assert TOLERANCES[target, scheme].reason
 
 
-@pytest.mark.parametrize("target", ["litert", "onnx"])
-def test_a_model_without_an_embedding_is_refused_for_a_4_bit_embedding(target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "scheme"),
+    [
+        ("litert", "dynamic-int8-emb4"),
+        ("onnx", "dynamic-int8-emb4"),
+        ("tflm", "float32-features"),
+        ("tflm", "full-int8-features"),
+    ],
+)
+def test_a_model_without_an_embedding_is_refused_for_schemes_of_one(
+    target: str, scheme: str
+) -> None:
     maker = GraphMaker()
     y = maker.one("Activation", [maker.input("features", None, 4)], (None, 4), activation="tanh")
     graph = maker.finish(y)
@@ -55,4 +66,4 @@ def test_a_model_without_an_embedding_is_refused_for_a_4_bit_embedding(target: s
         Worker() as worker,
         pytest.raises(ConversionError, match=r"has no Embedding, .*: choose that with --scheme"),
     ):
-        export(Exportable(graph, graph), target, SCHEMES["dynamic-int8-emb4"], worker)
+        export(Exportable(graph, graph), target, SCHEMES[scheme], worker)

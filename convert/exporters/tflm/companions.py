@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatelet.convert.exporters.exported import Companion
+from gatelet.convert.exporters.tflm.tables import Table, rows_header
 
-__all__ = ["add_method", "array_source", "companions", "resolver_header"]
+__all__ = ["add_method", "array_source", "companions", "resolver_header", "table_companions"]
 
 _BYTES_A_LINE = 24
 
@@ -68,6 +69,17 @@ def companions(
     return (
         Companion("op_resolver", f"tflm-{scheme}-ops", ".h", header.encode()),
         Companion("c_array", f"tflm-{scheme}-model", ".cc", source.encode()),
+    )
+
+
+def table_companions(tables: tuple[Table, ...], *, scheme: str) -> tuple[Companion, ...]:
+    """Give the tables that lie beside a file, and the C++ that reads their rows."""
+    if not tables:
+        return ()
+    header = rows_header(tables, scheme=scheme).encode()
+    return (
+        *(Companion(one.role, f"tflm-{scheme}-{one.role}", ".bin", one.data) for one in tables),
+        Companion("row_reader", f"tflm-{scheme}-rows", ".h", header),
     )
 
 

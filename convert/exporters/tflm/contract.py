@@ -19,12 +19,12 @@ __all__ = ["contract", "written"]
 
 def written(graph: Graph, writer: StepWriter, step: Step) -> bytes:
     """Give the file of a step, with how to feed it."""
-    writer.file.add_metadata(CONTRACT, json.dumps(contract(graph, step)).encode())
+    writer.file.add_metadata(CONTRACT, json.dumps(contract(graph, writer, step)).encode())
     inputs, outputs = step.tensors
     return writer.file.finish(inputs, outputs, description="gatelet: one timestep a call")
 
 
-def contract(graph: Graph, step: Step) -> dict[str, Any]:
+def contract(graph: Graph, writer: StepWriter, step: Step) -> dict[str, Any]:
     """Say how steps are fed; docs/tflm.md describes the fields."""
     dtypes = {one.name: one.dtype for one in graph.inputs}
     outputs: list[dict[str, Any]] = []
@@ -34,7 +34,9 @@ def contract(graph: Graph, step: Step) -> dict[str, Any]:
         outputs.append(one)
     return {
         "inputs": [
-            {"name": name, "order": order, "dtype": dtypes[name]} for name, order in step.inputs
+            {"name": name, "order": order, "dtype": dtypes[name]}
+            | ({"table": writer.tables[table].facts} if table else {})
+            for name, order, table in step.inputs
         ],
         "outputs": outputs,
         "skip": None if step.skip is None else {"input": step.skip.input, "value": step.skip.value},

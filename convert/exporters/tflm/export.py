@@ -11,7 +11,7 @@ from typing import Any
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.tflm.arena import arena_bytes
-from gatelet.convert.exporters.tflm.companions import companions
+from gatelet.convert.exporters.tflm.companions import companions, table_companions
 from gatelet.convert.exporters.tflm.contract import contract, written
 from gatelet.convert.exporters.tflm.observe import losses, observe
 from gatelet.convert.exporters.tflm.recurrent import FUSED_RANGE, can_fuse, check_bounded
@@ -29,7 +29,7 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
 
     Args:
         model: Its plain Graph: padding that is not masked is run, step by step.
-        scheme: 'float32' or 'full-int8'.
+        scheme: One of those that `TARGETS` lists for tflm.
 
     Raises:
         ConversionError: The Graph needs several timesteps at once; the message names the layer.
@@ -43,7 +43,7 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
     fused = fused_of(graph)
     facts: dict[str, Any] = {}
     if scheme.activations == "float32":
-        writer = StepWriter(fused=fused)
+        writer = StepWriter(fused=fused, outside=scheme.outside)
     else:
         for node in graph.nodes:
             check_bounded(node)
@@ -51,7 +51,7 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
             raise ConversionError(f"the scheme {scheme.name} needs calibration rows")
         observed = observe(graph, model.calibration.rows)
         fused = frozenset(name for name in fused if _fits(name, observed.ranges))
-        writer = StepWriter(ranges=observed.ranges, fused=fused)
+        writer = StepWriter(ranges=observed.ranges, fused=fused, outside=scheme.outside)
         facts["calibration"] = {**model.calibration.facts, "steps": observed.steps}
     step = write_step(graph, writer)
     identity = identity_of(model, "tflm", scheme)
@@ -59,10 +59,13 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
     data = written(graph, writer, step)
     if model.calibration is not None and writer.integers:
         facts["calibration"]["losses"] = losses(graph, model.calibration.rows, data, writer)
-    facts["steps"] = contract(graph, step)
+    facts["steps"] = contract(graph, writer, step)
     facts["arena_bytes"] = arena_bytes(data, inputs=len(step.inputs))
     facts["resource_variables"] = sum(one.dtype == "resource" for one in writer.file.made)
-    beside = companions(data, writer.file.ops, facts, name=model.name, scheme=scheme.name)
+    beside = (
+        *companions(data, writer.file.ops, facts, name=model.name, scheme=scheme.name),
+        *table_companions(tuple(writer.tables.values()), scheme=scheme.name),
+    )
     return Exported(data, writer.file.ops, facts=facts, companions=beside)
 
 

@@ -5,6 +5,7 @@ Not the choice of rows, which is in `gatelet.convert.calibrate`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,8 @@ def losses(
     states = {one.name for one in floats.file.made if one.name.endswith(("_h", "_c"))}
     shared = [one for one in floats.file.made if one.name in scaled and one.name not in states]
     exact = _values(float_data, some, {one.name: one.index for one in shared})
-    found = _values(data, some, {one.name: scaled[one.name].index for one in shared})
+    tables = {one.role: one.data for one in writer.tables.values()}
+    found = _values(data, some, {one.name: scaled[one.name].index for one in shared}, tables)
     layers = {node.name: node.source or node.name for node in graph.nodes}
     entries: list[dict[str, Any]] = []
     for one in shared:
@@ -98,7 +100,10 @@ def losses(
 
 
 def _values(
-    data: bytes, rows: Mapping[str, Array], watched: Mapping[str, int]
+    data: bytes,
+    rows: Mapping[str, Array],
+    watched: Mapping[str, int],
+    tables: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, list[Array]]:
     """Run rows and give all values of some tensors, by name."""
     seen: dict[str, list[Array]] = {name: [] for name in watched}
@@ -108,5 +113,5 @@ def _values(
             found = interpreter.GetTensor(index, 0)["tensor_data"]
             seen[name].append(np.asarray(found, np.float64).ravel())
 
-    TflmBackend(data, engine="", observe=look).run(rows)
+    TflmBackend(data, engine="", tables=tables, observe=look).run(rows)
     return seen

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.tflm.file import FileWriter, Tensor
+from gatelet.convert.exporters.tflm.tables import Table, table_of
 from gatelet.convert.quantize import quantize_int8
 
 __all__ = ["CELL_BITS", "HEADROOM", "LARGEST_INT16", "UNIT_SCALE", "Array", "StepWriter"]
@@ -46,12 +47,19 @@ class StepWriter:
         ranges: The largest magnitude of each float tensor, by name, for a file that computes in
             integers; None for floats.
         fused: Use the fused LSTM operator, whose inside cannot be observed.
+        outside: Leave embeddings out of the file, which then takes their rows.
     """
 
     def __init__(
-        self, *, ranges: Mapping[str, float] | None = None, fused: frozenset[str] = frozenset()
+        self,
+        *,
+        ranges: Mapping[str, float] | None = None,
+        fused: frozenset[str] = frozenset(),
+        outside: bool = False,
     ) -> None:
         self.file = FileWriter()
+        self.outside = outside
+        self.tables: dict[str, Table] = {}
         self.fused = fused
         self.ranges = ranges
         self._node, self._count = "", 0
@@ -197,6 +205,21 @@ class StepWriter:
         )
         self.file.operator("GATHER", [table, ids], [y], self.file.options("Gather", axis=0))
         return y
+
+    def fed_row(self, weight: str, table: Array) -> Tensor:
+        """Add an input that takes a row of a table beside the file.
+
+        Args:
+            weight: The table's name in the Graph: one that two nodes share lies there once.
+            table: [V, F].
+        """
+        if weight not in self.tables:
+            count = len(self.tables) + 1
+            role = "embedding" if count == 1 else f"embedding_{count}"
+            self.tables[weight] = table_of(table, role=role, integers=self.integers)
+        one = self.tables[weight]
+        dtype = "int16" if self.integers else "float32"
+        return self.file.tensor(self.name(), (1, 1, one.columns), dtype, scale=one.scale)
 
     def weight(self, values: Array, dtype: str, *, scale: float | None = None) -> Tensor:
         """Add a constant as it is."""

@@ -31,13 +31,14 @@ class Step:
     """A step that has been written.
 
     Args:
-        inputs: What is fed, in the file's order: the graph input and the order of its steps.
+        inputs: What is fed, in the file's order: the graph input, the order of its steps and,
+            where rows are fed, the name of the table that its ids look up, else ''.
         outputs: The graph output and the order in which its steps come; 'once' is after the last.
         tensors: The file's inputs and outputs.
         skip: Which timesteps are not run; None runs all.
     """
 
-    inputs: tuple[tuple[str, str], ...]
+    inputs: tuple[tuple[str, str, str], ...]
     outputs: tuple[tuple[str, str], ...]
     tensors: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
     skip: Skip | None
@@ -146,7 +147,7 @@ class _Walk(_Steps):
 
     def __init__(self, graph: Graph, writer: StepWriter) -> None:
         super().__init__(graph)
-        self.fed: dict[tuple[str, str], Tensor] = {}
+        self.fed: dict[tuple[str, str, str], Tensor] = {}
         self._writer = writer
         self._weights = {name: array_of(tensor) for name, tensor in graph.weights.items()}
         self._made: dict[tuple[str, str], Tensor] = {}
@@ -163,7 +164,7 @@ class _Walk(_Steps):
         return self._made[key]
 
     def _feed(self, one: GraphInput, order: str) -> Tensor:
-        key = (one.name, order)
+        key = (one.name, order, "")
         if key not in self.fed:
             shape = (1, 1) if one.dtype == "int32" else (1, *(size or 1 for size in one.shape[1:]))
             shape = (1, 1, shape[-1]) if len(shape) == 3 else shape
@@ -171,9 +172,26 @@ class _Walk(_Steps):
             self.fed[key] = self._writer.file.tensor(name, shape, one.dtype)
         return self.fed[key]
 
+    def _feed_row(self, node: Node, order: str) -> Tensor:
+        """Give the input that takes rows of an Embedding's table."""
+        name, table = node.inputs[0], node.weights["embeddings"]
+        while name not in self._inputs:
+            maker = self._makers[name]
+            if maker.op != "Reverse":
+                raise _refusal(node, "looks up what is no input of the model")
+            name, order = maker.inputs[0], _TURNED[order]
+        key = (name, order, table)
+        if key not in self.fed:
+            self._writer.begin(node.name if order != BACKWARD else f"{node.name}_backwards")
+            self.fed[key] = self._writer.fed_row(table, self._weights[table])
+        return self.fed[key]
+
     def _write(self, node: Node, order: str) -> None:
         if node.op == "Reverse":
             self._made[node.output, order] = self.tensor(node.inputs[0], _TURNED[order])
+            return
+        if node.op == "Embedding" and self._writer.outside:
+            self._made[node.output, order] = self._feed_row(node, order)
             return
         inner = order
         if node.op in RECURRENCES:
