@@ -104,10 +104,10 @@ def check_exported(
         target,
         scheme,
         len(exported.data),
-        # others may keep weights in a file beside, which may be a library, or text
-        companion_bytes=0
-        if target in SKIPPING_TARGETS
-        else sum(len(one.data) for one in exported.companions),
+        # of the files beside it only a table holds weights: others hold the file again, or code
+        companion_bytes=sum(
+            len(one.data) for one in exported.companions if one.role.startswith("embedding")
+        ),
         parameters=stored.parameters,
         expected=weight_bytes(stored, target, scheme),
         beside=BESIDE * operator_bytes(stored, target, scheme) + SLACK_BYTES + beside_bytes,

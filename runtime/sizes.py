@@ -27,6 +27,8 @@ _STORED = {
     "dynamic-int8-b1": (1.0, 1.0),
     "dynamic-int8-emb4": (0.5, 1.0),
     "full-int8": (1.0, 1.0),
+    "float32-features": (0.0, 4.0),  # the embedding lies beside the file
+    "full-int8-features": (0.0, 1.0),
 }
 
 
@@ -95,7 +97,7 @@ def _divided(name: str, graph: Graph, scheme: str, whole: int) -> Sizes:
         for layer, role, elements in _weights(graph):
             key = (layer, _KINDS.get(role, "bias" if "bias" in role else "other weights"))
             counts[key] = counts.get(key, 0.0) + _bytes(role, elements, scheme)
-    parts = [SizePart(layer, kind, round(size)) for (layer, kind), size in counts.items()]
+    parts = [SizePart(layer, kind, round(size)) for (layer, kind), size in counts.items() if size]
     rest = whole - sum(part.bytes for part in parts)
     if rest > 0:
         parts.append(SizePart("", "rest", rest))
@@ -113,12 +115,12 @@ def _weights(graph: Graph) -> list[tuple[str, str, int]]:
 
 
 def _bytes(role: str, elements: int, scheme: str) -> float:
-    if scheme == "full-int8" and "bias" in role:
-        return 8.0 * elements
-    if scheme != "full-int8" and elements < _SMALL_ELEMENTS:
-        return 4.0 * elements
     embedding, other = _STORED[scheme]
-    return elements * (embedding if role == "embeddings" else other)
+    each = embedding if role == "embeddings" else other
+    if scheme.startswith("full-int8"):
+        return elements * (8.0 if "bias" in role else each)
+    small = elements < _SMALL_ELEMENTS and each > 0
+    return elements * (4.0 if small else each)
 
 
 def _stored_bytes(graph: Graph, scheme: str) -> int:

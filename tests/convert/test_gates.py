@@ -1,6 +1,7 @@
 """Each gate refuses what was planted for it, by name; and a conversion then leaves nothing."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from gatelet.convert import convert
 from gatelet.convert.exporters import table
-from gatelet.convert.exporters.exported import Exportable, Exported
+from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.file_facts import read_litert_facts, read_onnx_facts
 from gatelet.convert.gates import check_bytes, check_exported, check_operators, check_outputs
@@ -148,6 +149,23 @@ def test_an_operator_without_a_stock_kernel_is_refused(graph: Graph) -> None:
     facts = read_onnx_facts(model.SerializeToString())
     with pytest.raises(ConversionError, match=r"operator 'ai.onnx.contrib.\w+' is custom"):
         check_operators("onnx", facts, graph)
+
+
+def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(graph: Graph) -> None:
+    tables = sum(
+        4 * math.prod(graph.weights[node.weights["embeddings"]].shape)
+        for node in graph.nodes
+        if node.op == "Embedding"
+    )
+    rest = bytes(4 * graph.parameters - tables)
+    beside = (Companion("c_array", "m", ".cc", bytes(10**7)),)
+    small = Exported(rest, ("GATHER",), companions=beside)
+    with pytest.raises(ConversionError, match="holds too little to contain its weights"):
+        check_exported("c_like", SCHEMES["float32-features"], small, graph)
+    beside = (*beside, Companion("embedding", "m", ".bin", bytes(tables)))
+    check_exported(
+        "c_like", SCHEMES["float32-features"], dataclasses.replace(small, companions=beside), graph
+    )
 
 
 @pytest.mark.parametrize(
