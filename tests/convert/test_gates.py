@@ -162,10 +162,9 @@ def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(graph: Graph) -
     small = Exported(rest, ("GATHER",), companions=beside)
     with pytest.raises(ConversionError, match="holds too little to contain its weights"):
         check_exported("c_like", SCHEMES["float32-features"], small, graph)
-    beside = (*beside, Companion("embedding", "m", ".bin", bytes(tables)))
-    check_exported(
-        "c_like", SCHEMES["float32-features"], dataclasses.replace(small, companions=beside), graph
-    )
+    table_beside = Companion("embedding", "m", ".bin", bytes(tables))
+    whole = dataclasses.replace(small, companions=(*beside, table_beside))
+    check_exported("c_like", SCHEMES["float32-features"], whole, graph)
 
 
 @pytest.mark.parametrize(
