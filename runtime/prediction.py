@@ -36,7 +36,16 @@ def decided(row: Sequence[float], labels: Sequence[str], *, threshold: float) ->
         row: The model's outputs [C].
         labels: In the order of the outputs, two for a single one; () for a model without labels.
         threshold: A single output at or above it means labels[1].
+
+    Raises:
+        BundleDamaged: The outputs are not as many as the labels need.
     """
+    needed = 2 if len(row) == 1 else len(row)
+    if not row or (labels and len(labels) != needed):
+        raise BundleDamaged(
+            f"the model gives {len(row)} scores a row, its bundle has {len(labels)} labels: "
+            "convert it again"
+        )
     if not labels:
         return Prediction(None, row[0])
     index = decide(row, threshold)

@@ -12,6 +12,9 @@ from typing import Any, Self
 
 __all__ = ["ProgressBar", "format_figure", "one_line", "print_json", "print_table", "progress"]
 
+_DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that make a terminal show what follows in another order."""
+
 
 def progress(text: str) -> None:
     """Tell what is being done."""
@@ -62,10 +65,14 @@ class ProgressBar:
 
 
 def one_line(text: str) -> str:
-    """Give a text without line breaks and control characters, which could fake output."""
-    return "".join(
-        f"\\x{ord(c):02x}" if unicodedata.category(c) == "Cc" else c for c in " ".join(text.split())
-    )
+    """Give a text without what could fake output: line breaks, controls, changes of direction."""
+    return "".join(_written(c) for c in " ".join(text.split()))
+
+
+def _written(character: str) -> str:
+    if unicodedata.category(character) == "Cc":
+        return f"\\x{ord(character):02x}"
+    return f"\\u{ord(character):04x}" if character in _DIRECTIONS else character
 
 
 def print_json(value: Any) -> None:
@@ -83,7 +90,7 @@ def _finite(value: Any) -> Any:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns; those that hold figures are aligned to the right."""
-    lines = [list(header), *([one_line(cell) for cell in row] for row in rows)]
+    lines = [[one_line(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     right = [bool(rows) and all(_is_figure(row[i]) for row in rows) for i in range(len(header))]
     for line in lines:

@@ -520,3 +520,13 @@ def test_importing_the_runtime_loads_the_standard_library_only() -> None:
 def test_threads_are_one_or_more(written_bundle: Path, threads: int) -> None:
     with pytest.raises(ValueError, match=rf"^threads is {threads}: expected 1 or more$"):
         load(written_bundle, threads=threads)
+
+
+def test_scores_that_are_not_as_many_as_the_labels_are_refused(
+    bundle: Path, put_part: Callable[[Path, str, bytes], None]
+) -> None:
+    graph = json.loads((bundle / str(open_bundle(bundle).manifest["graph"])).read_bytes())
+    put_part(bundle, "graph", json.dumps({**graph, "outputs": ["ids"]}).encode())
+    for target in ("reference", "pure"):
+        with pytest.raises(BundleDamaged, match="gives 10 scores a row, its bundle has 2 labels"):
+            load(bundle, target=target).predict(["w1"])
