@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gatelet.convert.bundling import BundleWriter, commit
+from gatelet.convert.device_fit import check_flash, profiles_for
 from gatelet.convert.evidence import (
     ask_live,
     ask_oracles,
@@ -85,6 +86,7 @@ def convert_with_report(
     *,
     targets: Sequence[str] = (),
     schemes: Sequence[str] = (),
+    devices: Sequence[str] = (),
     vectorizer: AnyVectorizer | None = None,
     data: Dataset | Arrays | None = None,
     labels: Sequence[str] = (),
@@ -105,6 +107,7 @@ def convert_with_report(
         out: The bundle's folder: new, empty, or a bundle, which is replaced in one step.
         targets: Such as 'litert'; none means all that can be exported here.
         schemes: Such as 'float32'; none means all that each target has.
+        devices: Names of profiles in `gatelet.devices`: c artifacts get a library for each.
         vectorizer: For a model that comes without one.
         data: Rows for parity; else the run's test part, else seeded random inputs.
         labels: For a model that comes without them.
@@ -126,8 +129,8 @@ def convert_with_report(
         The bundle as committed, and the report. A failed artifact is marked in the manifest.
 
     Raises:
-        ConfigError: A target, scheme or route is not known, or the labels are not those of the
-            model.
+        ConfigError: A target, scheme, device or route is not known, a device runs none of the
+            targets, or the labels are not those of the model.
         DataError: Rows were given for a model without a vectorizer.
         OutputError: `out` is some other folder, or cannot be written.
         ModelError: The model cannot be read or lowered.
@@ -145,6 +148,7 @@ def convert_with_report(
     progress = timings.tell
     if not targets:
         chosen = installed(chosen, progress)
+    profiles = profiles_for(devices, chosen)
     if route == "keras":
         settings = RouteSettings(vectorizer, data, tuple(labels), strip, golden_texts, progress)
         return convert_past_the_graph(model_or_run, out, chosen, settings)
@@ -198,6 +202,7 @@ def convert_with_report(
             calibration=parted.calibration,
             streaming=streaming_beside(graph, wanted=stream),
             scratch=stage,
+            platforms=tuple(dict.fromkeys(one.platform for one in profiles)),
         )
         _export_all(
             writer,
@@ -205,9 +210,10 @@ def convert_with_report(
             chosen,
             streaming=streaming,
             worker=worker,
-            by_default=not targets,
+            by_default=not targets and not profiles,
             progress=progress,
         )
+        check_flash(profiles, writer.artifacts, writer.files)
         writer.write_manifest({})
         texts = texts_of(source)
         oracle = ask_oracles(

@@ -1,6 +1,8 @@
-"""What a device is and how a test runs on it.
+"""What runs models: profiles of devices.
 
-Not the place for running models: that is `gatelet.runtime`.
+Not a connection to one.
 """
 
-__all__ = ()
+from gatelet.devices.profile import DeviceProfile, profile_names, read_profile
+
+__all__ = ["DeviceProfile", "profile_names", "read_profile"]

@@ -44,6 +44,7 @@ class Exportable:
         streaming: Its streaming form, for artifacts that hold it beside the whole (c).
         scratch: Where an exporter's temporary files go, so that a killed conversion leaves none
             elsewhere; None for the system's place.
+        platforms: What libraries are built for, beside this machine: 'aarch64-linux'.
     """
 
     graph: Graph
@@ -55,6 +56,7 @@ class Exportable:
     calibration: Calibration | None = None
     streaming: StreamingGraph | None = None
     scratch: Path | None = None
+    platforms: tuple[str, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder, for another process, all but its streaming form."""

@@ -43,6 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(SCHEMES)}; repeatable; not every target has each",
     )
     parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="build the C libraries for it too: see gatelet devices; repeatable",
+    )
+    parser.add_argument(
         "--vectorizer",
         type=Path,
         metavar="FILE",
@@ -118,6 +125,7 @@ def _convert(arguments: argparse.Namespace) -> tuple[Bundle, ParityReport]:
         output_folder(arguments.out),
         targets=arguments.target,
         schemes=arguments.scheme,
+        devices=arguments.device,
         vectorizer=read_vectorizer(
             arguments.vectorizer,
             arguments.model,

@@ -30,6 +30,7 @@ COMMANDS = {
     "diff": "compare two bundles: is the new one worse?",
     "predict": "predict with a bundle",
     "bench": "measure latency, throughput, cold start and memory",
+    "devices": "list the devices that a bundle can be made for",
     "doctor": "tell what this machine can run, and how to mend it",
     "inspect": "show what a bundle or a Keras model holds",
 }

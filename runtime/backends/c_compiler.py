@@ -6,6 +6,7 @@ Not the builds at conversion: those are gatelet.convert's.
 import hashlib
 import os
 import platform
+import re
 import shutil
 import stat
 import subprocess
@@ -39,6 +40,8 @@ def host_platform() -> str:
     machine = names.get(machine, machine)
     if sys.maxsize < 2**32:  # a 32-bit Python on a 64-bit kernel, as on many a Raspberry Pi
         machine = {"aarch64": "armv7", "x86_64": "i686"}.get(machine, machine)
+    if machine == "armv7" and not re.search(r"\b(neon|asimd)\b", _processor()):
+        machine = "armv7-without-neon"  # the libraries of armv7 use it
     return f"{machine}-{sys.platform}"
 
 

@@ -57,6 +57,13 @@ ZIG_TARGETS = {
     "aarch64-linux": "aarch64-linux-musl",
     "armv7-linux": "arm-linux-musleabihf",
 }
+"""By platform. The C library named is of no account: libraries are linked with none."""
+
+# NEON, and nothing that came after it; no tables for unwinding, which need functions of a libc
+_ARMV7 = ("-mcpu=cortex_a8", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
+_PLATFORM_FLAGS = {"armv7-linux": _ARMV7}
+# that processor divides by functions of the compiler's own library
+_LINK_FLAGS = {"armv7-linux": ("-lcompiler_rt",)}
 
 
 @dataclass(frozen=True)
@@ -113,20 +120,32 @@ def build_libraries(
         )
     libraries = []
     for one in dict.fromkeys([here, *platforms]):
+        link: tuple[str, ...] = ("-lgcc",)
         if "zig" in found and one in ZIG_TARGETS:
-            command = [*found["zig"], "-target", ZIG_TARGETS[one]]
+            flags = _PLATFORM_FLAGS.get(one, ())
+            command = [*found["zig"], "-target", ZIG_TARGETS[one], *flags]
+            link = _LINK_FLAGS.get(one, ())
         elif "cc" in found and one == here and here.endswith("-linux"):
             command = found["cc"]
-        else:
+        elif one == here:
             continue
+        else:
+            raise CompilerFailed(f"libraries for {one} need ziglang: pip install ziglang")
         with tempfile.TemporaryDirectory(dir=scratch, prefix="gatelet-c-") as folder:
             libraries.append(
-                Library(one, ".so", _build(command, one, linked, levels, Path(folder)))
+                Library(one, ".so", _build(command, one, linked, levels, Path(folder), link))
             )
     return libraries
 
 
-def _build(command: Sequence[str], platform: str, linked: str, levels: str, folder: Path) -> bytes:
+def _build(
+    command: Sequence[str],
+    platform: str,
+    linked: str,
+    levels: str,
+    folder: Path,
+    link: Sequence[str],
+) -> bytes:
     """Compile and link in an empty folder."""
     model, chooser, made = (folder / n for n in ("model.c", "levels.c", "library.so"))
     model.write_text(linked, "utf-8")
@@ -141,8 +160,8 @@ def _build(command: Sequence[str], platform: str, linked: str, levels: str, fold
         flags = ("-DGATELET_ONE_LEVEL",)
         objects.append(kernel_object(command, flags))
         objects.append(_object(command, model, flags, folder / "model.o"))
-    link = ["-shared", "-nostdlib", "-s", "-Wl,--gc-sections", "-o", str(made)]
-    run_compiler([*command, *link, *map(str, objects)])
+    given = ["-shared", "-nostdlib", "-s", "-Wl,--gc-sections", "-o", str(made)]
+    run_compiler([*command, *given, *map(str, objects), *link])
     return made.read_bytes()
 
 

@@ -50,7 +50,9 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
     """
     written = write_model(model, scheme)
     files = render(written, model, scheme)
-    libraries = build_libraries(files["linked"], files["levels"], scratch=model.scratch)
+    libraries = build_libraries(
+        files["linked"], files["levels"], model.platforms, scratch=model.scratch
+    )
     companions = [
         Companion(f"library:{one.platform}", f"{written.stem}-{one.platform}", one.suffix, one.data)
         for one in libraries

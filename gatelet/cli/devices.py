@@ -1,0 +1,41 @@
+"""`gatelet devices`.
+
+Not the profiles, which are files in `gatelet.devices`.
+"""
+
+import argparse
+from dataclasses import asdict
+
+from gatelet.cli.show import print_json, print_table
+from gatelet.devices import DeviceProfile, profile_names, read_profile
+
+EXAMPLE = "gatelet devices raspberry-pi-4"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="tell more of this one")
+    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the devices, or show one."""
+    names = (arguments.name,) if arguments.name else profile_names()
+    profiles = [read_profile(name) for name in names]
+    if arguments.json:
+        print_json(asdict(profiles[0]) if arguments.name else [asdict(one) for one in profiles])
+    elif arguments.name:
+        _show(profiles[0])
+    else:
+        rows = [(one.name, one.platform, ", ".join(one.targets), one.title) for one in profiles]
+        print_table(("device", "platform", "targets", ""), rows)
+    return 0
+
+
+def _show(one: DeviceProfile) -> None:
+    print(f"device     {one.name}: {one.title}")
+    print(f"platform   {one.platform}, {one.threads} processor{'s' if one.threads > 1 else ''}")
+    print(f"targets    {', '.join(one.targets)}, the preferred one first")
+    print(f"flash      {one.flash_bytes:,} bytes")
+    print(f"RAM        {one.ram_bytes:,} bytes")
+    print(f"\nnext: gatelet convert RUN --out BUNDLE --device {one.name}")
