@@ -49,7 +49,12 @@ class Prepared:
 
 
 def prepare(
-    keras: Any, build: Callable[[Any], Any], *, seed: int = 3, saturated: bool = False
+    keras: Any,
+    build: Callable[[Any], Any],
+    *,
+    seed: int = 3,
+    saturated: bool = False,
+    gain: float = 3.0,
 ) -> Prepared:
     """Build a case and ask Keras and the reference.
 
@@ -57,11 +62,12 @@ def prepare(
         keras: The module.
         build: Makes the model.
         seed: Of weights and rows.
+        gain: Of kernels: 1 keeps the size of what goes through them.
         saturated: Open the gates of LSTM layers, so that cells add up to more than 10.
     """
     keras.utils.set_random_seed(seed)
     model = build(keras)
-    set_weights(model, seed)
+    set_weights(model, seed, gain=gain)
     if saturated:
         open_gates(model)
     graph = lower(read_keras_object(model))
@@ -106,7 +112,7 @@ def _nudged(array: Array, rng: np.random.Generator) -> Array:
     return np.nextafter(array, towards)
 
 
-def set_weights(model: Any, seed: int) -> None:
+def set_weights(model: Any, seed: int, *, gain: float = 3.0) -> None:
     """Draw weights of the size that training gives, so that gates saturate."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
@@ -116,7 +122,11 @@ def set_weights(model: Any, seed: int) -> None:
             weight.assign(rng.uniform(0.5, 2.0, weight.shape))
         else:
             fan_in = int(np.prod(weight.shape[:-1])) or 1
-            size = 1.0 if "embeddings" in weight.path else max(0.3, min(1.2, 3 / np.sqrt(fan_in)))
+            size = (
+                1.0
+                if "embeddings" in weight.path
+                else max(gain / 10, min(gain / 2.5, gain / np.sqrt(fan_in)))
+            )
             weight.assign(rng.normal(0, size, weight.shape))
 
 

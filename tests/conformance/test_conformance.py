@@ -143,7 +143,7 @@ def test_an_artifact_gives_what_keras_gives(
     if SCHEMES[scheme].embeddings:
         # what is left to judge once the embedding's own rounding, which is coarse, is known; the
         # states after padding are those of the exact embedding
-        rounded = ReferenceBackend(_rounded(model.skipping), dtype=np.float64)
+        rounded = ReferenceBackend(rounded_embeddings(model.skipping), dtype=np.float64)
     check_artifact(case, rounded, open_backend(target, path), exported.max_batch, (target, scheme))
 
 
@@ -151,7 +151,7 @@ def _embeddings(graph: Graph) -> list[str]:
     return [node.weights["embeddings"] for node in graph.nodes if node.op == "Embedding"]
 
 
-def _rounded(graph: Graph) -> Graph:
+def rounded_embeddings(graph: Graph) -> Graph:
     """Replace embeddings by what 4 bits hold of them."""
     weights = dict(graph.weights)
     for name in _embeddings(graph):

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.parity.checks import difference
 from gatelet.runtime.streaming import to_stream
 from tests.conformance import c_sanitized
 from tests.conformance.c_builds import (
@@ -26,15 +25,12 @@ from tests.conformance.c_builds import (
     written,
 )
 from tests.conformance.cases import CASES
-from tests.conformance.matrix import Array, Prepared, batches, within
+from tests.conformance.limits import holds
+from tests.conformance.matrix import Array, Prepared, batches
 from tests.conformance.test_streaming import check_streams
 
 NAMES = [case.__name__ for case in CASES]
 BY_NAME = dict(zip(NAMES, CASES, strict=True))
-
-# 8-bit weights, 14-bit activations: a tenth of what the engines that round both to 8 bits make
-INT8_LIMIT = 0.3
-INT8_MEAN_LIMIT = 0.03
 
 NATIVE = Build("gcc", "-O1", "native", C_SCHEMES[:2])
 FORCED = ("plain", "v2", "v3", "v4")
@@ -85,14 +81,7 @@ def check(name: str, scheme: str, build: Build) -> None:
 
 
 def compare(case: Prepared, scheme: str, found: Any, expected: Array) -> None:
-    got = np.asarray(found)
-    if scheme == "float32":
-        assert within(got, expected, case.float32_limit)
-    elif scheme == "dynamic-int8":
-        assert within(got, expected, INT8_LIMIT)
-        assert float(np.mean(difference(got, expected))) <= INT8_MEAN_LIMIT
-    else:
-        assert got.shape == expected.shape
+    assert holds(np.asarray(found), expected, ("c", scheme), case.float32_limit)
 
 
 def need(build: Build) -> None:
