@@ -49,7 +49,7 @@ _READERS: dict[str, Callable[[bytes], FileFacts]] = {
 }
 """By target; what other targets make is no graph of operators."""
 
-# TensorFlow Lite Micro resets such tensors by itself, and streams by them
+# TensorFlow Lite Micro resets such tensors and resources by itself, and streams by them
 _KEEPS_VARIABLES = ("tflm",)
 _MIN_SPREAD = 1e-3
 _SERVING = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
@@ -128,7 +128,7 @@ def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
     for op in facts.custom_ops:
         kind = "needs TensorFlow's own kernels (Flex)" if op.startswith("Flex") else "is custom"
         raise _refused(target, "operators", f"the operator '{op}' {kind}, so no device runs it")
-    for op in facts.resources:
+    for op in facts.resources if target not in _KEEPS_VARIABLES else ():
         raise _refused(
             target,
             "variables",

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from gatelet.convert import convert
+from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters import table
 from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.file_facts import read_litert_facts, read_onnx_facts
 from gatelet.convert.gates import check_bytes, check_exported, check_operators, check_outputs
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
@@ -165,6 +167,20 @@ def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(graph: Graph) -
     table_beside = Companion("embedding", "m", ".bin", bytes(tables))
     whole = dataclasses.replace(small, companions=(*beside, table_beside))
     check_exported("c_like", SCHEMES["float32-features"], whole, graph)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "SimpleRNN"])
+@pytest.mark.parametrize("scheme", TARGETS["tflm"])
+def test_files_for_microcontrollers_pass_with_every_recurrence(cell: str, scheme: str) -> None:
+    maker = GraphMaker(scale=0.3)
+    ids = maker.input("ids", None, None, vocabulary=300)
+    x = maker.one("Embedding", [ids], (None, None, 8), weights={"embeddings": maker.weight(300, 8)})
+    graph = maker.finish(*maker.recurrence(cell, [x], features=8, units=8))
+    rows = np.random.default_rng(2).integers(1, 300, (16, 9)).astype(np.int32)
+    model = Exportable(graph, graph, calibration=choose_rows({"ids": rows}, source="drawn"))
+    made = export_tflm(model, SCHEMES[scheme])
+    assert ("VAR_HANDLE" in made.ops) == (cell != "LSTM")
+    check_exported("tflm", SCHEMES[scheme], made, graph)
 
 
 @pytest.mark.parametrize(
