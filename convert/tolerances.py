@@ -133,17 +133,18 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
         scores_mean=0.014,
         scores_shift=0.01,
         flips=0.01,
-        batch=None,
+        batch=0.02,
         as_converted=0.001,
-        reason="7-bit weights; activations share a scale, so rows run one by one; measured: max "
-        "0.044, mean 0.0047, shift 0.0047, flips 0.0039, about half where padding is skipped; a "
-        "gate off by a tenth moves golden scores by 0.003",
+        reason="7-bit weights; where activations share a scale, rows run one by one; elsewhere a "
+        "batch computes padding with rounded weights that a single row skips; measured: batch "
+        "0.0016, max 0.044, mean 0.0047, shift 0.0047, flips 0.0039, about half where padding is "
+        "skipped; a gate off by a tenth moves golden scores by 0.003",
     ),
     ("tflm", "float32-features"): _EXACT,
     ("litert", "float16"): _FLOAT16,
     ("onnx", "float16"): _FLOAT16,
     ("litert", "dynamic-int8-emb4"): _EMB4,
-    ("onnx", "dynamic-int8-emb4"): replace(_EMB4, batch=None),
+    ("onnx", "dynamic-int8-emb4"): _EMB4,
     ("litert", "float32-b1"): _EXACT,
     ("litert", "dynamic-int8-b1"): Limits(
         scores_max=0.06,

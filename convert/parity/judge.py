@@ -182,7 +182,8 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
     if limits is None:
         note = f"this gatelet has no limits for {target} {scheme}"
         return ArtifactReport(target, scheme, (), note=note)
-    bounds = bounds_of(limits, case.settings, exact=case.oracle.float32_limit)
+    alone = artifact.max_batch == 1
+    bounds = bounds_of(limits, case.settings, exact=case.oracle.float32_limit, alone=alone)
     engine, stage = "", "opens"
     golden_scores = None
     try:

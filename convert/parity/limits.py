@@ -131,13 +131,14 @@ class Bounds:
     quality_drop: float
 
 
-def bounds_of(limits: Limits, settings: Settings, *, exact: float) -> Bounds:
+def bounds_of(limits: Limits, settings: Settings, *, exact: float, alone: bool = False) -> Bounds:
     """Resolve the limits of an artifact.
 
     Args:
         limits: Its row of the tolerance table.
         settings: The user's; `atol` stands for every difference between scores and the Graph's.
         exact: The float32 limit.
+        alone: Rows are never run together, so a batch gives what its rows give.
     """
 
     def resolved(limit: float | None) -> float:
@@ -154,7 +155,7 @@ def bounds_of(limits: Limits, settings: Settings, *, exact: float) -> Bounds:
         kl=max(limits.kl, exact),
         flips=limits.flips,
         tie=resolved(limits.scores_mean),
-        batch=resolved(limits.batch),
+        batch=exact if alone else resolved(limits.batch),
         as_converted=resolved(limits.as_converted),
         quality_drop=limits.quality_drop,
     )
