@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from gatelet.convert.passes.pad_skip import timesteps_in_front
 from gatelet.convert.reading import (
     Equivalents,
     SourceModel,
@@ -144,12 +145,7 @@ def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:
 
 def padded_timesteps(source: ModelSource) -> int | None:
     """Give the timesteps that texts are padded to in front; None where they are not."""
-    if source.vectorizer is None:
-        return source.model.inputs[0].shape[1] if len(source.model.inputs[0].shape) > 1 else None
-    padded_in_front = (
-        isinstance(source.vectorizer, Vectorizer) and source.vectorizer.padding == "pre"
-    )
-    return source.vectorizer.maxlen if padded_in_front else None
+    return timesteps_in_front(source.model.inputs[0].shape, source.vectorizer)
 
 
 def read_vectorizer(

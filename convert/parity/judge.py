@@ -53,6 +53,7 @@ from gatelet.convert.parity.reach import (
 )
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.rows import Rows, side_by_side
+from gatelet.convert.parity.stored import StoredFile
 from gatelet.convert.parity.streams import check_stream
 from gatelet.convert.parity.weights import StoredWeight, check_weights, match_weights
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
@@ -194,7 +195,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
             return ArtifactReport(target, scheme, (), engine, note=note)
         given = _on_texts(case) if predictor.takes_texts else case
         format_name = target.removesuffix("-text")
-        weights = match_weights(format_name, case.bundle.path / artifact.path, case.graph)
+        weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
         found = _run(predictor, given, f"{target} {scheme}")
         checks = [
             check_weights(format_name, case.graph, weights),

@@ -1,21 +1,21 @@
 """Compares the weights that an artifact's file stores with the Graph's, tensor by tensor.
 
 A kernel that was stored in another gate order, a bias that was lost, a scale that is off: they
-show here, before anything runs. Not the reading of files, which is `stored`.
+show here, before anything runs. Not the reading of files, which is `readers`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.onnx.recurrent import node_needs_scan
+from gatelet.convert.parity.forms import Places, forms_of
+from gatelet.convert.parity.readers import READERS
 from gatelet.convert.parity.report import Check
-from gatelet.convert.parity.stored import READERS, Stored
+from gatelet.convert.parity.stored import Stored, StoredFile
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph, Node
 
@@ -49,8 +49,6 @@ _FOLDED = (
 """TensorFlow's converter multiplies the constants of these into the weights of a neighbour."""
 
 Array = NDArray[Any]
-Places = NDArray[np.int64]
-"""For each element of a tensor the place in the weight that it comes from; -1 for zero."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +102,12 @@ def check_weights(target: str, graph: Graph, weights: Sequence[StoredWeight] | N
     return Check("weights", worst.steps_off, HALF_STEP, "fail", unit="steps", note=note)
 
 
-def match_weights(target: str, path: Path, graph: Graph) -> tuple[StoredWeight, ...] | None:
+def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | None:
     """Find each weight of a Graph in a file.
 
     Args:
         target: Of the file.
-        path: The file.
-        graph: The model.
+        file: The file, and the Graph that it was made from.
 
     Returns:
         Every weight but those of zeros only, which a converter may leave out; None where no
@@ -120,9 +117,10 @@ def match_weights(target: str, path: Path, graph: Graph) -> tuple[StoredWeight, 
     if reader is None:
         return None
     try:
-        stored = reader(path)
+        stored = reader(file)
     except ImportError:
         return None
+    graph = file.graph
     by_size: dict[int, list[Stored]] = {}
     for one in stored:
         by_size.setdefault(one.values.size, []).append(one)
@@ -151,7 +149,7 @@ def _match(
 ) -> StoredWeight:
     """Take the form, and the tensors, that come nearest to a weight."""
     best: tuple[float, Array, float, bool] | None = None
-    for parts in _forms(target, node, role, weight.shape):
+    for parts in forms_of(target, node, role, weight.shape):
         matched = [_nearest(weight, part, by_size) for part in parts]
         if not all(matched):
             continue
@@ -243,66 +241,3 @@ def _steps_off(stored: Stored, values: Array, wanted: Array) -> float:
     largest = float(np.abs(wanted).max()) or 1.0
     step = largest * float(np.finfo(stored.values.dtype).eps)
     return max(1.0, float(np.abs(values - exact).max() / step))
-
-
-def _forms(target: str, node: Node, role: str, shape: tuple[int, ...]) -> Iterator[list[Places]]:
-    """Give the forms in which a target may store a weight, each one part or several."""
-    places = np.arange(int(np.prod(shape))).reshape(shape)
-    forms = _FORMS.get((target, node.op, role), (_as_it_is,))
-    if target == "onnx" and "LSTM" in node.op:
-        in_loop = node.op == "ConvLSTM2D" or node_needs_scan(node)
-        forms = (_LOOP_FORM,) if in_loop else forms
-    for form in forms:
-        yield form(places)
-
-
-def _as_it_is(places: Places) -> list[Places]:
-    return [places]
-
-
-def _onnx_gates(places: Places) -> Places:
-    """Reorder an LSTM's gates along the last axis, from i, f, c, o to i, o, f, c."""
-    i, f, c, o = np.split(places, 4, axis=-1)
-    return np.concatenate([i, o, f, c], axis=-1)
-
-
-def _onnx_loop_gates(places: Places) -> Places:
-    """Reorder an LSTM's gates from i, f, c, o to i, f, o, c, as the exporter's Scan has them."""
-    i, f, c, o = np.split(places, 4, axis=-1)
-    return np.concatenate([i, f, o, c], axis=-1)
-
-
-def _with_zeros(places: Places) -> Places:
-    """Put the bias of the state behind that of the input: a GRU has it, others have zeros."""
-    both = places if places.ndim == 2 else np.concatenate([places, np.full_like(places, -1)])
-    return both.reshape(-1)
-
-
-def _gates_apart(places: Places) -> list[Places]:
-    """Split a GRU's kernel into that of both gates and that of the candidate."""
-    U = places.shape[-1] // 3
-    return [places[:, : 2 * U], places[:, 2 * U :]]
-
-
-def _rows_apart(places: Places) -> list[Places]:
-    return list(places) if places.ndim == 2 else [places]
-
-
-def _whole(form: Callable[[Places], Places]) -> Callable[[Places], list[Places]]:
-    return lambda places: [form(places)]
-
-
-_Form = Callable[[Places], list[Places]]
-_FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
-    ("onnx", "LSTM", "kernel"): (_whole(_onnx_gates),),
-    ("onnx", "LSTM", "recurrent_kernel"): (_whole(_onnx_gates),),
-    ("onnx", "LSTM", "bias"): (_whole(lambda places: _with_zeros(_onnx_gates(places))),),
-    ("onnx", "GRU", "bias"): (_whole(_with_zeros), _rows_apart),
-    ("onnx", "SimpleRNN", "bias"): (_whole(_with_zeros), _as_it_is),
-    ("onnx", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
-    ("litert", "GRU", "bias"): (_as_it_is, _rows_apart),
-    ("litert", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
-}
-"""How a target stores a weight other than as it is; the order of axes is found by trying."""
-
-_LOOP_FORM = _whole(_onnx_loop_gates)

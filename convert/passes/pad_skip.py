@@ -19,8 +19,10 @@ from gatelet.runtime.backends.reference import run_graph
 from gatelet.runtime.graph import Graph, Node
 from gatelet.runtime.safetensors import Tensor
 from gatelet.runtime.streaming import StreamingGraph, with_states
+from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizers import AnyVectorizer
 
-__all__ = ["LARGEST_SKIP", "skip_padding"]
+__all__ = ["LARGEST_SKIP", "skip_padding", "timesteps_in_front"]
 
 LARGEST_SKIP = 256
 """The most pads that are skipped: 2 x U floats are stored for each."""
@@ -43,6 +45,19 @@ _POINTWISE = (
     "PReLU",
     "Subtract",
 )
+
+
+def timesteps_in_front(shape: Sequence[int | None], vectorizer: AnyVectorizer | None) -> int | None:
+    """Give the timesteps that rows are padded to in front; None where they are not.
+
+    Args:
+        shape: Of the model's first input.
+        vectorizer: Of the model, whose padding side and length count where there is one.
+    """
+    if vectorizer is None:
+        return shape[1] if len(shape) > 1 else None
+    in_front = isinstance(vectorizer, Vectorizer) and vectorizer.padding == "pre"
+    return vectorizer.maxlen if in_front else None
 
 
 def skip_padding(graph: Graph, *, timesteps: int | None) -> Graph:

@@ -1,11 +1,11 @@
 """The fourteen faults of the table in docs/parity.md, and where each is planted.
 
-Not the table and not the tests. Faults of files are planted in the ONNX artifacts; digests are
-repaired, so that only parity can tell.
+Not the table and not the tests. Faults of weights are planted in the files of each target; digests
+are repaired, so that only parity can tell.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatelet.runtime.bundle import open_bundle
+from gatelet.runtime.graph import Graph
 from gatelet.runtime.vectorizer import Vectorizer
 from tests.convert.faults import Array, Change, EditPart, break_engines, onnx_recurrence
-from tests.convert.test_weight_faults import in_onnx_gates, scaled, swapped
+from tests.convert.planted_files import in_blob, in_litert_table, of_gates, weight_of
+from tests.convert.test_weight_faults import in_litert_gates, in_onnx_gates, scaled, swapped
 
 FLOAT32, INT8 = ("onnx", "float32"), ("onnx", "dynamic-int8")
+SCHEMES = ("float32", "dynamic-int8")
+IN_FILES = tuple((target, scheme) for target in ("onnx", "litert", "c") for scheme in SCHEMES)
+QUANTIZED = tuple((target, scheme) for target, scheme in IN_FILES if scheme != "float32")
 CAP = 0.57
 TOKEN = 7
 """An id that most rows have."""
@@ -40,20 +46,49 @@ class Fault:
     artifacts: tuple[tuple[str, str], ...] = (FLOAT32, INT8)
 
 
-def in_files(*changes: tuple[tuple[str, str], Change]) -> Plant:
+Gated = Callable[[dict[str, Array]], dict[str, Array]]
+
+
+def in_gates(role: str, change: Gated, artifacts: Sequence[tuple[str, str]] = IN_FILES) -> Plant:
+    """Change gates of a kernel; in onnx and litert files where it is quantized, their scales."""
+
+    def made(target: str, scheme: str, graph: Graph) -> Change:
+        if target == "onnx":
+            return in_onnx_gates(role, change)
+        if target == "litert":
+            return in_litert_gates(graph, role, change)
+        return in_blob(graph, scheme, role, of_gates(change))
+
+    return _in_all(made, artifacts)
+
+
+def in_weight(role: str, end: str, change: Callable[[Array], Array]) -> Plant:
+    """Change a weight that has one place: a bias, or the rows of an embedding."""
+
+    def made(target: str, scheme: str, graph: Graph) -> Change:
+        if target == "onnx":
+            is_integer = role == "embeddings" and scheme != "float32"
+            return in_tensor(f"{end}_int8" if is_integer else end, change)
+        if target == "litert":
+            return in_litert_table(weight_of(graph, role).shape, change)
+        return in_blob(graph, scheme, role, change)
+
+    return _in_all(made, IN_FILES)
+
+
+def _in_all(
+    made: Callable[[str, str, Graph], Change], artifacts: Sequence[tuple[str, str]]
+) -> Plant:
     def plant(bundle: Path, edit: EditPart, patch: pytest.MonkeyPatch) -> None:
-        for (target, scheme), change in changes:
-            edit(bundle, f"{target} {scheme}", change)
+        graph = open_bundle(bundle).graph()
+        for target, scheme in artifacts:
+            edit(bundle, f"{target} {scheme}", made(target, scheme, graph))
 
     return plant
 
 
 def in_part(part: str, change: Change) -> Plant:
     return lambda bundle, edit, patch: edit(bundle, part, change)
-
-
-def in_both(change: Change) -> Plant:
-    return in_files((FLOAT32, change), (INT8, change))
 
 
 def in_engine(change: Callable[[Any, Array, Array], Array]) -> Plant:
@@ -124,29 +159,25 @@ def lower_off(data: bytes) -> bytes:
 
 
 FAULTS = (
-    Fault("one gate's kernel changed by 10 %", in_both(in_onnx_gates("kernel", scaled("f", 1.1)))),
     Fault(
-        "two gates swapped",
-        in_files(
-            (FLOAT32, in_onnx_gates("recurrent_kernel", swapped("i", "f"))),
-            (INT8, in_onnx_gates("recurrent_kernel", swapped("i", "f"))),
-        ),
+        "one gate's kernel changed by 10 %",
+        in_gates("kernel", scaled("f", 1.1)),
+        artifacts=IN_FILES,
     ),
-    Fault("bias dropped", in_both(in_tensor("lstm.bias", np.zeros_like))),
+    Fault("two gates swapped", in_gates("recurrent_kernel", swapped("i", "f")), artifacts=IN_FILES),
+    Fault("bias dropped", in_weight("bias", "lstm.bias", np.zeros_like), artifacts=IN_FILES),
     Fault(
         "embedding shifted by a row",
-        in_files(
-            (FLOAT32, in_tensor("embedding.embeddings", shifted)),
-            (INT8, in_tensor("embedding.embeddings_int8", shifted)),
-        ),
+        in_weight("embeddings", "embedding.embeddings", shifted),
+        artifacts=IN_FILES,
     ),
     Fault("padding on the wrong side", pad_on_the_other_side),
     Fault("lower-casing off", in_part("vectorizer", lower_off)),
     Fault("state leaked", leak()),
     Fault(
         "a scale off by 2 %",
-        in_files((INT8, in_tensor("lstm.kernel_scales", lambda a: a * np.float32(1.02)))),
-        artifacts=(INT8,),
+        in_gates("kernel", lambda gates: {n: a * 1.02 for n, a in gates.items()}, QUANTIZED),
+        artifacts=QUANTIZED,
     ),
     Fault("threshold moved", in_manifest(threshold=0.7)),
     Fault("scores capped", in_engine(lambda e, i, scores: np.minimum(scores, np.float32(CAP)))),
@@ -158,9 +189,7 @@ FAULTS = (
     Fault("labels swapped", in_manifest(labels=["good", "bad"])),
     Fault(
         "one weight changed",
-        in_files(
-            (FLOAT32, in_tensor("embedding.embeddings", one_weight)),
-            (INT8, in_tensor("embedding.embeddings_int8", one_weight)),
-        ),
+        in_weight("embeddings", "embedding.embeddings", one_weight),
+        artifacts=IN_FILES,
     ),
 )

@@ -81,6 +81,11 @@ def tiled(matrix: Array, tile: int) -> Array:
     return matrix.reshape(len(matrix), -1, tile).transpose(1, 0, 2)
 
 
+def untiled(values: Array) -> Array:
+    """Give the packed matrix [K, N] of [tiles, K, tile]."""
+    return values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+
+
 def tiled_int8(matrix: Array, tile: int) -> tuple[Array, Array, Array]:
     """Quantize a packed matrix [K, N] by column.
 
@@ -97,6 +102,12 @@ def tiled_int8(matrix: Array, tile: int) -> tuple[Array, Array, Array]:
     return fours.transpose(2, 0, 3, 1), scales[0], np.stack(chunks)
 
 
+def untiled_int8(values: Array, rows: int) -> Array:
+    """Give the packed integers [K, N] of [tiles, K / 4 rounded up, tile, 4]."""
+    fours = values.transpose(1, 3, 0, 2)
+    return fours.reshape(4 * values.shape[1], -1)[:rows]
+
+
 def halves(table: Array) -> tuple[Array, Array]:
     """Quantize an embedding to 4 bits by row.
 
@@ -106,3 +117,9 @@ def halves(table: Array) -> tuple[Array, Array]:
     values, scales = quantize_int8(table, axis=0, limit=7)
     shifted = np.pad((values + 8).astype(np.uint8), ((0, 0), (0, table.shape[1] % 2)))
     return shifted[:, 0::2] | (shifted[:, 1::2] << 4), scales[:, 0]
+
+
+def from_halves(values: Array) -> Array:
+    """Give the integers, [V, F], of bytes with two in each; of an odd F there is one more, -8."""
+    pairs = np.stack([values & 15, values >> 4], axis=-1).astype(np.int8) - 8
+    return pairs.reshape(len(values), -1)

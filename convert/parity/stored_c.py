@@ -1,0 +1,110 @@
+"""Reads the weights that the blob of a C model holds.
+
+Not the blob's layout: the exporter is asked again where each weight lies, and the bytes are read
+there. A file of another layout is not looked into.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.exporters.c.blob import MAGIC, Blob, from_halves, untiled, untiled_int8
+from gatelet.convert.exporters.c.export import write_function
+from gatelet.convert.exporters.c.writer import Writer
+from gatelet.convert.parity.stored import Stored, StoredFile
+from gatelet.convert.passes.pad_skip import skip_padding
+from gatelet.convert.schemes import SCHEMES
+from gatelet.errors import BundleDamaged
+
+__all__ = ["read_c"]
+
+Array = NDArray[Any]
+_DTYPES = {"float": "<f4", "int8_t": "i1", "uint8_t": "u1", "int32_t": "<i4"}
+
+
+@dataclass(frozen=True)
+class _Section:
+    offset: int
+    shape: tuple[int, ...]
+    c_type: str
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """Sections of a matrix or table: values alone, or with scales and, of a matrix, sums."""
+
+    sections: tuple[_Section, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass
+class _Layout(Writer):
+    """Writes as the exporter does, and notes where each weight goes."""
+
+    noted: list[_Section] = field(default_factory=list)
+    matrices: list[_Matrix] = field(default_factory=list)
+    tables: list[_Matrix] = field(default_factory=list)
+
+    def weights(self, array: Array, c_type: str = "float") -> str:
+        stored = np.asarray(array, _DTYPES[c_type])
+        self.noted.append(_Section(self.blob.add(stored), stored.shape, c_type))
+        return super().weights(array, c_type)
+
+    def matrix(self, packed: Array, tile: int, **facts: Any) -> str:
+        kept, self.noted = self.noted, []
+        name = super().matrix(packed, tile, **facts)
+        self.matrices.append(_Matrix(tuple(self.noted), packed.shape))
+        self.noted = kept
+        return name
+
+    def table(self, table: Array) -> tuple[str, int]:
+        kept, self.noted = self.noted, []
+        made = super().table(table)
+        self.tables.append(_Matrix(tuple(self.noted), table.shape))
+        self.noted = kept
+        return made
+
+
+def read_c(file: StoredFile) -> list[Stored]:
+    """Read the matrices, as packed, the embeddings and the vectors of a blob.
+
+    Raises:
+        BundleDamaged: It is no blob, or holds less than the model needs.
+    """
+    data = file.path.read_bytes()
+    if not data.startswith(MAGIC):
+        raise BundleDamaged(f"'{file.path.name}' holds no weights of a C model")
+    layout = _Layout(Blob(), SCHEMES[file.scheme])
+    write_function(layout, skip_padding(file.graph, timesteps=file.timesteps))
+    found = [_read_matrix(data, one) for one in layout.matrices]
+    found += [_read_table(data, one) for one in layout.tables]
+    return [*found, *(Stored("vector", _section(data, one)) for one in layout.noted)]
+
+
+def _read_matrix(data: bytes, matrix: _Matrix) -> Stored:
+    values, *others = (_section(data, one) for one in matrix.sections)
+    if not others:
+        return Stored("matrix", untiled(values))
+    scales, _ = others
+    steps = np.broadcast_to(scales.astype(np.float64), matrix.shape)
+    return Stored("matrix", untiled_int8(values, matrix.shape[0]) * steps, steps)
+
+
+def _read_table(data: bytes, table: _Matrix) -> Stored:
+    values, *others = (_section(data, one) for one in table.sections)
+    if not others:
+        return Stored("table", values)
+    (scales,) = others
+    integers = values if values.dtype == np.int8 else from_halves(values)[:, : table.shape[1]]
+    steps = np.broadcast_to(scales.astype(np.float64)[:, None], integers.shape)
+    return Stored("table", integers * steps, steps)
+
+
+def _section(data: bytes, section: _Section) -> Array:
+    dtype = np.dtype(_DTYPES[section.c_type])
+    count = int(np.prod(section.shape))
+    if section.offset + count * dtype.itemsize > len(data):
+        raise BundleDamaged("the weights of the C model end before all of them were read")
+    return np.frombuffer(data, dtype, count, section.offset).reshape(section.shape)

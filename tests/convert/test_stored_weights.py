@@ -1,0 +1,125 @@
+"""What c and tflm files store is read back, and any other weight is seen."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatelet.convert.exporters.c.blob import (
+    from_halves,
+    halves,
+    tiled,
+    tiled_int8,
+    untiled,
+    untiled_int8,
+)
+from gatelet.convert.exporters.c.export import write_model
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.tflm.export import export_tflm
+from gatelet.convert.lowering import lower
+from gatelet.convert.parity.stored import StoredFile
+from gatelet.convert.parity.weights import check_weights, match_weights
+from gatelet.convert.passes.pad_skip import skip_padding
+from gatelet.convert.reading import read_keras_object
+from gatelet.convert.schemes import SCHEMES
+from gatelet.errors import BundleDamaged, ConversionError
+from gatelet.runtime.backends.reference import array_of
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.safetensors import Tensor
+from tests.conformance.cases import (
+    CASES,
+    bidirectional_stack_masked,
+    gru_reset_before_masked,
+    lstm_classic,
+)
+
+T = 12
+FEW = (lstm_classic, gru_reset_before_masked, bidirectional_stack_masked)
+SIZES = ("c float32", "c dynamic-int8", "c dynamic-int8-emb4", "tflm float32")
+
+
+def graph_of(build: Callable[[Any], Any]) -> Graph:
+    """Lower a case, with weights that are all different."""
+    import keras
+
+    graph = lower(read_keras_object(build(keras)))
+    rng = np.random.default_rng(0)
+    weights = {
+        name: replace(one, data=rng.normal(0, 0.5, one.shape).astype("<f4").tobytes())
+        for name, one in graph.weights.items()
+        if one.dtype == "F32"
+    }
+    return replace(graph, weights={**graph.weights, **weights})
+
+
+def export(graph: Graph, target: str, scheme: str) -> bytes:
+    model = Exportable(graph, skip_padding(graph, timesteps=T))
+    if target == "c":
+        return write_model(model, SCHEMES[scheme]).weights
+    return export_tflm(model, SCHEMES[scheme]).data
+
+
+def check_all(build: Callable[[Any], Any], target: str, scheme: str, path: Path) -> None:
+    graph = graph_of(build)
+    path.write_bytes(export(graph, target, scheme))
+    stored = match_weights(target, StoredFile(path, graph, scheme, T))
+    assert stored is not None
+    found = check_weights(target, graph, stored)
+    assert found.verdict == "pass" and "not checked" not in found.note, found
+    for one in stored:
+        tensor = graph.weights[one.weight]
+        other = (array_of(tensor) * np.float32(1.1)).tobytes()
+        changed = {**graph.weights, one.weight: Tensor("F32", tensor.shape, other)}
+        judging = replace(graph, weights=changed)
+        seen = check_weights(
+            target, judging, match_weights(target, StoredFile(path, judging, scheme, T))
+        )
+        assert seen.verdict == "fail" and one.where in seen.note, one.where
+
+
+@pytest.mark.parametrize("what", SIZES)
+@pytest.mark.parametrize("build", FEW, ids=lambda build: build.__name__)
+def test_every_weight_is_read(build: Callable[[Any], Any], what: str, tmp_path: Path) -> None:
+    target, scheme = what.split()
+    if target == "tflm" and build is bidirectional_stack_masked:
+        pytest.skip("a stack of both directions needs several timesteps at once")
+    check_all(build, target, scheme, tmp_path / "file")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("what", SIZES)
+@pytest.mark.parametrize("build", CASES, ids=lambda build: build.__name__)
+def test_every_weight_of_every_case_is_read(
+    build: Callable[[Any], Any], what: str, tmp_path: Path
+) -> None:
+    target, scheme = what.split()
+    try:
+        check_all(build, target, scheme, tmp_path / "file")
+    except ConversionError as error:
+        if target == "c":
+            raise
+        pytest.skip(str(error))
+
+
+def test_what_is_packed_can_be_unpacked() -> None:
+    rng = np.random.default_rng(1)
+    packed = rng.normal(size=(7, 128)).astype(np.float32)
+    assert np.array_equal(untiled(tiled(packed, 64)), packed)
+    values, scales, _ = tiled_int8(packed, 64)
+    assert np.abs(untiled_int8(values, 7) * scales - packed).max() <= 0.501 * scales.max()
+    stored, steps = halves(packed[:, :5])
+    read = from_halves(stored)[:, :5] * steps[:, None]
+    assert np.abs(read - packed[:, :5]).max() <= 0.501 * steps.max()
+
+
+def test_a_file_that_is_no_blob_is_named(tmp_path: Path) -> None:
+    graph = graph_of(lstm_classic)
+    path = tmp_path / "weights.bin"
+    data = export(graph, "c", "float32")
+    for broken, said in ((b"x" + data, "holds no weights"), (data[: len(data) // 2], "end before")):
+        path.write_bytes(broken)
+        with pytest.raises(BundleDamaged, match=said):
+            match_weights("c", StoredFile(path, graph, "float32", T))
