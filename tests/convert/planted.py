@@ -6,13 +6,14 @@ are repaired, so that only parity can tell.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gatelet.runtime import batches
 from gatelet.runtime.bundle import open_bundle
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.vectorizer import Vectorizer
@@ -151,7 +152,13 @@ def pad_on_the_other_side(bundle: Path, edit: EditPart, patch: pytest.MonkeyPatc
         ids, tokens = real(self, text), len(self.ids(text))
         return ids[len(ids) - tokens :] + ids[: len(ids) - tokens]
 
+    def pad_many(vectorizer: Vectorizer, *rows: Any) -> Any:
+        side = "post" if vectorizer.padding == "pre" else "pre"
+        return real_many(replace(vectorizer, padding=side), *rows)
+
+    real_many = batches._padded
     patch.setattr(Vectorizer, "pad", pad)
+    patch.setattr(batches, "_padded", pad_many)
 
 
 def lower_off(data: bytes) -> bytes:
