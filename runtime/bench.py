@@ -108,6 +108,7 @@ def measure(
     path: Path | str,
     *,
     targets: Sequence[str] = (),
+    schemes: Sequence[str] = (),
     lengths: Sequence[int] = LENGTHS,
     batches: Sequence[int] = BATCHES,
     calls: int = 200,
@@ -118,6 +119,7 @@ def measure(
     Args:
         path: The bundle's folder.
         targets: Those to measure, 'reference' and 'pure' too; by default those of the artifacts.
+        schemes: Those to measure; by default all.
         lengths: Words of the texts, or timesteps.
         batches: Rows of a call.
         calls: Of batch 1; larger batches get fewer. The pure and reference backends get a tenth.
@@ -125,14 +127,14 @@ def measure(
 
     Raises:
         BundleError: The bundle is damaged, or none of its artifacts runs here.
-        BackendError: A target that was named does not run.
+        BackendError: A target that was named does not run, or has no such scheme.
     """
     bundle = open_bundle(path)
-    predictors = _predictors(bundle, targets, threads)
+    predictors = _predictors(bundle, targets, schemes, threads)
     if not predictors:
         raise BundleError(
-            f"no artifact of bundle '{bundle.path}' runs here: see gatelet doctor, or name "
-            "--target pure"
+            f"no artifact of bundle '{bundle.path}' that was asked for runs here: see gatelet "
+            "doctor, or name --target pure"
         )
     draw = random.Random(SEED)
     lengths = sorted({_possible(length, bundle, predictors[0]) for length in lengths})
@@ -154,13 +156,17 @@ def measure(
     ]
 
 
-def _predictors(bundle: Bundle, targets: Sequence[str], threads: int) -> list[Predictor]:
+def _predictors(
+    bundle: Bundle, targets: Sequence[str], schemes: Sequence[str], threads: int
+) -> list[Predictor]:
     """Open what was asked for; what was not asked for by name may be missing."""
     wanted = [(a.target, a.scheme) for a in bundle.artifacts if not targets or a.target in targets]
     wanted += [(target, "float32") for target in GRAPH_TARGETS if target in targets]
+    wanted = [(target, scheme) for target, scheme in wanted if not schemes or scheme in schemes]
     for target in targets:
         if target not in {one for one, _ in wanted}:
-            raise BackendError(f"bundle '{bundle.path}' has nothing for target '{target}'")
+            of = f" in {', '.join(schemes)}" if schemes else ""
+            raise BackendError(f"bundle '{bundle.path}' has nothing for target '{target}'{of}")
     opened = []
     for target, scheme in wanted:
         if not targets and target not in installed_targets():

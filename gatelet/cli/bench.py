@@ -28,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(names)}; repeatable; default: the artifacts'",
     )
     parser.add_argument(
+        "--scheme", action="append", default=[], metavar="S", help="repeatable; default: all"
+    )
+    parser.add_argument(
         "--length", type=int, action="append", metavar="N", help="words; default: 5, 20 and 50"
     )
     parser.add_argument(
@@ -48,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     results = measure(
         arguments.bundle,
         targets=arguments.target,
+        schemes=arguments.scheme,
         lengths=lengths,
         batches=batches,
         calls=arguments.calls,

@@ -58,6 +58,17 @@ def test_measures_a_model_of_features(tmp_path: Path, write_bundle: Callable[...
     assert [(one.length, one.batch) for one in result.measured] == [(4, 1), (4, 2)]
 
 
+def test_measures_the_schemes_that_are_named(written_bundle: Path) -> None:
+    found = measure(written_bundle, schemes=["dynamic-int8"], lengths=(4,), batches=(1,), calls=3)
+    assert [(one.target, one.scheme) for one in found] == [("onnx", "dynamic-int8")]
+
+
+def test_refuses_a_scheme_that_is_not_there(cli: RunCli, written_bundle: Path) -> None:
+    refused = cli("bench", written_bundle, "--target", "onnx", "--scheme", "float16").complaint
+    assert "has nothing for target 'onnx' in float16" in refused
+    assert "that was asked for runs here" in cli("bench", written_bundle, "--scheme", "x").complaint
+
+
 def test_without_an_engine_it_tells_what_to_do(cli_process: RunCli, written_bundle: Path) -> None:
     done = cli_process("bench", written_bundle, without=("onnxruntime",))
     assert done.code == 1
