@@ -171,11 +171,19 @@ def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(graph: Graph) -
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "SimpleRNN"])
 @pytest.mark.parametrize("scheme", TARGETS["tflm"])
-def test_files_for_microcontrollers_pass_with_every_recurrence(cell: str, scheme: str) -> None:
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_files_for_microcontrollers_pass_with_every_recurrence(
+    cell: str, scheme: str, both_ways: bool
+) -> None:
     maker = GraphMaker(scale=0.3)
-    ids = maker.input("ids", None, None, vocabulary=300)
-    x = maker.one("Embedding", [ids], (None, None, 8), weights={"embeddings": maker.weight(300, 8)})
-    graph = maker.finish(*maker.recurrence(cell, [x], features=8, units=8))
+    ids = maker.input("ids", None, None, vocabulary=3000)
+    x = maker.one(
+        "Embedding", [ids], (None, None, 8), weights={"embeddings": maker.weight(3000, 8)}
+    )
+    found = [*maker.recurrence(cell, [x], features=8, units=8)]
+    if both_ways:  # of which both read the table, which the file has once
+        found += maker.recurrence(cell, [x], features=8, units=8, go_backwards=True)
+    graph = maker.finish(*found)
     rows = np.random.default_rng(2).integers(1, 300, (16, 9)).astype(np.int32)
     model = Exportable(graph, graph, calibration=choose_rows({"ids": rows}, source="drawn"))
     made = export_tflm(model, SCHEMES[scheme])

@@ -6,6 +6,7 @@ In integers a tensor is int16 with one scale, symmetric, and weights are int8. W
 no int16 kernel for is computed in float between DEQUANTIZE and QUANTIZE.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,7 @@ class StepWriter:
         self.ranges = ranges
         self._node, self._count = "", 0
         self._converted: dict[tuple[int, str], Tensor] = {}
+        self._constants: dict[tuple[Any, ...], Tensor] = {}
 
     @property
     def integers(self) -> bool:
@@ -288,9 +290,12 @@ class StepWriter:
 
     def _weight(self, values: Array, dtype: str, *, scale: float | None = None) -> Tensor:
         data = np.ascontiguousarray(values, dtype)
-        return self.file.tensor(
-            f"w{len(self.file.made)}", data.shape, dtype, scale=scale, data=data
-        )
+        # what is read forwards and backwards, as a table is, lies in the file once
+        key = (dtype, data.shape, scale, hashlib.sha256(data.tobytes()).digest())
+        if key not in self._constants:
+            name = f"w{len(self.file.made)}"
+            self._constants[key] = self.file.tensor(name, data.shape, dtype, scale=scale, data=data)
+        return self._constants[key]
 
     @staticmethod
     def _scale(largest: float) -> float:
