@@ -10,6 +10,7 @@ from gatelet.convert.evidence import ask_oracles, has_keras
 from gatelet.convert.isolation import Worker
 from gatelet.convert.parity import ParityReport, Settings, judge
 from gatelet.convert.parity.oracle import Advance, nothing_to_tell
+from gatelet.convert.parity.quality import notes_on_quality
 from gatelet.convert.parity.truth import truth_of, why_unknown
 from gatelet.convert.route_parity import prove_route
 from gatelet.errors import BackendMissing, DataError
@@ -77,7 +78,8 @@ def prove(
     )
     if report.artifacts and report.verdict == "not run":
         raise BackendMissing(report.artifacts[0].note)
-    return report
+    doubts = notes_on_quality(report.quality, report.rows)
+    return replace(report, notes=(*report.notes, *doubts))
 
 
 def _golden_timesteps(bundle: Bundle) -> dict[str, int]:

@@ -5,6 +5,7 @@ Not a converter, and it changes nothing in the bundle.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,9 @@ def judge(
     for artifact in bundle.artifacts:
         for module in _modules(artifact, all_engines=all_engines):
             progress(f"parity of {artifact.target} {artifact.scheme}")
-            reports.append(_judge_artifact(case, artifact, module))
+            start = perf_counter()
+            found = _judge_artifact(case, artifact, module)
+            reports.append(replace(found, seconds=perf_counter() - start))
     oracles = ("graph", f"keras {oracle.keras_version}") if oracle.keras is not None else ("graph",)
     return ParityReport(
         rows=len(oracle.inputs),

@@ -6,7 +6,7 @@ Not the figures (`figures`) nor the intervals (`statistics`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,9 +28,20 @@ from gatelet.convert.parity.statistics import (
     rows_to_decide,
 )
 
-__all__ = ["check_quality", "quality_of", "refit_threshold", "undecided_quality"]
+__all__ = [
+    "check_quality",
+    "notes_on_quality",
+    "quality_of",
+    "refit_threshold",
+    "undecided_quality",
+]
 
 SEED = 20240229
+WORSE_THAN_CHANCE = 0.4
+"""Of the area under the ROC curve."""
+
+MIN_ROWS_TO_DOUBT = 100
+"""Scores that tell nothing have an area below 0.4 of so many rows once in 25 times."""
 _HIGHER_IS_BETTER = ("accuracy", "macro_f1", "roc_auc", "r2")
 
 Array = NDArray[Any]
@@ -123,6 +134,22 @@ def quality_of(
         found["brier"] = float(figures.brier_of_rows(rows.found, rows.truth).mean())
         found["ece"] = _figure(figures.calibration_features(threshold, len(labels)), rows)
     return found
+
+
+def notes_on_quality(quality: Mapping[str, float], rows: int) -> tuple[str, ...]:
+    """Give a sentence where the model itself is clearly worse than chance: labels may be swapped.
+
+    Args:
+        quality: The Graph's own figures.
+        rows: That they are of; few may be so by chance.
+    """
+    area = quality.get("roc_auc", math.nan)
+    if rows < MIN_ROWS_TO_DOUBT or not area < WORSE_THAN_CHANCE:
+        return ()
+    return (
+        f"the Graph itself ranks these rows worse than chance (ROC AUC {area:.2f}): are the labels "
+        "of the data those of the model, and not the other way round?",
+    )
 
 
 def refit_threshold(scores: Array, truth: Array, *, threshold: float) -> float | None:
@@ -240,6 +267,8 @@ def _verdict(
         if verdict == "pass"
         else (f"worse by {low:.3g} to {high:.3g}, with 95 % confidence")
     )
+    if not math.isfinite(high - low):
+        sentence = "so few rows tell nothing of how sure that is"
     note = "; ".join(filter(None, (said, sentence)))
     return Check(_name(figure), worse, limit, verdict, unit, (low, high), note)
 

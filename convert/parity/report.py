@@ -81,6 +81,7 @@ class ArtifactReport:
         diagnosis: Sentences on what is to blame, where it missed a limit.
         threshold: The threshold that would fit its scores best, where the rows are labelled and
             it gives one score a row; offered, never applied.
+        seconds: That its checks took, by the clock; not in the JSON.
     """
 
     target: str
@@ -92,6 +93,7 @@ class ArtifactReport:
     quality: Mapping[str, float] = field(default_factory=dict)
     diagnosis: tuple[str, ...] = ()
     threshold: float | None = None
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def verdict(self) -> str:

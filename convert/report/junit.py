@@ -74,7 +74,7 @@ def _suite(
         failures=str(failures),
         errors="0",
         skipped=str(skipped),
-        time="0",
+        time=f"{one.seconds:.3f}",
     )
 
 

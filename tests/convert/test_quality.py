@@ -10,7 +10,12 @@ from sklearn import metrics
 
 from gatelet.convert.parity import figures
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
-from gatelet.convert.parity.quality import check_quality, quality_of, refit_threshold
+from gatelet.convert.parity.quality import (
+    check_quality,
+    notes_on_quality,
+    quality_of,
+    refit_threshold,
+)
 from gatelet.convert.parity.reach import (
     check_constant,
     check_finite,
@@ -254,3 +259,26 @@ def test_divergence_is_that_of_scipy() -> None:
     assert check_kl(other, scores * 3, 1.0, min_rows=0) is None  # no probabilities
     strict = check_kl(other, scores, 1e-9, min_rows=301)
     assert strict is not None and strict.verdict == "undecided"
+
+
+def test_labels_that_are_swapped_are_doubted() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 2, 200)
+    scores = np.clip(0.5 + 0.3 * (truth - 0.5) + rng.normal(0, 0.1, 200), 0, 1)[:, None]
+    right, swapped = (
+        quality_of(scores, labels, labels=("no", "yes"), threshold=0.5)
+        for labels in (truth, 1 - truth)
+    )
+    assert notes_on_quality(right, 200) == ()
+    (note,) = notes_on_quality(swapped, 200)
+    assert "worse than chance" in note and "the other way round" in note
+    assert notes_on_quality(swapped, 20) == ()
+
+
+def test_one_row_is_told_without_infinities() -> None:
+    one = np.array([[0.8]])
+    checks = check_quality(
+        one, one + 0.01, np.array([1]), labels=("no", "yes"), threshold=0.5, bounds=INT8
+    )
+    (brier,) = (check for check in checks if check.name == "brier_rise")
+    assert brier.verdict == "undecided" and "inf" not in brier.note

@@ -40,6 +40,8 @@ def test_a_suite_is_an_artifact_and_a_case_a_check(
         assert [case.get("name") for case in cases] == [check.name for check in one.checks]
         assert suite.get("tests") == str(len(cases)) and suite.get("failures") == "0"
         assert all(len(case) == 0 for case in cases)
+        assert float(suite.get("time", "0")) == pytest.approx(one.seconds, abs=1e-3)
+        assert one.seconds > 0
 
 
 def test_verdicts_are_failures_and_skips(judged: Story, schema: xmlschema.XMLSchema) -> None:
