@@ -35,9 +35,10 @@ class Timings:
         self._worker = worker
 
     def tell(self, text: str) -> None:
-        """Begin a step."""
-        self.end()
-        self._step = text
+        """Begin a step; a remark, which has a colon, begins none."""
+        if ": " not in text:
+            self.end()
+            self._step = text
         self._progress(text)
 
     def end(self) -> None:

@@ -18,6 +18,16 @@ def test_time_goes_to_the_step_that_used_it() -> None:
     assert timings.total_s >= timings.processor_s["much"] > 0
 
 
+def test_a_remark_is_no_step() -> None:
+    told: list[str] = []
+    timings = Timings(told.append)
+    timings.tell("work")
+    timings.tell("left out the labels: there are none")
+    timings.end()
+    assert told == ["work", "left out the labels: there are none"]
+    assert set(timings.processor_s) == {"preparing", "work"}
+
+
 def test_the_workers_time_counts() -> None:
     timings = Timings(lambda text: None)
     with Worker() as worker:
