@@ -88,9 +88,13 @@ def _prelu(
 def _affine(
     writer: StepWriter, node: Node, inputs: Sequence[Tensor], weights: Mapping[str, Array]
 ) -> Tensor:
-    x = writer.as_integer(inputs[0]) if writer.integers else inputs[0]
-    x = writer.binary("MUL", x, writer.constant(_last_axis(weights["scale"], node, x), like=x))
-    return writer.binary("ADD", x, writer.constant(_last_axis(weights["shift"], node, x), like=x))
+    x = inputs[0]
+    # features as they are fed: one column may be a thousand times another, until this evens them
+    raw = x.dtype == "float32"
+    for role, op in (("scale", "MUL"), ("shift", "ADD")):
+        values = writer.constant(_last_axis(weights[role], node, x), like=x)
+        x = writer.binary(op, x, values, in_float=raw)
+    return x
 
 
 def _layer_normalization(

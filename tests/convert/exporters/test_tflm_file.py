@@ -142,6 +142,25 @@ def test_rows_of_an_embedding_that_differ_much_have_scales_of_their_own(tmp_path
     assert np.abs(run(made, tmp_path) - expected(graph)).max() < 0.01
 
 
+def test_small_columns_beside_large_ones_are_not_lost_before_they_are_normalized(
+    tmp_path: Path,
+) -> None:
+    maker = GraphMaker(scale=0.5)
+    size = np.array([1e-3, 1.0, 5000.0], np.float32)
+    given = np.random.default_rng(8).normal(size=(20, T, 3)).astype(np.float32) * size
+    x = maker.input("features", None, None, 3)
+    scale = maker.weight(3) * 0 + 1 / size
+    x = maker.one("Affine", [x], (None, None, 3), weights={"scale": scale, "shift": 0 * scale})
+    graph = maker.finish(*maker.recurrence("LSTM", [x], features=3, units=5))
+    calibration = choose_rows({"features": given}, source="test")
+    model = Exportable(graph, graph, calibration=calibration)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(export_tflm(model, SCHEMES["full-int8"]).data)
+    (found,) = open_backend("tflm", path).run({"features": given}).values()
+    (wanted,) = ReferenceBackend(graph).run({"features": given}).values()
+    assert np.abs(found - wanted).max() < 0.01
+
+
 def test_the_same_graph_gives_the_same_bytes() -> None:
     assert exported(lstm_graph(), "full-int8").data == exported(lstm_graph(), "full-int8").data
 
