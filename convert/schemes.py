@@ -55,7 +55,7 @@ SCHEMES = {
 }
 
 TARGETS = {
-    "c": ("float32", "dynamic-int8", "dynamic-int8-emb4"),
+    "c": ("float32", "dynamic-int8", "dynamic-int8-emb4", "full-int8"),
     "litert": (
         "float32",
         "float16",

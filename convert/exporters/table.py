@@ -12,6 +12,7 @@ from pathlib import Path
 from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.activations import activation_refusal
 from gatelet.convert.exporters.c.export import OPERATIONS as C_OPERATIONS
+from gatelet.convert.exporters.c.integers import integer_refusal
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
@@ -106,7 +107,8 @@ def _takes_no_texts(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | No
 
 
 def _c_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
-    return _lacks("c", C_OPERATIONS)(graph, scheme, vectorizer) or activation_refusal(graph)
+    lacking = _lacks("c", C_OPERATIONS)(graph, scheme, vectorizer) or activation_refusal(graph)
+    return lacking or (integer_refusal(graph) if scheme.activations != "float32" else "")
 
 
 _LITERT_ENGINES = {

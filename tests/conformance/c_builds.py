@@ -14,9 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c.build import kernel_object, run_compiler
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
+from gatelet.convert.exporters.c.integers import integer_refusal
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
@@ -38,7 +40,7 @@ LEVELS = {
     "native": ("-march=native",),
 }
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-C_SCHEMES = ("float32", "dynamic-int8", "dynamic-int8-emb4")
+C_SCHEMES = ("float32", "dynamic-int8", "dynamic-int8-emb4", "full-int8")
 _LIBRARY = ("-DGATELET_LIBRARY", "-fPIC", "-shared", "-std=c11", "-ffp-contract=fast")
 
 
@@ -129,7 +131,7 @@ _KEPT: list[Any] = []
 
 @cache
 def written(scheme: str) -> Mapping[str, Written]:
-    """Write every case in a scheme, by name."""
+    """Write every case that a scheme takes, by name."""
     found = {}
     for index, build in enumerate(CASES):
         case = prepared(build)
@@ -137,8 +139,11 @@ def written(scheme: str) -> Mapping[str, Written]:
             case.graph,
             skip_padding(case.graph, timesteps=12),
             name=f"case{index} {scheme}",
+            calibration=Calibration(case.inputs, "the case's own rows"),
             streaming=streaming_beside(case.graph, wanted=None),
         )
+        if scheme == "full-int8" and integer_refusal(case.graph):
+            continue
         made = write_model(model, SCHEMES[scheme])
         source, weights = (folder() / f"{made.prefix}{suffix}" for suffix in (".c", ".bin"))
         source.write_text(render(made, model, SCHEMES[scheme])["linked"])

@@ -5,6 +5,7 @@ Not litert in the default tests: its exporter takes whatever `test_conformance.p
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
 from gatelet.convert.isolation import Worker
 from gatelet.convert.lint import lint
+from gatelet.convert.parity.rows import random_rows
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel, read_keras_object
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
@@ -64,6 +66,9 @@ def read(keras: Any, build: Callable[[Any], Any]) -> SourceModel:
 def attempt(model: Exportable, target: str, scheme: Scheme) -> None:
     """Export without asking first, and without what comes after the last refusal."""
     if target == "c":
+        if model.calibration is None:
+            features = random_rows(model.graph, None, {}).feed
+            model = replace(model, calibration=choose_rows(features, source="random"))
         write_model(model, scheme)
     elif target == "tflm":
         for node in model.graph.nodes if scheme.activations != "float32" else ():

@@ -31,7 +31,7 @@ def test_a_scheme_alone_gives_every_target_that_has_it() -> None:
 
 def test_a_scheme_alone_does_not_choose_a_target_that_few_models_fit() -> None:
     assert "tflm" not in {target for target, _ in names((), ("float32",))}
-    assert names((), ("full-int8",)) == [("tflm", "full-int8")]
+    assert names((), ("full-int8",)) == [("c", "full-int8")]
     assert names(("tflm",)) == [("tflm", "float32"), ("tflm", "full-int8")]
     assert names((), ("full-int8-features",)) == [("tflm", "full-int8-features")]
 

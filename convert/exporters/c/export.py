@@ -5,6 +5,7 @@ Not the kernels, which are in kernels/*.c, and not compilers: see `build`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from gatelet.convert.exporters.c import layers, masks
 from gatelet.convert.exporters.c.activations import write_activation
@@ -13,6 +14,7 @@ from gatelet.convert.exporters.c.build import build_libraries
 from gatelet.convert.exporters.c.convolution import write_conv, write_pooling
 from gatelet.convert.exporters.c.files import Model, render
 from gatelet.convert.exporters.c.functions import Function
+from gatelet.convert.exporters.c.integers import INTEGER_OPERATIONS, observe
 from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
 from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.source import prefix_of
@@ -38,7 +40,7 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
 
     Args:
         model: The model; the Graph that skips padding is what runs.
-        scheme: float32, dynamic-int8 or dynamic-int8-emb4.
+        scheme: float32, dynamic-int8, dynamic-int8-emb4 or full-int8.
 
     Returns:
         The weights as a blob; companions are the source, the header, an example, and a library
@@ -77,8 +79,11 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
     blob = Blob()
     kernels: set[str] = set()
     pieces = step_graph(model.streaming, model.graph)
+    observed = _observed(model, scheme)
     whole, steps = (
-        None if graph is None else write_function(Writer(blob, scheme, kernels=kernels), graph)
+        None
+        if graph is None
+        else write_function(Writer(blob, scheme, observed, kernels=kernels), graph)
         for graph in (model.skipping, pieces)
     )
     assert whole is not None
@@ -92,6 +97,15 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
         steps=steps,
         states=model.streaming.states if steps and model.streaming else (),
     )
+
+
+def _observed(model: Exportable, scheme: Scheme) -> dict[str, Any]:
+    """Give the ranges that a scheme in integers needs."""
+    if scheme.activations == "float32":
+        return {}
+    if model.calibration is None:
+        raise ConversionError(f"the scheme {scheme.name} needs calibration rows")
+    return observe(model.graph, model.calibration.rows)
 
 
 def write_function(writer: Writer, graph: Graph) -> Function:
@@ -132,28 +146,30 @@ def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[i
     name = f"x{index}"
     c_type = _C_TYPES[one.dtype]
     writer.line(f"const {c_type} *const {name} = (const {c_type} *)inputs[{index}];")
-    return Value(name, _KINDS[one.dtype], tuple(dims), raw=one.dtype == "float32")
+    raw = one.dtype == "float32"
+    return Value(name, _KINDS[one.dtype], tuple(dims), raw=raw, fed=one.name)
 
 
 def _write_node(writer: Writer, call: Call) -> dict[str, Value]:
     node = call.node
-    if node.op not in OPERATIONS:
+    operations = INTEGER_OPERATIONS if writer.integers else OPERATIONS
+    if node.op not in operations:
         raise ConversionError(
             f"layer '{node.source}': the operation '{node.op}' cannot be exported to c; "
-            f"known are {', '.join(OPERATIONS)}"
+            f"known are {', '.join(operations)}"
         )
-    if node.op not in _TAKES_ANY_KIND:
+    if node.op not in _TAKES_ANY_KIND and not writer.integers:
         call = Call(
             node, [layers.as_floats(writer, one) for one in call.inputs], call.weights, call.mask
         )
     writer.line(f"/* {node.name}: {node.op} */")
-    made = OPERATIONS[node.op](writer, call)
+    made = operations[node.op](writer, call)
     raw = node.op in RAW_STAYS_RAW and any(one.raw for one in call.inputs)
     return {output: _marked(value, raw) for output, value in zip(node.outputs, made, strict=True)}
 
 
 def _marked(value: Value, raw: bool) -> Value:
-    return Value(value.name, value.kind, value.dims, value.slot, raw, value.exact_limit)
+    return replace(value, raw=raw)
 
 
 def _last_uses(graph: Graph) -> dict[str, int]:

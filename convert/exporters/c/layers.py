@@ -15,6 +15,7 @@ from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
 
 __all__ = [
     "as_floats",
+    "as_ids",
     "write_affine",
     "write_average",
     "write_concatenate",
@@ -40,19 +41,31 @@ def as_floats(writer: Writer, value: Value) -> Value:
     """Give a value as floats, whatever it is."""
     if value.kind == "float":
         return value
-    writer.kernels.add("layers")
     y = writer.make(value.dims)
+    if value.kind == "int16":
+        writer.kernels.add("integer")
+        n, scale = elements(value.dims), number(value.scale)
+        writer.call("gatelet_floats_of_integers", value.name, n, scale, y.name)
+        return y
+    writer.kernels.add("layers")
     function = "gatelet_floats_of" if value.kind == "ids" else "gatelet_floats_of_mask"
     writer.call(function, value.name, elements(value.dims), y.name)
     return y
 
 
+def as_ids(writer: Writer, value: Value) -> Value:
+    """Give a value as ids: a model may take them as features."""
+    if value.kind == "ids":
+        return value
+    writer.kernels |= {"layers", "product"}
+    ids = writer.make(value.dims, "ids")
+    writer.call("gatelet_integers_of", value.name, elements(ids.dims), ids.name)
+    return ids
+
+
 def write_embedding(writer: Writer, call: Call) -> list[Value]:
     """Write an `Embedding` node."""
-    ids = call.x
-    if ids.kind != "ids":
-        floats, ids = ids, writer.make(ids.dims, "ids")
-        writer.call("gatelet_integers_of", floats.name, elements(ids.dims), ids.name)
+    ids = as_ids(writer, call.x)
     writer.kernels |= {"layers", "product"}
     table = call.weights["embeddings"]
     name, limit = writer.table(table)

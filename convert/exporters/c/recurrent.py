@@ -13,13 +13,13 @@ from gatelet.convert.exporters.c.convolution import window_of, write_kernels
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
 
-__all__ = ["write_conv_lstm_2d", "write_recurrence"]
+__all__ = ["FLAGS", "write_conv_lstm_2d", "write_recurrence"]
 
 STEPS = 16
 """Timesteps whose inputs are projected at a time: GATELET_STEPS."""
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 _FUNCTIONS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}
-_FLAGS = {
+FLAGS = {
     "go_backwards": "GATELET_BACKWARDS",
     "return_sequences": "GATELET_SEQUENCES",
     "zero_output_for_mask": "GATELET_ZERO_OUTPUT_FOR_MASK",
@@ -108,7 +108,7 @@ def _pointers(call: Call, outputs: list[Value], states: int) -> dict[str, str]:
     for setting in ("activation", "recurrent_activation"):
         parameters = attributes.get(f"{setting}_parameters", {})
         fields[setting] = activation_text(attributes.get(setting, "linear"), parameters)
-    flags = [flag for name, flag in _FLAGS.items() if attributes.get(name)]
+    flags = [flag for name, flag in FLAGS.items() if attributes.get(name)]
     fields["flags"] = " | ".join(flags) or "0"
     return fields
 

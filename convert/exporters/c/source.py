@@ -43,6 +43,7 @@ _ORDER = (
     "conv_lstm",
     "layers",
     "masks",
+    "integer",
 )
 _NEEDS = {"product": ("product_int8",), "layers": ("product", "product_int8")}
 

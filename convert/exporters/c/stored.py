@@ -62,6 +62,9 @@ def _sections(
 ) -> Iterator[int]:
     """Give the bytes of each section that a weight takes."""
     elements, quantizes = math.prod(shape), scheme.weights == "int8"
+    if scheme.activations != "float32":
+        yield from _integer_sections(role, shape)
+        return
     if role == "embeddings":
         rows, features = shape
         if quantizes and elements >= INT8_MIN_ELEMENTS:
@@ -83,6 +86,16 @@ def _sections(
         else:
             chunks = -(-rows // INT8_CHUNK)
             yield from (-(-rows // 4) * 4 * columns, 4 * columns, 4 * columns * chunks)
+
+
+def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:
+    """Give the same where all is in integers: a multiplier of 2 bytes a row, or of 4 a column."""
+    if role == "embeddings":
+        yield from (math.prod(shape), 2 * shape[0])
+    elif role in ("kernel", "recurrent_kernel"):
+        yield from (math.prod(shape), 4 * shape[-1])
+    else:
+        yield 4 * math.prod(shape)
 
 
 def _columns(node: Node, role: str, shape: Sequence[int]) -> list[int]:

@@ -21,7 +21,12 @@ __all__ = ["Call", "Value", "Writer", "number"]
 INT8_MIN_ELEMENTS = 1024
 """Smaller weights stay float32: their bytes do not count, their error does."""
 ACTIVATION_LIMIT = 16383
-_C_TYPES = {"float": ("float", 4), "ids": ("int32_t", 4), "mask": ("uint8_t", 1)}
+_C_TYPES = {
+    "float": ("float", 4),
+    "ids": ("int32_t", 4),
+    "int16": ("int16_t", 2),
+    "mask": ("uint8_t", 1),
+}
 
 Array = NDArray[Any]
 
@@ -41,12 +46,14 @@ class Value:
 
     Args:
         name: The pointer.
-        kind: 'float', 'ids' or 'mask'.
+        kind: 'float', 'ids', 'int16' or 'mask'.
         dims: Its sizes, rows first; () for a number.
         slot: The memory it lies in; None for the caller's.
         raw: Numbers as the caller fed them, whose columns may differ by any factor.
         exact_limit: The integer that the largest magnitude of each row of features is a multiple
             of, where its row is stored as integers with a scale; 0 elsewhere.
+        scale: Of an 'int16': what its integers are multiples of.
+        fed: The graph input that it is; '' for what was computed.
     """
 
     name: str
@@ -55,6 +62,8 @@ class Value:
     slot: Slot | None = None
     raw: bool = False
     exact_limit: int = 0
+    scale: float = 0.0
+    fed: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,14 +88,21 @@ class Writer:
     Args:
         blob: Where weights go.
         scheme: What is stored how.
+        observed: The largest magnitudes of values, for a scheme that computes in integers.
     """
 
     blob: Blob
     scheme: Scheme
+    observed: Mapping[str, Array] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     kernels: set[str] = field(default_factory=set)
     _names: int = 0
+
+    @property
+    def integers(self) -> bool:
+        """Whether values are integers too."""
+        return self.scheme.activations != "float32"
 
     @property
     def quantized(self) -> bool:
@@ -110,7 +126,7 @@ class Writer:
         """Give memory for a value."""
         c_type, width = _C_TYPES[kind]
         floats = largest_elements(dims)
-        slot = self.memory(floats if width == 4 else f"({floats} + 3) / 4")
+        slot = self.memory(floats if width == 4 else f"({floats} * {width} + 3) / 4")
         name = self.name("v")
         self.line(f"{c_type} *const {name} = ({c_type} *)(void *){slot.name};")
         return Value(name, kind, tuple(dims), slot, **facts)
@@ -140,7 +156,13 @@ class Writer:
 
     def weights(self, array: Array, c_type: str = "float") -> str:
         """Store an array as it is and give a pointer to it."""
-        dtypes = {"float": "<f4", "int8_t": "i1", "uint8_t": "u1", "int32_t": "<i4"}
+        dtypes = {
+            "float": "<f4",
+            "int8_t": "i1",
+            "uint8_t": "u1",
+            "uint16_t": "<u2",
+            "int32_t": "<i4",
+        }
         return f"AT({c_type}, {self.blob.add(np.asarray(array, dtypes[c_type]))})"
 
     def optional(self, weights: Mapping[str, Array], role: str) -> str:

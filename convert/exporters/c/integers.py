@@ -1,0 +1,312 @@
+"""The scheme full-int8 as C calls: 8-bit weights, 16-bit values, scales of what was observed.
+
+Not the arithmetic, which is in kernels/integer.c, and not the choice of calibration rows.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gatelet.convert.exporters.c import layers, masks
+from gatelet.convert.exporters.c.recurrent import FLAGS
+from gatelet.convert.exporters.c.sizes import elements, known
+from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
+from gatelet.convert.quantize import quantize_int8
+from gatelet.errors import ConversionError
+from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.graph import Graph, Node
+
+__all__ = ["INTEGER_OPERATIONS", "integer_refusal", "observe"]
+
+UNIT = 2.0**-15
+"""The scale of states and gates."""
+Z_UNIT = 2.0**-16
+"""The scale of what goes into an activation."""
+HEADROOM = 2.0
+"""Values may be so many times those that were observed; the 16 bits can spare one."""
+_MULTIPLIER_BITS = 24
+_WAY_OUT = "use --scheme dynamic-int8 or float32"
+
+_ACTIVATIONS = {
+    "tanh": "GATELET_Q_TANH",
+    "sigmoid": "GATELET_Q_SIGMOID",
+    "hard_sigmoid": "GATELET_Q_HARD_SIGMOID",
+    "hard_sigmoid_keras2": "GATELET_Q_HARD_SIGMOID_KERAS2",
+}
+_OTHERS = ("linear", "relu", "softmax")
+_RECURRENCES = ("GRU", "LSTM", "SimpleRNN")
+
+
+def integer_refusal(graph: Graph) -> str:
+    """Say why a Graph cannot be computed in integers, '' where it can."""
+    fed = {one.name for one in graph.inputs if one.dtype == "float32"}
+    states: set[str] = set()
+    for node in graph.nodes:
+        why = _node_refusal(node, fed, states)
+        if why:
+            return f"layer '{node.source or node.name}': c full-int8 has no {why}: {_WAY_OUT}"
+        states.update(node.outputs[1:] if node.op in _RECURRENCES else ())
+        if node.op in ("MergeTime", "SplitTime") and node.inputs[0] in fed:
+            fed.add(node.output)
+    return ""
+
+
+def _node_refusal(node: Node, fed: set[str], states: set[str]) -> str:
+    """Say what a node has that integers have not; '' where there is nothing."""
+    if node.op not in INTEGER_OPERATIONS:
+        return node.op
+    if node.op == "MaskFeatures" and node.inputs[0] not in fed:
+        return "mask by values that are computed"
+    if node.inputs[0] in states:  # floats, for whoever asked for them
+        return f"{node.op} of another layer's state"
+    if node.op == "Activation":
+        name = node.attributes["activation"]
+        plain = name in _OTHERS and not _parameters(node) and _is_last(node)
+        if not plain and name not in _ACTIVATIONS:
+            return f"activation '{name}'" + (" with parameters" if name in _OTHERS else "")
+        return "activation of features" if name != "linear" and node.inputs[0] in fed else ""
+    for setting in ("activation", "recurrent_activation"):
+        name = node.attributes.get(setting, "tanh")
+        if name not in _ACTIVATIONS:
+            return f"activation '{name}' in {node.op}"
+    return ""
+
+
+def _parameters(node: Node) -> bool:
+    """Tell whether an `Activation` has parameters that are not as usual."""
+    return any(v for k, v in node.attributes.items() if k not in ("activation", "axis"))
+
+
+def _is_last(node: Node) -> bool:
+    axis = node.attributes.get("axis", -1)
+    return axis in (-1, len(node.shape) - 1)
+
+
+def observe(graph: Graph, rows: Mapping[str, Array]) -> dict[str, Array]:
+    """Run rows in float and give the largest magnitudes.
+
+    Args:
+        graph: What is exported.
+        rows: Of calibration, by graph input.
+
+    Returns:
+        Of each feature of each input [F], and of the output of each `Dense` node [1].
+    """
+    watched = [node.output for node in graph.nodes if node.op == "Dense"]
+    outputs = tuple(dict.fromkeys((*graph.outputs, *watched)))
+    found = ReferenceBackend(replace(graph, outputs=outputs)).run(rows)
+    largest = {name: _largest(found[name]) for name in watched}
+    for one in graph.inputs:
+        if one.dtype == "float32" and one.name in rows:
+            features = np.asarray(rows[one.name])
+            axes = tuple(range(features.ndim - 1))
+            largest[one.name] = np.abs(features).max(axis=axes, initial=0.0)
+    return largest
+
+
+def _largest(values: Array) -> Array:
+    finite = values[np.isfinite(values)]
+    return np.array([np.abs(finite).max(initial=0.0)])
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    """A factor as integers: x * multiplier >> shift."""
+
+    multipliers: Array
+    shift: int
+
+
+def _fixed(factors: Array) -> _Fixed:
+    """Give factors as integers of at most 24 bits with one shift."""
+    largest = float(np.max(factors, initial=0.0)) or 1.0
+    shift = int(np.clip(_MULTIPLIER_BITS - 1 - np.floor(np.log2(largest)) - 1, 0, 62))
+    exact = np.rint(np.asarray(factors, np.float64) * 2.0**shift)
+    return _Fixed(np.clip(exact, 0, 2**_MULTIPLIER_BITS - 1).astype(np.int64), shift)
+
+
+def _matrix(writer: Writer, kernel: Array, x_scale: float | Array, scale: float) -> str:
+    """Store a kernel [rows, columns] and give the name of its struct.
+
+    Args:
+        writer: Stores it.
+        kernel: Float weights.
+        x_scale: Of what it is multiplied with; for features one a row.
+        scale: Of what comes out.
+    """
+    rows, columns = kernel.shape
+    scaled = kernel.astype(np.float64) * np.broadcast_to(x_scale, (rows,))[:, None]
+    values, scales = quantize_int8(scaled, axis=1)
+    fixed = _fixed(scales[0].astype(np.float64) / scale)
+    name = writer.name("m")
+    stored = writer.weights(values.T, "int8_t")
+    multipliers = writer.weights(fixed.multipliers, "int32_t")
+    fields = ", ".join([stored, multipliers, str(rows), str(columns), str(fixed.shift)])
+    writer.line(f"const struct gatelet_integer_matrix {name} = {{{fields}}};")
+    return name
+
+
+def _bias(writer: Writer, bias: Array | None, scale: float) -> str:
+    if bias is None:
+        return "NULL"
+    exact = np.rint(bias.astype(np.float64) / scale)
+    return writer.weights(np.clip(exact, -(2**30), 2**30), "int32_t")
+
+
+def _as_integers(writer: Writer, value: Value) -> tuple[Value, float | Array]:
+    """Give a value as integers, with its scale: features have one each."""
+    if value.kind == "int16":
+        return value, value.scale
+    largest = writer.observed.get(value.fed)
+    if value.kind != "float" or largest is None:
+        raise ConversionError(f"c full-int8 knows no range of '{value.name}': {_WAY_OUT}")
+    scales = np.where(largest > 0, largest, 1.0) * HEADROOM * HEADROOM / 32767
+    y = writer.make(value.dims, "int16")
+    inverse = writer.weights(1.0 / scales)
+    n, features = elements(value.dims[:-1]), str(len(scales))
+    writer.call("gatelet_integers_of_features", value.name, inverse, n, features, y.name)
+    return y, scales
+
+
+def _table(writer: Writer, of: str) -> str:
+    if of == "sigmoid":
+        values = 1.0 / (1.0 + np.exp(-np.arange(513) / 32.0))
+    else:
+        values = np.exp(-np.arange(1025) / 64.0)
+    return writer.weights(np.rint(values * 2**15), "uint16_t")
+
+
+def write_embedding(writer: Writer, call: Call) -> list[Value]:
+    """Write an `Embedding` node: a scale a row, as a multiplier of 16 bits."""
+    writer.kernels.add("integer")
+    ids = layers.as_ids(writer, call.x)
+    table = call.weights["embeddings"]
+    V, F = table.shape
+    values, scales = quantize_int8(table, axis=0)
+    unit = float(scales.max()) * 256 / 65535
+    multipliers = np.clip(np.rint(scales[:, 0] * 256 / unit), 0, 65535)
+    y = writer.make((*ids.dims, known(F)), "int16", scale=unit)
+    stored = writer.weights(values, "int8_t"), writer.weights(multipliers, "uint16_t")
+    n = elements(ids.dims)
+    writer.call("gatelet_integer_embedding", *stored, str(V), str(F), ids.name, n, y.name)
+    return [y]
+
+
+def write_dense(writer: Writer, call: Call) -> list[Value]:
+    """Write a `Dense` node: its outputs have the range that was observed, and some more."""
+    writer.kernels.add("integer")
+    x, x_scale = _as_integers(writer, call.x)
+    largest = float(writer.observed[call.node.output][0]) or 1.0
+    scale = largest * HEADROOM / 32767
+    kernel = call.weights["kernel"]
+    matrix = _matrix(writer, kernel, x_scale, scale)
+    bias = _bias(writer, call.weights.get("bias"), scale)
+    y = writer.make((*x.dims[:-1], known(kernel.shape[1])), "int16", scale=scale)
+    m = elements(x.dims[:-1])
+    writer.call("gatelet_integer_dense", f"&{matrix}", bias, x.name, m, y.name)
+    return [y]
+
+
+def write_activation(writer: Writer, call: Call) -> list[Value]:
+    """Write an `Activation` node."""
+    writer.kernels.add("integer")
+    name, x = call.node.attributes["activation"], call.x
+    x, x_scale = _as_integers(writer, x)
+    if name == "linear":
+        return [x]
+    if not isinstance(x_scale, float):
+        raise ConversionError(
+            f"layer '{call.node.source}': c full-int8 has no activation of features: {_WAY_OUT}"
+        )
+    y = writer.make(x.dims, "int16", scale=x_scale if name == "relu" else UNIT)
+    n = elements(x.dims)
+    if name == "relu":
+        writer.call("gatelet_integer_relu", x.name, n, y.name)
+        return [y]
+    fixed = _fixed(np.array([x_scale / Z_UNIT]))
+    factor = (str(int(fixed.multipliers[0])), str(fixed.shift))
+    if name == "softmax":
+        n, classes = elements(x.dims[:-1]), x.dims[-1].text
+        table = _table(writer, "exp")
+        writer.call("gatelet_integer_softmax", table, x.name, n, classes, *factor, y.name)
+        return [y]
+    table = _table(writer, "sigmoid")
+    kind = _ACTIVATIONS[name]
+    writer.call("gatelet_integer_activate", kind, table, x.name, n, *factor, y.name)
+    return [y]
+
+
+def write_recurrence(writer: Writer, call: Call) -> list[Value]:
+    """Write an `LSTM`, `GRU` or `SimpleRNN` node."""
+    writer.kernels |= {"integer", "recurrence", "product", "activations"}
+    node, weights, attributes = call.node, call.weights, call.node.attributes
+    x, x_scale = _as_integers(writer, call.x)
+    recurrent, bias = weights["recurrent_kernel"], weights.get("bias")
+    units = len(recurrent)
+    fields = {"kernel": _matrix(writer, weights["kernel"], x_scale, Z_UNIT)}
+    kind = {"LSTM": "LSTM", "SimpleRNN": "SIMPLE_RNN"}.get(node.op, "GRU")
+    if node.op == "GRU" and not attributes.get("reset_after", True):
+        kind = "GRU_RESET_BEFORE"
+        fields["candidate"] = _matrix(writer, recurrent[:, 2 * units :], UNIT, Z_UNIT)
+        recurrent = recurrent[:, : 2 * units]
+    elif node.op == "GRU" and bias is not None:
+        bias, again = bias
+        fields["recurrent_bias"] = _bias(writer, again, Z_UNIT)
+    fields["recurrent"] = _matrix(writer, recurrent, UNIT, Z_UNIT)
+    fields["bias"] = _bias(writer, bias, Z_UNIT)
+    rows, timesteps = x.dims[:2]
+    sequence = (timesteps,) if attributes["return_sequences"] else ()
+    y = writer.make((rows, *sequence, known(units)), "int16", scale=UNIT)
+    outputs = [y]
+    if attributes.get("return_state"):
+        count = 2 if node.op == "LSTM" else 1
+        outputs += [writer.make((rows, known(units))) for _ in range(count)]
+    fields |= {"x": x.name, "y": y.name, "kind": f"GATELET_Q_{kind}", "units": str(units)}
+    fields |= {"rows": rows.text, "timesteps": timesteps.text}
+    fields |= dict(zip(("h0", "c0"), (one.name for one in call.inputs[1:]), strict=False))
+    fields |= dict(zip(("h", "c"), (one.name for one in outputs[1:]), strict=False))
+    if call.mask is not None:
+        fields["mask"] = call.mask.name
+    for setting in ("activation", "recurrent_activation"):
+        fields[setting] = _ACTIVATIONS.get(attributes.get(setting, ""), "0")
+    flags = [flag for name, flag in FLAGS.items() if attributes.get(name)]
+    fields["flags"] = " | ".join(flags) or "0"
+    fields["sigmoid"] = _table(writer, "sigmoid")
+    work = writer.work(str(2 * weights["kernel"].shape[1] + 4 * units))
+    fields["work"] = f"(int32_t *)(void *){work}"
+    name = writer.name("r")
+    writer.line(f"const struct gatelet_integer_recurrence {name} = {{")
+    for field, text in fields.items():
+        writer.line(f"    .{field} = {text},")
+    writer.line("};")
+    writer.call("gatelet_integer_walk", f"&{name}")
+    return outputs
+
+
+def _same_memory(write: Callable[[Writer, Call], list[Value]]) -> Callable[..., list[Value]]:
+    """Let what gives the same memory another shape keep its scale."""
+
+    def keeping(writer: Writer, call: Call) -> list[Value]:
+        (made,) = write(writer, call)
+        return [replace(made, scale=call.x.scale, fed=call.x.fed)]
+
+    return keeping
+
+
+INTEGER_OPERATIONS: dict[str, Callable[[Writer, Call], list[Value]]] = {
+    "LSTM": write_recurrence,
+    "GRU": write_recurrence,
+    "SimpleRNN": write_recurrence,
+    "Embedding": write_embedding,
+    "Dense": write_dense,
+    "Activation": write_activation,
+    "MergeTime": _same_memory(layers.write_merge_time),
+    "SplitTime": _same_memory(layers.write_split_time),
+    "MaskIds": masks.write_mask_ids,
+    "MaskFeatures": masks.write_mask_features,
+    "MaskAll": masks.write_mask_all,
+    "TrimPadding": masks.write_trim_padding,
+    "PadState": masks.write_pad_state,
+}
+"""What full-int8 computes; for others there is dynamic-int8."""

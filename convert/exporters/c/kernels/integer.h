@@ -1,0 +1,80 @@
+/* Layers in integers: 8-bit weights, 16-bit values, sums of 32 and 64 bits, no floating point.
+ *
+ * A 16-bit value stands for q * scale; states and gates have the scale 2^-15, what goes into an
+ * activation is 32 bits with the scale 2^-16. Scales that are no powers of two are multipliers and
+ * shifts, chosen at conversion.
+ */
+#ifndef GATELET_INTEGER_H
+#define GATELET_INTEGER_H
+
+#include "common.h"
+
+enum gatelet_integer_activation {
+    GATELET_Q_TANH,
+    GATELET_Q_SIGMOID,
+    GATELET_Q_HARD_SIGMOID,       /* x / 6 + 1/2 between 0 and 1 */
+    GATELET_Q_HARD_SIGMOID_KERAS2 /* x / 5 + 1/2 between 0 and 1 */
+};
+
+/* The logistic function at 0, 1/32, ... 16, of scale 2^-15. */
+#define GATELET_SIGMOID_ENTRIES 513
+/* e^-x at 0, 1/64, ... 16, of scale 2^-15. */
+#define GATELET_EXP_ENTRIES 1025
+
+/* Weights [columns, rows]: column j of x W is (sum of x[k] values[j][k]) multipliers[j] >> shift. */
+struct gatelet_integer_matrix {
+    const int8_t *values;
+    const int32_t *multipliers; /* [columns], below 2^24 */
+    int32_t rows, columns, shift;
+};
+
+enum {
+    GATELET_Q_LSTM,
+    GATELET_Q_GRU, /* the reset gate after the product */
+    GATELET_Q_GRU_RESET_BEFORE,
+    GATELET_Q_SIMPLE_RNN
+};
+
+/* Gates lie as Keras has them, [gates][units]. */
+struct gatelet_integer_recurrence {
+    int32_t kind, rows, timesteps, units, activation, recurrent_activation, flags;
+    const int16_t *x; /* [rows, timesteps, features] */
+    struct gatelet_integer_matrix kernel, recurrent, candidate;
+    const int32_t *bias, *recurrent_bias; /* [gates * units] of scale 2^-16, or NULL */
+    const uint8_t *mask;                  /* [rows, timesteps], or NULL */
+    const float *h0, *c0;                 /* [rows, units], or NULL for zeros */
+    const uint16_t *sigmoid;
+    int16_t *y;
+    float *h, *c;  /* the last states, or NULL */
+    int32_t *work; /* (2 gates + 4) units */
+};
+
+GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence *r);
+
+/* y [n, features] = values[id] * multipliers[id] >> 8. */
+GATELET_KERNEL void gatelet_integer_embedding(const int8_t *values, const uint16_t *multipliers,
+                                              int32_t vocabulary, int32_t features,
+                                              const int32_t *ids, size_t n, int16_t *y);
+
+/* y [m, columns] = x [m, rows] W + bias, of y's scale. */
+GATELET_KERNEL void gatelet_integer_dense(const struct gatelet_integer_matrix *w,
+                                          const int32_t *bias, const int16_t *x, size_t m,
+                                          int16_t *y);
+
+/* Element by element; x * multiplier >> shift has the scale 2^-16. */
+GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const uint16_t *sigmoid,
+                                             const int16_t *x, size_t n, int32_t multiplier,
+                                             int32_t shift, int16_t *y);
+GATELET_KERNEL void gatelet_integer_relu(const int16_t *x, size_t n, int16_t *y);
+
+/* Over the last axis, [n, classes]. */
+GATELET_KERNEL void gatelet_integer_softmax(const uint16_t *exponential, const int16_t *x, size_t n,
+                                            int32_t classes, int32_t multiplier, int32_t shift,
+                                            int16_t *y);
+
+/* The border: features [n, features] in, and values out. */
+GATELET_KERNEL void gatelet_integers_of_features(const float *x, const float *inverse, size_t n,
+                                                 int32_t features, int16_t *y);
+GATELET_KERNEL void gatelet_floats_of_integers(const int16_t *x, size_t n, float scale, float *y);
+
+#endif

@@ -1,0 +1,135 @@
+"""The scheme full-int8 of c: what it computes, that no float is in it, and what it refuses.
+
+Not the conformance cases, which it runs too: see tests/conformance/test_conformance_c.py.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatelet.convert.calibrate import Calibration
+from gatelet.convert.exporters.c import export_c
+from gatelet.convert.exporters.c.integers import integer_refusal
+from gatelet.convert.exporters.c.source import KERNELS
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.table import refusal
+from gatelet.convert.passes import skip_padding
+from gatelet.convert.schemes import SCHEMES
+from gatelet.errors import ConversionError
+from gatelet.runtime.backends.c import CBackend, open_library
+from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.graph import Graph
+from tests.convert.exporters.c_builds import build, small_graph
+from tests.convert.exporters.onnx_graphs import GraphMaker
+
+FULL_INT8 = SCHEMES["full-int8"]
+
+
+def ids_of(seed: int, rows: int = 60, timesteps: int = 12) -> Any:
+    ids = np.random.default_rng(seed).integers(1, 50, (rows, timesteps)).astype(np.int32)
+    ids[::3, :5] = 0
+    return ids
+
+
+def model_of(graph: Graph) -> Exportable:
+    return Exportable(
+        graph,
+        skip_padding(graph, timesteps=12),
+        name="m",
+        calibration=Calibration({"ids": ids_of(1)}, "test"),
+    )
+
+
+def run(graph: Graph, folder: Path, *flags: str) -> Any:
+    folder.mkdir()
+    written, library = build(model_of(graph), folder, scheme="full-int8", flags=flags)
+    weights = folder / "weights.bin"
+    weights.write_bytes(written.weights)
+    backend = CBackend(open_library(library), weights, engine="c")
+    return backend.run({"ids": ids_of(2)})[graph.outputs[0]]
+
+
+def test_every_build_gives_the_same_bits_close_to_float(tmp_path: Path) -> None:
+    graph = small_graph(units=40)
+    found = run(graph, tmp_path / "a", "-O1", "-march=native")
+    plain = run(graph, tmp_path / "b", "-O0", "-DGATELET_PLAIN")
+    exact = ReferenceBackend(graph).run({"ids": ids_of(2)})[graph.outputs[0]]
+    assert (found == plain).all()
+    assert 1e-6 < np.abs(found - exact).max() < 0.06 and np.abs(found - exact).mean() < 0.01
+    assert np.ptp(exact) > 0.2
+
+
+def test_no_float_is_between_the_borders() -> None:
+    text = (KERNELS / "integer.c").read_text()
+    functions = re.split(r"\n(?=(?:GATELET_\w+|static) )", text)
+    with_float = {
+        found.group(1)
+        for one in functions
+        if re.search(r"\bfloat\b|\d\.\d", one) and (found := re.search(r"(\w+)\(", one))
+    }
+    assert with_float == {
+        "q_integer_of",  # of a float
+        "q_start_row",
+        "q_end_row",  # states that the caller gave, and takes
+        "gatelet_integers_of_features",
+        "gatelet_floats_of_integers",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"activation": "relu"},
+            "c full-int8 has no activation 'relu' in LSTM: use --scheme dynam",
+        ),
+        ({"recurrent_activation": "softsign"}, "has no activation 'softsign' in LSTM"),
+    ],
+)
+def test_other_activations_are_refused(changes: dict[str, str], said: str) -> None:
+    graph = small_graph()
+    nodes = [
+        replace(node, attributes={**node.attributes, **changes}) if node.op == "LSTM" else node
+        for node in graph.nodes
+    ]
+    changed = replace(graph, nodes=tuple(nodes))
+    assert re.search(said, refusal(changed, "c", FULL_INT8))
+    assert not refusal(changed, "c", SCHEMES["dynamic-int8"])
+
+
+def test_other_layers_are_refused_and_the_way_out_is_named() -> None:
+    maker = GraphMaker()
+    x = maker.input("features", None, None, 3)
+    graph = maker.finish(maker.one("ReduceMax", [x], (None, 3), axes=[1]))
+    said = integer_refusal(graph)
+    assert said.startswith("layer '")
+    assert said.endswith("c full-int8 has no ReduceMax: use --scheme dynamic-int8 or float32")
+
+
+def test_without_calibration_rows_it_is_refused() -> None:
+    graph = small_graph()
+    with pytest.raises(ConversionError, match="full-int8 needs calibration rows"):
+        export_c(Exportable(graph, graph, name="m"), FULL_INT8)
+
+
+def test_values_beyond_what_was_observed_saturate(tmp_path: Path) -> None:
+    maker = GraphMaker()
+    x = maker.input("features", None, None, 3)
+    (h,) = maker.recurrence("LSTM", [x], features=3, units=8, return_sequences=False)
+    graph = maker.finish(maker.one("Dense", [h], (None, 1), weights={"kernel": maker.weight(8, 1)}))
+    rows = np.random.default_rng(3).normal(size=(30, 9, 3)).astype(np.float32)
+    calibration = Calibration({"features": rows}, "test")
+    model = Exportable(graph, graph, name="m", calibration=calibration)
+    written, library = build(model, tmp_path, scheme="full-int8")
+    (tmp_path / "w").write_bytes(written.weights)
+    backend = CBackend(open_library(library), tmp_path / "w", engine="c")
+    output = graph.outputs[0]
+    exact = ReferenceBackend(graph).run({"features": rows})[output]
+    assert np.abs(backend.run({"features": rows})[output] - exact).max() < 0.02
+    far = np.full((1, 9, 3), 3e38, np.float32)
+    for odd in (far, -far, far * np.float32(np.nan)):
+        assert np.isfinite(backend.run({"features": odd})[output]).all()
