@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert.calibrate import choose_rows
+from gatelet.convert.drawn import random_rows
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import EXPORTERS, export
@@ -21,7 +22,6 @@ from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
 from gatelet.convert.isolation import Worker
 from gatelet.convert.lint import lint
-from gatelet.convert.parity.rows import random_rows
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel, read_keras_object
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme

@@ -14,7 +14,7 @@ from gatelet.convert.exporters.c.build import build_libraries
 from gatelet.convert.exporters.c.convolution import write_conv, write_pooling
 from gatelet.convert.exporters.c.files import Model, render
 from gatelet.convert.exporters.c.functions import Function
-from gatelet.convert.exporters.c.integers import INTEGER_OPERATIONS, observe
+from gatelet.convert.exporters.c.integers import INTEGER_OPERATIONS, integer_refusal, observe
 from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
 from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.source import prefix_of
@@ -103,8 +103,9 @@ def _observed(model: Exportable, scheme: Scheme) -> dict[str, Any]:
     """Give the ranges that a scheme in integers needs."""
     if scheme.activations == "float32":
         return {}
-    if model.calibration is None:
-        raise ConversionError(f"the scheme {scheme.name} needs calibration rows")
+    why = integer_refusal(model.graph)
+    if why or model.calibration is None:
+        raise ConversionError(why or f"the scheme {scheme.name} needs calibration rows")
     return observe(model.graph, model.calibration.rows)
 
 

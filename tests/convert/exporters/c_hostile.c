@@ -1,6 +1,7 @@
-/* Feeds hostile ids, sizes and bytes to a model for some rounds, under sanitizers.
+/* Feeds hostile ids, sizes and bytes to a model, under sanitizers.
  *
- *     hostile SEED ROUNDS
+ *     clang -fsanitize=fuzzer,address,undefined -DLIBFUZZER ...     libFuzzer chooses the inputs
+ *     hostile SEED ROUNDS                                           or they are drawn
  *
  * Buffers are of exactly the promised sizes, so that one byte beyond is seen.
  */
@@ -11,13 +12,6 @@
 #include "golden.h"
 #include "model.h"
 
-static uint64_t state;
-
-static uint32_t draw(uint32_t below) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 33) % below;
-}
-
 static void *take(size_t bytes) {
     void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (memory == NULL) {
@@ -26,57 +20,111 @@ static void *take(size_t bytes) {
     return memory;
 }
 
-static int32_t hostile_id(void) {
+/* An id of two bytes: in the vocabulary, 0, or far outside. */
+static int32_t id_of(const uint8_t *data) {
     static const int32_t odd[] = {-1, INT32_MIN, INT32_MAX, VOCABULARY, VOCABULARY - 1, 0};
-    return draw(40) == 0 ? odd[draw(6)] : (int32_t)draw(VOCABULARY);
+    if (data[0] == 255) {
+        return odd[data[1] % 6];
+    }
+    return data[0] < 96 ? 0 : (data[0] * 256 + data[1]) % VOCABULARY;
 }
 
-static void predict_ids(const void *weights) {
-    const int32_t rows = (int32_t)draw(20), timesteps = (int32_t)draw(30);
-    const size_t n = (size_t)rows * (size_t)timesteps;
+static int32_t *take_ids(const uint8_t *data, size_t bytes, size_t n) {
     int32_t *ids = malloc(n * sizeof *ids + 1);
-    float *scores = malloc((size_t)rows * sizeof *scores + 1);
-    void *scratch = take(MODEL_SCRATCH_BYTES(rows < 1 ? 1 : rows, timesteps));
-    const uint32_t kind = draw(3);
     for (size_t i = 0; i < n; i++) {
-        ids[i] = kind == 0 ? hostile_id() : kind == 1 || draw(2) ? 0 : (int32_t)draw(VOCABULARY);
+        ids[i] = bytes < 2 ? 0 : id_of(data + 2 * i % (bytes - 1));
     }
-    const int found = model_predict(weights, ids, rows, timesteps, scores, scratch);
+    return ids;
+}
+
+static void check_scores(int found, const float *scores, int32_t rows) {
     for (int32_t i = 0; found == MODEL_OK && i < rows; i++) {
         if (!(scores[i] >= 0.0f && scores[i] <= 1.0f)) {
-            exit(5);
+            abort();
         }
     }
+}
+
+static void predict_ids(int32_t rows, int32_t timesteps, const uint8_t *data, size_t bytes) {
+    int32_t *ids = take_ids(data, bytes, (size_t)rows * (size_t)timesteps);
+    float *scores = malloc((size_t)rows * sizeof *scores + 1);
+    void *scratch = take(MODEL_SCRATCH_BYTES(rows < 1 ? 1 : rows, timesteps));
+    check_scores(model_predict(weights, ids, rows, timesteps, scores, scratch), scores, rows);
     free(ids);
     free(scores);
     free(scratch);
 }
 
-static void predict_bytes(const void *weights, const void *vocabulary) {
-    static const unsigned char leads[] = {' ', 'a', 0xce, 0xa3, 0xe0, 0xed, 0xf0, 0xf4, 0xff, 0x80};
-    const size_t n = draw(draw(20) ? 40 : 2000);
-    char *text = malloc(n + 1);
-    float score;
-    for (size_t i = 0; i < n; i++) {
-        text[i] = (char)(draw(2) ? leads[draw(sizeof leads)] : draw(256));
+static void step_ids(int32_t rows, int32_t timesteps, const uint8_t *data, size_t bytes) {
+    int32_t *ids = take_ids(data, bytes, (size_t)rows * (size_t)timesteps);
+    float *scores = malloc((size_t)rows * sizeof *scores + 1);
+    void *state = malloc(MODEL_STATE_BYTES(rows) + 1);
+    void *scratch = take(MODEL_STEP_SCRATCH_BYTES(rows < 1 ? 1 : rows, timesteps));
+    model_reset(state, rows);
+    for (int32_t i = 0; i < 3; i++) {
+        const int found = model_step(weights, ids, rows, timesteps, scores, state, scratch);
+        check_scores(found, scores, rows);
     }
-    void *scratch = take(MODEL_TEXT_SCRATCH_BYTES);
-    if (model_predict_text(weights, vocabulary, text, n, &score, scratch) != MODEL_OK) {
-        exit(6);
-    }
-    free(text);
+    free(ids);
+    free(scores);
+    free(state);
     free(scratch);
 }
 
+static void predict_bytes(const uint8_t *data, size_t bytes) {
+    char *text = malloc(bytes + 1); /* without an end, exactly as long */
+    float score;
+    memcpy(text, data, bytes);
+    char *exact = realloc(text, bytes ? bytes : 1);
+    void *scratch = take(MODEL_TEXT_SCRATCH_BYTES);
+    const int found = model_predict_text(weights, vocabulary, exact, bytes, &score, scratch);
+    if (found != MODEL_OK) {
+        abort();
+    }
+    check_scores(found, &score, 1);
+    free(exact);
+    free(scratch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+    if (bytes < 3) {
+        predict_bytes(data, bytes);
+        return 0;
+    }
+    const int32_t rows = data[1] % 20, timesteps = data[2] % 30;
+    switch (data[0] % 3) {
+    case 0: predict_ids(rows, timesteps, data + 3, bytes - 3); break;
+    case 1: step_ids(rows, timesteps, data + 3, bytes - 3); break;
+    default: predict_bytes(data + 1, bytes - 1); break;
+    }
+    return 0;
+}
+
+#if !defined(LIBFUZZER)
+static uint64_t drawn;
+
+static uint32_t draw(uint32_t below) {
+    drawn = drawn * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(drawn >> 33) % below;
+}
+
 int main(int count, char **arguments) {
+    static const unsigned char leads[] = {' ', 'a', 0xce, 0xa3, 0xe0, 0xed, 0xf0, 0xf4, 0xff, 0x80};
     if (count != 3 || model_check(weights, sizeof weights) != MODEL_OK) {
         return 2;
     }
-    state = strtoull(arguments[1], NULL, 10);
+    drawn = strtoull(arguments[1], NULL, 10);
     for (long round = strtol(arguments[2], NULL, 10); round > 0; round--) {
-        predict_ids(weights);
-        predict_bytes(weights, vocabulary);
+        const size_t n = draw(draw(20) ? 60 : 2000);
+        uint8_t *data = malloc(n + 1);
+        for (size_t i = 0; i < n; i++) {
+            data[i] = (uint8_t)(i > 2 && draw(2) ? leads[draw(sizeof leads)] : draw(256));
+        }
+        LLVMFuzzerTestOneInput(data, n);
+        free(data);
     }
     puts("clean");
     return 0;
 }
+#endif

@@ -85,7 +85,7 @@ def test_no_float_is_between_the_borders() -> None:
     [
         (
             {"activation": "relu"},
-            "c full-int8 has no activation 'relu' in LSTM: use --scheme dynam",
+            "c full-int8 has no activation 'relu' in LSTM: use --",
         ),
         ({"recurrent_activation": "softsign"}, "has no activation 'softsign' in LSTM"),
     ],
