@@ -153,11 +153,11 @@ def written(scheme: str) -> Mapping[str, Written]:
 
 
 @cache
-def library_of(build: Build) -> Path:
-    """Compile all cases into one library, linked with kernels that are compiled once."""
+def library_of(build: Build, scheme: str) -> Path:
+    """Compile all cases of a scheme into one library, with kernels that are compiled once."""
     path = folder() / f"library{len(list(folder().glob('*.so')))}.so"
     kernels = kernel_object(build.command, (*build.flags, *STRICT))
-    sources = [str(one.source) for scheme in build.schemes for one in written(scheme).values()]
+    sources = [str(one.source) for one in written(scheme).values()]
     files = ["-o", str(path), *sources, str(kernels)]
     run_compiler([*build.command, *STRICT, *build.flags, *_LIBRARY, *files])
     return path
@@ -167,5 +167,5 @@ def open_case(build: Build, name: str, scheme: str, *, steps: bool = False) -> C
     """Open a case of a build."""
     one = written(scheme)[name]
     symbol = f"{one.name}_{'step_' if steps else ''}library"
-    library = Library.in_dll(ctypes.CDLL(str(library_of(build))), symbol)
+    library = Library.in_dll(ctypes.CDLL(str(library_of(build, scheme))), symbol)
     return CBackend(library, one.weights, engine="c")

@@ -94,36 +94,36 @@ def need(build: Build) -> None:
 
 
 def check_sanitized(build: Build, folder: Path) -> None:
-    """Run all cases in one process, whose first library is AddressSanitizer's, and compare."""
+    """Run all cases in a process a scheme, whose first library is AddressSanitizer's."""
     need(build)
-    made = [(name, scheme) for scheme in build.schemes for name in written(scheme)]
-    jobs = [job_of(name, scheme, folder) for name, scheme in made]
-    (folder / "job").write_text(json.dumps(jobs))
     asan = subprocess.run(
         ["gcc", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    files = [str(library_of(build)), str(folder / "job"), str(folder / "found.npz")]
-    done = subprocess.run(
-        [sys.executable, c_sanitized.__file__, *files],
-        env={
-            **os.environ,
-            "LD_PRELOAD": asan,
-            "ASAN_OPTIONS": "detect_leaks=0",
-            "PYTHONMALLOC": "malloc",  # so that every array has an end that is watched
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    with np.load(folder / "found.npz") as found:
-        for name, scheme in made:
-            case = prepared(BY_NAME[name])
-            for output, expected in case.expected.items():
-                for index, part in enumerate(batches(len(expected))):
-                    got = found[f"{name} {scheme} whole {index} {output}"]
-                    compare(case, scheme, got, expected[part])
-                if written(scheme)[name].states:
-                    compare(case, scheme, found[f"{name} {scheme} steps {output}"], expected[:7])
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": asan,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",  # so that every array has an end that is watched
+    }
+    for scheme in build.schemes:
+        jobs = [job_of(name, scheme, folder) for name in written(scheme)]
+        (folder / "job").write_text(json.dumps(jobs))
+        files = [str(library_of(build, scheme)), str(folder / "job"), str(folder / "found.npz")]
+        command = [sys.executable, c_sanitized.__file__, *files]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        with np.load(folder / "found.npz") as found:
+            for name in written(scheme):
+                compare_found(name, scheme, found)
+
+
+def compare_found(name: str, scheme: str, found: Any) -> None:
+    case = prepared(BY_NAME[name])
+    for output, expected in case.expected.items():
+        for index, part in enumerate(batches(len(expected))):
+            compare(case, scheme, found[f"{name} {scheme} whole {index} {output}"], expected[part])
+        if written(scheme)[name].states:
+            compare(case, scheme, found[f"{name} {scheme} steps {output}"], expected[:7])
 
 
 def job_of(name: str, scheme: str, folder: Path) -> dict[str, Any]:
