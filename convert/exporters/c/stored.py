@@ -33,6 +33,9 @@ RAW_STAYS_RAW = (
 )
 """What only moves values that the user feeds, or picks among them."""
 
+SIGMOID_TABLE_BYTES = 1088
+"""513 numbers of 16 bits, to a boundary."""
+
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 _CONVOLUTIONS = ("Conv1D", "Conv2D", "ConvLSTM2D")
 
@@ -54,6 +57,8 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
                 sections[name, index] = -(-count // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
         if is_raw and node.op in RAW_STAYS_RAW:
             raw.update(node.outputs)
+    if scheme.activations != "float32" and any(node.op in _GATES for node in graph.nodes):
+        sections["the logistic function", 0] = SIGMOID_TABLE_BYTES
     return ALIGNMENT_BYTES + sum(sections.values())
 
 
