@@ -76,7 +76,10 @@ def read_c(file: StoredFile) -> list[Stored]:
     data = file.path.read_bytes()
     if not data.startswith(MAGIC):
         raise BundleDamaged(f"'{file.path.name}' holds no weights of a C model")
-    layout = _Layout(Blob(), SCHEMES[file.scheme])
+    scheme = SCHEMES[file.scheme]
+    if scheme.activations != "float32":  # scales are folded into those of what was observed
+        return []
+    layout = _Layout(Blob(), scheme)
     write_function(layout, skip_padding(file.graph, timesteps=file.timesteps))
     found = [_read_matrix(data, one) for one in layout.matrices]
     found += [_read_table(data, one) for one in layout.tables]
