@@ -61,15 +61,16 @@ def read_tflm(file: StoredFile) -> list[Stored]:
         array = _constant(schema, model, tensor)
         if array is not None and (array.dtype.kind == "f" or len(_scale_of(tensor))):
             found[index] = _read(tensor, array)
-    fused = []
+    fused, gates = [], set()
     for operator in graph.operators:
         code = model.operatorCodes[operator.opcodeIndex].builtinCode
         if code == schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM:
             for role, (first, end) in _FUSED_LSTM.items():
                 places = [int(place) for place in operator.inputs[first:end]]
                 fused.append(_joined(role, [found[place] for place in places]))
-                found = {place: one for place, one in found.items() if place not in places}
-    return [*found.values(), *fused, *_of_row_scales(list(found.values()))]
+                gates.update(places)  # which another operator may share: equal ones are stored once
+    others = [one for place, one in found.items() if place not in gates]
+    return [*others, *fused, *_of_row_scales(others)]
 
 
 def _open(schema: Any, file: StoredFile) -> Any:
