@@ -1,6 +1,7 @@
 """What the Predictor adds to its engine, a call: `python benchmarks/call_overhead.py BUNDLE`.
 
-Pairs in turn, a new random text of 20 words each; and the vectorizer against Keras' own.
+Pairs in turn, a new random text of 20 words each; the vectorizer against Keras' own; and what the
+Predictor adds to the C function of the c target, for ids in arrays and in lists.
 Not a test: it measures, and judges nothing.
 """
 
@@ -9,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from gatelet.runtime.vectorizer import Vectorizer
 
 WORDS = 20
 PAIRS = 3000
+PADDED = 100
 WARM_UP_PAIRS = 200
 Run = Callable[[Any], Any]
 
@@ -36,6 +39,8 @@ def main(bundle: str) -> None:
         medians = statistics.median(bare), statistics.median(ours)
         print(f"{target:7} {medians[0]:7.1f} {medians[1]:13.1f} {added:9.1f}")
     compare_vectorizers(vectorizer, texts)
+    for rows, tokens in ((1, 100), (1, 20), (1, 5), (64, 20)):
+        compare_ids(bundle, rows, tokens)
 
 
 def random_texts(vectorizer: Vectorizer, count: int) -> list[str]:
@@ -107,6 +112,34 @@ def compare_vectorizers(vectorizer: Vectorizer, texts: list[str]) -> None:
     theirs, ours = paired(keras, texts, vectorizer.pad, texts)
     a, b = statistics.median(theirs), statistics.median(ours)
     print(f"vectorizer: Keras {a:.1f} us, gatelet {b:.1f} us, {a / b:.2f} times as fast")
+
+
+def compare_ids(bundle: str, rows: int, tokens: int) -> None:
+    """Compare the c target's function, its memory filled, with the Predictor, in turn."""
+    predictor = load(bundle, target="c", scheme="dynamic-int8")
+    backend: Any = predictor._backend
+    (taken,) = predictor.bundle.graph().inputs
+    draw = np.random.default_rng(tokens)
+    memory = backend._memories.take(((rows, PADDED),))
+    times: dict[str, list[float]] = {"C": [], "int32": [], "int64": [], "lists": []}
+    for number in range((PAIRS + WARM_UP_PAIRS) // rows):
+        ids = np.zeros((rows, PADDED), np.int32)
+        ids[:, PADDED - tokens :] = draw.integers(1, taken.vocabulary, (rows, tokens))
+        memory.put([ids])
+        jobs: dict[str, Callable[[], Any]] = {
+            "C": lambda: backend._call(*memory.arguments),
+            "int32": partial(predictor.scores, ids),
+            "int64": partial(predictor.scores, ids.astype(np.int64)),
+            "lists": partial(predictor.scores, ids.tolist()),
+        }
+        for name in random.Random(number).sample(list(jobs), len(jobs)):
+            start = time.perf_counter_ns()
+            jobs[name]()
+            times[name].append((time.perf_counter_ns() - start) / 1000)
+    medians = {name: statistics.median(found[len(found) // 10 :]) for name, found in times.items()}
+    in_c = medians.pop("C")
+    added = ", ".join(f"{name} {(us - in_c) / rows:.1f}" for name, us in medians.items())
+    print(f"c, {rows} x {tokens} ids: C {in_c / rows:.1f} us a row; added: {added}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ Not the place for conversion or training. Importing this package loads nothing; 
 its module, and that the standard library only.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
     from gatelet.runtime.predictor import Prediction, Predictor, load
     from gatelet.runtime.stream import Stream

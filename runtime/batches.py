@@ -3,15 +3,20 @@
 Not the skipping itself: the artifacts drop the padding that all rows of a batch share.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, Any
 
+from gatelet.runtime.backends.backend import ROWS_AT_ONCE
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.records import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = [
@@ -20,11 +25,10 @@ __all__ = [
     "Cost",
     "cost_of",
     "in_batches",
+    "joined",
     "skipped_input",
     "text_batches",
 ]
-
-ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ def in_batches(
 
 
 def text_batches(
-    vectorizer: "AnyVectorizer",
+    vectorizer: AnyVectorizer,
     texts: Sequence[str],
     *,
     ids: str,
@@ -180,7 +184,7 @@ def text_batches(
     return Batches([_slice(rows, at, end) for at, end in zip(cuts, ends, strict=True)], order)
 
 
-def _padded(vectorizer: "AnyVectorizer", ids: list[list[int]], lengths: list[int]) -> Any:
+def _padded(vectorizer: AnyVectorizer, ids: list[list[int]], lengths: list[int]) -> Any:
     """Give ids of real tokens as int32 [B, maxlen], as `pad` pads them."""
     import numpy as np
 

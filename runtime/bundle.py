@@ -4,19 +4,15 @@ Not about making bundles (`gatelet.convert.bundling`) or running them (`gatelet.
 The format is described in docs/bundle.md.
 """
 
-import errno
-import hashlib
-import os
-import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from io import BufferedReader, FileIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from gatelet.errors import BundleDamaged, BundleError, BundleUnsafe
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gatelet.errors import BundleDamaged, BundleError
+from gatelet.runtime.contents import Contents, open_regular
 from gatelet.runtime.graph import Graph, graph_from_json
-from gatelet.runtime.interface import interface_of
 from gatelet.runtime.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -28,10 +24,13 @@ from gatelet.runtime.manifest import (
     take,
     take_texts,
 )
-from gatelet.runtime.safetensors import read as read_safetensors
+from gatelet.runtime.records import dataclass, field
 from gatelet.runtime.strict_json import parse_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = [
@@ -48,10 +47,6 @@ __all__ = [
 ]
 
 MAX_MANIFEST_BYTES = 16 * 2**20
-_CHUNK_BYTES = 2**18
-
-Stamp = tuple[int, ...]
-"""What tells a file from one that replaced it, or that was written over."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,9 @@ class Golden:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle: every file that the manifest lists is there, with the right digest.
+    """An opened bundle: every file that the manifest lists is in its place.
+
+    Whatever it reads has the digest of the manifest; `contents` checks that for other readers.
 
     Args:
         path: Its folder.
@@ -87,7 +84,7 @@ class Bundle:
         files: The others: graph, weights, vectorizer, golden vectors, source model.
         generation: Which manifest was read: one that replaces it has another, be its content
             the same.
-        stamps: Of each file when it was checked.
+        contents: Its files, and the check of each.
     """
 
     path: Path
@@ -97,8 +94,8 @@ class Bundle:
     threshold: float
     artifacts: tuple[Artifact, ...]
     files: tuple[BundleFile, ...]
-    generation: tuple[int, ...] = ()
-    stamps: Mapping[str, Stamp] = field(default_factory=dict, repr=False)
+    generation: tuple[int, ...]
+    contents: Contents = field(repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -112,33 +109,20 @@ class Bundle:
         return None if name is None else self.path / str(name)
 
     def check_unchanged(self, *names: str) -> None:
-        """Refuse files that were replaced or written since they were checked.
+        """Refuse files that changed since they were checked; see `Contents.check_unchanged`."""
+        self.contents.check_unchanged(*names)
 
-        Call it after an engine has opened them: what was checked is then what was opened.
-
-        Raises:
-            BundleDamaged: One was.
-        """
-        for name in names:
-            try:
-                same = _stamp((self.path / name).stat()) == self.stamps.get(name)
-            except OSError:
-                same = False
-            if not same:
-                raise BundleDamaged(
-                    f"bundle '{self.path}': '{name}' changed while it was opened: open it again",
-                    path=name,
-                )
-
-    def vectorizer(self) -> "AnyVectorizer | None":
+    def vectorizer(self) -> AnyVectorizer | None:
         """Read the vectorizer; None for a model without texts."""
         from gatelet.runtime.vectorizers import load_vectorizer
 
         path = self.part("vectorizer")
         if path is None:
             return None
+        name = str(self.manifest["vectorizer"])
+        self.contents.check(name)
         vectorizer = load_vectorizer(path)
-        self.check_unchanged(str(self.manifest["vectorizer"]))
+        self.check_unchanged(name)
         return vectorizer
 
     @property
@@ -148,7 +132,17 @@ class Bundle:
 
     def interface(self) -> Graph:
         """Give what the model takes and gives: the Graph, or one node where there is none."""
-        return interface_of(self.manifest["interface"]) if self.is_opaque else self.graph()
+        if not self.is_opaque:
+            return self.graph()
+        from gatelet.runtime.interface import interface_of
+
+        return interface_of(self.manifest["interface"])
+
+    def structure(self) -> Graph:
+        """Give the same, but of a Graph the weights are not read, and not there."""
+        if self.is_opaque:
+            return self.interface()
+        return graph_from_json(self._read("graph"), None, name=str(self.part("graph")))
 
     def graph(self) -> Graph:
         """Read the Graph with its weights, which stay in the file until they are used.
@@ -161,8 +155,11 @@ class Bundle:
                 f"bundle '{self.path}' was converted past the Graph (route 'keras'), so it has "
                 "none: only its artifacts can be run"
             )
+        from gatelet.runtime.safetensors import read as read_safetensors
+
         data = self._read("graph")
         weights = str(self.manifest["weights"])
+        self.contents.check(weights)
         graph = graph_from_json(
             data, read_safetensors(self.path / weights), name=str(self.part("graph"))
         )
@@ -180,10 +177,12 @@ class Bundle:
             raise BundleDamaged(f"'{path}' holds no golden vectors: {error}") from error
 
     def _read(self, key: str) -> bytes:
-        path = self.path / str(self.manifest[key])
+        name = str(self.manifest[key])
+        path = self.path / name
+        self.contents.check(name)
         try:
             data = path.read_bytes()
-            self.check_unchanged(str(self.manifest[key]))
+            self.check_unchanged(name)
             return data
         except OSError as error:
             raise BundleDamaged(
@@ -197,11 +196,13 @@ def is_bundle(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def open_bundle(path: Path | str) -> Bundle:
+def open_bundle(path: Path | str, *, all_digests: bool = True) -> Bundle:
     """Open a bundle and check every file that its manifest lists.
 
     Args:
         path: Its folder.
+        all_digests: False leaves the digest of a file to whoever reads it: the place and length
+            of each are checked now, what is in it before it is used.
 
     Raises:
         BundleError: There is no bundle, or its manifest is damaged.
@@ -214,9 +215,12 @@ def open_bundle(path: Path | str) -> Bundle:
         data, generation = _read_manifest(path)
         try:
             manifest = parse_manifest(data, path=path)
-            files, buffer = (*manifest.files, *manifest.artifacts), bytearray(_CHUNK_BYTES)
-            stamps = {file.path: _verify(path, file, buffer) for file in files}
-            bundle = _bundle(path, manifest, generation, stamps)
+            contents = Contents(path, (*manifest.files, *manifest.artifacts))
+            if all_digests:
+                contents.check()
+            else:
+                contents.look()
+            bundle = _bundle(manifest, generation, contents)
         except BundleError:
             # a conversion may have replaced the bundle between two reads: look again
             if _read_manifest(path)[1] == generation:
@@ -225,11 +229,9 @@ def open_bundle(path: Path | str) -> Bundle:
             return bundle
 
 
-def _bundle(
-    path: Path, manifest: Manifest, generation: tuple[int, ...], stamps: Mapping[str, Stamp]
-) -> Bundle:
+def _bundle(manifest: Manifest, generation: tuple[int, ...], contents: Contents) -> Bundle:
     return Bundle(
-        path=path,
+        path=contents.root,
         manifest=manifest.content,
         name=manifest.name,
         labels=manifest.labels,
@@ -237,7 +239,7 @@ def _bundle(
         artifacts=manifest.artifacts,
         files=manifest.files,
         generation=generation,
-        stamps=stamps,
+        contents=contents,
     )
 
 
@@ -247,7 +249,7 @@ def _read_manifest(path: Path) -> tuple[bytes, tuple[int, ...]]:
     Its content does not: of two conversions in a row the second may bring the old bundle back.
     """
     try:
-        with _open_regular(path / MANIFEST) as file:
+        with open_regular(path / MANIFEST) as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
             found = os.fstat(file.fileno())
     except (OSError, ValueError) as error:  # ValueError: a path no system has, with NUL
@@ -266,70 +268,6 @@ def _why(path: Path, error: Exception) -> str:
         return "it is not a folder: give the folder that holds its files"
     reason = error.strerror if isinstance(error, OSError) else error
     return f"its {MANIFEST} cannot be read: {reason}"
-
-
-def _open_regular(path: Path) -> BufferedReader:
-    """Open a file for reading, but no folder, pipe or device: those can block for ever."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return BufferedReader(FileIO(handle, "rb"))
-
-
-def _verify(root: Path, file: BundleFile, buffer: bytearray) -> Stamp:
-    """Check one file's place, length and digest, and give its stamp."""
-    path = root / file.path
-    try:
-        _check_place(root, file.path)
-        digest, count = hashlib.sha256(), 0
-        with _open_regular(path) as opened:
-            stamp = _stamp(os.fstat(opened.fileno()))
-            while count <= file.bytes and (read := opened.readinto(buffer)):
-                count += read
-                digest.update(memoryview(buffer)[:read])
-    except FileNotFoundError:
-        raise BundleDamaged(
-            f"bundle '{root}' is damaged: '{file.path}' is missing: copy or convert it again",
-            path=file.path,
-        ) from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, on Python 3.11
-        reason = getattr(error, "strerror", None) or error
-        raise BundleDamaged(
-            f"bundle '{root}' is damaged: '{file.path}' cannot be read: {reason}", path=file.path
-        ) from error
-    if count != file.bytes:
-        found = "more" if count > file.bytes else f"{count:,}"
-        raise BundleDamaged(
-            f"bundle '{root}' is damaged: '{file.path}' should have {file.bytes:,} bytes, "
-            f"has {found}: copy or convert it again",
-            path=file.path,
-        )
-    if digest.hexdigest() != file.sha256:
-        raise BundleDamaged(
-            f"bundle '{root}' is damaged: '{file.path}' has sha256 {digest.hexdigest()[:12]}…, "
-            f"the manifest says {file.sha256[:12]}…: copy or convert it again",
-            path=file.path,
-        )
-    return stamp
-
-
-def _check_place(root: Path, name: str) -> None:
-    """Refuse a file that lies outside once links are followed; few bundles have any."""
-    path = root
-    for part in name.split("/"):
-        path = path / part
-        if stat.S_ISLNK(path.lstat().st_mode):
-            if (root / name).resolve().is_relative_to(root.resolve()):
-                return
-            raise BundleUnsafe(
-                f"bundle '{root}': '{name}' is a link out of the bundle: do not use this bundle",
-                path=name,
-            )
-
-
-def _stamp(found: os.stat_result) -> Stamp:
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _golden(found: Any) -> Golden:

@@ -4,13 +4,20 @@ Not the opening of it, which `gatelet.runtime.predictor` does.
 """
 
 import os
+from collections.abc import Mapping
 
 from gatelet.errors import BackendError, BackendMissing, BundleError, ParityRefused
 from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS, installed_targets
 from gatelet.runtime.backends.backend import engine_module
 from gatelet.runtime.bundle import Artifact, Bundle
 
-__all__ = ["check_engine", "choose_artifact", "target_of_variable"]
+__all__ = [
+    "check_engine",
+    "choose_artifact",
+    "graph_target",
+    "target_of_variable",
+    "used_companions",
+]
 
 TARGET_VARIABLE = "GATELET_TARGET"
 
@@ -34,7 +41,8 @@ def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -
             f"bundle '{bundle.path}' has no artifact for target {target or 'any'}, scheme "
             f"{scheme or 'any'}; it has: {has}"
         )
-    installed = [a for a in fitting if a.target in installed_targets()]
+    runnable = installed_targets()
+    installed = [a for a in fitting if a.target in runnable]
     if not installed:
         raise _missing(list(dict.fromkeys(a.target for a in fitting)))
     if target is not None and scheme is not None:
@@ -70,6 +78,15 @@ def target_of_variable(bundle: Bundle) -> str | None:
     return named or None
 
 
+def graph_target(bundle: Bundle, scheme: str | None) -> str | None:
+    """Give what runs the Graph itself, where no engine for any artifact is installed."""
+    installed = installed_targets()
+    runs = any(artifact.target in installed for artifact in bundle.artifacts)
+    if runs or scheme not in (None, "float32"):
+        return None
+    return next(target for target in GRAPH_TARGETS if target in installed)
+
+
 def check_engine(bundle: Bundle, artifact: Artifact) -> None:
     """Refuse an artifact that the engine at hand runs wrongly, or not at all.
 
@@ -78,6 +95,15 @@ def check_engine(bundle: Bundle, artifact: Artifact) -> None:
     """
     if _suitability(artifact) is None:
         raise _wrong_engine(bundle, artifact)
+
+
+def used_companions(artifact: Artifact) -> Mapping[str, str]:
+    """Give the companions that are read here: of a c artifact the library of this machine."""
+    if artifact.target != "c":
+        return artifact.companions
+    from gatelet.runtime.backends.c import used_roles
+
+    return {role: artifact.companions[role] for role in used_roles(artifact.companions)}
 
 
 def _suitability(artifact: Artifact) -> int | None:

@@ -6,22 +6,31 @@ Not a file reader for Keras models (that is `gatelet.convert.reading`) and not a
 Letters in shapes: B batch, T timesteps, F features, U units, V vocabulary, C classes.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from reprlib import repr as show
-from typing import Any
 
 from gatelet.errors import ModelError
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.records import dataclass, field
 from gatelet.runtime.strict_json import parse_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gatelet.runtime.safetensors import Tensor
 
 __all__ = ["FORMAT_VERSION", "Graph", "GraphInput", "Node", "Shape", "graph_from_json"]
 
 FORMAT_VERSION = 1
 _FORMAT = "gatelet-graph"
 _INPUT_DTYPES = ("int32", "float32")
+
+UNREAD: Mapping[str, Tensor] = {}
+"""The weights of a Graph whose weights were not read."""
 
 Shape = tuple[int | None, ...]
 """Dimensions, outermost first; None is a size that the input decides (B, and T where it may)."""
@@ -146,7 +155,7 @@ class Graph:
                         f"graph: node '{node.name}' uses '{value}', which no earlier node makes"
                     )
             for role, tensor in node.weights.items():
-                if tensor not in self.weights:
+                if tensor not in self.weights and self.weights is not UNREAD:
                     raise ModelError(
                         f"graph: node '{node.name}' needs the weight '{tensor}' ({role}), "
                         "which is missing"
@@ -195,12 +204,12 @@ class Graph:
         )
 
 
-def graph_from_json(text: str | bytes, weights: Mapping[str, Tensor], *, name: str) -> Graph:
+def graph_from_json(text: str | bytes, weights: Mapping[str, Tensor] | None, *, name: str) -> Graph:
     """Read what `Graph.to_json` wrote.
 
     Args:
         text: The JSON text; bytes are UTF-8.
-        weights: The tensors that the nodes name.
+        weights: The tensors that the nodes name; None where nobody will ask for them.
         name: What to call the file in messages.
 
     Raises:
@@ -233,7 +242,7 @@ def graph_from_json(text: str | bytes, weights: Mapping[str, Tensor], *, name: s
             ),
             nodes=tuple(_node_from_dict(one) for one in _tuple(found["nodes"])),
             outputs=_tuple(found["outputs"]),
-            weights=weights,
+            weights=UNREAD if weights is None else weights,
         )
     except (KeyError, TypeError, ModelError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error

@@ -3,15 +3,18 @@
 Not conversion of texts: that is `gatelet.runtime.vectorizer`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from reprlib import repr as show
-from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import InputError
 from gatelet.runtime.graph import Graph, GraphInput
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["are_texts", "by_input", "check_counts", "check_rows", "is_known_good", "zero_row"]
@@ -31,7 +34,7 @@ def are_texts(inputs: Any) -> bool:
     return True
 
 
-def is_known_good(vectorizer: "AnyVectorizer | None", graph: Graph) -> bool:
+def is_known_good(vectorizer: AnyVectorizer | None, graph: Graph) -> bool:
     """Tell whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
     one = graph.inputs[0]
     return (
@@ -118,6 +121,8 @@ def check_rows(inputs: Any, expected: GraphInput) -> Any:
 
 
 def _check_types(values: list[Any], expected: GraphInput) -> None:
+    from numbers import Integral, Real  # only here: it takes its time to load
+
     wanted = Integral if expected.dtype == "int32" else Real
     for found in set(map(type, values)):
         if not issubclass(found, wanted) or issubclass(found, bool):

@@ -3,11 +3,16 @@
 Not a Graph to export: a bundle has this one where Keras' own converters made its artifacts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
 
 from gatelet.errors import ModelError
 from gatelet.runtime.graph import Graph, GraphInput, Node
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["OPAQUE", "interface_of", "interface_to_dict"]
 

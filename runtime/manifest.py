@@ -4,17 +4,22 @@ Not the files that it lists: `gatelet.runtime.bundle` opens and checks those.
 The format is described in docs/bundle.md.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from reprlib import repr as show
-from typing import Any
 
 from gatelet.errors import BundleError, BundleNewer, BundleUnsafe
-from gatelet.runtime.interface import interface_of
-from gatelet.runtime.streaming import STREAM_ROLE, State, parse_states
+from gatelet.runtime.records import dataclass, field
 from gatelet.runtime.strict_json import parse_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gatelet.runtime.streaming import State
 
 __all__ = [
     "FORMAT_VERSION",
@@ -235,8 +240,13 @@ def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _states(entry: Mapping[str, Any]) -> tuple[State, ...]:
+    companions = take({"companions": {}, **entry}, "companions", dict)
+    if "stream" not in entry and "stream" not in companions:
+        return ()  # as most are: then what streaming is need not be loaded
+    from gatelet.runtime.streaming import STREAM_ROLE, parse_states
+
     states = parse_states(entry)
-    if bool(states) != (STREAM_ROLE in take({"companions": {}, **entry}, "companions", dict)):
+    if bool(states) != (STREAM_ROLE in companions):
         raise ValueError("'stream' and the companion 'stream' belong together: one is missing")
     return states
 
@@ -272,6 +282,8 @@ def _check_names(manifest: Manifest, path: Path) -> None:
                 raise ValueError(f"companion {show(role)} is {show(named)}, not among its files")
     required = _REQUIRED_PARTS
     if "interface" in manifest.content:  # in the place of the Graph
+        from gatelet.runtime.interface import interface_of
+
         interface_of(take(manifest.content, "interface", dict))
         required = ()
         for key in _REQUIRED_PARTS:

@@ -11,6 +11,7 @@ from gatelet.errors import BackendError, BundleError, GateletError, ModelError
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle import Artifact, Bundle
+from gatelet.runtime.choice import used_companions
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.stream import Decide, Stream, without_limit
 from gatelet.runtime.streaming import (
@@ -123,9 +124,10 @@ def _artifact(bundle: Bundle, target: str, scheme: str) -> Artifact | None:
 def _open_artifact(bundle: Bundle, artifact: Artifact) -> Backend:
     """Open the streaming file; of c the artifact itself, whose library has both forms."""
     in_itself = artifact.target == "c"
-    companions = artifact.companions if in_itself else {}
+    companions = used_companions(artifact) if in_itself else {}
     named = artifact.path if in_itself else artifact.companions[STREAM_ROLE]
-    bundle.check_unchanged(named, *companions.values())  # it may be long since it was opened
+    bundle.contents.check(named, *companions.values())
+    bundle.check_unchanged(named, *companions.values())  # it may be long since it was checked
     backend = open_backend(
         artifact.target,
         bundle.path / named,

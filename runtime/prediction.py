@@ -3,15 +3,21 @@
 Not the running of models, which is `gatelet.runtime.predictor`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from gatelet.errors import BundleDamaged
 from gatelet.runtime.bundle import Bundle
 from gatelet.runtime.decision import decide
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.records import dataclass, field
 
-__all__ = ["Prediction", "check_labels", "decided"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Prediction", "check_labels", "decided", "decided_rows"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,13 @@ class Prediction:
     label: str | None
     score: float
     scores: dict[str, float] = field(default_factory=dict)
+
+
+def decided_rows(scores: Any, labels: Sequence[str], *, threshold: float) -> list[Prediction]:
+    """Decide rows of scores [B, C], or the last timestep of [B, n, C]; as `decided`."""
+    rows = scores.tolist() if hasattr(scores, "tolist") else scores
+    last = [row[-1] if isinstance(row[0], list) else row for row in rows]
+    return [decided(row, labels, threshold=threshold) for row in last]
 
 
 def decided(row: Sequence[float], labels: Sequence[str], *, threshold: float) -> Prediction:

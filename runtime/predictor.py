@@ -3,46 +3,42 @@
 Not an engine (see `gatelet.runtime.backends`), and there is no cache of results.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from __future__ import annotations
+
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from gatelet.errors import BackendError, BackendMissing, BundleError, GateletError, InputError
+from gatelet.errors import (
+    BackendError,
+    BackendMissing,
+    BundleError,
+    GateletError,
+    InputError,
+)
 from gatelet.runtime.backends import GRAPH_TARGETS, Backend, installed_targets, open_backend
-from gatelet.runtime.backends.backend import first_line
-from gatelet.runtime.batches import (
-    ROWS_AT_ONCE,
-    Batches,
-    cost_of,
-    in_batches,
-    joined,
-    skipped_input,
-    text_batches,
-)
+from gatelet.runtime.backends.backend import ROWS_AT_ONCE, row_trial
 from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
-from gatelet.runtime.choice import check_engine, choose_artifact, target_of_variable
-from gatelet.runtime.finite import check_finite
-from gatelet.runtime.graph import Graph, GraphInput
-from gatelet.runtime.inputs import (
-    are_texts,
-    by_input,
-    check_counts,
-    check_rows,
-    is_known_good,
-    zero_row,
+from gatelet.runtime.choice import (
+    check_engine,
+    choose_artifact,
+    graph_target,
+    target_of_variable,
+    used_companions,
 )
-from gatelet.runtime.prediction import Prediction, check_labels, decided
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.prediction import Prediction, check_labels, decided_rows
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gatelet.runtime.explanation import Explanation
     from gatelet.runtime.open_stream import Streaming
+    from gatelet.runtime.scoring import Scorer
     from gatelet.runtime.stream import Stream
     from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
 
-_ARRAY_TARGETS = ("litert", "onnx", "tflm", "reference")
 _ROWS_OF_PURE = 8  # more at once gain nothing there, and take memory
 
 
@@ -68,16 +64,15 @@ class Predictor:
         self.note: str | None = None
         self._backend = backend
         self.takes_texts = bool(getattr(backend, "takes_texts", False))
-        self._graph: Graph = bundle.interface()
-        self._vectorizer: AnyVectorizer | None = bundle.vectorizer()
+        self._graph = _graph_of(bundle, self.target)
+        self._vectorizers: list[AnyVectorizer | None] = []
+        if not getattr(backend, "reads_texts", False):
+            _ = self._vectorizer  # damage is told now
         check_labels(bundle, self._graph)
-        check_finite(self._graph.weights, name=str(bundle.path))
         self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
-        as_is = self.target in GRAPH_TARGETS or bundle.is_opaque
-        self._skipped = None if as_is else skipped_input(self._graph)
-        self._cost = cost_of(self._graph, self.target)
-        self._knows_its_ids = is_known_good(self._vectorizer, self._graph)
-        self._fills_arrays = self._knows_its_ids and self.target in _ARRAY_TARGETS
+        self._usual: Scorer | None = None
+        self._try_rows = row_trial(backend, self._graph)
+        self._gives_rows = len(self._graph.shape_of(self._graph.outputs[0])) == 2
         self._streaming: Streaming | None = None
 
     def predict(self, inputs: Any) -> list[Prediction]:
@@ -94,7 +89,7 @@ class Predictor:
             BackendError: The engine failed.
         """
         scores = self.scores(inputs)
-        if isinstance(scores, dict) or len(self._graph.shape_of(self._graph.outputs[0])) != 2:
+        if isinstance(scores, dict) or not self._gives_rows:
             raise InputError(
                 f"bundle '{self.bundle.path}' does not give one row of scores a text, so there is "
                 "nothing to decide: use scores()"
@@ -116,53 +111,37 @@ class Predictor:
             InputError: The model cannot take these inputs.
             BackendError: The engine failed.
         """
-        if self.takes_texts:
-            return self._text_scores(inputs)
-        batches = self._batches(inputs)
-        found = [self._run(part) for part in batches.parts]
-        results = {name: batches.join([f[name] for f in found]) for name in self._graph.outputs}
-        return results if len(results) > 1 else next(iter(results.values()))
-
-    def _text_scores(self, texts: Any) -> Any:
-        """Hand texts to a backend that vectorizes: lower-cased as asked for, long ones cut."""
-        if not are_texts(texts):
-            if not len(texts):
-                return []
-            raise InputError(
-                f"{self.target} of bundle '{self.bundle.path}' takes texts: for ids choose "
-                "--target onnx"
-            )
-        shortened = getattr(self._vectorizer, "shortened", None)
-        if shortened is not None:
-            texts = [shortened(text) for text in texts]
-        size = self._rows_at_once
-        found = [
-            self._run({"text": texts[start : start + size]}) for start in range(0, len(texts), size)
-        ]
-        results = {name: joined([one[name] for one in found]) for name in self._graph.outputs}
-        return results if len(results) > 1 else next(iter(results.values()))
+        if self._try_rows is not None:
+            tried = self._try_rows(inputs, self._rows_at_once)
+            if tried is not None:
+                return tried
+        return self._scorer.scores(inputs)
 
     def warm_up(self) -> None:
         """Run one row of zeros, so that the first prediction is as fast as the next ones."""
         if self.takes_texts:
             self.scores([""])
             return
+        from gatelet.runtime.inputs import zero_row
+
         zeros = {one.name: zero_row(one) for one in self._graph.inputs}
         self.scores(zeros if len(zeros) > 1 else next(iter(zeros.values())))
 
-    def explain(self, text: str) -> "Explanation":
+    def explain(self, text: str) -> Explanation:
         """Tell what the vectorizer makes of a text: known tokens, ids, what was cut.
 
         Raises:
             InputError: The bundle has no vectorizer, or the text is too long to explain.
         """
+        from gatelet.runtime.explanation import explain
+        from gatelet.runtime.inputs import are_texts
+
         if not are_texts([text]) or self._vectorizer is None:
             raise InputError(f"bundle '{self.bundle.path}' has no vectorizer: nothing to explain")
-        from gatelet.runtime.explanation import explain
 
         return explain(self._vectorizer, text)
 
-    def stream(self) -> "Stream":
+    def stream(self) -> Stream:
         """Start a sequence that comes in pieces: sensor values, or the words of a text.
 
         Returns:
@@ -179,7 +158,7 @@ class Predictor:
         if streaming is None:
             streaming = self._streaming = open_streaming(
                 self.bundle,
-                self._graph,
+                self.bundle.interface(),
                 self._vectorizer,
                 target=self.target,
                 scheme=self.scheme,
@@ -188,54 +167,41 @@ class Predictor:
 
     def _decided(self, scores: Any) -> list[Prediction]:
         """Decide rows of scores [B, C], or the last timestep of [B, n, C]."""
-        rows = _as_lists(scores)
-        last = [row[-1] if isinstance(row[0], list) else row for row in rows]
-        return [decided(row, self.labels, threshold=self.threshold) for row in last]
+        return decided_rows(scores, self.labels, threshold=self.threshold)
 
-    def _rows(self, inputs: Any) -> dict[str, Any]:
-        """Check what the caller gives, by graph input."""
-        taken = self._graph.inputs
-        if len(taken) == 1:
-            return {taken[0].name: self._checked(inputs, taken[0])}
-        given = by_input(inputs, taken, name=str(self.bundle.path))
-        rows = {one.name: self._checked(given[one.name], one) for one in taken}
-        check_counts(rows)
-        return rows
+    @property
+    def _vectorizer(self) -> AnyVectorizer | None:
+        """The vectorizer, read when it is first needed: C has tables of its own."""
+        if not self._vectorizers:
+            self._vectorizers = [self.bundle.vectorizer()]
+        return self._vectorizers[0]
 
-    def _checked(self, inputs: Any, expected: GraphInput) -> Any:
-        if not are_texts(inputs):
-            return check_rows(inputs, expected)
-        ids = self._ids(inputs)
-        return ids if self._knows_its_ids else check_rows(ids, expected)
+    @property
+    def _scorer(self) -> Scorer:
+        """The usual way, loaded when it is first needed: many a c bundle never does."""
+        if self._usual is None:
+            from gatelet.runtime.scoring import scorer_of
 
-    def _batches(self, inputs: Any) -> Batches:
-        vectorizer, most, cost = self._vectorizer, self._rows_at_once, self._cost
-        # of one text a list is made sooner than an array
-        if vectorizer and self._fills_arrays and are_texts(inputs) and len(inputs) > 1:
-            name, skips = self._graph.inputs[0].name, self._skipped is not None
-            return text_batches(vectorizer, inputs, ids=name, skips=skips, most=most, cost=cost)
-        return in_batches(self._rows(inputs), ids=self._skipped, most=most, cost=cost)
-
-    def _run(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        try:
-            found = self._backend.run(inputs)
-            return {name: found[name] for name in self._graph.outputs}
-        except GateletError:
-            raise
-        except Exception as error:  # engines raise whatever they like
-            raise BackendError(
-                f"the engine {self.engine} cannot run bundle '{self.bundle.path}' "
-                f"({self.target} {self.scheme}): {type(error).__name__} {first_line(error)}",
-                target=self.target,
-            ) from error
-
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        if self._vectorizer is None:
-            raise InputError(
-                f"bundle '{self.bundle.path}' has no vectorizer, so it takes no texts: give ids "
-                "or features, or convert again with --vectorizer"
+            self._usual = scorer_of(
+                self.bundle,
+                self._graph,
+                self._backend,
+                scheme=self.scheme,
+                rows_at_once=self._rows_at_once,
+                vectorizer=lambda: self._vectorizer,
             )
-        return [self._vectorizer.pad(text) for text in texts]
+        return self._usual
+
+
+def _graph_of(bundle: Bundle, target: str) -> Graph:
+    """Give the Graph, its weights looked at; without them for c, which has its own."""
+    if target == "c":
+        return bundle.structure()
+    from gatelet.runtime.finite import check_finite
+
+    graph = bundle.interface()
+    check_finite(graph.weights, name=str(bundle.path))
+    return graph
 
 
 def load(
@@ -270,13 +236,13 @@ def load(
     """
     if threads < 1:
         raise ValueError(f"threads is {threads}: expected 1 or more")
-    bundle = open_bundle(path)
+    bundle = open_bundle(path, all_digests=False)
     while True:
         try:
             return _load(bundle, target, scheme, threads=threads, probe=probe)
         except GateletError:
             # a conversion may have replaced the bundle in the meantime: then use the new one
-            newer = open_bundle(path)
+            newer = open_bundle(path, all_digests=False)
             if newer.generation == bundle.generation:
                 raise
             bundle = newer
@@ -285,17 +251,20 @@ def load(
 def _load(
     bundle: Bundle, target: str | None, scheme: str | None, *, threads: int, probe: bool
 ) -> Predictor:
-    target = target or target_of_variable(bundle) or _fallback(bundle, scheme)
+    target = target or target_of_variable(bundle) or graph_target(bundle, scheme)
     if target in GRAPH_TARGETS:
         if scheme not in (None, "float32"):
             raise BundleError(
                 f"the {target} backend runs the Graph in float32, not in '{scheme}': "
                 "choose another --target or --scheme"
             )
+        bundle.contents.check()
         if probe:
             _probe(bundle, target, "float32")
         return open_reference(bundle) if target == "reference" else open_pure(bundle)
     artifact = choose_artifact(bundle, target=target, scheme=scheme)
+    if artifact.target != "c":  # which starts without reading what it does not use
+        bundle.contents.check()
     try:
         if probe:
             _probe(bundle, artifact.target, artifact.scheme)
@@ -320,23 +289,16 @@ def _load_another(
     Raises:
         BackendError: The bundle has nothing else: `error` itself.
     """
+    from dataclasses import replace
+
     others = replace(bundle, artifacts=tuple(a for a in bundle.artifacts if a.target != "c"))
-    target = _fallback(others, scheme)
+    target = graph_target(others, scheme)
     try:
         predictor = _load(others, target, scheme, threads=threads, probe=probe)
     except (BundleError, BackendError):
         raise error from None
     predictor.note = f"{error}; using {predictor.target} {predictor.scheme}"
     return predictor
-
-
-def _fallback(bundle: Bundle, scheme: str | None) -> str | None:
-    """Give what runs the Graph where no engine for any artifact is installed."""
-    installed = installed_targets()
-    runs = any(artifact.target in installed for artifact in bundle.artifacts)
-    if runs or scheme not in (None, "float32"):
-        return None
-    return next(target for target in GRAPH_TARGETS if target in installed)
 
 
 def open_artifact(
@@ -356,14 +318,17 @@ def open_artifact(
     """
     if module is None:
         check_engine(bundle, artifact)
+    companions = used_companions(artifact)
+    names = (artifact.path, *companions.values())
+    bundle.contents.check(*names)
     backend = open_backend(
         artifact.target,
         bundle.path / artifact.path,
         module=module,
         threads=threads,
-        companions={role: bundle.path / path for role, path in artifact.companions.items()},
+        companions={role: bundle.path / path for role, path in companions.items()},
     )
-    bundle.check_unchanged(artifact.path, *artifact.companions.values())
+    bundle.check_unchanged(*names)
     return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
 
 
@@ -390,7 +355,3 @@ def open_pure(bundle: Bundle) -> Predictor:
 
     backend = PureBackend(bundle.graph())
     return Predictor(bundle, backend, scheme="float32", max_batch=_ROWS_OF_PURE)
-
-
-def _as_lists(scores: Any) -> list[Any]:
-    return list(scores.tolist()) if hasattr(scores, "tolist") else list(scores)

@@ -5,18 +5,23 @@ Not a tensor library: the bytes are handed out as they lie, little-endian and ro
 Source: the safetensors format, https://github.com/huggingface/safetensors#format
 """
 
+from __future__ import annotations
+
 import json
 import math
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as show
-from typing import Any
 
 from gatelet.errors import ModelError
+from gatelet.runtime.records import dataclass
 from gatelet.runtime.strict_json import parse_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "DTYPE_BYTES",

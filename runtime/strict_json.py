@@ -3,9 +3,14 @@
 Not a schema: what the values mean is checked where they are used.
 """
 
+from __future__ import annotations
+
 import json
 import math
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 __all__ = ["parse_json"]
 

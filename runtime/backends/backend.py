@@ -3,25 +3,35 @@
 Not an engine: those are the files beside this one.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import os
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from gatelet.errors import BackendError, BackendMissing
+from gatelet.runtime.graph import Graph
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 __all__ = [
     "GRAPH_TARGETS",
+    "ROWS_AT_ONCE",
     "TARGETS",
     "Backend",
     "Engine",
     "engine_module",
     "installed_targets",
     "open_backend",
+    "row_trial",
 ]
 
 
@@ -84,6 +94,9 @@ TARGETS: dict[str, tuple[Engine, ...]] = {
     "tflm": (Engine("tflite_micro", "tflm"),),  # a test bench: on devices it is C++
 }
 """The engines of each target, the preferred ones first; targets in the runtime's order."""
+
+ROWS_AT_ONCE = 64
+"""The most rows that a backend is given."""
 
 GRAPH_TARGETS = ("reference", "pure")
 """The targets that run the bundle's Graph itself, and so have no artifacts."""
@@ -162,6 +175,14 @@ def open_backend(
             target=target,
         ) from error
     return opened
+
+
+def row_trial(backend: Backend, graph: Graph) -> Callable[[Any, int], Any] | None:
+    """Give what runs rows of ids unchecked, where the backend has it and looks at ids itself."""
+    trial: Callable[[Any, int], Any] | None = getattr(backend, "try_rows", None)
+    one = graph.inputs[0]
+    fits = len(graph.inputs) == len(graph.outputs) == 1 and len(one.shape) == 2
+    return trial if fits and one.dtype == "int32" and one.vocabulary is not None else None
 
 
 class Renewable(Protocol):

@@ -1,28 +1,36 @@
 """Runs C artifacts: the weights in one file, the code in a shared library beside it, by ctypes.
 
 Not an exporter. Standard library only; arrays of NumPy are taken, and given back, without an
-import of it.
+import of it. Rows that are as usual go straight to C, which checks ids itself: `try_rows`.
 """
+
+from __future__ import annotations
 
 import ctypes
 import json
-import math
 import mmap
+import struct
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
+from operator import countOf
 from pathlib import Path
-from typing import Any
 
 from gatelet.errors import BackendError, BackendMissing
-from gatelet.runtime.backends.c_compiler import compile_library, host_platform
+from gatelet.runtime.backends.c_memory import Memories, Memory, Shapes
+from gatelet.runtime.backends.host import host_platform
+from gatelet.runtime.contents import sha256_for
+from gatelet.runtime.long_texts import PIECE_CHARACTERS
 
-__all__ = ["CBackend", "Library", "open_artifact", "open_library"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["CBackend", "Library", "open_artifact", "open_library", "used_roles"]
 
 ABI = 1
-_ALIGNMENT_BYTES = 64
-_LARGEST_RANK = 8
+_LARGEST_SIZE = 2**20
+_ALIGNMENT_BYTES, _DIGEST_BYTES = 64, 16  # of the head of a file: a magic, a digest of the rest
 _ERRORS = {
     1: "it was given a size out of range",
     2: "an id is outside the vocabulary",
@@ -61,10 +69,21 @@ class Library(ctypes.Structure):
         (
             "ids_of_text",
             ctypes.CFUNCTYPE(
-                ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, _Sizes
+                ctypes.c_int32,
+                ctypes.c_void_p,
+                ctypes.c_char_p,
+                ctypes.c_size_t,
+                ctypes.c_void_p,
             ),
         ),
     )
+
+
+def used_roles(companions: Mapping[str, str]) -> list[str]:
+    """Give the roles of the companions that are read on this machine."""
+    library = f"library:{host_platform()}"
+    code = library if library in companions else "source"
+    return [role for role in (code, "vocabulary") if role in companions]
 
 
 def open_artifact(
@@ -74,14 +93,15 @@ def open_artifact(
     threads: int,
     companions: Mapping[str, Path],
     steps: bool = False,
-) -> "CBackend":
+) -> CBackend:
     """Open the weights with the library for this machine.
 
     Args:
         path: The artifact: the weights.
         module: 'ctypes'.
         threads: One call runs in the caller's thread, whatever this says.
-        companions: 'library:<platform>', and the 'source' that is compiled where none fits.
+        companions: 'library:<platform>', and the 'source' that is compiled where none fits;
+            the 'vocabulary', without which it takes no texts.
         steps: Open what runs pieces of sequences; see `open_library`.
 
     Raises:
@@ -93,8 +113,12 @@ def open_artifact(
     if library is None:
         if "source" not in companions:
             raise BackendMissing(f"'{path.name}' has no library for {here}", target="c")
+        from gatelet.runtime.backends.c_compiler import compile_library
+
         library = compile_library(companions["source"])
-    return CBackend(open_library(library, steps=steps), path, engine=f"c {here}")
+    found = open_library(library, steps=steps)
+    vocabulary = companions.get("vocabulary")
+    return CBackend(found, path, engine=f"c {here}", vocabulary=vocabulary)
 
 
 def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
@@ -129,12 +153,13 @@ def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
 
 
 class CBackend:
-    """A model's library and weights; each thread has memory of its own.
+    """A model's library and weights. Any number of threads may call.
 
     Args:
         library: The opened library.
         path: The weights.
         engine: What to call it.
+        vocabulary: The vectorizer's tables for C.
 
     Raises:
         BackendError: The weights are not those of the library.
@@ -142,122 +167,171 @@ class CBackend:
 
     target = "c"
 
-    def __init__(self, library: Library, path: Path, *, engine: str) -> None:
+    def __init__(
+        self, library: Library, path: Path, *, engine: str, vocabulary: Path | None = None
+    ) -> None:
         self.engine = engine
         self._library = library
-        self._run = library.run
-        with path.open("rb") as file:
-            # private to this process: from_buffer asks for memory that can be written
-            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        self._weights = ctypes.addressof(ctypes.c_char.from_buffer(self._mapped))
+        # by its address alone: arguments that are kept ready need no conversion
+        address = ctypes.cast(library.run, ctypes.c_void_p).value or 0
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int)(address)
+        self._mapped, self._weights = _mapped(path)
         if library.check(self._weights, len(self._mapped)):
             raise BackendError(f"'{path.name}': {_ERRORS[3]}", target=self.target)
         described = [json.loads(line) for line in library.description.decode().splitlines()]
         self._inputs = [tuple(one[1:]) for one in described if one[0] == "input"]
-        self._outputs = _output_names(library)
-        self._local = threading.local()
+        self._outputs = [one[1] for one in described if one[0] == "output"]
+        self._memories = Memories(self._memory)
+        self._maxlen: int = next((one[1] for one in described if one[0] == "texts"), 0)
+        self._vocabulary = _vocabulary(vocabulary) if vocabulary and self._maxlen else None
+        self._ndarray: type | None = None
+        self._int32: Any = None
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether `try_rows` takes texts."""
+        return self._vocabulary is not None
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run rows; see `Backend.run`. Arrays give arrays, nested lists give nested lists."""
         given = [inputs[name] for name, _, _ in self._inputs]
-        shapes = tuple(
-            _shape(value, len(one[2])) for value, one in zip(given, self._inputs, strict=True)
+        memory = self._memories.take(
+            tuple(
+                _shape(value, len(one[2])) for value, one in zip(given, self._inputs, strict=True)
+            )
         )
-        # one call after the other is of the same sizes as a rule
-        memory: Memory | None = getattr(self._local, "memory", None)
-        if memory is None or memory.shapes != shapes:
-            memory = self._local.memory = Memory(self._library, self._weights, self._inputs, shapes)
-        as_arrays = hasattr(given[0], "__array_interface__")
         memory.put(given)
-        status = self._run(*memory.arguments)
+        status = self._call(*memory.arguments)
         if status:
             raise BackendError(
                 f"the engine {self.engine} failed: {_ERRORS.get(status, status)}",
                 target=self.target,
             )
-        return dict(zip(self._outputs, memory.take(as_arrays=as_arrays), strict=True))
+        made = memory.take(as_arrays=hasattr(given[0], "__array_interface__"))
+        self._memories.bring_back(memory)
+        return dict(zip(self._outputs, made, strict=True))
+
+    def try_rows(self, rows: Any, most: int) -> Any:
+        """Run rows that nobody has checked, of a model with one input of ids and one output.
+
+        C refuses ids outside the vocabulary, and what Python holds is looked at here, once.
+
+        Args:
+            rows: Texts, or ids [B, T].
+            most: B is at most that.
+
+        Returns:
+            As the output of `run`; None where anything is unusual or wrong, and nothing was run:
+            then check, which tells what is wrong, and call `run`.
+        """
+        kind = type(rows)
+        if kind is list:
+            if not 0 < len(rows) <= most:
+                return None
+            of_ids = type(rows[0]) is list
+            memory = self._with_lists(rows) if of_ids else self._with_texts(rows)
+        elif kind is self._ndarray:
+            memory = self._with_array(rows, most)
+        else:
+            self._look_for_numpy()
+            return None
+        if memory is None or self._call(*memory.arguments):
+            return None
+        made = memory.take_first(as_arrays=kind is not list)
+        self._memories.bring_back(memory)
+        return made
+
+    def _with_array(self, rows: Any, most: int) -> Memory | None:
+        """Give memory that holds an array of whole numbers; None unless it is one."""
+        shape, dtype = rows.shape, rows.dtype
+        if dtype.kind not in "iu" or len(shape) != 2 or not 0 < shape[0] <= most:
+            return None
+        memory = self._take(shape)
+        if memory is None:
+            return None
+        given = memory.arrays()[0][0]
+        given[...] = rows
+        # what int32 does not hold came out as another number
+        return memory if dtype == self._int32 or (given == rows).all() else None
+
+    def _with_lists(self, rows: list[Any]) -> Memory | None:
+        """Give memory that holds lists of ids; None unless they are exactly that."""
+        values, steps = rows[0], len(rows[0])
+        if len(rows) > 1:
+            if set(map(type, rows)) != {list} or set(map(len, rows)) != {steps}:
+                return None
+            values = list(chain.from_iterable(rows))
+        if countOf(map(type, values), int) != len(values):  # True is no id
+            return None
+        memory = self._take((len(rows), steps))
+        try:
+            if memory is not None:
+                memory.put_ids(values)
+        except struct.error:
+            return None
+        return memory
+
+    def _with_texts(self, texts: list[Any]) -> Memory | None:
+        """Give memory that holds the ids of texts; None for what is none, or needs Python.
+
+        Python reads long texts in pieces, and surrogates, which UTF-8 does not have.
+        """
+        if self._vocabulary is None or set(map(type, texts)) != {str}:
+            return None
+        memory = self._take((len(texts), self._maxlen))
+        if memory is None:
+            return None
+        place = ctypes.addressof(memory.given[0])
+        for text in texts:
+            if len(text) > PIECE_CHARACTERS:
+                return None
+            try:
+                utf8 = text.encode()
+            except UnicodeEncodeError:
+                return None
+            if self._library.ids_of_text(self._vocabulary[1], utf8, len(utf8), place) < 0:
+                return None
+            place += 4 * self._maxlen
+        return memory
+
+    def _take(self, shape: tuple[int, ...]) -> Memory | None:
+        """Give memory for ids of such a shape; None where the model takes no such."""
+        steps, declared = shape[1], self._inputs[0][2][1]
+        fits = 0 < steps <= _LARGEST_SIZE if declared is None else steps == declared
+        return self._memories.take((shape,)) if fits else None
+
+    def _look_for_numpy(self) -> None:
+        """Know arrays from now on, if somebody has imported NumPy."""
+        numpy: Any = sys.modules.get("numpy")
+        if self._ndarray is None and hasattr(numpy, "ndarray") and hasattr(numpy, "dtype"):
+            self._int32 = numpy.dtype("int32")
+            self._ndarray = numpy.ndarray
+
+    def _memory(self, shapes: Shapes) -> Memory:
+        return Memory(self._library, self._weights, self._inputs, len(self._outputs), shapes)
 
 
-class Memory:
-    """What calls of one size need: buffers for inputs and outputs, scratch, pointers.
+def _vocabulary(path: Path) -> tuple[mmap.mmap, int]:
+    """Give the tables. C follows what they say, so they must be those that it was written with.
 
-    Args:
-        library: The library.
-        weights: Their address.
-        inputs: (name, dtype, shape) of each; None is a size that the caller decides.
-        shapes: Of the inputs of this call.
+    Raises:
+        BackendError: They are not what their head says; C looks at the head.
     """
+    mapped, address = _mapped(path)
+    digest = sha256_for(len(mapped))()
+    with memoryview(mapped) as view, view[_ALIGNMENT_BYTES:] as rest:
+        digest.update(rest)
+    if digest.digest()[:_DIGEST_BYTES] != mapped[8 : 8 + _DIGEST_BYTES]:
+        raise BackendError(f"'{path.name}' is damaged: convert again", target="c")
+    return mapped, address
 
-    def __init__(
-        self,
-        library: Library,
-        weights: int,
-        inputs: Sequence[tuple[str, str, list[int | None]]],
-        shapes: tuple[tuple[int, ...], ...],
-    ) -> None:
-        self.shapes = shapes
-        rows, sizes = shapes[0][0], []
-        for shape, (_, _, declared) in zip(shapes, inputs, strict=True):
-            sizes += [n for n, d in zip(shape[1:], declared[1:], strict=True) if d is None]
-        c_sizes = (ctypes.c_int32 * max(len(sizes), 1))(*sizes)
-        types = [ctypes.c_int32 if one[1] == "int32" else ctypes.c_float for one in inputs]
-        self._dtypes = [one[1] for one in inputs]
-        self._given = [(t * math.prod(s))() for t, s in zip(types, shapes, strict=True)]
-        self._made, self._made_shapes = [], []
-        for output in range(len(_output_names(library))):
-            made = (ctypes.c_int32 * _LARGEST_RANK)()
-            rank = library.output_shape(output, rows, c_sizes, made)
-            self._made_shapes.append(tuple(made[:rank]))
-            self._made.append((ctypes.c_float * math.prod(made[:rank]))())
-        count = library.scratch_bytes(rows, c_sizes) + _ALIGNMENT_BYTES
-        self._scratch = ctypes.create_string_buffer(count)
-        address = ctypes.addressof(self._scratch)
-        self._views: tuple[list[Any], list[Any]] | None = None
-        self.arguments = (
-            ctypes.c_void_p(weights),
-            _addresses(self._given),
-            c_sizes,
-            rows,
-            _addresses(self._made),
-            ctypes.c_void_p(address + -address % _ALIGNMENT_BYTES),
-        )
 
-    def put(self, values: Sequence[Any]) -> None:
-        """Copy the inputs in."""
-        for index, value in enumerate(values):
-            if hasattr(value, "__array_interface__"):
-                self._arrays()[0][index][...] = value
-            else:
-                flat = value
-                for _ in self.shapes[index][1:]:
-                    flat = list(chain.from_iterable(flat))
-                self._given[index][:] = flat
-
-    def take(self, *, as_arrays: bool) -> list[Any]:
-        """Copy the outputs out."""
-        if as_arrays:
-            return [view.copy() for view in self._arrays()[1]]
-        pairs = zip(self._made, self._made_shapes, strict=True)
-        return [_nested(list(flat), shape) for flat, shape in pairs]
-
-    def _arrays(self) -> tuple[list[Any], list[Any]]:
-        """Give the buffers as arrays of NumPy, which the caller has imported."""
-        if self._views is None:
-            numpy = sys.modules["numpy"]
-            given = [
-                numpy.frombuffer(one, dtype).reshape(shape)
-                if len(one)
-                else numpy.empty(shape, dtype)
-                for one, dtype, shape in zip(self._given, self._dtypes, self.shapes, strict=True)
-            ]
-            made = [
-                numpy.frombuffer(one, "float32").reshape(shape)
-                if len(one)
-                else numpy.empty(shape, "float32")
-                for one, shape in zip(self._made, self._made_shapes, strict=True)
-            ]
-            self._views = (given, made)
-        return self._views
+def _mapped(path: Path) -> tuple[mmap.mmap, int]:
+    """Give a file in memory, of which only what is used is read, and its address."""
+    with path.open("rb") as file:
+        # private to this process: from_buffer asks for memory that can be written
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return mapped, ctypes.addressof(ctypes.c_char.from_buffer(mapped))
 
 
 def _shape(value: Any, rank: int) -> tuple[int, ...]:
@@ -269,20 +343,3 @@ def _shape(value: Any, rank: int) -> tuple[int, ...]:
         sizes.append(len(value))
         value = value[0] if sizes[-1] else ()
     return tuple(sizes)
-
-
-def _addresses(buffers: Sequence[Any]) -> Any:
-    return (ctypes.c_void_p * len(buffers))(*map(ctypes.addressof, buffers))
-
-
-def _output_names(library: Library) -> list[str]:
-    described = map(json.loads, library.description.decode().splitlines())
-    return [one[1] for one in described if one[0] == "output"]
-
-
-def _nested(flat: list[float], shape: Sequence[int]) -> list[Any]:
-    """Give a flat list as nested lists."""
-    nested: list[Any] = flat
-    for size in reversed(shape[1:]):
-        nested = [nested[start : start + size] for start in range(0, len(nested), size)]
-    return nested

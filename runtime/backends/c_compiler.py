@@ -5,16 +5,14 @@ Not the builds at conversion: those are gatelet.convert's.
 
 import hashlib
 import os
-import platform
-import re
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from gatelet.errors import BackendError, BackendMissing
+from gatelet.runtime.backends.host import described_processor, host_platform
 
 __all__ = ["compile_library", "find_compiler", "host_platform", "own_folder"]
 
@@ -31,18 +29,6 @@ _FLAGS = (
     "-DGATELET_LIBRARY",
     "-DGATELET_ONE_LEVEL",
 )
-
-
-def host_platform() -> str:
-    """Name this machine as the companions of a bundle do: 'x86_64-linux'."""
-    machine = platform.machine().lower()
-    names = {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "armv7", "armv8l": "armv7"}
-    machine = names.get(machine, machine)
-    if sys.maxsize < 2**32:  # a 32-bit Python on a 64-bit kernel, as on many a Raspberry Pi
-        machine = {"aarch64": "armv7", "x86_64": "i686"}.get(machine, machine)
-    if machine == "armv7" and not re.search(r"\b(neon|asimd)\b", _processor()):
-        machine = "armv7-without-neon"  # the libraries of armv7 use it
-    return f"{machine}-{sys.platform}"
 
 
 def own_folder() -> Path:
@@ -83,16 +69,6 @@ def _home() -> Path:
     return Path.home() / ".cache"
 
 
-def _processor() -> str:
-    """Describe the processor: what is compiled for one may not run on another with this home."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return platform.processor()
-    words = ("model name", "flags", "Features", "CPU part")
-    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(words)))
-
-
 def find_compiler() -> str | None:
     """Give the path of the C compiler, `$CC` or cc; None where there is none."""
     return shutil.which(os.environ.get("CC", "cc"))
@@ -112,7 +88,7 @@ def compile_library(source: Path) -> Path:
             "install one (such as gcc), or use another --target",
             target="c",
         )
-    told = "\0".join((compiler, *_FLAGS, host_platform(), _processor()))
+    told = "\0".join((compiler, *_FLAGS, host_platform(), described_processor()))
     key = hashlib.sha256(source.read_bytes() + told.encode())
     made = own_folder() / f"c-{key.hexdigest()[:24]}.so"
     if not made.exists():

@@ -3,12 +3,13 @@
 import stat
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gatelet.convert import convert
 from gatelet.errors import BackendError, CompilerFailed
-from gatelet.runtime.backends import c_compiler
+from gatelet.runtime.backends import host
 from gatelet.runtime.backends.c_compiler import host_platform, own_folder
 
 COMPILERS = "gatelet.convert.exporters.c.build.compilers"
@@ -72,10 +73,12 @@ def test_where_the_users_cache_cannot_be_written_a_private_folder_is_used(
 def test_a_machine_is_named_by_what_its_python_can_open(
     monkeypatch: pytest.MonkeyPatch, machine: str, largest: int, named: str
 ) -> None:
-    monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr(f"{c_compiler.__name__}._processor", lambda: "Features\t: half neon vfpv4")
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine=machine))
+    monkeypatch.setattr(
+        f"{host.__name__}.described_processor", lambda: "Features\t: half neon vfpv4"
+    )
     monkeypatch.setattr(sys, "maxsize", largest)
     assert host_platform() == f"{named}-{sys.platform}"
-    monkeypatch.setattr(f"{c_compiler.__name__}._processor", lambda: "Features\t: half vfpv3d16")
+    monkeypatch.setattr(f"{host.__name__}.described_processor", lambda: "Features\t: half vfpv3d16")
     without = f"{named}-without-neon" if named == "armv7" else named
     assert host_platform() == f"{without}-{sys.platform}"

@@ -16,6 +16,7 @@ from gatelet.errors import BundleDamaged, BundleError, BundleNewer, BundleUnsafe
 from gatelet.runtime import bundle as bundle_module
 from gatelet.runtime import load, open_bundle
 from gatelet.runtime.bundle import MAX_MANIFEST_BYTES, BundleFile, is_bundle
+from gatelet.runtime.contents import Contents
 from gatelet.runtime.manifest import FORMAT_VERSION, MANIFEST, MAX_PATH_CHARACTERS
 
 EditManifest = Callable[..., None]
@@ -501,17 +502,17 @@ def test_looks_again_when_the_bundle_is_replaced_twice_and_is_as_it_was(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Old, new, old: the manifest says the same as before, yet it is another one."""
-    real, failures = bundle_module._verify, [BundleDamaged("missing for a moment")]
+    real, failures = Contents._verify, [BundleDamaged("missing for a moment")]
 
-    def verify(root: Path, file: BundleFile, buffer: bytearray) -> Any:
+    def verify(contents: Contents, file: BundleFile, digest: Any, buffer: bytearray) -> Any:
         if failures:
             again = bundle / "again"
             again.write_bytes((bundle / MANIFEST).read_bytes())
             again.replace(bundle / MANIFEST)
             raise failures.pop()
-        return real(root, file, buffer)
+        return real(contents, file, digest, buffer)
 
-    monkeypatch.setattr(bundle_module, "_verify", verify)
+    monkeypatch.setattr(Contents, "_verify", verify)
     assert open_bundle(bundle).artifacts
 
 

@@ -461,8 +461,8 @@ def test_load_uses_the_new_bundle_if_it_was_replaced_meanwhile(
     new = write_bundle(tmp_path / "new", timesteps=10, labels=("old", "new"))
     opened: list[Bundle] = []
 
-    def open_and_replace(path: Path) -> Bundle:
-        opened.append(open_bundle(path))
+    def open_and_replace(path: Path, **keywords: Any) -> Bundle:
+        opened.append(open_bundle(path, **keywords))
         if len(opened) == 1:
             for name in [file.path for file in opened[0].files if "weights" in file.path]:
                 (bundle / name).write_bytes(b"so that no name stays the same")
@@ -479,7 +479,7 @@ def test_load_uses_the_new_bundle_if_it_was_replaced_meanwhile(
 def test_load_fails_if_nothing_was_replaced(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stale = open_bundle(bundle)
     (bundle / stale.manifest["weights"]).unlink()
-    monkeypatch.setattr(predictor_module, "open_bundle", lambda path: stale)
+    monkeypatch.setattr(predictor_module, "open_bundle", lambda path, **_: stale)
     with pytest.raises(ModelError, match=r"cannot read .*weights.*: No such file"):
         load(bundle)
 

@@ -3,12 +3,14 @@
 Not compilers: see `build`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.source import (
+    c_string,
     comment,
     fill,
     kernel_headers_text,
@@ -124,6 +126,9 @@ def _values(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, o
     values |= {**own, "whole": own["source"]}
     texts = texts_of(whole.graph, whole.outputs, len(whole.sizes), model.vocabulary)
     values["scores_count"] = texts.scores or 0
+    if texts.vocabulary is not None:
+        told = c_string([json.dumps(["texts", texts.vocabulary.maxlen])])
+        values["description"] = f"{values['description']}\n    {told}"
     values |= text_values(texts, whole.graph, len(whole.sizes), values)
     if model.steps is None:
         values |= NO_STEPS
