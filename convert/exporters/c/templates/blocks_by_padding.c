@@ -1,11 +1,14 @@
 
-/* The zeros in front of a row of ids. */
+/* The zeros in front of a row of ids and behind it: which of them are skipped, the calls decide. */
 static int32_t padding_of(const int32_t *ids, int32_t timesteps) {
-    int32_t t = 0;
-    while (t < timesteps && ids[t] == 0) {
-        t++;
+    int32_t front = 0, behind = 0;
+    while (front < timesteps && ids[front] == 0) {
+        front++;
     }
-    return t;
+    while (front + behind < timesteps && ids[timesteps - 1 - behind] == 0) {
+        behind++;
+    }
+    return front + behind;
 }
 
 /* Rows of like padding together, since what all rows of a block share is skipped: of 64 rows at a
