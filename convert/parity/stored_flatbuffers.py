@@ -117,7 +117,10 @@ def _read(tensor: Any, array: Array) -> Stored:
         shape[int(tensor.quantization.quantizedDimension)] = len(scale)
         scale = scale.reshape(shape)
         zero = zero.reshape(shape) if len(zero) > 1 else zero
-    return Stored(name, (array - zero) * scale, np.broadcast_to(scale, array.shape))
+    values, steps = (array - zero) * scale, np.broadcast_to(scale, array.shape)
+    if array.dtype == np.int64:  # so many steps that the scale's own rounding to float32 counts
+        steps = steps + np.abs(values) * np.finfo(np.float32).eps
+    return Stored(name, values, steps)
 
 
 def _joined(name: str, gates: Sequence[Stored]) -> Stored:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.tflm.export import export_tflm
 from gatelet.convert.lowering import lower
 from gatelet.convert.parity.stored import StoredFile
+from gatelet.convert.parity.stored_flatbuffers import _read
 from gatelet.convert.parity.weights import check_weights, match_weights
 from gatelet.convert.passes.pad_skip import skip_padding
 from gatelet.convert.reading import read_keras_object
@@ -148,3 +150,13 @@ def test_fused_operators_may_share_a_constant(tmp_path: Path) -> None:
         "tflm", graph, match_weights("tflm", StoredFile(path, graph, "float32", T))
     )
     assert found.verdict == "pass" and "not checked" not in found.note, found
+
+
+def test_a_scale_that_is_rounded_to_float32_is_no_fault() -> None:
+    bias, scale = np.array([0.7313, -1.25, 1e-9]), 1.1e-9
+    integers = np.rint(bias / scale).astype(np.int64)
+    quantization = SimpleNamespace(scale=[float(np.float32(scale))], zeroPoint=[0])
+    read = _read(SimpleNamespace(name="bias", quantization=quantization), integers)
+    assert read.steps is not None
+    assert np.all(np.abs(read.values - bias) <= 0.501 * read.steps)
+    assert np.all(np.abs(read.values * 1.00001 - bias)[:2] > read.steps[:2])
