@@ -17,7 +17,7 @@ GATELET_INLINE vfloat v_relu(vfloat x, struct gatelet_activation f) {
 }
 
 GATELET_INLINE vfloat v_elu(vfloat x, float alpha) {
-    return v_select(x > v_splat(0.0f), x, alpha * v_expm1_27(v_at_most(x, 0.0f)));
+    return v_select(x > v_splat(0.0f), x, alpha * v_expm1_39(1.0f, v_at_most(x, 0.0f)));
 }
 
 GATELET_INLINE vfloat v_hard_sigmoid(vfloat x) {
@@ -43,7 +43,7 @@ GATELET_INLINE vfloat v_sparse_plus(vfloat x) {
 }
 
 GATELET_INLINE vfloat v_celu(vfloat x, float alpha) {
-    return v_at_least(x, 0.0f) + alpha * v_expm1_27(v_at_most(x, 0.0f) / alpha);
+    return v_at_least(x, 0.0f) + alpha * v_expm1_39(1.0f, v_at_most(x, 0.0f) / alpha);
 }
 
 /* Evaluates `expression` of the vector x over all n elements. */

@@ -12,9 +12,11 @@
 #if defined(__GNUC__)
 #define GATELET_INLINE static inline __attribute__((always_inline, unused))
 #define GATELET_UNUSED __attribute__((unused))
+#define GATELET_PREFETCH(from) __builtin_prefetch(from)
 #else
 #define GATELET_INLINE static inline
 #define GATELET_UNUSED
+#define GATELET_PREFETCH(from) ((void)(from))
 #endif
 
 /* In the single file that is shipped the kernels are static; separate objects link them. */

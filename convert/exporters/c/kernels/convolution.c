@@ -50,8 +50,8 @@ GATELET_KERNEL void gatelet_convolve(const struct gatelet_convolution *c, const 
                 for (int32_t i = 0; i < count; i++) {
                     look(c, x + (size_t)b * image, place + i, group, work + (size_t)i * seen);
                 }
-                gatelet_fill_rows(NULL, (int32_t)columns, count, z, columns);
-                gatelet_product(w, 0, w->tiles, work, seen, count, z, columns);
+                const struct gatelet_rows rows = {count, seen, 0, columns, work, NULL, z};
+                gatelet_product(w, 0, w->tiles, &rows);
                 for (int32_t i = 0; i < count * part; i++) {
                     const int32_t filter = group * part + i % part;
                     const size_t at = ((size_t)b * (size_t)places + (size_t)(place + i / part)) *

@@ -39,20 +39,35 @@ GATELET_INLINE vfloat v_power_of_2(vfloat rounded) {
     return v_of_bits(v_shift_left(v_bits(rounded), 23) + v_bits(v_splat(1.0f)));
 }
 
-/* e^x for |x| <= 27, beyond that the value there: three of them can be multiplied. */
-GATELET_INLINE vfloat v_exp_27(vfloat x) {
-    vfloat clipped = v_at_least(v_at_most(x, 27.0f), -27.0f), t;
-    vfloat p = v_small_expm1(v_reduce(clipped, &t)) + 1.0f;
-    p = v_of_bits(v_bits(p) + v_shift_left(v_bits(t), 23));
-    return v_select(x == x, p, x);
+#define GATELET_LARGEST_POWER 39.0f
+
+/* factor x = (n + r) ln 2 with |r| <= 1/2, both ends of n + r clipped. Gives 2^r - 1 and n. The
+ * product is rounded, which a large x feels: 2^(n + r) is within |n| 2^-24 of itself, a share that
+ * is small where the result is compared with 1. */
+GATELET_INLINE vfloat v_exp2_rest(float factor, vfloat x, vfloat *n) {
+    vfloat y = x * (factor * GATELET_LOG2_E);
+    y = v_at_least(v_at_most(y, GATELET_LARGEST_POWER), -GATELET_LARGEST_POWER);
+    *n = (y + GATELET_ROUNDER) - GATELET_ROUNDER;
+    vfloat r = y - *n;
+    vfloat p = r * 0.000154614474f + 0.00133908674f;
+    p = p * r + 0.00961805667f;
+    p = p * r + 0.055503571f;
+    p = p * r + 0.240226509f;
+    p = p * r + 0.693147188f;
+    return p * r;
 }
 
-/* e^x - 1, exact near 0; for |x| <= 27, beyond that the value there. */
-GATELET_INLINE vfloat v_expm1_27(vfloat x) {
-    vfloat clipped = v_at_least(v_at_most(x, 27.0f), -27.0f), t;
-    vfloat q = v_small_expm1(v_reduce(clipped, &t));
-    vfloat s = v_power_of_2(t);
-    return v_select(x == x, s * q + (s - 1.0f), x);
+/* e^(factor x) where that is within 2^-39 and 2^39, and the nearer of them elsewhere: three can be
+ * multiplied. */
+GATELET_INLINE vfloat v_exp_39(float factor, vfloat x) {
+    vfloat n, q = v_exp2_rest(factor, x, &n);
+    return v_scale(q + 1.0f, n);
+}
+
+/* e^(factor x) - 1, exact near 0, likewise clipped. */
+GATELET_INLINE vfloat v_expm1_39(float factor, vfloat x) {
+    vfloat n, q = v_exp2_rest(factor, x, &n), s = v_scale(v_splat(1.0f), n);
+    return s * q + (s - 1.0f);
 }
 
 /* e^x on the whole range of float. */
@@ -94,7 +109,7 @@ GATELET_INLINE float gatelet_log(float x) {
 }
 
 GATELET_INLINE vfloat v_tanh(vfloat x) {
-    vfloat m = v_expm1_27(2.0f * v_abs(x));
+    vfloat m = v_expm1_39(2.0f, v_abs(x));
     return v_copy_sign(m / (m + 2.0f), x);
 }
 

@@ -33,8 +33,8 @@ static void gru_usual_step(const struct gatelet_recurrence *r, float *z, const f
     float *inner = spare; /* [rows, columns] */
     (void)c;
     (void)c_next;
-    gatelet_fill_rows(r->recurrent_bias, (int32_t)columns, r->rows, inner, columns);
-    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h, padded, r->rows, inner, columns);
+    const struct gatelet_rows rows = {r->rows, padded, 0, columns, h, r->recurrent_bias, inner};
+    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
         for (size_t unit = 0; unit < padded; unit += GATELET_LANES) {
@@ -54,8 +54,8 @@ static void gru_reset_after_step(const struct gatelet_recurrence *r, float *z, c
     (void)c_next;
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
-        gatelet_fill_rows(r->recurrent_bias, (int32_t)(3 * padded), 1, packed, 0);
-        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h + row, padded, 1, packed, 0);
+        const struct gatelet_rows one = {1, 0, 0, 0, h + row, r->recurrent_bias, packed};
+        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &one);
         gatelet_unpack_gates(packed, 3, units, inner);
         gatelet_unpack_gates(z + 3 * row, 3, units, x);
         float *gates = packed;
@@ -83,8 +83,8 @@ static void gru_reset_before_step(const struct gatelet_recurrence *r, float *z, 
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
         gatelet_unpack_gates(z + 3 * row, 3, units, x);
-        gatelet_fill_rows(NULL, (int32_t)(2 * padded), 1, packed, 0);
-        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h + row, padded, 1, packed, 0);
+        const struct gatelet_rows one = {1, 0, 0, 0, h + row, NULL, packed};
+        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &one);
         gatelet_unpack_gates(packed, 2, units, inner);
         float *gates = packed;
         for (size_t i = 0; i < 2 * n; i++) {
@@ -96,8 +96,8 @@ static void gru_reset_before_step(const struct gatelet_recurrence *r, float *z, 
         }
         float *product = gates + 2 * n; /* r is not needed after this */
         memmove(gates + n, inner, n * sizeof(float));
-        gatelet_fill_rows(NULL, r->candidate.tiles * r->candidate.tile, 1, inner, 0);
-        gatelet_product(&r->candidate, 0, r->candidate.tiles, gates + n, padded, 1, inner, 0);
+        const struct gatelet_rows reset = {1, 0, 0, 0, gates + n, NULL, inner};
+        gatelet_product(&r->candidate, 0, r->candidate.tiles, &reset);
         for (size_t i = 0; i < n; i++) {
             x[2 * n + i] += inner[i];
         }

@@ -6,16 +6,54 @@
 
 #include "elementary.h"
 
+static size_t row_of(const struct gatelet_table *table, int32_t id) {
+    int64_t row = id < 0 ? (int64_t)id + table->vocabulary : id;
+    row = row < 0 ? 0 : row >= table->vocabulary ? table->vocabulary - 1 : row;
+    return (size_t)row;
+}
+
+/* The table is larger than the caches, and its rows come in no order: the first lines of one are
+ * asked for some rows ahead. */
+static void ask_for_row(const struct gatelet_table *table, int32_t id) {
+    const size_t row = row_of(table, id), features = (size_t)table->features;
+    const size_t bytes = table->floats != NULL ? 4 * features
+                         : table->bytes != NULL ? features
+                                                : (features + 1) / 2;
+    const char *rows = table->floats != NULL ? (const char *)table->floats
+                       : table->bytes != NULL ? (const char *)table->bytes
+                                              : (const char *)table->halves;
+    for (size_t at = 0; at < bytes && at < 512; at += 64) {
+        GATELET_PREFETCH(rows + row * bytes + at);
+    }
+    if (table->floats == NULL) {
+        GATELET_PREFETCH(table->scales + row);
+    }
+}
+
+static void copy_floats(const float *from, size_t n, float *to) {
+    size_t i = 0;
+    for (; i + GATELET_VL <= n; i += GATELET_VL) {
+        v_store(to + i, v_load(from + i));
+    }
+    for (; i < n; i++) {
+        to[i] = from[i];
+    }
+}
+
 GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const int32_t *ids,
                                       size_t n, float *y) {
-    const size_t features = (size_t)table->features;
+    const size_t features = (size_t)table->features, ahead = 8;
+    for (size_t i = 0; i < n && i < ahead; i++) {
+        ask_for_row(table, ids[i]);
+    }
     for (size_t i = 0; i < n; i++) {
-        int64_t id = ids[i] < 0 ? (int64_t)ids[i] + table->vocabulary : ids[i];
-        id = id < 0 ? 0 : id >= table->vocabulary ? table->vocabulary - 1 : id;
-        const size_t row = (size_t)id;
+        const size_t row = row_of(table, ids[i]);
         float *to = y + i * features;
+        if (i + ahead < n) {
+            ask_for_row(table, ids[i + ahead]);
+        }
         if (table->floats != NULL) {
-            memcpy(to, table->floats + row * features, features * sizeof(float));
+            copy_floats(table->floats + row * features, features, to);
             continue;
         }
         const float scale = table->scales[row];
@@ -36,20 +74,19 @@ GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const i
 
 GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias,
                                   const float *x, size_t m, int32_t units, float *y, float *work) {
-    const int32_t columns = w->tiles * w->tile;
-    if (columns == units) {
-        gatelet_fill_rows(bias, units, (int32_t)m, y, (size_t)units);
-        gatelet_product(w, 0, w->tiles, x, (size_t)w->rows, (int32_t)m, y, (size_t)units);
+    const size_t columns = (size_t)(w->tiles * w->tile), features = (size_t)w->rows;
+    if (columns == (size_t)units) {
+        const struct gatelet_rows rows = {(int32_t)m, features, 0, columns, x, bias, y};
+        gatelet_product(w, 0, w->tiles, &rows);
         return;
     }
     for (size_t row = 0; row < m; row += 4) {
         const int32_t count = m - row < 4 ? (int32_t)(m - row) : 4;
-        gatelet_fill_rows(bias, columns, count, work, (size_t)columns);
-        gatelet_product(w, 0, w->tiles, x + row * (size_t)w->rows, (size_t)w->rows, count, work,
-                        (size_t)columns);
-        for (int32_t i = 0; i < count; i++) {
-            memcpy(y + (row + (size_t)i) * (size_t)units, work + (size_t)i * (size_t)columns,
-                   (size_t)units * sizeof(float));
+        const float *from = x + row * features;
+        const struct gatelet_rows rows = {count, features, 0, columns, from, bias, work};
+        gatelet_product(w, 0, w->tiles, &rows);
+        for (size_t i = 0; i < (size_t)count; i++) {
+            memcpy(y + (row + i) * (size_t)units, work + i * columns, (size_t)units * sizeof(float));
         }
     }
 }

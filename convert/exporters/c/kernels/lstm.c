@@ -14,47 +14,62 @@
 #include "lstm.h"
 
 #include "elementary.h"
+#include "product_block.h"
 
 /* The usual cell, a = tanh and s = the logistic function, with two divisions in place of five.
  *
- * With m(x) = e^-2x - 1, tanh(x) = -m / (2 + m), exact near 0. The exponentials stop at e^27, so
+ * With m(x) = e^-2x - 1, tanh(x) = -m / (2 + m), exact near 0. The exponentials stop at 2^39, so
  * that the product of three is a float; there a gate differs from 0 or 1 by 2e-12. */
 GATELET_INLINE void usual_cell(const float *z, const float *c, float *h_next, float *c_next) {
     for (int lane = 0; lane < GATELET_LANES; lane += GATELET_VL) {
-        vfloat in = v_exp_27(-v_load(z + lane)) + 1.0f;
-        vfloat keep = v_exp_27(-v_load(z + GATELET_LANES + lane)) + 1.0f;
-        vfloat m = v_expm1_27(-2.0f * v_load(z + 2 * GATELET_LANES + lane));
-        vfloat out = v_exp_27(-v_load(z + 3 * GATELET_LANES + lane)) + 1.0f;
+        vfloat in = v_exp_39(-1.0f, v_load(z + lane)) + 1.0f;
+        vfloat keep = v_exp_39(-1.0f, v_load(z + GATELET_LANES + lane)) + 1.0f;
+        vfloat m = v_expm1_39(-2.0f, v_load(z + 2 * GATELET_LANES + lane));
+        vfloat out = v_exp_39(-1.0f, v_load(z + 3 * GATELET_LANES + lane)) + 1.0f;
         vfloat in_m = in * (m + 2.0f);
         vfloat inverse = 1.0f / (in_m * keep);
         vfloat cell = (in_m * inverse) * v_load(c + lane) - m * keep * inverse;
-        vfloat n = v_expm1_27(-2.0f * cell);
+        vfloat n = v_expm1_39(-2.0f, cell);
         v_store(c_next + lane, cell);
         v_store(h_next + lane, -n / ((n + 2.0f) * out));
     }
 }
 
-/* Tile by tile, so that the cell finds its gates in the first-level cache. Every other step takes
- * the tiles from the last to the first: what was read last is still there. */
+/* The cells of a tile of all rows. */
+GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile, const float *z,
+                                const float *c, float *h_next, float *c_next) {
+    const size_t padded = (size_t)GATELET_ROUND_UP(r->units), unit = (size_t)tile * GATELET_LANES;
+    for (size_t b = 0; b < (size_t)r->rows; b++) {
+        const size_t at = b * padded + unit;
+        usual_cell(z + 4 * at, c + at, h_next + at, c_next + at);
+    }
+}
+
+/* Tile by tile, so that cells find their gates in the first-level cache. A matrix that does not fit
+ * there is taken from the last tile to the first every other step: what was read last is still
+ * there. Of one row the product is inline, so that the next tile is read while a cell runs. */
 static void lstm_usual_step(const struct gatelet_recurrence *r, float *z, const float *h,
                             const float *c, float *h_next, float *c_next, float *spare) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
-    const int32_t tiles = r->recurrent.tiles;
-    const int forwards = h < h_next, at_once = r->recurrent.values != NULL;
+    const struct gatelet_matrix *u = &r->recurrent;
+    const int forwards = h < h_next || u->tiles < 3;
+    struct gatelet_rows rows = {r->rows, padded, columns, columns, h, z, z};
     (void)spare;
-    if (at_once) { /* int8 rounds h: once, not once a tile */
-        gatelet_product(&r->recurrent, 0, tiles, h, padded, r->rows, z, columns);
+    if (u->values != NULL) { /* int8 rounds h: once, not once a tile */
+        gatelet_product(u, 0, u->tiles, &rows);
     }
-    for (int32_t i = 0; i < tiles; i++) {
-        const int32_t tile = forwards ? i : tiles - 1 - i;
-        const size_t unit = (size_t)tile * GATELET_LANES;
-        if (!at_once) {
-            gatelet_product(&r->recurrent, tile, 1, h, padded, r->rows, z + 4 * unit, columns);
+    for (int32_t i = 0; i < u->tiles; i++) {
+        const int32_t tile = forwards ? i : u->tiles - 1 - i;
+        const size_t column = (size_t)tile * 4 * GATELET_LANES;
+        rows.start = rows.z = z + column;
+        if (u->values == NULL && r->rows == 1) {
+            const float *weights = u->floats + column * (size_t)u->rows;
+            const struct gatelet_block b = {weights, 4 * GATELET_LANES, u->rows, rows};
+            gatelet_multiply_row(b, 4 * GATELET_LANES);
+        } else if (u->values == NULL) {
+            gatelet_product(u, tile, 1, &rows);
         }
-        for (size_t b = 0; b < (size_t)r->rows; b++) {
-            const size_t at = b * padded + unit;
-            usual_cell(z + b * columns + 4 * unit, c + at, h_next + at, c_next + at);
-        }
+        usual_cells(r, tile, z, c, h_next, c_next);
     }
 }
 
@@ -64,7 +79,8 @@ static void lstm_any_step(const struct gatelet_recurrence *r, float *z, const fl
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
     float *before = spare, *after = before + 4 * padded;
-    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h, padded, r->rows, z, 4 * padded);
+    const struct gatelet_rows rows = {r->rows, padded, 4 * padded, 4 * padded, h, z, z};
+    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
         gatelet_unpack_gates(z + 4 * row, 4, units, before);

@@ -1,4 +1,4 @@
-/* Matrix products with packed weights: z += x W. */
+/* Matrix products with packed weights: z = start + x W. */
 #ifndef GATELET_PRODUCT_H
 #define GATELET_PRODUCT_H
 
@@ -23,16 +23,17 @@ struct gatelet_matrix {
     int32_t limit;         /* of int8: what activations are rounded to, 127 where that is exact */
 };
 
-/* z[m] += x[m] W for some tiles.
- *
- * x: m rows of `rows` floats, x_stride apart. z: m rows, z_stride apart, each [tiles * tile]
- * from the first tile on. */
-GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w, int32_t first, int32_t tiles,
-                                    const float *x, size_t x_stride, int32_t m, float *z,
-                                    size_t z_stride);
+/* The rows that a product is taken of: for each, z = start + x W. */
+struct gatelet_rows {
+    int32_t count;
+    size_t x_stride, start_stride, z_stride; /* in floats; a stride of 0 repeats a row */
+    const float *x;                          /* [count, rows of W] */
+    const float *start;                      /* columns as of z, which it may be; NULL: zeros */
+    float *z;                                /* [count, columns of W] */
+};
 
-/* z[m] = bias, or zeros where it is NULL. */
-GATELET_KERNEL void gatelet_fill_rows(const float *bias, int32_t columns, int32_t m, float *z,
-                                      size_t z_stride);
+/* The columns of some tiles; start and z begin at those of the first. */
+GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w, int32_t first, int32_t tiles,
+                                    const struct gatelet_rows *rows);
 
 #endif

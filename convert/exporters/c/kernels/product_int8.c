@@ -1,8 +1,8 @@
 /* The int8 product: 8-bit weights, activations of 14 bits with a scale a row, sums of 32 bits.
  *
- * Not quantization of weights, which is done at conversion. Every path sums the same integers, so
- * all give the same result. An activation q is 128 hi + lo with unsigned lo for VNNI, which
- * multiplies unsigned by signed bytes; AVX2 and SSE4.1 multiply 16 by 16 bits.
+ * Not quantization of weights, which is done at conversion. Every path sums the same integers. An
+ * activation q is 128 high + low with unsigned low for VNNI, which multiplies unsigned by signed
+ * bytes; AVX2 and SSE4.1 multiply 16 by 16 bits.
  */
 #include "product_int8.h"
 
@@ -21,162 +21,221 @@
 
 #define GATELET_MAX_TILE 64
 
-/* The scale that lets a row's largest magnitude be `limit`; NaN where a number is not finite. */
-static float scale_of_row(const float *x, int32_t n, int32_t limit) {
-    vfloat largest = v_splat(0.0f), bad = v_splat(0.0f);
-    int32_t i = 0;
-    for (; i + GATELET_VL <= n; i += GATELET_VL) {
-        vfloat value = v_load(x + i), a = v_abs(value);
-        largest = v_select(a > largest, a, largest);
-        bad += value * 0.0f;
-    }
-    if (i < n) {
-        vfloat value = v_load_some(x + i, n - i), a = v_abs(value);
-        largest = v_select(a > largest, a, largest);
-        bad += value * 0.0f;
-    }
-    float lanes[2][GATELET_VL], most = 0.0f, not_finite = 0.0f;
-    v_store(lanes[0], largest);
-    v_store(lanes[1], bad);
-    for (int lane = 0; lane < GATELET_VL; lane++) {
-        most = lanes[0][lane] > most ? lanes[0][lane] : most;
-        not_finite += lanes[1][lane];
-    }
-    return most / (float)limit + not_finite;
-}
+/* Rows that are rounded, and then multiplied, together. */
+#if defined(GATELET_INT8_VNNI)
+#define GATELET_INT8_ROWS 4
+#else
+#define GATELET_INT8_ROWS 1
+#endif
 
-/* A row's integers; for VNNI as 128 high + low, with 128 added to high. */
+/* A row's integers; for VNNI high has 128 added to it. */
 struct rounded {
-    int16_t q[GATELET_INT8_CHUNK];
+    float scale, inverse;
 #if defined(GATELET_INT8_VNNI)
     uint8_t high[GATELET_INT8_CHUNK], low[GATELET_INT8_CHUNK];
+#else
+    int16_t q[GATELET_INT8_CHUNK];
 #endif
 };
 
-/* q[i] = x[i] / scale, rounded to even; n <= GATELET_INT8_CHUNK, zeros up to a multiple of 64. */
-static void round_row(const float *x, int32_t n, float inverse, int16_t *q) {
-    const float rounder = 12582912.0f;
-    for (int32_t i = 0; i < n; i++) {
-        float value = x[i] * inverse + rounder;
-        int32_t bits;
-        memcpy(&bits, &value, sizeof bits);
-        q[i] = (int16_t)(uint16_t)((uint32_t)bits & 0xffffu);
+/* Some columns of one tile and one chunk of K, for some rows: z = start + q W. */
+struct part {
+    const int8_t *w;
+    const int32_t *sums;
+    const float *scales;
+    int32_t tile, fours, limit;
+    const float *start;
+    float *z;
+    size_t start_stride, z_stride;
+};
+
+/* The scale that lets a row's largest magnitude be `limit`; NaN where a number is not finite, since
+ * the bits of infinity and NaN are larger than those of any number. */
+static void choose_scale(const float *x, int32_t n, int32_t limit, struct rounded *r) {
+    vint largest = v_bits(v_splat(0.0f));
+    int32_t i = 0;
+    for (; i + GATELET_VL <= n; i += GATELET_VL) {
+        largest = v_larger(largest, v_bits(v_abs(v_load(x + i))));
     }
-    memset(q + n, 0, (size_t)((64 - n % 64) % 64) * sizeof *q);
+    if (i < n) {
+        largest = v_larger(largest, v_bits(v_abs(v_load_some(x + i, n - i))));
+    }
+    const int32_t bits = v_largest(largest);
+    float most;
+    memcpy(&most, &bits, sizeof most);
+    r->scale = most * (1.0f / (float)limit) + most * 0.0f;
+    r->inverse = r->scale > 0.0f ? (float)limit / most : 0.0f;
 }
 
 #if defined(GATELET_INT8_VNNI)
 
-static void split_row(struct rounded *r, int32_t n, int32_t limit) {
-    for (int32_t k = 0; k < n; k += 32) {
-        __m512i v = _mm512_loadu_si512(r->q + k);
-        __m512i above = limit <= 127 ? v : _mm512_srai_epi16(v, 7);
-        __m512i shifted = _mm512_add_epi16(above, _mm512_set1_epi16(128));
-        __m512i below = _mm512_and_si512(v, _mm512_set1_epi16(127));
-        _mm256_storeu_si256((__m256i *)(void *)(r->high + k), _mm512_cvtepi16_epi8(shifted));
-        _mm256_storeu_si256((__m256i *)(void *)(r->low + k), _mm512_cvtepi16_epi8(below));
+/* The integers of x / scale, rounded to even; zeros up to a multiple of 16. */
+static void round_row(const float *x, int32_t n, int32_t limit, struct rounded *r) {
+    const __m512 inverse = _mm512_set1_ps(r->inverse);
+    for (int32_t k = 0; k < n; k += 16) {
+        const __mmask16 some = (__mmask16)(n - k < 16 ? (1u << (n - k)) - 1u : 0xffffu);
+        const __m512 value = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + k), inverse);
+        const __m512i q = _mm512_cvtps_epi32(value);
+        const __m512i above = limit <= 127 ? q : _mm512_srai_epi32(q, 7);
+        const __m512i shifted = _mm512_add_epi32(above, _mm512_set1_epi32(128));
+        const __m512i below = _mm512_and_si512(q, _mm512_set1_epi32(127));
+        _mm_storeu_si128((__m128i *)(void *)(r->high + k), _mm512_cvtepi32_epi8(shifted));
+        _mm_storeu_si128((__m128i *)(void *)(r->low + k), _mm512_cvtepi32_epi8(below));
     }
 }
 
-/* total[column] += sum over k, for 16 columns a vector. */
-GATELET_INLINE void columns_int8(const int8_t *w, int32_t tile, const int32_t *sums,
-                                 const struct rounded *r, int32_t fours, const int single,
-                                 int32_t *total, const int vectors) {
-    __m512i a[4], b[4];
-    for (int v = 0; v < vectors; v++) {
-        a[v] = _mm512_setzero_si512();
-        b[v] = _mm512_setzero_si512();
-    }
-    for (int32_t k = 0; k < fours; k++) {
-        int32_t four_high, four_low;
-        memcpy(&four_high, r->high + 4 * k, 4);
-        memcpy(&four_low, r->low + 4 * k, 4);
+/* 16 columns a vector; `single` where high is all there is. */
+GATELET_INLINE void columns_int8(const struct part *p, const struct rounded *r, const int rows,
+                                 const int vectors, const int single) {
+    __m512i a[GATELET_INT8_ROWS][4], b[GATELET_INT8_ROWS][4];
+    for (int s = 0; s < rows; s++) {
         for (int v = 0; v < vectors; v++) {
-            __m512i weights = _mm512_loadu_si512(w + ((size_t)k * (size_t)tile + 16 * v) * 4);
-            a[v] = _mm512_dpbusd_epi32(a[v], _mm512_set1_epi32(four_high), weights);
-            if (!single) {
-                b[v] = _mm512_dpbusd_epi32(b[v], _mm512_set1_epi32(four_low), weights);
+            a[s][v] = _mm512_setzero_si512();
+            b[s][v] = _mm512_setzero_si512();
+        }
+    }
+    for (int32_t k = 0; k < p->fours; k++) {
+        const int8_t *from = p->w + (size_t)k * (size_t)p->tile * 4;
+        __m512i weights[4];
+        for (int v = 0; v < vectors; v++) {
+            weights[v] = _mm512_loadu_si512(from + 64 * v);
+        }
+        for (int s = 0; s < rows; s++) {
+            int32_t high, low;
+            memcpy(&high, r[s].high + 4 * k, 4);
+            memcpy(&low, r[s].low + 4 * k, 4);
+            for (int v = 0; v < vectors; v++) {
+                a[s][v] = _mm512_dpbusd_epi32(a[s][v], _mm512_set1_epi32(high), weights[v]);
+                if (!single) {
+                    b[s][v] = _mm512_dpbusd_epi32(b[s][v], _mm512_set1_epi32(low), weights[v]);
+                }
             }
         }
     }
     for (int v = 0; v < vectors; v++) {
         /* high is 128 too large, for every weight */
-        __m512i offset = _mm512_slli_epi32(_mm512_loadu_si512(sums + 16 * v), 7);
-        a[v] = _mm512_sub_epi32(a[v], offset);
-        __m512i sum = single ? a[v] : _mm512_add_epi32(_mm512_slli_epi32(a[v], 7), b[v]);
-        __m512i before = _mm512_loadu_si512(total + 16 * v);
-        _mm512_storeu_si512(total + 16 * v, _mm512_add_epi32(before, sum));
+        const __m512i sums = _mm512_loadu_si512(p->sums + 16 * v);
+        const __m512i offset = _mm512_slli_epi32(sums, single ? 7 : 14);
+        const __m512 scales = _mm512_loadu_ps(p->scales + 16 * v);
+        for (int s = 0; s < rows; s++) {
+            __m512i sum = a[s][v];
+            if (!single) {
+                sum = _mm512_add_epi32(_mm512_slli_epi32(sum, 7), b[s][v]);
+            }
+            __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, offset));
+            __m512 z = _mm512_setzero_ps(), scale = _mm512_set1_ps(r[s].scale);
+            if (p->start != NULL) {
+                z = _mm512_loadu_ps(p->start + (size_t)s * p->start_stride + 16 * v);
+            }
+            z = _mm512_fmadd_ps(value, _mm512_mul_ps(scales, scale), z);
+            _mm512_storeu_ps(p->z + (size_t)s * p->z_stride + 16 * v, z);
+        }
     }
 }
 
-#elif defined(GATELET_INT8_AVX2)
+#define GATELET_INT8_COLUMNS(vectors)                                                 \
+    if (p->limit <= 127 && rows == GATELET_INT8_ROWS) {                               \
+        columns_int8(p, r, GATELET_INT8_ROWS, (vectors), 1);                          \
+    } else if (p->limit <= 127) {                                                     \
+        columns_int8(p, r, 1, (vectors), 1);                                          \
+    } else if (rows == GATELET_INT8_ROWS) {                                           \
+        struct part second = *p;                                                      \
+        second.z += 2 * p->z_stride;                                                  \
+        second.start = p->start != NULL ? p->start + 2 * p->start_stride : NULL;      \
+        columns_int8(p, r, 2, (vectors), 0);                                          \
+        columns_int8(&second, r + 2, 2, (vectors), 0);                                \
+    } else {                                                                          \
+        columns_int8(p, r, 1, (vectors), 0);                                          \
+    }
 
-GATELET_INLINE void columns_int8(const int8_t *w, int32_t tile, const int16_t *q, int32_t fours,
-                                 int32_t *total) {
-    for (int32_t column = 0; column < tile; column += 16) {
+/* One tile of one row, or of GATELET_INT8_ROWS. */
+static void tile_int8(const struct part *p, const struct rounded *r, int32_t rows) {
+    switch (p->tile / 16) {
+    case 1: GATELET_INT8_COLUMNS(1) break;
+    case 2: GATELET_INT8_COLUMNS(2) break;
+    case 3: GATELET_INT8_COLUMNS(3) break;
+    default: GATELET_INT8_COLUMNS(4)
+    }
+}
+
+#else
+
+/* The integers of x / scale, rounded to even; zeros up to a multiple of 4. */
+static void round_row(const float *x, int32_t n, int32_t limit, struct rounded *r) {
+    const float rounder = 12582912.0f; /* adding it leaves an integer in the low bits */
+    (void)limit;
+    for (int32_t i = 0; i < n; i++) {
+        float value = x[i] * r->inverse + rounder;
+        int32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        r->q[i] = (int16_t)(uint16_t)((uint32_t)bits & 0xffffu);
+    }
+    for (int32_t i = n; i % 4 != 0; i++) {
+        r->q[i] = 0;
+    }
+}
+
+#if defined(GATELET_INT8_AVX2)
+
+GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t *total) {
+    for (int32_t column = 0; column < p->tile; column += 16) {
         __m256i sums[4];
         for (int v = 0; v < 4; v++) {
             sums[v] = _mm256_setzero_si256();
         }
-        for (int32_t k = 0; k < fours; k++) {
+        for (int32_t k = 0; k < p->fours; k++) {
             int64_t four;
             memcpy(&four, q + 4 * k, 8);
             const __m256i x = _mm256_set1_epi64x(four);
-            const int8_t *from = w + ((size_t)k * (size_t)tile + (size_t)column) * 4;
+            const int8_t *from = p->w + ((size_t)k * (size_t)p->tile + (size_t)column) * 4;
             for (int v = 0; v < 4; v++) {
                 __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + 16 * v));
                 __m256i weights = _mm256_cvtepi8_epi16(bytes);
                 sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(weights, x));
             }
         }
-        int32_t pairs[32];
-        for (int v = 0; v < 4; v++) {
-            _mm256_storeu_si256((__m256i *)(void *)(pairs + 8 * v), sums[v]);
-        }
-        for (int i = 0; i < 16; i++) {
-            total[column + i] += pairs[2 * i] + pairs[2 * i + 1];
+        for (int v = 0; v < 4; v += 2) { /* two neighbours make a column */
+            const __m256i pairs = _mm256_hadd_epi32(sums[v], sums[v + 1]);
+            _mm256_storeu_si256((__m256i *)(void *)(total + column + 4 * v),
+                                _mm256_permute4x64_epi64(pairs, 0xd8));
         }
     }
 }
 
 #elif defined(GATELET_INT8_SSE41)
 
-GATELET_INLINE void columns_int8(const int8_t *w, int32_t tile, const int16_t *q, int32_t fours,
-                                 int32_t *total) {
-    for (int32_t column = 0; column < tile; column += 8) {
+GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t *total) {
+    for (int32_t column = 0; column < p->tile; column += 8) {
         __m128i sums[4];
         for (int v = 0; v < 4; v++) {
             sums[v] = _mm_setzero_si128();
         }
-        for (int32_t k = 0; k < fours; k++) {
+        for (int32_t k = 0; k < p->fours; k++) {
             int64_t four;
             memcpy(&four, q + 4 * k, 8);
             const __m128i x = _mm_set1_epi64x(four);
-            const int8_t *from = w + ((size_t)k * (size_t)tile + (size_t)column) * 4;
+            const int8_t *from = p->w + ((size_t)k * (size_t)p->tile + (size_t)column) * 4;
             for (int v = 0; v < 4; v++) {
                 __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(from + 8 * v));
                 __m128i weights = _mm_cvtepi8_epi16(bytes);
                 sums[v] = _mm_add_epi32(sums[v], _mm_madd_epi16(weights, x));
             }
         }
-        int32_t pairs[16];
-        for (int v = 0; v < 4; v++) {
-            _mm_storeu_si128((__m128i *)(void *)(pairs + 4 * v), sums[v]);
-        }
-        for (int i = 0; i < 8; i++) {
-            total[column + i] += pairs[2 * i] + pairs[2 * i + 1];
+        for (int v = 0; v < 4; v += 2) {
+            _mm_storeu_si128((__m128i *)(void *)(total + column + 2 * v),
+                             _mm_hadd_epi32(sums[v], sums[v + 1]));
         }
     }
 }
 
 #else
 
-GATELET_INLINE void columns_int8(const int8_t *w, int32_t tile, const int16_t *q, int32_t fours,
-                                 int32_t *total) {
-    for (int32_t k = 0; k < fours; k++) {
+GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t *total) {
+    memset(total, 0, (size_t)p->tile * sizeof *total);
+    for (int32_t k = 0; k < p->fours; k++) {
         const int32_t x0 = q[4 * k], x1 = q[4 * k + 1], x2 = q[4 * k + 2], x3 = q[4 * k + 3];
-        const int8_t *row = w + (size_t)k * (size_t)tile * 4;
-        for (int32_t column = 0; column < tile; column++) {
+        const int8_t *row = p->w + (size_t)k * (size_t)p->tile * 4;
+        for (int32_t column = 0; column < p->tile; column++) {
             const int8_t *four = row + 4 * column;
             total[column] += four[0] * x0 + four[1] * x1 + four[2] * x2 + four[3] * x3;
         }
@@ -185,57 +244,65 @@ GATELET_INLINE void columns_int8(const int8_t *w, int32_t tile, const int16_t *q
 
 #endif
 
-/* total += q W for one tile and one chunk, of which `sums` are the sums of the columns. */
-static void tile_int8(const int8_t *w, int32_t tile, const int32_t *sums, const struct rounded *r,
-                      int32_t fours, int32_t limit, int32_t *total) {
-#if defined(GATELET_INT8_VNNI)
-    if (tile == 64 && limit <= 127) {
-        columns_int8(w, tile, sums, r, fours, 1, total, 4);
-    } else if (tile == 64) {
-        columns_int8(w, tile, sums, r, fours, 0, total, 4);
-    } else if (tile == 48) {
-        columns_int8(w, tile, sums, r, fours, limit <= 127, total, 3);
-    } else if (tile == 32) {
-        columns_int8(w, tile, sums, r, fours, limit <= 127, total, 2);
-    } else {
-        columns_int8(w, tile, sums, r, fours, limit <= 127, total, 1);
+/* One tile of one row. */
+static void tile_int8(const struct part *p, const struct rounded *r, int32_t rows) {
+    int32_t total[GATELET_MAX_TILE];
+    (void)rows;
+    columns_int8(p, r->q, total);
+    for (int32_t i = 0; i < p->tile; i++) {
+        const float start = p->start != NULL ? p->start[i] : 0.0f;
+        p->z[i] = start + (float)total[i] * (r->scale * p->scales[i]);
     }
-#else
-    (void)sums;
-    (void)limit;
-    columns_int8(w, tile, r->q, fours, total);
+}
+
 #endif
+
+/* One chunk of K, from `from` on, of some rows. */
+static void chunk_int8(const struct gatelet_matrix *w, int32_t first, int32_t tiles, int32_t from,
+                       const struct gatelet_rows *rows, struct rounded *r) {
+    const int32_t left = w->rows - from;
+    const int32_t n = left < GATELET_INT8_CHUNK ? left : GATELET_INT8_CHUNK;
+    const size_t tile = (size_t)w->tile, padded = (size_t)(w->rows + 3) / 4 * 4;
+    const size_t sums = (size_t)(from / GATELET_INT8_CHUNK) * (size_t)w->tiles * tile;
+    for (int32_t s = 0; s < rows->count; s++) {
+        round_row(rows->x + (size_t)s * rows->x_stride + from, n, w->limit, r + s);
+    }
+    for (size_t t = 0; t < (size_t)tiles; t++) {
+        const size_t at = (size_t)first + t;
+        struct part p = {w->values + (at * padded + (size_t)from) * tile,
+                         w->sums + sums + at * tile,
+                         w->scales + at * tile,
+                         w->tile,
+                         (n + 3) / 4,
+                         w->limit,
+                         rows->start != NULL ? rows->start + t * tile : NULL,
+                         rows->z + t * tile,
+                         rows->start_stride,
+                         rows->z_stride};
+        if (from > 0) { /* the chunks before are in z */
+            p.start = p.z;
+            p.start_stride = p.z_stride;
+        }
+        tile_int8(&p, r, rows->count);
+    }
 }
 
 GATELET_KERNEL void gatelet_product_int8(const struct gatelet_matrix *w, int32_t first,
-                                         int32_t tiles, const float *x, size_t x_stride,
-                                         int32_t m, float *z, size_t z_stride) {
-    const int32_t n = w->rows, tile = w->tile, fours = (n + 3) / 4;
-    const size_t tile_bytes = (size_t)fours * (size_t)tile * 4;
-    const size_t columns = (size_t)w->tiles * (size_t)tile;
-    for (int32_t s = 0; s < m; s++) {
-        const float *row = x + (size_t)s * x_stride;
-        const float scale = scale_of_row(row, n, w->limit);
-        const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-        for (int32_t from = 0; from < n || from == 0; from += GATELET_INT8_CHUNK) {
-            struct rounded r;
-            const int32_t part = n - from < GATELET_INT8_CHUNK ? n - from : GATELET_INT8_CHUNK;
-            const int32_t *sums = w->sums + (size_t)(from / GATELET_INT8_CHUNK) * columns;
-            round_row(row + from, part, inverse, r.q);
-#if defined(GATELET_INT8_VNNI)
-            split_row(&r, (part + 31) / 32 * 32, w->limit);
-#endif
-            for (int32_t t = 0; t < tiles; t++) {
-                const size_t column = (size_t)(first + t) * (size_t)tile;
-                const int8_t *weights = w->values + (size_t)(first + t) * tile_bytes;
-                float *to = z + (size_t)s * z_stride + (size_t)t * (size_t)tile;
-                int32_t total[GATELET_MAX_TILE] = {0};
-                tile_int8(weights + (size_t)from * (size_t)tile, tile, sums + column, &r,
-                          (part + 3) / 4, w->limit, total);
-                for (int32_t i = 0; i < tile; i++) {
-                    to[i] += (float)total[i] * (scale * w->scales[column + (size_t)i]);
-                }
-            }
+                                         int32_t tiles, const struct gatelet_rows *rows) {
+    struct rounded r[GATELET_INT8_ROWS];
+    for (int32_t row = 0; row < rows->count;) {
+        struct gatelet_rows some = *rows;
+        const size_t at = (size_t)row;
+        some.count = rows->count - row < GATELET_INT8_ROWS ? 1 : GATELET_INT8_ROWS;
+        some.x += at * rows->x_stride;
+        some.z += at * rows->z_stride;
+        some.start = rows->start != NULL ? rows->start + at * rows->start_stride : NULL;
+        for (int32_t s = 0; s < some.count; s++) {
+            choose_scale(some.x + (size_t)s * rows->x_stride, w->rows, w->limit, r + s);
         }
+        for (int32_t from = 0; from < w->rows || from == 0; from += GATELET_INT8_CHUNK) {
+            chunk_int8(w, first, tiles, from, &some, r);
+        }
+        row += some.count;
     }
 }

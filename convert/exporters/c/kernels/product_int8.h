@@ -5,7 +5,6 @@
 #include "product.h"
 
 GATELET_KERNEL void gatelet_product_int8(const struct gatelet_matrix *w, int32_t first,
-                                         int32_t tiles, const float *x, size_t x_stride,
-                                         int32_t m, float *z, size_t z_stride);
+                                         int32_t tiles, const struct gatelet_rows *rows);
 
 #endif

@@ -45,13 +45,12 @@ static void give(float *to, const float *state, int32_t rows, int32_t units, int
 /* z[t][row] = x[row][first + t] kernel + bias for `count` timesteps. */
 static void project(const struct gatelet_recurrence *r, const struct walk *w, int32_t first,
                     int32_t count) {
-    const size_t z_stride = (size_t)r->rows * (size_t)w->columns;
-    for (int32_t b = 0; b < r->rows; b++) {
-        const size_t place = (size_t)b * (size_t)r->timesteps + (size_t)first;
-        float *z = w->z + (size_t)b * (size_t)w->columns;
-        gatelet_fill_rows(r->bias, w->columns, count, z, z_stride);
-        gatelet_product(&r->kernel, 0, r->kernel.tiles, r->x + place * (size_t)r->features,
-                        (size_t)r->features, count, z, z_stride);
+    const size_t columns = (size_t)w->columns, features = (size_t)r->features;
+    for (size_t b = 0; b < (size_t)r->rows; b++) {
+        const size_t place = b * (size_t)r->timesteps + (size_t)first;
+        const struct gatelet_rows rows = {count, features, 0, (size_t)r->rows * columns,
+                                          r->x + place * features, r->bias, w->z + b * columns};
+        gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
     }
 }
 

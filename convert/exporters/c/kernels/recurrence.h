@@ -33,8 +33,7 @@ struct gatelet_recurrence {
 };
 
 /* One step of all rows: z [rows, columns] is the projected input, and may be overwritten. States
- * are [rows, units rounded up]; `spare` has
- * (rows + 3) * columns floats. */
+ * are [rows, units rounded up]; `spare` has (rows + 3) * columns floats. */
 typedef void gatelet_step(const struct gatelet_recurrence *r, float *z, const float *h,
                           const float *c, float *h_next, float *c_next, float *spare);
 

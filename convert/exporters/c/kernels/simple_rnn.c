@@ -13,7 +13,8 @@ static void simple_step(const struct gatelet_recurrence *r, float *z, const floa
     (void)c;
     (void)c_next;
     (void)spare;
-    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, h, padded, r->rows, z, columns);
+    const struct gatelet_rows rows = {r->rows, padded, columns, columns, h, z, z};
+    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
     for (int32_t b = 0; b < r->rows; b++) {
         gatelet_activate_axis(r->activation, z + (size_t)b * columns, h_next + (size_t)b * padded,
                               1, r->units, 1);
