@@ -17,6 +17,8 @@ from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.file_facts import read_litert_facts, read_onnx_facts
 from gatelet.convert.gates import check_bytes, check_exported, check_operators, check_outputs
+from gatelet.convert.parity.stored import StoredFile
+from gatelet.convert.parity.weights import check_weights, match_weights
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
 from gatelet.convert.stored_bytes import weight_bytes
 from gatelet.errors import ConversionError
@@ -173,7 +175,7 @@ def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(graph: Graph) -
 @pytest.mark.parametrize("scheme", TARGETS["tflm"])
 @pytest.mark.parametrize("both_ways", [False, True])
 def test_files_for_microcontrollers_pass_with_every_recurrence(
-    cell: str, scheme: str, both_ways: bool
+    cell: str, scheme: str, both_ways: bool, tmp_path: Path
 ) -> None:
     maker = GraphMaker(scale=0.3)
     ids = maker.input("ids", None, None, vocabulary=3000)
@@ -189,6 +191,10 @@ def test_files_for_microcontrollers_pass_with_every_recurrence(
     made = export_tflm(model, SCHEMES[scheme])
     assert ("VAR_HANDLE" in made.ops) == (cell != "LSTM")
     check_exported("tflm", SCHEMES[scheme], made, graph)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(made.data)
+    stored = check_weights("tflm", graph, match_weights("tflm", StoredFile(path, graph, scheme)))
+    assert stored.verdict == "pass", stored
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,11 @@ class StepWriter:
 
     def integer_bias(self, bias: Array, x: Tensor, kernel_scale: float) -> Tensor:
         """Add a bias in the units of a product of integers."""
-        scale = (x.scale or 1.0) * kernel_scale
-        return self._weight(np.rint(bias / scale).astype(np.int64), "int64", scale=scale)
+        # as the file will have it: a bias may be some ten million steps
+        scale = float(np.float32((x.scale or 1.0) * kernel_scale))
+        return self._weight(
+            np.rint(bias.astype(np.float64) / scale).astype(np.int64), "int64", scale=scale
+        )
 
     def binary(
         self, op: str, a: Tensor, b: Tensor, *, name: str = "", in_float: bool = False
