@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 GOLDEN_ROWS = 16
+GOLDEN_VALUES = 60_000
+"""Numbers of all rows: each artifact's own stand in the manifest, which has 16 MiB at most."""
 # beside real rows: nothing, blanks, unknown characters, another case, a NUL
 GOLDEN_TEXTS = ("", " \t\n", "\u4e2d\U0001f600\u0301", "A GOOD FILM!", "not\0good")
 _MORE_THAN_MAXLEN = 8
@@ -293,12 +295,15 @@ def golden_vectors(
         ConversionError: No row has finite scores.
     """
     graph, vectorizer = bundle.graph(), bundle.vectorizer()
-    step = max(1, len(oracle.inputs) // GOLDEN_ROWS)
-    inputs = oracle.inputs[::step][:GOLDEN_ROWS]
+    most = max(1, GOLDEN_VALUES // max(1, oracle.scores[:1].size))
+    count = min(GOLDEN_ROWS, most)
+    step = max(1, len(oracle.inputs) // count)
+    inputs = oracle.inputs[::step][:count]
     golden_texts = None
     if vectorizer is not None:
-        real = list(texts)[::step][:GOLDEN_ROWS]
+        real = list(texts)[::step][:count]
         golden_texts = (*real, *GOLDEN_TEXTS, *_telling_texts(vectorizer))
+        golden_texts = golden_texts[-most:]
         ids = np.array([vectorizer.pad(text) for text in golden_texts], np.int32)
         inputs = Rows({graph.inputs[0].name: ids})
     found = ReferenceBackend(graph, dtype=np.float64).run(inputs.feed)
