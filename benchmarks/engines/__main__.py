@@ -32,7 +32,6 @@ HERE = Path(__file__).parent
 LENGTHS = (100, 50, 20, 5)
 BATCH_ROWS = 64
 AGREEMENT_ROWS = 64
-STARTS = 5
 SLOW_US = 2000.0  # of one call: then a burst has fewer
 
 
@@ -71,6 +70,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], help="a part of a name; repeatable")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--calls", type=int, default=40, help="of a burst")
+    parser.add_argument("--starts", type=int, default=5, help="new processes of each engine")
     parser.add_argument(
         "--require",
         action="append",
@@ -132,7 +132,7 @@ def measure(
         for one in opened:
             one.process.kill()
             one.process.wait()
-    starts = cold_starts(opened)
+    starts = cold_starts(opened, rounds=given.starts)
     rows: list[dict[str, Any]] = []
     for candidate in chosen:
         if candidate.name in refused:
@@ -154,6 +154,7 @@ def measure(
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "processor": processor(),
         "timesteps": timesteps,
+        "right": "Keras" if "Keras float32" in agreement else "the Graph",
         "rows": rows,
     }
 
@@ -237,10 +238,10 @@ def differences(opened: list[Opened], bundle: Bundle, facts: dict[str, Any]) -> 
     return {name: float(np.abs(scores - right).max()) for name, scores in found.items()}
 
 
-def cold_starts(opened: list[Opened]) -> dict[str, dict[str, float]]:
+def cold_starts(opened: list[Opened], *, rounds: int) -> dict[str, dict[str, float]]:
     """Give what a process that predicts once takes over one that does nothing."""
     taken: dict[str, list[dict[str, float]]] = {}
-    for number in range(STARTS):
+    for number in range(rounds):
         tell(f"cold starts: round {number + 1}")
         for one in opened:
             for name, spec in ((one.candidate.name, one.spec), ("bare", {"engine": "bare"})):
@@ -269,7 +270,7 @@ def table(found: dict[str, Any], *, markdown: bool) -> str:
         "start, ms",
         "memory, MB",
         "installed, MB",
-        "from Keras",
+        f"from {found['right']}",
     ]
     lines = []
     for row in found["rows"]:
