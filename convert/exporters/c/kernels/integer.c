@@ -268,9 +268,12 @@ GATELET_KERNEL void gatelet_integer_softmax(const uint16_t *exponential, const i
         for (int32_t j = 0; j < classes; j++) {
             sum += q_weight_of(exponential, largest - x[j], multiplier, shift);
         }
+        /* below 65,536 classes the sum has 31 bits; ARMv7 has no division of 64 */
+        const uint32_t whole = sum > INT32_MAX ? (uint32_t)INT32_MAX : (uint32_t)sum;
         for (int32_t j = 0; j < classes; j++) {
-            const int64_t one = q_weight_of(exponential, largest - x[j], multiplier, shift);
-            y[j] = q_narrow(((one << 15) + sum / 2) / sum);
+            const uint32_t one =
+                (uint32_t)q_weight_of(exponential, largest - x[j], multiplier, shift);
+            y[j] = q_narrow(((one << 15) + whole / 2) / whole);
         }
     }
 }

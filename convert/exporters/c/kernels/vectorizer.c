@@ -15,6 +15,7 @@ struct reader {
     uint8_t *token;
     int64_t length, kept; /* bytes of the token, and those of them at its end that are in `token` */
     int32_t *ids;
+    int32_t place; /* of the next id: a ring, without a division of 64 bits, which ARMv7 lacks */
     int64_t count;
 };
 
@@ -156,7 +157,9 @@ static int32_t id_of(const struct gatelet_vectorizer *v, const uint8_t *word, in
 static void put_id(struct reader *r, int32_t id) {
     const struct gatelet_vectorizer *v = r->v;
     if (id >= 0 && (r->count < v->maxlen || v->flags & GATELET_CUT_IN_FRONT)) {
-        r->ids[r->count++ % v->maxlen] = id; /* a ring: what is cut in front is overwritten */
+        r->ids[r->place] = id; /* what is cut in front is overwritten */
+        r->place = r->place + 1 < v->maxlen ? r->place + 1 : 0;
+        r->count++;
     }
 }
 
@@ -245,7 +248,7 @@ static void pad_ids(const struct gatelet_vectorizer *v, int32_t *ids, int32_t co
 
 GATELET_KERNEL int32_t gatelet_ids_of_text(const struct gatelet_vectorizer *v, const char *utf8,
                                            size_t bytes, uint8_t *token, int32_t *ids) {
-    struct reader r = {v, (const uint8_t *)utf8, bytes, 0, 0, token, 0, 0, ids, 0};
+    struct reader r = {v, (const uint8_t *)utf8, bytes, 0, 0, token, 0, 0, ids, 0, 0};
     while (r.at < bytes) {
         int32_t c = next_character(r.text, bytes, &r.at);
         if (v->flags & GATELET_LOWER) {
@@ -260,7 +263,7 @@ GATELET_KERNEL int32_t gatelet_ids_of_text(const struct gatelet_vectorizer *v, c
     }
     end_token(&r, r.length);
     if (r.count > v->maxlen) { /* turn the ring so that the oldest is first */
-        const int32_t oldest = (int32_t)(r.count % v->maxlen);
+        const int32_t oldest = r.place;
         reverse_ids(ids, oldest);
         reverse_ids(ids + oldest, v->maxlen - oldest);
         reverse_ids(ids, v->maxlen);
