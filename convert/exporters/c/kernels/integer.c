@@ -140,7 +140,7 @@ static int64_t q_integer_of(float x, float unit, int64_t limit) {
     if (found >= (float)limit) {
         return limit;
     }
-    return found > (float)-limit ? (int64_t)(found < 0.0f ? found - 0.5f : found + 0.5f) : -limit;
+    return found > (float)-limit ? (int32_t)(found < 0.0f ? found - 0.5f : found + 0.5f) : -limit;
 }
 
 /* What one row needs: its states, its last output, its gates. */
