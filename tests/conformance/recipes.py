@@ -276,7 +276,8 @@ def _branch(
     kind, own_units, *rest = cell
     width = own_units if merge == "Concatenate" else units
     rnn = _cell(k, (kind, width, *rest), return_sequences=True, go_backwards=backwards)
-    return getattr(k.layers, merge)([rnn(y), k.layers.Dense(units, activation=activation)(y)])
+    dense = k.layers.Dense(units, activation=activation)
+    return getattr(k.layers, merge)()([rnn(y), dense(y)])
 
 
 def _states(k: Keras, y: Any, cell: Recipe) -> Any:
