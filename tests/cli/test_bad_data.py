@@ -115,7 +115,7 @@ def test_an_out_that_is_something_else(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--target", "bogus"), "target 'bogus' is not known; known are litert, onnx"),
+        (("--target", "bogus"), "target 'bogus' is not known; known are c, litert, onnx"),
         (
             ("--scheme", "bogus"),
             "scheme 'bogus' is not known; known are float32, float16",

@@ -23,11 +23,15 @@ from gatelet.errors import GateletError
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend
 from tests.conformance.matrix import (
+    Array,
     KerasRefuses,
     Prepared,
+    ask_keras,
     batches,
     conditioned,
+    open_gates,
     prepare,
+    set_weights,
     within,
 )
 from tests.conformance.recipes import Recipe, build, recipes
@@ -38,6 +42,11 @@ COMMON: dict[str, Any] = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
 }
+
+
+SEED = 3
+EXACT = 1e-9
+"""Of what Keras and the Graph give in float64."""
 
 
 @cache
@@ -80,10 +89,19 @@ ROUNDING_GROWS = (
 )
 """Models that amplify rounding, found by the full run."""
 
+KERAS_ROUNDS = (
+    ("two inputs", 15, ("LSTM", 5, "tanh", "sigmoid", False), False),
+    (("conv", 6, 3, "same", 1, 2), ("time distributed model", 1, "exponential")),
+    ("last states", ("GRU", 4, "sigmoid", "sigmoid", True)),
+    (4, "sigmoid", False),
+)
+"""Normalizes single values of up to 1,575: Keras' float32 gives 0.6641 for 0.6606."""
+
 
 @settings(max_examples=60, **COMMON)
 @example(recipe=ROUNDING_GROWS[0][0], saturated=ROUNDING_GROWS[0][1])
 @example(recipe=ROUNDING_GROWS[1][0], saturated=ROUNDING_GROWS[1][1])
+@example(recipe=KERAS_ROUNDS, saturated=True)
 @given(recipe=recipes(), saturated=st.booleans())
 def test_random_models_agree(worker: Worker, recipe: Recipe, saturated: bool) -> None:
     check(worker, recipe, saturated=saturated)
@@ -106,8 +124,10 @@ def check(worker: Worker, recipe: Recipe, *, saturated: bool) -> None:
     note(f"limit {case.float32_limit}")
     # far outside [-1000, 1000] the rows test the range of float32 and nothing else
     assume(all(np.nanmax(np.abs(v), initial=0) < 1e3 for v in case.expected.values()))
-    for name, expected in zip(case.graph.outputs, case.keras, strict=False):
-        assert within(case.expected[name], expected, case.float32_limit), "reference"
+    for output, (name, answer) in enumerate(zip(case.graph.outputs, case.keras, strict=False)):
+        if not within(case.expected[name], answer, case.float32_limit):
+            exact = keras_in_float64(recipe, case, saturated=saturated)[output]
+            assert within(case.expected[name], exact, EXACT), "reference"
     graph = skip_padding(case.graph, timesteps=9)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -119,6 +139,27 @@ def check(worker: Worker, recipe: Recipe, *, saturated: bool) -> None:
         check_artifact(case, "litert", path)
 
 
+def keras_in_float64(recipe: Recipe, case: Prepared, *, saturated: bool) -> tuple[Array, ...]:
+    """Ask Keras without its own rounding: its LayerNormalization of one large value is all that."""
+    keras().config.set_dtype_policy("float64")
+    try:
+        model = build(keras(), recipe)
+        set_weights(model, SEED)
+        to_float32(model)
+        if saturated:
+            open_gates(model)
+            to_float32(model)
+        return ask_keras(model, list(case.inputs.values()))
+    finally:
+        keras().config.set_dtype_policy("float32")
+
+
+def to_float32(model: Any) -> None:
+    for weight in model.weights:
+        if "seed" not in weight.path:
+            weight.assign(weight.numpy().astype(np.float32))
+
+
 def prepared(recipe: Recipe, *, saturated: bool) -> Prepared:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -128,7 +169,7 @@ def prepared(recipe: Recipe, *, saturated: bool) -> Prepared:
         except ValueError:  # Keras refuses, say, a window longer than the sequence
             assume(False)
         try:
-            return conditioned(prepare(keras(), lambda _: model, saturated=saturated))
+            return conditioned(prepare(keras(), lambda _: model, seed=SEED, saturated=saturated))
         except KerasRefuses:  # it builds some that it cannot call
             assume(False)
             raise
