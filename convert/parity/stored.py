@@ -29,7 +29,8 @@ class StoredFile:
         path: The file.
         graph: What it was made from.
         scheme: What is stored how.
-        timesteps: That texts are padded to in front; None where they are not.
+        timesteps: That texts are padded to in front, or the pads that it skips; None where
+            neither is known.
     """
 
     path: Path
@@ -40,7 +41,9 @@ class StoredFile:
     @classmethod
     def of(cls, bundle: Bundle, artifact: Artifact, graph: Graph) -> "StoredFile":
         """Give an artifact of a bundle, and the bundle's Graph."""
-        timesteps = timesteps_in_front(graph.inputs[0].shape, bundle.vectorizer())
+        timesteps = artifact.entry.get("skipped_pads")
+        if not isinstance(timesteps, int):
+            timesteps = timesteps_in_front(graph.inputs[0].shape, bundle.vectorizer())
         return cls(bundle.path / artifact.path, graph, artifact.scheme, timesteps)
 
 

@@ -296,6 +296,18 @@ def reshaped(k: Keras) -> Model:
     )
 
 
+def reshaped_step_by_step(k: Keras) -> Model:
+    return _features(
+        k,
+        k.layers.LSTM(4, return_sequences=True),
+        k.layers.Reshape((-1, 2, 2)),
+        k.layers.TimeDistributed(k.layers.Flatten()),
+        k.layers.GRU(1, return_sequences=True),
+        k.layers.Reshape((-1, 1)),
+        k.layers.LSTM(3),
+    )
+
+
 def permuted(k: Keras) -> Model:
     return _features(k, k.layers.Permute((2, 1)), k.layers.GRU(4), k.layers.Dense(1))
 
@@ -530,6 +542,7 @@ CASES: tuple[Callable[[Keras], Model], ...] = (
     layer_normalized,
     flattened,
     reshaped,
+    reshaped_step_by_step,
     permuted,
     branches_concatenated,
     sequences_concatenated_masked,

@@ -66,16 +66,20 @@ def read(keras: Any, build: Callable[[Any], Any]) -> SourceModel:
 def attempt(model: Exportable, target: str, scheme: Scheme) -> None:
     """Export without asking first, and without what comes after the last refusal."""
     if target == "c":
-        if model.calibration is None:
-            features = random_rows(model.graph, None, {}).feed
-            model = replace(model, calibration=choose_rows(features, source="random"))
-        write_model(model, scheme)
+        write_model(calibrated(model), scheme)
     elif target == "tflm":
         for node in model.graph.nodes if scheme.activations != "float32" else ():
             check_bounded(node)
         write_step(model.graph, StepWriter(fused=fused_of(model.graph)))
     elif target != "litert":
         EXPORTERS[target].function(model, scheme)
+
+
+def calibrated(model: Exportable) -> Exportable:
+    if model.calibration is not None:
+        return model
+    features = random_rows(model.graph, None, {}).feed
+    return replace(model, calibration=choose_rows(features, source="random"))
 
 
 def hold(source: SourceModel, given: Callable[[Exportable, str, Scheme], object]) -> None:
@@ -127,7 +131,6 @@ def test_the_whole_export_agrees_too(
     keras: Any, build: Callable[[Any], Any], worker: Worker
 ) -> None:
     def whole(model: Exportable, target: str, scheme: Scheme) -> None:
-        if scheme.name != "full-int8" or model.calibration is not None:
-            export(model, target, scheme, worker)
+        export(calibrated(model), target, scheme, worker)
 
     hold(read(keras, build), whole)

@@ -49,6 +49,7 @@ REFUSED = {
     "permuted": ALL_STEPS,
     "relu_from_a_threshold": "the threshold of the activation 'relu'",
     "reshaped": ALL_STEPS,
+    "reshaped_step_by_step": ALL_STEPS,
     "shared_layers": "has another mask than the layers before it",
     "text_and_numbers": "an input without timesteps",
 }

@@ -59,7 +59,7 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
         Companion(f"library:{one.platform}", f"{written.stem}-{one.platform}", one.suffix, one.data)
         for one in libraries
     ]
-    facts: dict[str, object] = {"prefix": written.prefix}
+    facts: dict[str, object] = {"prefix": written.prefix, **_skipped(model.skipping)}
     if written.steps is not None:
         states = [state.to_manifest() for state in written.states]
         facts[STREAM_ROLE] = {"states": states, "max_batch": None}
@@ -72,6 +72,12 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
         facts=facts,
         companions=(*files["companions"], *companions),
     )
+
+
+def _skipped(graph: Graph) -> dict[str, object]:
+    """Tell for how many pads the blob holds states: where its weights lie depends on it."""
+    limits = [node.attributes["limit"] for node in graph.nodes if node.op == "TrimPadding"]
+    return {"skipped_pads": limits[0]} if any(limits) else {}
 
 
 def write_model(model: Exportable, scheme: Scheme) -> Model:

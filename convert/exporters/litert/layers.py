@@ -12,6 +12,7 @@ import numpy as np
 from gatelet.convert.exporters.litert.int8 import gather_integers, input_kernel
 from gatelet.convert.exporters.litert.step import (
     Step,
+    Tf,
     TfTensor,
     over,
     product,
@@ -156,7 +157,26 @@ def reshape(step: Step) -> TfTensor:
         target[target.index(-1)] = math.prod(known) // rest
     if -1 not in target:
         return tf.reshape(x, [-1, *target])
+    if target[0] == -1 and None not in known[1:] and math.prod(known[1:]) == math.prod(target[1:]):
+        return _reshape_timesteps(tf, x, target[1:])
     return tf.reshape(x, tf.stack([tf.shape(x)[0], *target]))
+
+
+def _reshape_timesteps(tf: Tf, x: TfTensor, sizes: list[int]) -> TfTensor:
+    """Reshape [B, T, ...] to [B, T, *sizes]."""
+    if x.shape.as_list()[2:] == sizes:
+        return x
+    rows = _kept(tf, tf.reshape(x, [-1, *sizes]))
+    return tf.reshape(rows, tf.stack([*sizes_of(tf, x)[:2], *sizes]))
+
+
+def _kept(tf: Tf, rows: TfTensor) -> TfTensor:
+    """Keep a reshape where it is, by a gather of all rows.
+
+    The converter moves reshapes that leave B and T alone across a recurrence's transposition,
+    and then fails at a shape of two open sizes.
+    """
+    return tf.gather(rows, tf.range(tf.shape(rows)[0]))
 
 
 def transpose(step: Step) -> TfTensor:
@@ -177,8 +197,11 @@ def merge_time(step: Step) -> TfTensor:
 
 def split_time(step: Step) -> TfTensor:
     """Export a `SplitTime` node: x [B*T, ...] and like [B, T, ...] to [B, T, ...]."""
-    x, like = (sizes_of(step.tf, value) for value in step.inputs)
-    return step.tf.reshape(step.inputs[0], step.tf.stack([*like[:2], *x[1:]]))
+    rows, like = step.inputs
+    sizes = [*sizes_of(step.tf, like)[:2], *sizes_of(step.tf, rows)[1:]]
+    if rows.op.type == "Reshape":  # nothing was computed since the timesteps were merged
+        rows = _kept(step.tf, rows)
+    return step.tf.reshape(rows, step.tf.stack(sizes))
 
 
 def _unless_nan(step: Step, a: TfTensor, b: TfTensor, first: TfTensor) -> TfTensor:
