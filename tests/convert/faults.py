@@ -65,3 +65,5 @@ def break_engines(
             return {k: change(self, ids, np.array(v)) for k, v in real(self, inputs).items()}
 
         monkeypatch.setattr(engine, "run", run)
+    # C's straight way passes by `run`
+    monkeypatch.setattr(CBackend, "try_rows", lambda self, rows, most: None)

@@ -21,7 +21,6 @@ from gatelet.runtime.backends.onnx import OnnxBackend
 from gatelet.runtime.bundle import open_bundle
 from gatelet.runtime.dataset import Dataset
 from gatelet.runtime.predictor import load
-from gatelet.runtime.vectorizer import Vectorizer
 from tests.convert.faults import (
     ALL,
     Array,
@@ -32,6 +31,7 @@ from tests.convert.faults import (
     onnx_recurrence,
     reds,
 )
+from tests.convert.planted import pad_on_the_other_side
 
 SCORES = {"scores_max", "scores_mean"}
 
@@ -46,8 +46,7 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
     for one in report.artifacts:
         undecided = {check.name for check in one.checks if check.verdict != "pass"}
         # 300 rows are too few to say that a quantized artifact lost less than a point
-        expected = set() if one.scheme == "float32" else {"accuracy_drop"}
-        assert undecided == expected | ({"weights"} if one.target == "c" else set())
+        assert undecided == (set() if one.scheme == "float32" else {"accuracy_drop"})
     checks = {(one.target, one.scheme): one.checks for one in report.artifacts}
     assert "stream" in {check.name for check in checks[("c", "float32")]}
     names = [check.name for check in checks[("litert", "float32")]]
@@ -332,8 +331,9 @@ def test_a_leak_that_padding_would_hide_is_found_in_short_rows(
         return np.asarray(leaked, np.float32)
 
     break_engines(monkeypatch, leak)
-    for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
-        assert names == {"state_leak", "lengths"}
+    for (target, _), names in reds(prove(open_bundle(trained), few, with_keras=False)).items():
+        # a c library streams too, and is held to what its whole sequences give
+        assert names == {"state_leak", "lengths"} | ({"stream"} if target == "c" else set())
 
 
 @pytest.mark.parametrize(
@@ -408,18 +408,13 @@ def test_a_score_that_is_no_number(
 
 
 def test_a_runtime_that_pads_on_the_wrong_side(
-    trained: Path, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    trained: Path, few: Dataset, edit_part: EditPart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Vectorizer.pad
-
-    def pad(self: Vectorizer, text: str) -> list[int]:
-        ids = real(self, text)
-        tokens = len(self.ids(text))
-        return ids[len(ids) - tokens :] + ids[: len(ids) - tokens]
-
-    monkeypatch.setattr(Vectorizer, "pad", pad)
+    pad_on_the_other_side(trained, edit_part, monkeypatch)
     found = reds(prove(open_bundle(trained), few, with_keras=False))
-    assert found == {key: {"ids", "golden_texts"} for key in ALL}
+    # the texts of a c library go past Python
+    padded = {key: {"ids"} if key[0] == "c" else {"ids", "golden_texts"} for key in ALL}
+    assert found == padded
 
 
 def test_an_artifact_that_cannot_be_opened(
