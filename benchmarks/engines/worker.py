@@ -106,7 +106,7 @@ def open_pytorch(spec: dict[str, Any]) -> tuple[Prepare, Call]:
     ):
         getattr(lstm, name).copy_(value)
 
-    class Network(torch.nn.Module):  # type: ignore[misc]
+    class Network(torch.nn.Module):  # type: ignore[misc]  # torch is untyped here
         def __init__(self) -> None:
             super().__init__()
             self.embedding, self.lstm = embedding, lstm

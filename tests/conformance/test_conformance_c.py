@@ -131,7 +131,7 @@ def job_of(name: str, scheme: str, folder: Path) -> dict[str, Any]:
     case, one = prepared(BY_NAME[name]), written(scheme)[name]
     inputs = folder / f"{name}.npz"
     if not inputs.exists():
-        np.savez(inputs, **dict(case.inputs))  # type: ignore[arg-type]
+        np.savez(inputs, **dict(case.inputs))  # type: ignore[arg-type]  # names, not flags
     rows = len(next(iter(case.inputs.values())))
     form = to_stream(case.graph).graph if one.states else None
     return {

@@ -118,8 +118,8 @@ def test_ids_of_any_kind_get_the_same_answer_or_the_same_refusal(
     draw, kinds = random.Random(seed), set()
     for _ in range(ROUNDS):
         ids = some_ids(draw)
-        expected = outcome(lambda ids=ids: usual.scores(ids))  # type: ignore[misc]
-        found = outcome(lambda ids=ids: straight.scores(ids))  # type: ignore[misc]
+        expected = outcome(lambda ids=ids: usual.scores(ids))  # type: ignore[misc]  # a lambda default
+        found = outcome(lambda ids=ids: straight.scores(ids))  # type: ignore[misc]  # a lambda default
         assert found == expected, ids
         kinds.add(found[0] if isinstance(found[0], str) else found[0].__name__)
     assert kinds == {"array", "list", "InputError"}

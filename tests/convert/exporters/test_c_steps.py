@@ -37,16 +37,16 @@ class Steps:
         )
         written, library = build(model, folder, scheme=scheme)
         self.header = render(written, model, SCHEMES[scheme])["companions"][1].data.decode()
-        self.library = ctypes.CDLL(str(library))
+        self.loaded = ctypes.CDLL(str(library))
         self.weights = ctypes.create_string_buffer(written.weights, len(written.weights))
         sizes = (ctypes.c_int32 * 1)(64)
-        self.library.m_step_scratch_bytes.restype = ctypes.c_size_t
-        bytes_needed = self.library.m_step_scratch_bytes(64, sizes)
+        self.loaded.m_step_scratch_bytes.restype = ctypes.c_size_t
+        bytes_needed = self.loaded.m_step_scratch_bytes(64, sizes)
         self.scratch = ctypes.create_string_buffer(bytes_needed + 64)
 
     def start(self, rows: int, floats: int) -> Any:
         state = np.full((rows, floats), 7.0, np.float32)
-        self.library.m_reset(state.ctypes.data_as(ctypes.c_void_p), rows)
+        self.loaded.m_reset(state.ctypes.data_as(ctypes.c_void_p), rows)
         assert not state.any()
         return state
 
@@ -54,7 +54,7 @@ class Steps:
         given = np.ascontiguousarray(ids, np.int32)
         scores = np.full(len(given), np.nan, np.float32)
         address = ctypes.addressof(self.scratch)
-        status = self.library.m_step(
+        status = self.loaded.m_step(
             self.weights,
             given.ctypes.data_as(ctypes.c_void_p),
             *given.shape,
