@@ -19,10 +19,10 @@ from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recu
 from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.source import prefix_of
 from gatelet.convert.exporters.c.steps import step_graph
-from gatelet.convert.exporters.c.stored import RAW_STAYS_RAW
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.convert.exporters.exported import Companion, Exportable, Exported
+from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of

@@ -8,30 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from gatelet.convert.exporters.c.blob import ALIGNMENT_BYTES, INT8_CHUNK, LANES, tile_of
 from gatelet.convert.exporters.c.writer import INT8_MIN_ELEMENTS
+from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph import Graph, Node
 
-__all__ = ["RAW_STAYS_RAW", "c_weight_bytes"]
-
-RAW_STAYS_RAW = (
-    "ApplyMask",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "Concatenate",
-    "GlobalAveragePooling1D",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MergeTime",
-    "ReduceMax",
-    "ReduceMean",
-    "RepeatVector",
-    "Reshape",
-    "Reverse",
-    "Select",
-    "SplitTime",
-    "Transpose",
-)
-"""What only moves values that the user feeds, or picks among them."""
+__all__ = ["c_weight_bytes"]
 
 SIGMOID_TABLE_BYTES = 1088
 """513 numbers of 16 bits, to a boundary."""

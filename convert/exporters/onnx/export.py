@@ -18,6 +18,7 @@ from gatelet.convert.exporters.onnx.recurrent import write_recurrence
 from gatelet.convert.exporters.onnx.scan import write_conv_lstm_2d
 from gatelet.convert.exporters.onnx.text import TEXT_INPUT, write_ids
 from gatelet.convert.exporters.onnx.writer import Call, Writer
+from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
@@ -28,26 +29,6 @@ __all__ = ["OPERATIONS", "export_onnx"]
 
 OPSETS = {"": 17, "com.microsoft": 1, "ai.onnx.ml": 2}
 IR_VERSION = 8
-
-# what only moves values that the user feeds, or picks among them
-_RAW_STAYS_RAW = (
-    "ApplyMask",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "Concatenate",
-    "GlobalAveragePooling1D",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MergeTime",
-    "ReduceMax",
-    "ReduceMean",
-    "RepeatVector",
-    "Reshape",
-    "Reverse",
-    "Select",
-    "SplitTime",
-    "Transpose",
-)
 
 
 def export_onnx(
@@ -125,7 +106,7 @@ def _write_nodes(writer: Writer, graph: Graph, text_ids: str | None) -> None:
         )
         names.update(_write_node(writer, call))
         shapes.update(zip(node.outputs, node.shapes, strict=True))
-        if node.op in _RAW_STAYS_RAW and not raw.isdisjoint(node.inputs):
+        if node.op in RAW_STAYS_RAW and not raw.isdisjoint(node.inputs):
             raw.update(node.outputs)
     writer.scope = "output"
     for output in graph.outputs:
