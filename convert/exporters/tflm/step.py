@@ -84,8 +84,10 @@ class StepWriter:
     def constant(self, values: Array, *, like: Tensor) -> Tensor:
         """Add a constant of the type of another tensor, float or int16."""
         values = np.asarray(values, np.float32)
-        if like.dtype == "float32":
-            return self._weight(values, "float32")
+        is_float = like.dtype == "float32"
+        return self._weight(values, "float32") if is_float else self._integers(values)
+
+    def _integers(self, values: Array) -> Tensor:
         scale = self._scale(float(np.abs(values).max(initial=0.0)))
         stored = np.clip(np.rint(values / scale), -LARGEST_INT16, LARGEST_INT16)
         return self._weight(stored.astype(np.int16), "int16", scale=scale)
@@ -258,6 +260,8 @@ class StepWriter:
         """Give the tensor in int16."""
         if x.dtype == "int16":
             return x
+        if x.data is not None:  # a constant was not observed: its own values give its range
+            return self._integers(x.data)
         key = (x.index, "int16")
         if key not in self._converted:
             scale = self.scale_of(x.name)
