@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,15 @@ from gatelet.runtime.run import Run
 
 EditPart = Callable[[Path, str, Callable[[bytes], bytes]], None]
 ROWS = 300
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Give Keras, imported without what it warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import keras
+    return keras
 
 
 @pytest.fixture(scope="session")

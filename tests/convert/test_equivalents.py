@@ -1,7 +1,6 @@
 """Layers whose code is not Keras' own convert with an equivalent from Python, or not at all."""
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Lambda layer is not portable:UserWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def keras() -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import keras
-    yield keras
 
 
 def squash(value: Any) -> Any:

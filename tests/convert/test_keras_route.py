@@ -1,8 +1,6 @@
 """Past the Graph: models with layers that it does not know, with Keras as the oracle."""
 
 import json
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +23,6 @@ from gatelet.runtime import load, open_bundle
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def keras() -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import keras
-    yield keras
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What has the name of one of Keras' own and is not, and what a file leaves open, is told."""
 
 import inspect
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,6 @@ from tests.convert.reading.hostile_files import changed, write_legacy
 
 # Keras 3 on NumPy 2, when it saves or reads a variable
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import keras
-    return keras
 
 
 def convert_quietly(model: Any, out: Path) -> Any:

@@ -1,6 +1,5 @@
 """Odd models convert, and what Keras says of them is compared or noted."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,6 @@ from gatelet.convert import convert_with_report
 
 # Keras' own variables, under NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import keras
-    return keras
 
 
 def test_a_name_that_keras_itself_cannot_run_is_a_note(keras: Any, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The shapes of the public Keras examples convert, pass parity against Keras, and predict."""
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,6 @@ Model = Any
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
-
-
-@pytest.fixture(scope="module")
-def keras() -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import keras
-    yield keras
 
 
 def imdb_bidirectional(k: Keras) -> Model:
