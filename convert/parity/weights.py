@@ -231,7 +231,10 @@ def _nearest(weight: Array, part: Places, by_size: Mapping[int, list[Stored]]) -
 def _steps_off(stored: Stored, values: Array, wanted: Array) -> float:
     """Give the largest difference in steps; floats that are not the very same are a step off."""
     if stored.steps is not None:
-        off = (wanted - values) / stored.steps.reshape(-1)
+        apart, steps = wanted - values, stored.steps.reshape(-1)
+        # a scale of 0 holds zeros only
+        off = np.where(apart == 0, 0.0, np.copysign(np.inf, apart))
+        np.divide(apart, steps, out=off, where=steps != 0)
         if stored.cut_off is not None:
             off = np.where(off * stored.cut_off.reshape(-1) > 0, 0.0, off)
         return float(np.abs(off).max())

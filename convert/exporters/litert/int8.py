@@ -64,9 +64,15 @@ def input_kernel(step: Step) -> Any:
     if not (step.quantized and step.takes_raw_features) or kernel.size < _MIN_ELEMENTS:
         return kernel
     values, scales = quantize_int8(kernel, axis=-1)
-    # an index of 0 that the converter cannot know, or it would fold this into float constants
-    zero = tf.minimum(tf.shape(step.inputs[0])[0], 0)
-    return tf.cast(tf.gather(values[None], zero), tf.float32) * scales
+    return tf.cast(tf.gather(values[None], _unknown_zero(step)), tf.float32) * scales
+
+
+def _unknown_zero(step: Step) -> TfTensor:
+    """Give an index of 0 that the converter cannot know, or it would fold what is looked up."""
+    tf, x = step.tf, step.inputs[0]
+    if x.shape[0] is None:
+        return tf.minimum(tf.shape(x)[0], 0)
+    return tf.cast(tf.square(tf.reshape(x, [-1])[0]) < -1.0, tf.int32)
 
 
 def values_that_may_be_nan(graph: Graph) -> frozenset[str]:
