@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, groupby
 
 from gatelet.runtime.backends.backend import ROWS_AT_ONCE
+from gatelet.runtime.call_cost import Cost, timestep_us
 from gatelet.runtime.graph import Graph
-from gatelet.runtime.records import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ROWS_AT_ONCE",
     "Batches",
-    "Cost",
-    "cost_of",
     "in_batches",
     "joined",
     "skipped_input",
@@ -31,26 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a call of an engine costs, in microseconds; only the proportions matter.
-
-    Args:
-        call: Whatever the call has: another size than the call before, above all.
-        step: Of a timestep, for any number of rows.
-        row: Of a timestep of one row.
-    """
-
-    call: float = 20.0
-    step: float = 0.7
-    row: float = 1.0
-
-
 _TYPICAL = Cost()
-# per call and per timestep, measured with LSTM(8) to LSTM(256), 1 to 64 rows, 5 to 80 timesteps:
-# benchmarks/batches.py tells what they are worth
-_BY_ENGINE = {"litert": (35.0, 0.7), "onnx": (35.0, 0.1), "reference": (100.0, 20.0)}
-_WEIGHTS_A_US, _WEIGHTS_A_STEP_US, _LEAST_ROW_US = 40_000, 60_000, 0.1
 _READS_ACROSS_TIME = ("Conv", "Pooling", "Reduce", "Reshape", "Reverse", "Transpose", "Time")
 
 
@@ -108,19 +87,6 @@ def skipped_input(graph: Graph) -> str | None:
     masked = any(node.op == "MaskIds" for node in graph.nodes)
     backwards = any(node.attributes.get("go_backwards") for node in graph.nodes)
     return ids[0].name if len(ids) == 1 and not across and (masked or not backwards) else None
-
-
-def cost_of(graph: Graph, target: str) -> Cost:
-    """Estimate what a call costs, from the weights that each timestep is multiplied with."""
-    used = {
-        tensor
-        for node in graph.nodes
-        for role, tensor in node.weights.items()
-        if role in ("kernel", "recurrent_kernel") and "recurrent_kernel" in node.weights
-    }
-    weights = sum(math.prod(graph.weights[tensor].shape) for tensor in used)
-    call, step = _BY_ENGINE.get(target, (Cost.call, Cost.step))
-    return Cost(call, step + weights / _WEIGHTS_A_STEP_US, _LEAST_ROW_US + weights / _WEIGHTS_A_US)
 
 
 def in_batches(
@@ -206,28 +172,32 @@ def _lengths(ids: Any) -> list[int]:
 def _cuts(lengths: list[int], most: int, cost: Cost) -> list[int]:
     """Give where batches start, so that all of them together cost the least.
 
-    Dynamic programming over the runs of rows of one length, which stay together.
+    Dynamic programming over the runs of rows of one length, which stay together. Of batches that
+    end later the cheapest starts no earlier: what two of them cost obeys the quadrangle inequality,
+    for the rows only get shorter (nearly so where kernels take several rows at once).
 
     Args:
         lengths: Of each row, falling.
         most: Rows of a batch.
         cost: Of a call.
+
+    Source: Yao, Efficient dynamic programming using quadrangle inequalities, 1980.
     """
     longest, ends = _runs(lengths, most)
+    a_timestep = timestep_us(cost, most)
     best, starts = [0.0], []  # the cost up to each run, and where the batch starts that ends there
-    fixed, a_row = [], []  # what a batch from a run on costs: a part of it, and more for each row
+    first = 0
     for last, end in enumerate(ends[1:]):
-        length, at = longest[last], ends[last]
-        fixed.append(best[last] + cost.call + length * (cost.step - at * cost.row))
-        a_row.append(length * cost.row)
-        least, start, first = math.inf, last, last
-        while first >= 0 and end - ends[first] <= most:
-            found = fixed[first] + a_row[first] * end
+        while end - ends[first] > most:
+            first += 1
+        least = math.inf
+        for start in range(last, first - 1, -1):
+            found = best[start] + longest[start] * a_timestep[end - ends[start]]
             if found < least:
-                least, start = found, first
-            first -= 1
-        best.append(least)
-        starts.append(start)
+                least, chosen = found, start
+        first = chosen
+        best.append(least + cost.call)
+        starts.append(chosen)
     cuts: list[int] = []
     last = len(longest)
     while last:

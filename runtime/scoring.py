@@ -12,13 +12,12 @@ from gatelet.runtime.backends import GRAPH_TARGETS, Backend
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.batches import (
     Batches,
-    Cost,
-    cost_of,
     in_batches,
     joined,
     skipped_input,
     text_batches,
 )
+from gatelet.runtime.call_cost import Cost, cost_of
 from gatelet.runtime.inputs import are_texts, by_input, check_counts, check_rows, is_known_good
 from gatelet.runtime.records import dataclass
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.batches import Cost, _cuts, cost_of, in_batches, skipped_input, text_batches
+from gatelet.runtime.batches import _cuts, in_batches, skipped_input, text_batches
+from gatelet.runtime.call_cost import Cost, cost_of, timestep_us
 from gatelet.runtime.vectorizer import Vectorizer
 
 PADDINGS = ("pre", "post", "both")
@@ -122,6 +123,20 @@ def test_texts_become_the_rows_that_pad_gives(side: str, pad_value: int, *, skip
     assert {part["ids"].dtype for part in batches.parts} == {np.dtype(np.int32)}
     found = batches.join([part["ids"] for part in batches.parts])
     assert found.tolist() == [vectorizer.pad(text) for text in ["", *texts]]
+
+
+def test_rows_that_a_kernel_takes_at_once_cost_as_much_as_fewer() -> None:
+    a_timestep = timestep_us(Cost(row=3.0, step=0.5, rows_of_kernel=4), 8)
+    assert a_timestep == pytest.approx((0.5, 6.5, 8.5, 10.5, 12.5, 18.5, 20.5, 22.5, 24.5))
+    assert timestep_us(Cost(row=3.0, step=0.5), 2) == pytest.approx((0.5, 3.5, 6.5))
+    (lone, rest) = in_batches({"ids": [[1] * 9, *[[0] * 4 + [1] * 5] * 9]}, ids="ids").parts
+    assert (len(lone["ids"]), len(rest["ids"])) == (1, 9)
+    (seven, three) = in_batches(
+        {"ids": [[0] * n + [1] * (40 - n) for n in (0, 1, 2, 3, 4, 5, 6, 30, 30, 30)]},
+        ids="ids",
+        cost=Cost(rows_of_kernel=7),
+    ).parts
+    assert (len(seven["ids"]), len(three["ids"])) == (7, 3)
 
 
 @pytest.mark.parametrize("costs", [(20.0, 1.0, 1.0), (0.0, 0.0, 1.0), (500.0, 5.0, 0.1)])

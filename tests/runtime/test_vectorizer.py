@@ -198,3 +198,10 @@ def test_ascii_texts_are_split_as_all_others(filters: str, split: str, *, lower:
     for text in (text.rstrip("-") for text in texts):
         other = one.tokens(f"{text}{split}\u4f60")  # takes the way of all other texts
         assert one.tokens(text) == other[:-1]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_gives_a_word_the_id_0_where_the_vocabulary_does(first: int) -> None:
+    vocabulary = {"good": first, "film": first + 1}
+    vectorizer = dataclasses.replace(fit(), vocabulary=vocabulary)
+    assert vectorizer.ids("a good film, good") == [first, first + 1, first]
