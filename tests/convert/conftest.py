@@ -181,3 +181,11 @@ def whole(quickstart: Any, held_out: Dataset) -> Oracle:
 def few(rows: Dataset) -> Dataset:
     """Give a few rows, for checks that need no more."""
     return Dataset(texts=rows.texts[:32], labels=None, name="few rows")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Give an empty folder in which a conversion may leave only its bundle."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder

@@ -1,11 +1,12 @@
 """Each check of parity turns red for its fault, and the others stay green.
 
-The faults are planted in artifacts, bundle files and engines, on a trained model; never in what
-the checks are called with. Digests in the manifest are repaired, so that only parity can tell.
+The faults are planted in artifacts and bundle files, on a trained model; never in what the checks
+are called with. Digests in the manifest are repaired, so that only parity can tell. Faults of
+engines: test_engine_faults.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,16 @@ from gatelet.cli.main import main
 from gatelet.convert.parity import Oracle, judge
 from gatelet.convert.proof import prove
 from gatelet.convert.tolerances import FLOAT32_FLOOR
-from gatelet.errors import BackendError
-from gatelet.runtime.backends.onnx import OnnxBackend
 from gatelet.runtime.bundle import open_bundle
 from gatelet.runtime.dataset import Dataset
 from gatelet.runtime.predictor import load
 from tests.convert.faults import (
     ALL,
-    Array,
     Change,
     EditPart,
-    break_engines,
     keep_only,
-    onnx_recurrence,
     reds,
 )
-from tests.convert.planted import pad_on_the_other_side
 
 SCORES = {"scores_max", "scores_mean"}
 
@@ -251,213 +246,6 @@ def test_golden_ids_edited(trained: Path, few: Dataset, edit_part: EditPart) -> 
     edit_part(trained, "golden", change)
     (found,) = reds(prove(open_bundle(trained), few, with_keras=False)).values()
     assert found == {"ids", "graph_golden", "golden", "as_converted"}
-
-
-# ---- Engines -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("amount", [1e-6, 0.3])
-def test_an_engine_whose_scores_depend_on_the_row_before(
-    trained: Path, few: Dataset, monkeypatch: pytest.MonkeyPatch, amount: float
-) -> None:
-    before: dict[int, float] = {}
-
-    def leak(engine: Any, ids: Array, scores: Array) -> Array:
-        leaked = scores + np.float32(amount * before.get(id(engine), 0.0))
-        before[id(engine)] = float(scores[-1, 0])
-        return np.asarray(leaked, np.float32)
-
-    break_engines(monkeypatch, leak)
-    for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
-        assert "state_leak" in names
-        assert not names & {"ids", "graph_golden"}
-        # what comes between two calls of a thread is another's call
-        assert amount > 1e-3 or names <= {"state_leak", "threads"}
-
-
-def test_a_recurrence_that_starts_from_the_state_of_the_last_call(
-    trained: Path, few: Dataset, edit_part: EditPart, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def give_away_the_state(data: bytes) -> bytes:
-        import onnx
-
-        model, node, tensors = onnx_recurrence(data)
-        shape = [1, "batch", tensors[node.input[2]].dims[-1]]
-        node.input.extend([""] * (7 - len(node.input)))
-        place = list(model.graph.node).index(node)
-        for slot, name in ((5, "h_in"), (6, "c_in")):
-            float_ = onnx.TensorProto.FLOAT
-            model.graph.input.append(onnx.helper.make_tensor_value_info(name, float_, shape))
-            if node.input[slot]:  # it starts from the state after the padding
-                sources = [node.input[slot], name]
-                name = f"{name}_sum"
-                model.graph.node.insert(place, onnx.helper.make_node("Add", sources, [name]))
-            node.input[slot] = name
-        hidden = node.output[1]
-        node.output[:] = ["", hidden, "c_out"]
-        for name in (hidden, "c_out"):
-            model.graph.output.append(onnx.helper.make_tensor_value_info(name, float_, shape))
-        return bytes(model.SerializeToString())
-
-    def run(self: OnnxBackend, inputs: Mapping[str, Any]) -> dict[str, Array]:
-        ((name, ids),) = inputs.items()
-        ids = np.asarray(ids, np.int32)
-        state = getattr(self, "kept", None)
-        if state is None or state[0].shape[1] != len(ids):
-            units = self._session.get_inputs()[-1].shape[-1]
-            state = [np.zeros((1, len(ids), units), np.float32)] * 2
-        feed = {name: ids, "h_in": state[0], "c_in": state[1]}
-        scores, *kept = self._session.run(None, feed)
-        self.kept = kept  # type: ignore[attr-defined]
-        return {self._outputs[0]: scores}
-
-    keep_only(trained, ("onnx", "float32"))
-    edit_part(trained, "onnx float32", give_away_the_state)
-    monkeypatch.setattr(OnnxBackend, "run", run)
-    (names,) = reds(prove(open_bundle(trained), few, with_keras=False)).values()
-    assert "state_leak" in names
-    assert not names & {"ids", "graph_golden"}
-
-
-def test_a_leak_that_padding_would_hide_is_found_in_short_rows(
-    trained: Path, monkeypatch: pytest.MonkeyPatch, few: Dataset
-) -> None:
-    """A long padded row forgets the state that it started from: short ones do not."""
-    before: dict[int, float] = {}
-
-    def leak(engine: Any, ids: Array, scores: Array) -> Array:
-        leaked = scores + np.float32(before.get(id(engine), 0.0) * 0.5 ** ids.shape[1])
-        before[id(engine)] = float(scores[-1, 0])
-        return np.asarray(leaked, np.float32)
-
-    break_engines(monkeypatch, leak)
-    for (target, _), names in reds(prove(open_bundle(trained), few, with_keras=False)).items():
-        # a c library streams too, and is held to what its whole sequences give
-        assert names == {"state_leak", "lengths"} | ({"stream"} if target == "c" else set())
-
-
-@pytest.mark.parametrize(
-    ("wrong", "quantized_too"),
-    [
-        (lambda scores: np.repeat(scores[:1], len(scores), axis=0), True),
-        (lambda scores: np.concatenate([scores[:1], scores[:0:-1]]), True),
-        (lambda scores: np.concatenate([scores[:1], scores[1:] + 2e-4]), False),
-    ],
-    ids=["row 0 for all", "reversed", "a little off"],
-)
-def test_rows_beyond_the_first_of_a_batch_wrong(
-    trained: Path,
-    few: Dataset,
-    monkeypatch: pytest.MonkeyPatch,
-    wrong: Callable[[Array], Array],
-    quantized_too: bool,
-) -> None:
-    break_engines(monkeypatch, lambda engine, ids, scores: wrong(scores).astype(np.float32))
-    found = reds(prove(open_bundle(trained), few, with_keras=False))
-    assert found[("onnx", "dynamic-int8")] == set()  # runs row by row
-    assert "batch" in found[("litert", "float32")] & found[("onnx", "float32")]
-    assert ("batch" in found[("litert", "dynamic-int8")]) == quantized_too
-    for names in found.values():
-        assert not names & {"ids", "graph_golden", "state_leak"}
-
-
-def test_all_scores_off_by_a_constant(
-    trained: Path, rows: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    break_engines(monkeypatch, lambda engine, ids, scores: scores + np.float32(0.03))
-    for names in reds(prove(open_bundle(trained), rows, with_keras=False)).values():
-        assert names >= {"scores_mean", "scores_shift", "as_converted"}
-        assert not names & {"ids", "graph_golden", "state_leak", "batch"}
-
-
-def test_scores_near_the_threshold_mirrored(
-    trained: Path, whole: Oracle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The mean hardly moves, but labels flip."""
-
-    def mirror(engine: Any, ids: Array, scores: Array) -> Array:
-        return np.where(np.abs(scores - 0.5) < 0.03, 1 - scores, scores)
-
-    break_engines(monkeypatch, mirror)
-    for (_, scheme), names in reds(judge(open_bundle(trained), whole)).items():
-        assert "flips" in names
-        assert scheme == "float32" or not names & {"scores_mean", "scores_shift"}
-        assert not names & {"ids", "graph_golden", "state_leak", "batch"}
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_score_that_is_no_number(
-    trained: Path,
-    few: Dataset,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    bad: float,
-) -> None:
-    def spoil(engine: Any, ids: Array, scores: Array) -> Array:
-        scores[ids[:, -1] % 2 == 0] = bad
-        return scores
-
-    break_engines(monkeypatch, spoil)
-    for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
-        assert names >= SCORES | {"scores_shift"}
-        assert not names & {"ids", "graph_golden"}
-    assert main(["parity", str(trained), "--no-keras", "--json"]) == 1
-    out = capsys.readouterr().out
-    assert "NaN" not in out and "Infinity" not in out
-    assert json.loads(out)["verdict"] == "fail"
-
-
-def test_a_runtime_that_pads_on_the_wrong_side(
-    trained: Path, few: Dataset, edit_part: EditPart, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pad_on_the_other_side(trained, edit_part, monkeypatch)
-    found = reds(prove(open_bundle(trained), few, with_keras=False))
-    # the texts of a c library go past Python
-    padded = {key: {"ids"} if key[0] == "c" else {"ids", "golden_texts"} for key in ALL}
-    assert found == padded
-
-
-def test_an_artifact_that_cannot_be_opened(
-    trained: Path, few: Dataset, edit_part: EditPart
-) -> None:
-    edit_part(trained, "onnx float32", lambda data: b"no onnx file")
-    edit_part(trained, "litert dynamic-int8", lambda data: b"no flatbuffer" * 100)
-    report = prove(open_bundle(trained), few, with_keras=False)
-    found = reds(report)
-    for broken in (("onnx", "float32"), ("litert", "dynamic-int8")):
-        assert found.pop(broken) == {"opens"}
-    assert set(map(frozenset, found.values())) == {frozenset()}
-    notes = {(one.target, one.scheme): one.note for one in report.artifacts}
-    assert "cannot open" in notes[("onnx", "float32")]
-
-
-def test_an_artifact_whose_input_has_another_name(
-    trained: Path, few: Dataset, edit_part: EditPart
-) -> None:
-    def rename(data: bytes) -> bytes:
-        return data.replace(b"ids", b"sdi")
-
-    edit_part(trained, "onnx float32", rename)
-    found = reds(prove(open_bundle(trained), few, with_keras=False))
-    assert found.pop(("onnx", "float32")) == {"runs"}
-    assert set(map(frozenset, found.values())) == {frozenset()}
-
-
-@pytest.mark.parametrize("error", [BackendError("out of memory"), KeyError("x"), MemoryError()])
-def test_an_engine_that_fails_at_run(
-    trained: Path, few: Dataset, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def run(self: OnnxBackend, inputs: Mapping[str, Any]) -> dict[str, Array]:
-        raise error
-
-    monkeypatch.setattr(OnnxBackend, "run", run)
-    report = prove(open_bundle(trained), few, with_keras=False)
-    found = reds(report)
-    assert found[("onnx", "float32")] == found[("onnx", "dynamic-int8")] == {"runs"}
-    assert found[("litert", "float32")] == found[("litert", "dynamic-int8")] == set()
-    assert report.verdict == "fail"
-    notes = {(one.target, one.scheme): one.note for one in report.artifacts}
-    assert type(error).__name__ in notes[("onnx", "float32")]
 
 
 # ---- What follows from a verdict ---------------------------------------------------------
