@@ -1,7 +1,7 @@
 """Run by test_old_engines.py in an environment that has one engine and NumPy; not a test.
 
 Usage: python old_engines.py ENGINE FOLDER: runs each FOLDER/NAME.tflite or .onnx on the rows of
-FOLDER/NAME.npz, one by one, and writes the scores to FOLDER/NAME-ENGINE.npz.
+FOLDER/NAME.npz, one by one, and writes each row's scores to FOLDER/NAME-ENGINE.npz.
 """
 
 import sys
@@ -49,18 +49,13 @@ def main(engine: str, folder: Path) -> None:
         run = open_file(path)
         with np.load(path.with_suffix(".npz")) as found:
             inputs = {name: found[name] for name in found.files}
-        # each row with as many timesteps as it has real ones, so sizes change at every call
-        rows = []
+        found: dict[str, Any] = {}
         for index in range(len(next(iter(inputs.values())))):
             feed = {name: array[index : index + 1] for name, array in inputs.items()}
-            ids = feed.get("ids")
-            if ids is not None and "-open-" in path.name:
-                feed["ids"] = ids[:, : 1 + index % ids.shape[1]]
-            rows.append(run(feed))
-        merged: dict[str, Any] = {
-            name: np.concatenate([row[name] for row in rows]) for name in rows[0]
-        }
-        np.savez(path.with_name(f"{path.stem}-{engine}.npz"), **merged)
+            if "-open-" in path.name:  # 1, 2, 3 ... timesteps, so sizes change at every call
+                feed = {name: x[:, : 1 + index % x.shape[1]] for name, x in feed.items()}
+            found |= {f"{name}-{index}": scores for name, scores in run(feed).items()}
+        np.savez(path.with_name(f"{path.stem}-{engine}.npz"), **found)
 
 
 if __name__ == "__main__":

@@ -72,11 +72,16 @@ class _Loop:
         if not with_sequence:
             _, *last = self._steps((counter, *start), None, at_once=1)
             return last[0], tuple(last)
-        sequence = tf.zeros(tf.stack([T, B, *sizes_of(tf, start[0])[1:]]))
+        # where the batch is fixed, the engine checks that a block fits in before it takes any step
+        may_be_short = isinstance(B, int) and not isinstance(T, int)
+        rows = tf.maximum(T, BLOCK_STEPS) if may_be_short else T
+        sequence = tf.zeros(tf.stack([rows, B, *sizes_of(tf, start[0])[1:]]))
         values = (counter, *start, sequence)
         if not isinstance(T, int) or T >= BLOCK_STEPS:
             values = self._steps(values, sequence, at_once=BLOCK_STEPS)
         _, *last, sequence = self._steps(values, sequence, at_once=1)
+        if may_be_short:
+            sequence = sequence[:T]
         order = [1, 0, *range(2, sequence.shape.rank)]
         return tf.transpose(sequence, order), tuple(last)
 

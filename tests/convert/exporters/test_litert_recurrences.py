@@ -91,6 +91,16 @@ def test_every_option_at_every_size(op: str, initial: bool, kind: str) -> None:
     assert compared.failures(feeds(compared, B, T, kind) for B, T in SIZES) == []
 
 
+def test_batch_1_files_take_sequences_of_any_length() -> None:
+    maker = GraphMaker()
+    x = maker.input("features", None, None, F)
+    settings = {"features": F, "units": U, "return_sequences": True}
+    (y,) = maker.recurrence("GRU", [x], go_backwards=True, **settings)
+    compared = Compared(maker.finish(y), scheme="float32-b1")
+    sizes = (5, 1, 2, 3, 4, 9, 1, 64)  # fewer than a block's after more, and the other way
+    assert compared.failures(feeds(compared, 1, T, "inner") for T in sizes) == []
+
+
 @pytest.mark.parametrize("T", [8, 16, 24, 31, 32])
 def test_sequences_whose_length_is_at_the_edge_of_a_block(T: int) -> None:
     compared = make("LSTM", initial=True)
