@@ -49,13 +49,13 @@ def main(engine: str, folder: Path) -> None:
         run = open_file(path)
         with np.load(path.with_suffix(".npz")) as found:
             inputs = {name: found[name] for name in found.files}
-        found: dict[str, Any] = {}
+        scores: dict[str, Any] = {}
         for index in range(len(next(iter(inputs.values())))):
             feed = {name: array[index : index + 1] for name, array in inputs.items()}
             if "-open-" in path.name:  # 1, 2, 3 ... timesteps, so sizes change at every call
                 feed = {name: x[:, : 1 + index % x.shape[1]] for name, x in feed.items()}
-            found |= {f"{name}-{index}": scores for name, scores in run(feed).items()}
-        np.savez(path.with_name(f"{path.stem}-{engine}.npz"), **found)
+            scores |= {f"{name}-{index}": given for name, given in run(feed).items()}
+        np.savez(path.with_name(f"{path.stem}-{engine}.npz"), **scores)
 
 
 if __name__ == "__main__":

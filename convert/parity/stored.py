@@ -3,8 +3,8 @@
 Not the readers: they are by target in the files beside this one, and `readers` has their table.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ class StoredFile:
         scheme: What is stored how.
         timesteps: That texts are padded to in front, or the pads that it skips; None where
             neither is known.
+        companions: The files beside it, by role.
     """
 
     path: Path
     graph: Graph
     scheme: str = ""
     timesteps: int | None = None
+    companions: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def of(cls, bundle: Bundle, artifact: Artifact, graph: Graph) -> "StoredFile":
@@ -44,7 +46,8 @@ class StoredFile:
         timesteps = artifact.entry.get("skipped_pads")
         if not isinstance(timesteps, int):
             timesteps = timesteps_in_front(graph.inputs[0].shape, bundle.vectorizer())
-        return cls(bundle.path / artifact.path, graph, artifact.scheme, timesteps)
+        beside = {role: bundle.path / path for role, path in artifact.companions.items()}
+        return cls(bundle.path / artifact.path, graph, artifact.scheme, timesteps, beside)
 
 
 @dataclass(frozen=True)

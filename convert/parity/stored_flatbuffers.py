@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.stored import Stored, StoredFile, of_levels, scaled
+from gatelet.runtime.backends.tflm import read_contract
+from gatelet.runtime.backends.tflm_tables import tables_of
 
 __all__ = ["read_litert", "read_tflm"]
 
@@ -50,7 +52,8 @@ def read_litert(file: StoredFile) -> list[Stored]:
 def read_tflm(file: StoredFile) -> list[Stored]:
     """Read the constants of a file of one timestep; of a fused LSTM, the gates put together.
 
-    A table whose rows have scales of their own has them in a tensor beside it, in a unit.
+    A table whose rows have scales of their own has them in a tensor beside it, in a unit. A table
+    that lies beside the file is read from there.
     """
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
@@ -70,7 +73,7 @@ def read_tflm(file: StoredFile) -> list[Stored]:
                 fused.append(_joined(role, [found[place] for place in places]))
                 gates.update(places)  # which another operator may share: equal ones are stored once
     others = [one for place, one in found.items() if place not in gates]
-    return [*others, *fused, *_of_row_scales(others)]
+    return [*others, *fused, *_of_row_scales(others), *_beside(file)]
 
 
 def _open(schema: Any, file: StoredFile) -> Any:
@@ -141,6 +144,26 @@ def _of_row_scales(stored: Sequence[Stored]) -> Iterator[Stored]:
         for column in columns:
             if table.steps is not None and len(table.values) == len(column.values):
                 yield Stored(table.name, table.values * column.values, table.steps * column.values)
+
+
+def _beside(file: StoredFile) -> Iterator[Stored]:
+    """Give the embedding tables that a file takes rows of, each once."""
+    contract = read_contract(file.path.read_bytes())
+    told = {one["table"]["companion"] for one in contract["inputs"] if "table" in one}
+    if not told <= set(file.companions):  # a file alone
+        return
+    tables = tables_of(contract, {role: file.companions[role].read_bytes() for role in told})
+    for one, table in zip(contract["inputs"], tables, strict=True):
+        if table is None or one["table"]["companion"] not in told:
+            continue
+        told.remove(one["table"]["companion"])  # another input may take rows of it too
+        scale = one["table"]["scale"]
+        rows = table.look_up(np.arange(one["table"]["rows"]))
+        if scale is None or table.multipliers is None:
+            yield Stored(one["table"]["companion"], rows)
+        else:
+            steps = np.broadcast_to(table.multipliers * float(scale), rows.shape)
+            yield Stored(one["table"]["companion"], rows * float(scale), steps)
 
 
 def _pair(bare: list[tuple[str, Array]], floats: list[Array]) -> Iterator[Stored]:

@@ -45,6 +45,11 @@ class Table:
         else:
             self._values = np.frombuffer(data, "<f4").reshape(rows, columns)
 
+    @property
+    def multipliers(self) -> Array | None:
+        """The multiplier of each row [V, 1], uint8; None where rows are floats."""
+        return self._multipliers
+
     def look_up(self, ids: Array) -> Array:
         """Give the rows of ids [T]: int16 or float32 [T, F]."""
         values = self._values[ids]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters.c.blob import (
     from_halves,
     halves,
@@ -38,10 +39,18 @@ from tests.conformance.cases import (
     gru_reset_before_masked,
     lstm_classic,
 )
+from tests.conformance.matrix import draw_rows
 
 T = 12
 FEW = (lstm_classic, gru_reset_before_masked, bidirectional_stack_masked)
-SIZES = ("c float32", "c dynamic-int8", "c dynamic-int8-emb4", "tflm float32")
+SIZES = (
+    "c float32",
+    "c dynamic-int8",
+    "c dynamic-int8-emb4",
+    "tflm float32",
+    "tflm float32-features",
+    "tflm full-int8-features",
+)
 
 
 def graph_of(build: Callable[[Any], Any]) -> Graph:
@@ -61,17 +70,28 @@ def graph_of(build: Callable[[Any], Any]) -> Graph:
     return replace(graph, weights={**graph.weights, **weights})
 
 
-def export(graph: Graph, target: str, scheme: str) -> bytes:
-    model = Exportable(graph, skip_padding(graph, timesteps=T))
+def write(graph: Graph, target: str, scheme: str, path: Path) -> StoredFile:
+    """Write an artifact, and what it takes rows of beside it."""
+    calibration = None
+    if SCHEMES[scheme].activations != "float32":
+        some = {one.name: draw_rows(one, one.shape[1:], 1) for one in graph.inputs}
+        calibration = choose_rows(some, source="drawn here")
+    model = Exportable(graph, skip_padding(graph, timesteps=T), calibration=calibration)
     if target == "c":
-        return write_model(model, SCHEMES[scheme]).weights
-    return export_tflm(model, SCHEMES[scheme]).data
+        path.write_bytes(write_model(model, SCHEMES[scheme]).weights)
+        return StoredFile(path, graph, scheme, T)
+    made = export_tflm(model, SCHEMES[scheme])
+    path.write_bytes(made.data)
+    beside = {one.role: path.with_name(one.role) for one in made.companions}
+    for one in made.companions:
+        beside[one.role].write_bytes(one.data)
+    return StoredFile(path, graph, scheme, T, beside)
 
 
 def check_all(build: Callable[[Any], Any], target: str, scheme: str, path: Path) -> None:
     graph = graph_of(build)
-    path.write_bytes(export(graph, target, scheme))
-    stored = match_weights(target, StoredFile(path, graph, scheme, T))
+    file = write(graph, target, scheme, path)
+    stored = match_weights(target, file)
     assert stored is not None
     found = check_weights(target, graph, stored)
     assert found.verdict == "pass" and "not checked" not in found.note, found
@@ -80,9 +100,7 @@ def check_all(build: Callable[[Any], Any], target: str, scheme: str, path: Path)
         other = (array_of(tensor) * np.float32(1.1)).tobytes()
         changed = {**graph.weights, one.weight: Tensor("F32", tensor.shape, other)}
         judging = replace(graph, weights=changed)
-        seen = check_weights(
-            target, judging, match_weights(target, StoredFile(path, judging, scheme, T))
-        )
+        seen = check_weights(target, judging, match_weights(target, replace(file, graph=judging)))
         assert seen.verdict == "fail" and one.where in seen.note, one.where
 
 
@@ -124,7 +142,7 @@ def test_what_is_packed_can_be_unpacked() -> None:
 def test_a_file_that_is_no_blob_is_named(tmp_path: Path) -> None:
     graph = graph_of(lstm_classic)
     path = tmp_path / "weights.bin"
-    data = export(graph, "c", "float32")
+    data = write(graph, "c", "float32", path).path.read_bytes()
     for broken, said in ((b"x" + data, "holds no weights"), (data[: len(data) // 2], "end before")):
         path.write_bytes(broken)
         with pytest.raises(BundleDamaged, match=said):
@@ -149,10 +167,8 @@ def test_fused_operators_may_share_a_constant(tmp_path: Path) -> None:
     assert len(zero) == 2
     graph = replace(graph, weights={**graph.weights, **zero})
     path = tmp_path / "file"
-    path.write_bytes(export(graph, "tflm", "float32"))
-    found = check_weights(
-        "tflm", graph, match_weights("tflm", StoredFile(path, graph, "float32", T))
-    )
+    file = write(graph, "tflm", "float32", path)
+    found = check_weights("tflm", graph, match_weights("tflm", file))
     assert found.verdict == "pass" and "not checked" not in found.note, found
 
 

@@ -94,8 +94,9 @@ def test_every_option_at_every_size(op: str, initial: bool, kind: str) -> None:
 def test_batch_1_files_take_sequences_of_any_length() -> None:
     maker = GraphMaker()
     x = maker.input("features", None, None, F)
-    settings = {"features": F, "units": U, "return_sequences": True}
-    (y,) = maker.recurrence("GRU", [x], go_backwards=True, **settings)
+    (y,) = maker.recurrence(
+        "GRU", [x], features=F, units=U, return_sequences=True, go_backwards=True
+    )
     compared = Compared(maker.finish(y), scheme="float32-b1")
     sizes = (5, 1, 2, 3, 4, 9, 1, 64)  # fewer than a block's after more, and the other way
     assert compared.failures(feeds(compared, 1, T, "inner") for T in sizes) == []
