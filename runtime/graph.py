@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from reprlib import repr as show
 
 from gatelet.errors import ModelError
@@ -108,6 +108,22 @@ class Node:
         _require(
             len(self.outputs) == len(self.shapes) > 0, where, "it needs one shape for each output"
         )
+
+    def check_made(self, shapes: Iterable[tuple[int, ...]]) -> None:
+        """Refuse results of other shapes than the declared ones, which tell what a row costs.
+
+        Raises:
+            ModelError: One has.
+        """
+        for name, made, declared in zip(self.outputs, shapes, self.shapes, strict=True):
+            fits = len(made) == len(declared) and all(
+                size in (None, found) for size, found in zip(declared, made, strict=True)
+            )
+            if not fits:
+                raise ModelError(
+                    f"graph node '{self.name}' declares the shape {list(declared)} for '{name}' "
+                    f"and makes {list(made)}: convert the model again"
+                )
 
     @property
     def output(self) -> str:

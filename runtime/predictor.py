@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from gatelet.runtime.stream import Stream
     from gatelet.runtime.vectorizers import AnyVectorizer
 
-__all__ = ["Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
+__all__ = ["MAX_ROW_S", "Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
+
+MAX_ROW_S = 60.0
+"""The longest that one row may take by what a bundle declares, unless the caller says more."""
 
 _ROWS_OF_PURE = 8  # more at once gain nothing there, and take memory
 
@@ -211,6 +214,7 @@ def load(
     scheme: str | None = None,
     threads: int = 1,
     probe: bool = False,
+    max_row_s: float = MAX_ROW_S,
 ) -> Predictor:
     """Open a bundle with a backend that is installed.
 
@@ -223,23 +227,30 @@ def load(
         probe: Let a child process open the artifact first and run the golden vectors: for bundles
             that may be damaged, whose artifact may end the process that opens it. No sandbox:
             the child runs what the bundle holds, native code of the c target too, as this user.
+        max_row_s: Refuse a bundle of which one row would take longer, estimated from its Graph
+            and `maxlen`, or more than 1 GiB for a value; math.inf for no limit. Not of the target
+            'c', which is code.
 
     Returns:
         A Predictor, which tells its `target`, `scheme` and `engine`.
 
     Raises:
-        BundleError: The bundle is damaged, unsafe, too new, or has no such artifact.
+        BundleError: The bundle is damaged, unsafe, too new, too large, or has no such artifact.
         BackendMissing: No engine for it is installed.
         BackendError: The engine refuses it.
         ParityRefused: The artifact failed parity, and target and scheme do not both name it.
-        ValueError: `threads` is below 1.
+        ValueError: `threads` is below 1, or `max_row_s` not above 0.
     """
     if threads < 1:
         raise ValueError(f"threads is {threads}: expected 1 or more")
+    if not max_row_s > 0:
+        raise ValueError(f"max_row_s is {max_row_s}: expected more than 0, or math.inf")
     bundle = open_bundle(path, all_digests=False)
     while True:
         try:
-            return _load(bundle, target, scheme, threads=threads, probe=probe)
+            predictor = _load(bundle, target, scheme, threads=threads, probe=probe)
+            _check_row(predictor, max_row_s)
+            return predictor
         except GateletError:
             # a conversion may have replaced the bundle in the meantime: then use the new one
             newer = open_bundle(path, all_digests=False)
@@ -273,6 +284,21 @@ def _load(
         if target is not None or artifact.target != "c":
             raise
         return _load_another(bundle, scheme, error, threads=threads, probe=probe)
+
+
+def _check_row(predictor: Predictor, max_row_s: float) -> None:
+    if predictor.target == "c" or predictor.bundle.is_opaque:
+        return
+    from gatelet.runtime.workload import check_row
+
+    vectorizer = predictor._vectorizer
+    check_row(
+        predictor._graph,
+        target=predictor.target,
+        timesteps=None if vectorizer is None else vectorizer.maxlen,
+        max_row_s=max_row_s,
+        name=str(predictor.bundle.path),
+    )
 
 
 def _probe(bundle: Bundle, target: str | None, scheme: str) -> None:

@@ -20,6 +20,7 @@ from gatelet.runtime.batches import (
 from gatelet.runtime.call_cost import Cost, cost_of
 from gatelet.runtime.inputs import are_texts, by_input, check_counts, check_rows, is_known_good
 from gatelet.runtime.records import dataclass
+from gatelet.runtime.workload import Width, width_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Scorer:
         rows_at_once: The most rows of a batch.
         vectorizer: Gives it; None of a model without texts.
         cost: Of a call, by which rows are divided.
+        width: Of a row, which bounds the rows of a batch too.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Scorer:
     rows_at_once: int
     vectorizer: Callable[[], AnyVectorizer | None]
     cost: Cost
+    width: Width
 
     def scores(self, inputs: Any) -> Any:
         """Give the model's output; see `Predictor.scores`."""
@@ -109,14 +112,20 @@ class Scorer:
         return ids if is_known_good(vectorizer, self.graph) else check_rows(ids, expected)
 
     def _batches(self, inputs: Any) -> Batches:
-        skips, most = self.skipped is not None, self.rows_at_once
-        cost = self.cost
+        skips, cost = self.skipped is not None, self.cost
         # of one text a list is made sooner than an array
         if self.backend.target in _ARRAY_TARGETS and are_texts(inputs) and len(inputs) > 1:
             vectorizer, name = self.vectorizer(), self.graph.inputs[0].name
             if vectorizer is not None and is_known_good(vectorizer, self.graph):
+                most = self._most(vectorizer.maxlen)
                 return text_batches(vectorizer, inputs, ids=name, skips=skips, most=most, cost=cost)
-        return in_batches(self._rows(inputs), ids=self.skipped, most=most, cost=cost)
+        rows = self._rows(inputs)
+        first = next(iter(rows.values()))
+        most = self._most(len(first[0]) if len(first) else 1)
+        return in_batches(rows, ids=self.skipped, most=most, cost=cost)
+
+    def _most(self, timesteps: int) -> int:
+        return min(self.rows_at_once, self.width.rows_at_once(timesteps))
 
     def _run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -158,4 +167,5 @@ def scorer_of(
         rows_at_once=rows_at_once,
         vectorizer=vectorizer,
         cost=Cost() if skipped is None else cost_of(graph, backend.target),
+        width=width_of(graph),
     )

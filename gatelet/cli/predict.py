@@ -14,6 +14,7 @@ from gatelet.cli.show import one_line, print_json, progress
 from gatelet.errors import ConfigError, DataError
 from gatelet.runtime import Prediction, load
 from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS
+from gatelet.runtime.predictor import MAX_ROW_S
 
 EXAMPLE = 'gatelet predict demo "a wonderful film"'
 _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -42,7 +43,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="predict after each step: a line of numbers or words, from --file (also .npz) or "
         "standard input; an empty line starts a new sequence",
     )
+    parser.add_argument(
+        "--max-row-s",
+        type=seconds,
+        default=MAX_ROW_S,
+        metavar="S",
+        help=f"refuse a bundle whose rows would take longer by what it declares; default: "
+        f"{MAX_ROW_S:g}, inf for no limit",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON line a text or step")
+
+
+def seconds(written: str) -> float:
+    """Read a limit; argparse tells the name of this function in its message."""
+    found = float(written)
+    if not found > 0:
+        raise ValueError(written)
+    return found
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,7 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"'{arguments.file}' holds no text to predict: give texts, or --file")
     gc.disable()  # a start makes many objects and drops none
     try:
-        predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
+        predictor = load(
+            arguments.bundle,
+            target=arguments.target,
+            scheme=arguments.scheme,
+            max_row_s=arguments.max_row_s,
+        )
     finally:
         gc.enable()
     if predictor.note:

@@ -19,7 +19,12 @@ __all__ = ["print_outputs", "row_of", "run_arrays"]
 def run_arrays(arguments: argparse.Namespace) -> int:
     """Predict each row of a `.npz`."""
     arrays = read_arrays(Path(arguments.file), require_targets=False).inputs
-    predictor = load(arguments.bundle, target=arguments.target, scheme=arguments.scheme)
+    predictor = load(
+        arguments.bundle,
+        target=arguments.target,
+        scheme=arguments.scheme,
+        max_row_s=arguments.max_row_s,
+    )
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
     scores = predictor.scores(arrays[0] if len(arrays) == 1 else list(arrays))
     for row in range(len(arrays[0])):

@@ -79,7 +79,12 @@ def _open(arguments: argparse.Namespace) -> Predictor:
         return open_artifact(bundle, chosen)
     if target is None and arguments.scheme is None:
         target = next(one for one in GRAPH_TARGETS if one in installed)
-    return load(arguments.bundle, target=target, scheme=arguments.scheme)
+    return load(
+        arguments.bundle,
+        target=target,
+        scheme=arguments.scheme,
+        max_row_s=arguments.max_row_s,
+    )
 
 
 def _print(stream: Stream, scores: Any, step: _Step, *, as_json: bool) -> None:

@@ -111,7 +111,9 @@ class PureBackend:
                 mask=values[node.mask] if node.mask else None,
                 start=trajectory,
             )
-            values.update(zip(node.outputs, operation(call), strict=True))
+            results = operation(call)
+            node.check_made(result.shape for result in results)
+            values.update(zip(node.outputs, results, strict=True))
         return {name: _rounded(values[name]).nested() for name in self._graph.outputs}
 
 

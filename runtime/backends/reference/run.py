@@ -127,6 +127,7 @@ def _run_nodes(
         # infinity and NaN are results, as they are in Keras
         with np.errstate(all="ignore"):
             results = operation(call)
+        node.check_made(result.shape for result in results)
         values.update(zip(node.outputs, results, strict=True))
     return values
 
