@@ -168,7 +168,7 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
         as_converted=0.001,
         reason="8-bit weights with a scale a channel; activations of 14 bits with a scale a row; a "
         "batch skips only the padding that its rows share, and computes the rest of it in 8 bits; "
-        "measured on reviews-en: max 0.0024, mean 0.0002, no flips",
+        "measured on reviews-en: max 0.0031, mean 0.0004, flips 0.0005",
         quality_drop=0.01,
         kl=0.01,
     ),
@@ -185,8 +185,8 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
     ),
     ("c", "dynamic-int8-emb4"): replace(
         _EMB4,
-        reason="as dynamic-int8, and 15 values a row of the embedding; measured on reviews-en: max "
-        "0.044, mean 0.0039, kl 0.0001",
+        reason="as dynamic-int8, and 16 values a row of the embedding; states after padding are "
+        "within a hundredth; measured on reviews-en: max 0.047, mean 0.0044, flips 0.0015",
     ),
 }
 

@@ -16,9 +16,10 @@ from gatelet.convert.quantize import INT4_MIDDLE, unpack_int4
 from gatelet.runtime.bundle import Artifact, Bundle
 from gatelet.runtime.graph import Graph
 
-__all__ = ["Stored", "StoredFile", "of_levels", "scaled"]
+__all__ = ["PackedOtherwise", "Stored", "StoredFile", "of_halves", "of_levels", "scaled"]
 
 Array = NDArray[Any]
+_LAST_LEVEL = 15
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class StoredFile:
             timesteps = timesteps_in_front(graph.inputs[0].shape, bundle.vectorizer())
         beside = {role: bundle.path / path for role, path in artifact.companions.items()}
         return cls(bundle.path / artifact.path, graph, artifact.scheme, timesteps, beside)
+
+
+class PackedOtherwise(Exception):
+    """A file of another version of gatelet: it runs, and what it stores is not known here."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,13 @@ def of_levels(name: str, packed: Array, multiples: Array, units: set[float]) -> 
     if multiples.dtype != np.uint8:
         return
     for columns in (2 * packed.shape[1], 2 * packed.shape[1] - 1):
-        levels = unpack_int4(packed, columns).astype(np.int8)
-        cut_off = (levels == 15).astype(np.int8) - (levels == 0)
         for unit in units - {0.0}:
-            steps = np.broadcast_to(multiples * unit, levels.shape)
-            yield Stored(name, (levels - INT4_MIDDLE) * steps, steps, cut_off)
+            yield of_halves(name, packed, multiples * unit, columns)
+
+
+def of_halves(name: str, packed: Array, scales: Array, columns: int) -> Stored:
+    """Give a table of bytes with two levels in each; scales are [V, 1]."""
+    levels = unpack_int4(packed, columns).astype(np.int8)
+    steps = np.broadcast_to(scales, levels.shape)
+    cut_off = (levels == _LAST_LEVEL).astype(np.int8) - (levels == 0)
+    return Stored(name, (levels - INT4_MIDDLE) * steps, steps, cut_off)

@@ -1,7 +1,7 @@
 """Reads the weights that the blob of a C model holds.
 
 Not the blob's layout: the exporter is asked again where each weight lies, and the bytes are read
-there. A file of another layout is not looked into.
+there. A file of another version is not looked into.
 """
 
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import MAGIC, Blob, from_halves, untiled, untiled_int8
+from gatelet.convert.exporters.c.blob import MAGIC, Blob, untiled, untiled_int8
 from gatelet.convert.exporters.c.export import write_function
 from gatelet.convert.exporters.c.writer import Writer
-from gatelet.convert.parity.stored import Stored, StoredFile
+from gatelet.convert.parity.stored import PackedOtherwise, Stored, StoredFile, of_halves
 from gatelet.convert.passes.pad_skip import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BundleDamaged
@@ -21,7 +21,13 @@ from gatelet.errors import BundleDamaged
 __all__ = ["read_c"]
 
 Array = NDArray[Any]
-_DTYPES = {"float": "<f4", "int8_t": "i1", "uint8_t": "u1", "int32_t": "<i4"}
+_DTYPES = {
+    "float": "<f4",
+    "int8_t": "i1",
+    "int16_t": "<i2",
+    "uint8_t": "u1",
+    "int32_t": "<i4",
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class _Section:
 
 @dataclass(frozen=True)
 class _Matrix:
-    """Sections of a matrix or table: values alone, or with scales and, of a matrix, sums."""
+    """Sections of a matrix or table: values alone, or with scales and sums, or codes and scales."""
 
     sections: tuple[_Section, ...]
     shape: tuple[int, ...]
@@ -71,9 +77,12 @@ def read_c(file: StoredFile) -> list[Stored]:
     """Read the matrices, as packed, the embeddings and the vectors of a blob.
 
     Raises:
+        PackedOtherwise: It is the blob of another version.
         BundleDamaged: It is no blob, or holds less than the model needs.
     """
     data = file.path.read_bytes()
+    if data.startswith(MAGIC[:-1]) and not data.startswith(MAGIC):
+        raise PackedOtherwise(file.path.name)
     if not data.startswith(MAGIC):
         raise BundleDamaged(f"'{file.path.name}' holds no weights of a C model")
     scheme = SCHEMES[file.scheme]
@@ -99,10 +108,13 @@ def _read_table(data: bytes, table: _Matrix) -> Stored:
     values, *others = (_section(data, one) for one in table.sections)
     if not others:
         return Stored("table", values)
-    (scales,) = others
-    integers = values if values.dtype == np.int8 else from_halves(values)[:, : table.shape[1]]
-    steps = np.broadcast_to(scales.astype(np.float64)[:, None], integers.shape)
-    return Stored("table", integers * steps, steps)
+    codes, scales = others
+    if values.dtype == np.int8:
+        if int(codes.max()) >= len(scales):
+            raise BundleDamaged("a row of an embedding has no scale among those that are stored")
+        steps = np.broadcast_to(scales[codes].astype(np.float64)[:, None], values.shape)
+        return Stored("table", values * steps, steps)
+    return of_halves("table", values, codes[:, None] * np.float64(scales[0]), table.shape[1])
 
 
 def _section(data: bytes, section: _Section) -> Array:

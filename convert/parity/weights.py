@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gatelet.convert.parity.forms import Places, forms_of
 from gatelet.convert.parity.readers import READERS
 from gatelet.convert.parity.report import Check
-from gatelet.convert.parity.stored import Stored, StoredFile
+from gatelet.convert.parity.stored import PackedOtherwise, Stored, StoredFile
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph, Node
 
@@ -84,7 +84,7 @@ def check_weights(target: str, graph: Graph, weights: Sequence[StoredWeight] | N
         weights: What `match_weights` gave; None where the file could not be looked into.
     """
     if weights is None:
-        note = f"files of the target {target} are not looked into here"
+        note = f"this file of the target {target} is not looked into here"
         return Check("weights", None, HALF_STEP, "not checked", unit="steps", note=note)
     found = [one for one in weights if one.found is not None]
     left = [one.where for one in weights if one.found is None]
@@ -111,14 +111,14 @@ def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | N
 
     Returns:
         Every weight but those of zeros only, which a converter may leave out; None where no
-        reader knows the target, or what it needs is not installed.
+        reader knows the target, what it needs is not installed, or another version made the file.
     """
     reader = READERS.get(target)
     if reader is None:
         return None
     try:
         stored = reader(file)
-    except ImportError:
+    except (ImportError, PackedOtherwise):
         return None
     graph = file.graph
     by_size: dict[int, list[Stored]] = {}

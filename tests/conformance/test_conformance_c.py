@@ -32,7 +32,7 @@ from tests.conformance.test_streaming import check_streams
 NAMES = [case.__name__ for case in CASES]
 BY_NAME = dict(zip(NAMES, CASES, strict=True))
 
-CLOSE = ("float32", "dynamic-int8", "full-int8")  # the other one has 15 values a row
+CLOSE = ("float32", "dynamic-int8", "full-int8")  # the other one has 16 values a row
 NATIVE = Build("gcc", "-O1", "native", CLOSE)
 FORCED = ("plain", "v2", "v3", "v4")
 MATRIX = [

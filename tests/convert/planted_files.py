@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.c.blob import pack_gates, tiled, tiled_int8
-from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.exporters.c.blob import coded_rows, pack_gates, tiled, tiled_int8
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph
 from tests.convert.faults import Array, Change
@@ -36,6 +35,7 @@ def in_blob(graph: Graph, scheme: str, role: str, change: Weight) -> Change:
 
     def edit(data: bytes) -> bytes:
         for old, new in zip(*sections, strict=True):
+            assert len(old) == len(new)
             assert data.count(old) == 1, f"{role} was found {data.count(old)} times"
             data = data.replace(old, new)
         return data
@@ -49,7 +49,7 @@ def _packed(role: str, array: Array, scheme: str) -> list[bytes]:
     elif role == "embeddings" and scheme == "float32":
         parts = [array]
     elif role == "embeddings":
-        parts = quantize_int8(array, axis=0)
+        parts = coded_rows(array)
     elif scheme == "float32":
         parts = [tiled(pack_gates(array, 4), GATE_COLUMNS)]
     else:

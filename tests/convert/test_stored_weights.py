@@ -11,14 +11,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert.calibrate import choose_rows
-from gatelet.convert.exporters.c.blob import (
-    from_halves,
-    halves,
-    tiled,
-    tiled_int8,
-    untiled,
-    untiled_int8,
-)
+from gatelet.convert.exporters.c.blob import tiled, tiled_int8, untiled, untiled_int8
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.tflm.export import export_tflm
@@ -134,9 +127,6 @@ def test_what_is_packed_can_be_unpacked() -> None:
     assert np.array_equal(untiled(tiled(packed, 64)), packed)
     values, scales, _ = tiled_int8(packed, 64)
     assert np.abs(untiled_int8(values, 7) * scales - packed).max() <= 0.501 * scales.max()
-    stored, steps = halves(packed[:, :5])
-    read = from_halves(stored)[:, :5] * steps[:, None]
-    assert np.abs(read - packed[:, :5]).max() <= 0.501 * steps.max()
 
 
 def test_a_file_that_is_no_blob_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Not the code that reads it: offsets are constants there.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +13,29 @@ from numpy.typing import NDArray
 
 from gatelet.convert.quantize import quantize_int8
 
-__all__ = ["ALIGNMENT_BYTES", "Blob", "pack_columns", "pack_gates", "tile_of"]
+__all__ = [
+    "ALIGNMENT_BYTES",
+    "LARGEST_CODEBOOK",
+    "Blob",
+    "Lines",
+    "coded_rows",
+    "lines_of",
+    "pack_columns",
+    "pack_gates",
+    "tile_of",
+]
 
 ALIGNMENT_BYTES = 64
 LANES = 16
 LARGEST_TILE = 64
 INT8_CHUNK = 256
-MAGIC = b"gatelet1"
+MAGIC = b"gatelet2"
+"""Its digit is raised when what follows is packed in another way."""
+LARGEST_CODEBOOK = 256
+"""The scales of an embedding's rows are told by a byte each."""
+_SAME_RATIO = 1.0001
+_STATE_LIMIT = 127
+_STATE_OFF_UNITS = 1.5
 
 Array = NDArray[Any]
 
@@ -91,14 +108,14 @@ def tiled_int8(matrix: Array, tile: int) -> tuple[Array, Array, Array]:
 
     Returns:
         values int8 [tiles, K / 4 rounded up, tile, 4], scales float32 [N], and the sums of the
-        values int32 [K / 256 rounded up, N].
+        values int16 [K / 256 rounded up, N], which hold 256 times 127.
     """
     values, scales = quantize_int8(matrix, axis=1)
     rows, columns = matrix.shape
     padded = np.pad(values, ((0, -rows % 4), (0, 0)))
     fours = padded.reshape(-1, 4, columns // tile, tile)
     starts = range(0, rows, INT8_CHUNK)
-    chunks = [values[k : k + INT8_CHUNK].sum(axis=0, dtype=np.int32) for k in starts]
+    chunks = [values[k : k + INT8_CHUNK].sum(axis=0, dtype=np.int16) for k in starts]
     return fours.transpose(2, 0, 3, 1), scales[0], np.stack(chunks)
 
 
@@ -108,18 +125,87 @@ def untiled_int8(values: Array, rows: int) -> Array:
     return fours.reshape(4 * values.shape[1], -1)[:rows]
 
 
-def halves(table: Array) -> tuple[Array, Array]:
-    """Quantize an embedding to 4 bits by row.
+def coded_rows(table: Array) -> tuple[Array, Array, Array]:
+    """Quantize an embedding to 8 bits by row, with a byte for the scale of each.
+
+    A row's scale is the smallest of the codebook that cuts nothing off: cutting off makes large
+    weights smaller, all of them, which costs more than a step that is wider by a hundredth.
+
+    Args:
+        table: float [V, F].
 
     Returns:
-        bytes [V, F / 2 rounded up], two values in each, and scales float32 [V].
+        values int8 [V, F], codes uint8 [V], and the codebook, float32 [at most 256].
     """
-    values, scales = quantize_int8(table, axis=0, limit=7)
-    shifted = np.pad((values + 8).astype(np.uint8), ((0, 0), (0, table.shape[1] % 2)))
-    return shifted[:, 0::2] | (shifted[:, 1::2] << 4), scales[:, 0]
+    largest = np.abs(table).max(axis=1).astype(np.float64)
+    scales = np.unique((largest / 127).astype(np.float32))
+    codebook = _thinned(scales[scales > 0]) if scales.any() else np.ones(1, np.float32)
+    # one that is stored may be smaller than the real one by its own rounding
+    wanted = (largest / 127 * (1 - 1e-6)).astype(np.float32)
+    codes = np.minimum(np.searchsorted(codebook, wanted), len(codebook) - 1)
+    values = np.clip(np.rint(table / codebook[codes][:, None]), -127, 127)
+    return values.astype(np.int8), codes.astype(np.uint8), codebook
 
 
-def from_halves(values: Array) -> Array:
-    """Give the integers, [V, F], of bytes with two in each; of an odd F there is one more, -8."""
-    pairs = np.stack([values & 15, values >> 4], axis=-1).astype(np.int8) - 8
-    return pairs.reshape(len(values), -1)
+def _thinned(scales: Array) -> Array:
+    """Keep at most 256 of sorted scales, such that the next one above any is as near as can be."""
+    if len(scales) <= LARGEST_CODEBOOK:
+        return scales
+    too_near, far = 1.0, float(scales[-1]) / float(scales[0])
+    while far / too_near > _SAME_RATIO:
+        ratio = math.sqrt(too_near * far)
+        if len(_covering(scales, ratio)) > LARGEST_CODEBOOK:
+            too_near = ratio
+        else:
+            far = ratio
+    return _covering(scales, far)
+
+
+def _covering(scales: Array, ratio: float) -> Array:
+    """Keep the largest of sorted scales, and each largest that is smaller by more than a ratio."""
+    kept, left = [], len(scales)
+    while left > 0:
+        kept.append(scales[left - 1])
+        left = min(left - 1, int(np.searchsorted(scales, np.float32(kept[-1] / ratio))))
+    return np.array(kept[::-1])
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A table [T, U] as straight lines between some of its rows, of 8 bits.
+
+    Args:
+        knots: The rows, from 0 to T - 1.
+        values: int8 [knots, U].
+        unit: What they are multiples of.
+    """
+
+    knots: list[int]
+    values: Array
+    unit: np.float32
+
+
+def lines_of(table: Array) -> Lines:
+    """Give lines that are nowhere farther from a table than 1.5 / 127 of its largest value.
+
+    Args:
+        table: States after 0..T - 1 pads, float [T, U]: soon they hardly change any more.
+    """
+    largest = float(np.abs(table).max(initial=0.0))
+    unit = np.float32((largest or 1.0) / _STATE_LIMIT)
+    values = np.rint(table / np.float64(unit))
+
+    def is_near(first: int, last: int) -> bool:
+        share = np.linspace(0, 1, last - first + 1)[:, None]
+        line = values[first] * (1 - share) + values[last] * share
+        off = np.abs(line - table[first : last + 1] / np.float64(unit))
+        return bool(off.max() <= _STATE_OFF_UNITS)
+
+    knots = [0]
+    while knots[-1] < len(table) - 1:
+        near, far = knots[-1] + 1, len(table) - 1
+        while near < far:
+            middle = (near + far + 1) // 2
+            near, far = (middle, far) if is_near(knots[-1], middle) else (near, middle - 1)
+        knots.append(near)
+    return Lines(knots, values[knots].astype(np.int8), unit)

@@ -89,12 +89,17 @@ def write_trim_padding(writer: Writer, call: Call) -> list[Value]:
 
 def write_pad_state(writer: Writer, call: Call) -> list[Value]:
     """Write a `PadState` node."""
-    writer.kernels.add("layers")
     start, ids = call.inputs
     rows: Size = ids.dims[0]
     table = call.weights["table"]
     units = table.shape[1]
     y = writer.make((rows, known(units)))
+    if writer.fewest_bytes:
+        writer.kernels.add("masks")
+        lines = writer.lines_of(table)
+        writer.call("gatelet_pad_state", f"&{lines}", start.name, rows.text, y.name)
+        return [y]
+    writer.kernels.add("layers")
     row = f"{writer.weights(table)} + (size_t){start.name} * {units}"
     writer.call("gatelet_repeat", row, "1", rows.text, f"(size_t){4 * units}", y.name)
     return [y]

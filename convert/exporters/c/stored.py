@@ -6,10 +6,18 @@ Not a measurement: nothing is packed or quantized here.
 import math
 from collections.abc import Iterator, Sequence
 
-from gatelet.convert.exporters.c.blob import ALIGNMENT_BYTES, INT8_CHUNK, LANES, tile_of
+from gatelet.convert.exporters.c.blob import (
+    ALIGNMENT_BYTES,
+    INT8_CHUNK,
+    LANES,
+    LARGEST_CODEBOOK,
+    lines_of,
+    tile_of,
+)
 from gatelet.convert.exporters.c.writer import INT8_MIN_ELEMENTS
 from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
+from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph, Node
 
 __all__ = ["c_weight_bytes"]
@@ -34,13 +42,21 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
         is_raw = any(name in raw for name in node.inputs)
         for role, name in node.weights.items():
             shape = graph.weights[name].shape
+            if node.op == "PadState" and scheme.embedding_type == "int4":
+                lines = lines_of(array_of(graph.weights[name]))
+                sections[name, 0] = _aligned(lines.values.size)
+                continue
             for index, count in enumerate(_sections(node, role, shape, scheme, raw=is_raw)):
-                sections[name, index] = -(-count // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+                sections[name, index] = _aligned(count)
         if is_raw and node.op in RAW_STAYS_RAW:
             raw.update(node.outputs)
     if scheme.activations != "float32" and any(node.op in _GATES for node in graph.nodes):
         sections["the logistic function", 0] = SIGMOID_TABLE_BYTES
     return ALIGNMENT_BYTES + sum(sections.values())
+
+
+def _aligned(count: int) -> int:
+    return -(-count // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
 def _sections(
@@ -55,7 +71,8 @@ def _sections(
         rows, features = shape
         if quantizes and elements >= INT8_MIN_ELEMENTS:
             is_int4 = scheme.embedding_type == "int4"
-            yield from (rows * (-(-features // 2) if is_int4 else features), 4 * rows)
+            scales = 1 if is_int4 else min(rows, LARGEST_CODEBOOK)
+            yield from (rows * (-(-features // 2) if is_int4 else features), rows, 4 * scales)
         else:
             yield 4 * elements
         return
@@ -71,7 +88,7 @@ def _sections(
             yield 4 * rows * columns
         else:
             chunks = -(-rows // INT8_CHUNK)
-            yield from (-(-rows // 4) * 4 * columns, 4 * columns, 4 * columns * chunks)
+            yield from (-(-rows // 4) * 4 * columns, 4 * columns, 2 * columns * chunks)
 
 
 def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:

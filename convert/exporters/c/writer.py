@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import Blob, halves, tiled, tiled_int8
+from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, tiled, tiled_int8
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
-from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.quantize import pack_int4, quantize_int4
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph import Node
 
@@ -21,6 +21,8 @@ __all__ = ["Call", "Value", "Writer", "number"]
 INT8_MIN_ELEMENTS = 1024
 """Smaller weights stay float32: their bytes do not count, their error does."""
 ACTIVATION_LIMIT = 16383
+INT4_LIMIT = 120
+"""A multiple of 15, of which the levels of 4 bits are odd halves, that 7 bits hold."""
 _C_TYPES = {
     "float": ("float", 4),
     "ids": ("int32_t", 4),
@@ -109,6 +111,11 @@ class Writer:
         """Whether large weights are 8 bits."""
         return self.scheme.weights == "int8"
 
+    @property
+    def fewest_bytes(self) -> bool:
+        """Whether embeddings have 4 bits, beside which other tables count."""
+        return self.scheme.embeddings == "int4"
+
     def name(self, stem: str) -> str:
         """Give a C name that is used once."""
         self._names += 1
@@ -159,6 +166,7 @@ class Writer:
         dtypes = {
             "float": "<f4",
             "int8_t": "i1",
+            "int16_t": "<i2",
             "uint8_t": "u1",
             "uint16_t": "<u2",
             "int32_t": "<i4",
@@ -187,7 +195,7 @@ class Writer:
                 "NULL",
                 self.weights(values, "int8_t"),
                 self.weights(scales),
-                self.weights(sums, "int32_t"),
+                self.weights(sums, "int16_t"),
             ]
             limit = exact_limit or ACTIVATION_LIMIT
         else:
@@ -200,20 +208,32 @@ class Writer:
     def table(self, table: Array) -> tuple[str, int]:
         """Store an embedding; give the name of its struct, and the exact limit of its rows."""
         V, F = table.shape
-        name, fields, limit = self.name("table"), ["NULL"] * 4, 0
-        if self.scheme.embeddings == "int4" and table.size >= INT8_MIN_ELEMENTS:
-            values, scales = halves(table)
-            fields[2:] = [self.weights(values, "uint8_t"), self.weights(scales)]
-            limit = 126
+        name, fields, limit = self.name("table"), ["NULL"] * 5, 0
+        if self.fewest_bytes and table.size >= INT8_MIN_ELEMENTS:
+            levels, multiples, unit = quantize_int4(table)
+            stored = pack_int4(levels), multiples[:, 0]
+            fields[2:4] = [self.weights(one, "uint8_t") for one in stored]
+            fields[4] = self.weights(np.array([unit]))
+            limit = INT4_LIMIT
         elif self.is_quantized(table, raw=False):
-            values, scales = quantize_int8(table, axis=0)
-            fields[1], fields[3] = self.weights(values, "int8_t"), self.weights(scales[:, 0])
+            values, codes, codebook = coded_rows(table)
+            fields[1], fields[3] = self.weights(values, "int8_t"), self.weights(codes, "uint8_t")
+            fields[4] = self.weights(codebook)
             limit = 127
         else:
             fields[0] = self.weights(table)
         text = ", ".join([*fields, str(V), str(F)])
         self.line(f"const struct gatelet_table {name} = {{{text}}};")
         return name, limit
+
+    def lines_of(self, table: Array) -> str:
+        """Store a table of states as lines between some rows; give the name of its struct."""
+        name, lines = self.name("l"), lines_of(table)
+        knots = self.ints(lines.knots)
+        values, count = self.weights(lines.values, "int8_t"), len(lines.knots)
+        fields = f"{values}, {knots}, {count}, {table.shape[1]}, {number(float(lines.unit))}"
+        self.line(f"const struct gatelet_lines {name} = {{{fields}}};")
+        return name
 
     def ints(self, values: Sequence[Size | int], c_type: str = "int32_t") -> str:
         """Give the name of an array of sizes."""

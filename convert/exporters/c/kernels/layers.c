@@ -26,7 +26,7 @@ static void ask_for_row(const struct gatelet_table *table, int32_t id) {
         GATELET_PREFETCH(rows + row * bytes + at);
     }
     if (table->floats == NULL) {
-        GATELET_PREFETCH(table->scales + row);
+        GATELET_PREFETCH(table->codes + row);
     }
 }
 
@@ -56,18 +56,23 @@ GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const i
             copy_floats(table->floats + row * features, features, to);
             continue;
         }
-        const float scale = table->scales[row];
+        const uint8_t code = table->codes[row];
         if (table->bytes != NULL) {
+            const float scale = table->scales[code];
             const int8_t *from = table->bytes + row * features;
             for (size_t k = 0; k < features; k++) {
                 to[k] = (float)from[k] * scale;
             }
             continue;
         }
-        const uint8_t *from = table->halves + row * ((features + 1) / 2);
-        for (size_t k = 0; k < features; k++) {
-            const int value = k % 2 ? from[k / 2] >> 4 : from[k / 2] & 15;
-            to[k] = (float)(value - 8) * scale;
+        const size_t low = (features + 1) / 2;
+        const uint8_t *from = table->halves + row * low;
+        const float half = 0.5f * table->scales[0] * (float)code;
+        for (size_t k = 0; k < low; k++) {
+            to[k] = (float)(2 * (from[k] & 15) - 15) * half;
+        }
+        for (size_t k = low; k < features; k++) {
+            to[k] = (float)(2 * (from[k - low] >> 4) - 15) * half;
         }
     }
 }

@@ -4,12 +4,16 @@
 
 #include "product.h"
 
-/* A table [vocabulary, features]: float32, int8 or 4-bit with a scale a row. */
+/* A table [vocabulary, features]: float32, int8 or 4-bit with a scale a row, told by a byte.
+ *
+ * int8: values * scales[code]. 4 bits: (levels - 7.5) * code * scales[0]; the low half of a byte is
+ * column k, the high one column k + features / 2, rounded up. */
 struct gatelet_table {
     const float *floats;   /* or NULL */
     const int8_t *bytes;   /* or NULL */
-    const uint8_t *halves; /* two of 4 bits a byte, the low one first, 8 above their value */
-    const float *scales;   /* [vocabulary] */
+    const uint8_t *halves;
+    const uint8_t *codes;  /* [vocabulary] */
+    const float *scales;   /* as many as there are codes, or one */
     int32_t vocabulary, features;
 };
 

@@ -1,4 +1,5 @@
-/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share.
+/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share: its columns, and
+ * the states that it leads to.
  *
  * Not what a recurrence does at a masked timestep: that is in recurrence.c.
  */
@@ -68,5 +69,26 @@ GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32
     for (size_t b = 0; b < (size_t)rows; b++) {
         memcpy(y + b * (size_t)kept, ids + b * (size_t)timesteps + (size_t)start,
                (size_t)kept * sizeof(int32_t));
+    }
+}
+
+GATELET_KERNEL void gatelet_pad_state(const struct gatelet_lines *lines, int32_t start,
+                                      int32_t rows, float *y) {
+    const int32_t units = lines->units, *knots = lines->knots;
+    int32_t i = 0;
+    while (i + 2 < lines->count && knots[i + 1] <= start) {
+        i++;
+    }
+    /* integers up to here, so that every processor gives the same */
+    const int8_t *from = lines->values + (size_t)i * (size_t)units;
+    const int8_t *to = lines->count > 1 ? from + units : from;
+    const int32_t length = lines->count > 1 ? knots[i + 1] - knots[i] : 1;
+    const int32_t done = start - knots[i];
+    const float share = lines->unit / (float)length;
+    for (int32_t b = 0; b < rows; b++) {
+        for (int32_t k = 0; k < units; k++) {
+            y[(size_t)b * (size_t)units + (size_t)k] =
+                (float)(from[k] * (length - done) + to[k] * done) * share;
+        }
     }
 }

@@ -1,4 +1,4 @@
-/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share. */
+/* Masks, and padding that all rows share. */
 #ifndef GATELET_MASKS_H
 #define GATELET_MASKS_H
 
@@ -24,5 +24,18 @@ GATELET_KERNEL int32_t gatelet_find_padding(const int32_t *ids, int32_t rows, in
 /* y [rows, kept] = ids[:, start : start + kept]. */
 GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32_t timesteps,
                                          int32_t start, int32_t kept, int32_t *y);
+
+/* States after 0, 1, 2 ... pads: rows of a table, of which some are stored, and the others lie on
+ * straight lines between those. */
+struct gatelet_lines {
+    const int8_t *values;  /* [count, units], multiples of `unit` */
+    const int32_t *knots;  /* [count]: which rows they are, from 0 to the last */
+    int32_t count, units;
+    float unit;
+};
+
+/* y [rows, units]: the states after `start` pads, for each row. */
+GATELET_KERNEL void gatelet_pad_state(const struct gatelet_lines *lines, int32_t start,
+                                      int32_t rows, float *y);
 
 #endif

@@ -18,7 +18,7 @@ struct gatelet_matrix {
     const float *floats;   /* or NULL */
     const int8_t *values;  /* or NULL */
     const float *scales;   /* of int8: [tiles * tile] */
-    const int32_t *sums;   /* of int8: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
+    const int16_t *sums;   /* of int8: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
     int32_t rows, tiles, tile;
     int32_t limit;         /* of int8: what activations are rounded to, 127 where that is exact */
 };

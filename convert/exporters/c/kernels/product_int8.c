@@ -41,7 +41,7 @@ struct rounded {
 /* Some columns of one tile and one chunk of K, for some rows: z = start + q W. */
 struct part {
     const int8_t *w;
-    const int32_t *sums;
+    const int16_t *sums;
     const float *scales;
     int32_t tile, fours, limit;
     const float *start;
@@ -114,7 +114,8 @@ GATELET_INLINE void columns_int8(const struct part *p, const struct rounded *r, 
     }
     for (int v = 0; v < vectors; v++) {
         /* high is 128 too large, for every weight */
-        const __m512i sums = _mm512_loadu_si512(p->sums + 16 * v);
+        const __m512i sums = _mm512_cvtepi16_epi32(
+            _mm256_loadu_si256((const __m256i *)(const void *)(p->sums + 16 * v)));
         const __m512i offset = _mm512_slli_epi32(sums, single ? 7 : 14);
         const __m512 scales = _mm512_loadu_ps(p->scales + 16 * v);
         for (int s = 0; s < rows; s++) {

@@ -1,0 +1,183 @@
+"""What C models store in fewer bytes: scales told by a byte, states as lines between a few."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gatelet.convert.exporters.c.blob import MAGIC, coded_rows, lines_of
+from gatelet.convert.exporters.c.export import write_model
+from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.stored import StoredFile
+from gatelet.convert.parity.weights import check_weights, match_weights
+from gatelet.convert.passes import skip_padding
+from gatelet.convert.quantize import INT4_MIDDLE, quantize_int4
+from gatelet.convert.schemes import SCHEMES
+from gatelet.errors import BundleDamaged
+from gatelet.runtime.backends.c import CBackend, open_library
+from gatelet.runtime.backends.reference import ReferenceBackend, array_of
+from gatelet.runtime.graph import Graph
+from gatelet.runtime.safetensors import Tensor
+from tests.convert.exporters.c_builds import build, small_graph
+from tests.convert.exporters.onnx_graphs import GraphMaker
+
+RNG = np.random.default_rng(8)
+T = 40
+
+
+def decay(timesteps: int, units: int) -> np.ndarray:
+    """Give states that approach a fixed point, as those of padding do."""
+    end, rate = RNG.normal(size=units), RNG.uniform(0.5, 0.9, units)
+    return (end * (1 - rate ** np.arange(timesteps)[:, None])).astype("<f4")
+
+
+def read_lines(table: np.ndarray) -> np.ndarray:
+    """Give every row of a table as its lines have it."""
+    lines, rows = lines_of(table), np.arange(len(table))
+    columns = [np.interp(rows, lines.knots, values) for values in lines.values.T]
+    return np.stack(columns, axis=1) * lines.unit
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 3.0, 12.0])
+@pytest.mark.parametrize("rows", [1, 200, 3000])
+def test_a_byte_tells_a_scale_that_cuts_nothing_off(rows: int, spread: float) -> None:
+    sizes = np.exp(RNG.normal(size=(rows, 1)) * spread)
+    table = (RNG.normal(size=(rows, 9)) * sizes).astype(np.float32)
+    table[::7] = 0
+    values, codes, codebook = coded_rows(table)
+    scales = codebook[codes][:, None]
+    assert len(codebook) <= 256 and np.isfinite(scales).all() and (scales > 0).all()
+    assert np.abs(values * scales.astype(float) - table).max(initial=0) <= 0.501 * scales.max()
+    assert (np.abs(table / scales - values) <= 0.501).all()
+    if spread <= 3:  # 256 scales are near each other, however the rows' sizes differ
+        used = np.abs(values[table.any(axis=1)]).max(axis=1, initial=0)
+        assert (used >= 120).all()
+
+
+def test_rows_of_nothing_and_of_the_smallest_numbers_have_a_scale() -> None:
+    for table in (np.zeros((3, 4)), np.full((2, 4), 1e-45), np.full((400, 2), 1e-39)):
+        values, codes, codebook = coded_rows(table.astype(np.float32))
+        assert np.isfinite(codebook).all() and (codebook > 0).all()
+        assert np.abs(values * codebook[codes][:, None] - table).max() <= 1e-38
+
+
+@pytest.mark.parametrize("timesteps", [2, 3, 101, 257])
+def test_states_are_never_far_from_their_lines(timesteps: int) -> None:
+    noise = RNG.normal(size=(timesteps, 5)).astype("<f4")
+    for table in (decay(timesteps, 6), noise, np.zeros((timesteps, 3), "<f4")):
+        off = np.abs(read_lines(table) - table).max()
+        assert off <= 1.5001 / 127 * np.abs(table).max()
+    assert len(lines_of(decay(257, 6)).knots) < 40
+
+
+def with_weights(graph: Graph, replaced: dict[str, np.ndarray]) -> Graph:
+    weights = {
+        name: Tensor("F32", array.shape, array.astype("<f4").tobytes())
+        for name, array in replaced.items()
+    }
+    return replace(graph, weights={**graph.weights, **weights})
+
+
+def test_what_is_stored_is_what_runs(tmp_path: Path) -> None:
+    graph = small_graph(vocabulary=400)  # whose kernels are too small to be rounded
+    skipping = skip_padding(graph, timesteps=T)
+    tables = {name: array_of(one) for name, one in skipping.weights.items()}
+    name = next(node.weights["embeddings"] for node in graph.nodes if node.op == "Embedding")
+    levels, multiples, unit = quantize_int4(tables[name])
+    stored = {n: read_lines(one) for n, one in tables.items() if n.endswith(".table")}
+    assert len(stored) == 2
+    stored[name] = (levels - INT4_MIDDLE) * multiples * unit
+    written, library = build(Exportable(graph, skipping), tmp_path, scheme="dynamic-int8-emb4")
+    (tmp_path / "w.bin").write_bytes(written.weights)
+    backend = CBackend(open_library(library), tmp_path / "w.bin", engine="c")
+    exact, rounded = ReferenceBackend(graph), ReferenceBackend(with_weights(skipping, stored))
+    for pads in range(T):
+        ids = RNG.integers(1, 400, (3, T)).astype(np.int32)
+        ids[:, :pads] = 0
+        (found,) = backend.run({"ids": ids}).values()
+        assert np.abs(found - rounded.run({"ids": ids})[graph.outputs[0]]).max() < 2e-6
+        assert np.abs(found - exact.run({"ids": ids})[graph.outputs[0]]).max() < 0.1
+
+
+def quickstart_graph() -> Graph:
+    """Give a model of the quickstart's shape."""
+    maker = GraphMaker(scale=0.05)
+    ids = maker.input("ids", None, None, vocabulary=10_000)
+    table = {"embeddings": maker.weight(10_000, 64)}
+    x = maker.one("Embedding", [ids], (None, None, 64), weights=table)
+    (h,) = maker.recurrence("LSTM", [x], features=64, units=64)
+    y = maker.one("Dense", [h], (None, 1), weights={"kernel": maker.weight(64, 1)})
+    return maker.finish(maker.one("Activation", [y], (None, 1), activation="sigmoid"))
+
+
+def test_a_scheme_is_as_small_as_its_bits_say() -> None:
+    graph = quickstart_graph()
+    model = Exportable(graph, skip_padding(graph, timesteps=100))
+    floats, eight, four = (
+        len(write_model(model, SCHEMES[name]).weights)
+        for name in ("float32", "dynamic-int8", "dynamic-int8-emb4")
+    )
+    assert eight <= 0.27 * floats
+    assert four <= 0.15 * floats and four <= 0.5 * eight
+
+
+class Written:
+    """The blob of a model with a large embedding, and what parity says of changed ones."""
+
+    def __init__(self, folder: Path, scheme: str, *, equal: bool = False) -> None:
+        graph = small_graph(vocabulary=400)
+        name = next(node.weights["embeddings"] for node in graph.nodes if node.op == "Embedding")
+        sizes = np.geomspace(0.1, 1, 400)[:, None]
+        self.table = (array_of(graph.weights[name]) * sizes).astype("<f4")
+        if equal:
+            self.table = np.tile(self.table[-1:], (400, 1))
+        self.graph, self.scheme = with_weights(graph, {name: self.table}), scheme
+        self.path = folder / "w.bin"
+        model = Exportable(self.graph, skip_padding(self.graph, timesteps=T))
+        self.data = write_model(model, SCHEMES[scheme]).weights
+
+    def check(self, data: bytes) -> Check:
+        self.path.write_bytes(data)
+        file = StoredFile(self.path, self.graph, self.scheme, T)
+        return check_weights("c", self.graph, match_weights("c", file))
+
+    def with_bytes(self, old: np.ndarray, new: np.ndarray) -> bytes:
+        assert self.data.count(old.tobytes()) == 1
+        return self.data.replace(old.tobytes(), new.astype(old.dtype).tobytes())
+
+
+def test_a_scale_of_8_bits_that_is_another_is_seen(tmp_path: Path) -> None:
+    written = Written(tmp_path, "dynamic-int8")
+    assert written.check(written.data).verdict == "pass"
+    _, codes, codebook = coded_rows(written.table)
+    one_row = np.where(np.arange(400) == 17, 255 - codes, codes)
+    for old, new in ((codes, one_row), (codebook, codebook * 1.02), (codes, np.roll(codes, 1))):
+        found = written.check(written.with_bytes(old, new))
+        assert found.verdict == "fail" and "embeddings" in found.note
+
+
+def test_a_scale_of_4_bits_that_is_another_is_seen(tmp_path: Path) -> None:
+    written = Written(tmp_path, "dynamic-int8-emb4")
+    assert written.check(written.data).verdict == "pass"
+    _, multiples, unit = quantize_int4(written.table)
+    one_row = np.where(np.arange(400)[:, None] == 17, 255 - multiples, multiples)
+    units = np.array([unit], "<f4")
+    for old, new in ((multiples, one_row), (units, units * 1.2), (multiples, multiples[::-1])):
+        found = written.check(written.with_bytes(old, new))
+        assert found.verdict == "fail" and "embeddings" in found.note
+
+
+def test_a_code_without_a_scale_is_damage(tmp_path: Path) -> None:
+    same = Written(tmp_path, "dynamic-int8", equal=True)
+    codes = np.zeros(400, np.uint8)
+    assert same.check(same.data).verdict == "pass"
+    with pytest.raises(BundleDamaged, match="no scale among"):
+        same.check(same.with_bytes(codes, codes + 1))
+
+
+def test_the_blob_of_another_version_is_not_looked_into(tmp_path: Path) -> None:
+    written = Written(tmp_path, "dynamic-int8")
+    found = written.check(MAGIC[:-1] + b"1" + written.data[len(MAGIC) :])
+    assert found.verdict == "not checked" and "not looked into" in found.note
