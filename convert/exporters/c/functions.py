@@ -69,6 +69,7 @@ def function_values(function: Function, form: str, values: Mapping[str, object])
     }
     filled = {
         **values,
+        "wide_floats": _wide(_scratch_pieces(function, prefix, sorts=sorts)),
         **_cases(function),
         "form": form,
         "FORM": form.upper(),
@@ -134,16 +135,23 @@ def _texts(function: Function) -> dict[str, str]:
 
 
 def _scratch(function: Function, prefix: str, *, sorts: bool) -> str:
-    rounded = f"{prefix}_ROUNDED_"
-    pieces = [f"{rounded}({floats})" for floats in function.scratch]
-    if sorts:
-        at_once = f"{prefix}_ROWS_AT_ONCE"
-        pieces.append(f"{rounded}((size_t){at_once} * (size_t)(T0))")
-        pieces += [
-            f"{rounded}((size_t){at_once} * ({largest_elements(value.dims[1:])}))"
-            for value in function.outputs
-        ]
-    return " + \\\n      ".join(pieces) or "16"
+    pieces = _scratch_pieces(function, prefix, sorts=sorts)
+    return " + \\\n      ".join(f"{prefix}_ROUNDED_({floats})" for floats in pieces) or "16"
+
+
+def _scratch_pieces(function: Function, prefix: str, *, sorts: bool) -> list[str]:
+    """Give the floats of each piece of scratch memory, as C expressions of type size_t."""
+    if not sorts:
+        return function.scratch
+    at_once = f"(size_t){prefix}_ROWS_AT_ONCE"
+    rows = [f"({largest_elements(value.dims[1:])})" for value in function.outputs]
+    return [*function.scratch, *(f"{at_once} * {floats}" for floats in ("(size_t)(T0)", *rows))]
+
+
+def _wide(pieces: list[str]) -> str:
+    """Add up expressions in 64 bits, whatever the processor; each is rounded up to 16 floats."""
+    wide = [f"({floats.replace('size_t', 'uint64_t')}) + 16" for floats in pieces]
+    return " +\n                            ".join(wide) or "16"
 
 
 def _description(graph: Graph) -> list[str]:

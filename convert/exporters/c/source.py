@@ -48,10 +48,28 @@ _ORDER = (
 _NEEDS = {"product": ("product_int8",), "layers": ("product", "product_int8")}
 
 
+# of every project, so that no library can be called so
+_TARGETS_OF_CMAKE = (
+    "all",
+    "all_build",
+    "clean",
+    "edit_cache",
+    "help",
+    "install",
+    "package",
+    "package_source",
+    "rebuild_cache",
+    "run_tests",
+    "test",
+    "zero_check",
+)
+
+
 def prefix_of(name: str) -> str:
     """Give the prefix of all C names for a model called `name`."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.lower().encode("ascii", "ignore").decode()).strip("_")
-    return plain if plain and not plain[0].isdigit() else f"model_{plain}".rstrip("_")
+    taken = plain in _TARGETS_OF_CMAKE or plain.startswith("gatelet") or plain[:1].isdigit()
+    return f"model_{plain}".rstrip("_") if taken or not plain else plain
 
 
 def template(name: str) -> str:

@@ -86,6 +86,48 @@ static void predict_bytes(const uint8_t *data, size_t bytes) {
     free(scratch);
 }
 
+#if !defined(LIBFUZZER)
+static void refuse(int found, int expected, int line) {
+    if (found != expected) {
+        fprintf(stderr, "line %d: %d instead of %d\n", line, found, expected);
+        abort();
+    }
+}
+
+/* What is missing, not aligned or another model's is named, and nothing is read or written. */
+static void refuse_bad_arguments(void) {
+    enum { T = 17 };
+    static const int32_t ids[T] = {1, 2, 3};
+    static _Alignas(64) char scratch[MODEL_SCRATCH_BYTES(1, T) + 64], state[MODEL_STATE_BYTES(1) + 4];
+    static _Alignas(64) char text[MODEL_TEXT_SCRATCH_BYTES], moved[sizeof weights + 4];
+    const void *other = vocabulary;
+    float score = 0.0f, near = 0.0f;
+#define BAD(call) refuse(model_##call, MODEL_BAD_ARGUMENT, __LINE__)
+    BAD(predict(NULL, ids, 1, T, &score, scratch));
+    BAD(predict(weights, NULL, 1, T, &score, scratch));
+    BAD(predict(weights, (const int32_t *)(const void *)((const char *)ids + 1), 1, 3, &score, scratch));
+    BAD(predict(weights, ids, 1, T, NULL, scratch));
+    BAD(predict(weights, ids, 1, T, (float *)(void *)(text + 2), scratch));
+    BAD(predict(weights, ids, 1, T, &score, NULL));
+    BAD(predict(weights, ids, 1, T, &score, scratch + 1));
+    BAD(predict(weights, ids, -1, T, &score, scratch));
+    BAD(predict(weights, ids, 1, -T, &score, scratch));
+    BAD(step(weights, ids, 1, 1, &score, NULL, scratch));
+    BAD(step(weights, ids, 1, 1, &score, state + 1, scratch));
+    BAD(step(weights, ids, 1, 1, NULL, state, scratch));
+    BAD(predict_text(weights, NULL, "a", 1, &score, text));
+    BAD(predict_text(weights, weights, "a", 1, &score, text));
+    BAD(predict_text(weights, vocabulary, NULL, 1, &score, text));
+    BAD(predict_text(weights, vocabulary, "a", 1, &score, text + 1));
+    refuse(model_predict(other, ids, 1, T, &score, scratch), MODEL_BAD_WEIGHTS, __LINE__);
+    refuse(model_predict(moved + 1, ids, 1, T, &score, scratch), MODEL_BAD_WEIGHTS, __LINE__);
+    memcpy(moved + 4, weights, sizeof weights); /* aligned to 4 is enough */
+    refuse(model_predict(weights, ids, 1, T, &score, scratch), MODEL_OK, __LINE__);
+    refuse(model_predict(moved + 4, ids, 1, T, &near, scratch + 4), MODEL_OK, __LINE__);
+    refuse(score == near, 1, __LINE__);
+}
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     if (bytes < 3) {
@@ -114,6 +156,7 @@ int main(int count, char **arguments) {
     if (count != 3 || model_check(weights, sizeof weights) != MODEL_OK) {
         return 2;
     }
+    refuse_bad_arguments();
     drawn = strtoull(arguments[1], NULL, 10);
     for (long round = strtol(arguments[2], NULL, 10); round > 0; round--) {
         const size_t n = draw(draw(20) ? 60 : 2000);

@@ -85,7 +85,7 @@ def test_a_write_beyond_the_scratch_is_seen(tmp_path: Path) -> None:
     sources = [f"-I{tmp_path}", str(PROGRAM), str(tmp_path / "model.c"), "-o", str(program)]
     run_compiler(["gcc", "-std=c11", "-O1", "-fsanitize=address", *sources])
     done = subprocess.run([str(program), "1", "200"], check=False, capture_output=True, text=True)
-    assert "heap-buffer-overflow" in done.stderr
+    assert "buffer-overflow" in done.stderr
 
 
 def fuzz(scheme: str, folder: Path, *options: str) -> None:

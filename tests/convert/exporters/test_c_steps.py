@@ -114,4 +114,4 @@ def test_a_model_that_looks_ahead_has_no_step(tmp_path: Path) -> None:
     model = Exportable(graph, graph, name="m")
     written = write_model(model, SCHEMES["float32"])
     assert written.steps is None
-    assert "m_step" not in render(written, model, SCHEMES["float32"])["source"]
+    assert "m_step(" not in render(written, model, SCHEMES["float32"])["source"]

@@ -9,6 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__)
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "the weights are little-endian, and so must be the processor"
+#endif
+#endif
+
 #if defined(__GNUC__)
 #define GATELET_INLINE static inline __attribute__((always_inline, unused))
 #define GATELET_UNUSED __attribute__((unused))

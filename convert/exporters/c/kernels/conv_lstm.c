@@ -25,7 +25,7 @@ static struct states conv_lay_out(const struct gatelet_conv_lstm *r, size_t stat
 }
 
 /* The new h and c of one place, units each, from its gates z [4 units]; `spare` has 2 units. */
-static void conv_place_step(const struct gatelet_conv_lstm *r, float *z, float *h, float *c,
+static void conv_step_place(const struct gatelet_conv_lstm *r, float *z, float *h, float *c,
                        float *spare) {
     const size_t n = (size_t)r->units;
     for (size_t gate = 0; gate < 4; gate++) {
@@ -42,7 +42,7 @@ static void conv_place_step(const struct gatelet_conv_lstm *r, float *z, float *
     }
 }
 
-static void conv_row_step(const struct gatelet_conv_lstm *r, const struct states *s, int32_t b,
+static void conv_step_row(const struct gatelet_conv_lstm *r, const struct states *s, int32_t b,
                      int32_t t, size_t state) {
     const size_t places = state / (size_t)r->units, at = (size_t)b * state;
     const size_t frame = (size_t)r->input.height.length * (size_t)r->input.width.length *
@@ -58,7 +58,7 @@ static void conv_row_step(const struct gatelet_conv_lstm *r, const struct states
     }
     for (size_t place = 0; place < places; place++) {
         const size_t unit = at + place * (size_t)r->units;
-        conv_place_step(r, s->z + 4 * place * (size_t)r->units, s->h + unit, s->c + unit, s->gates);
+        conv_step_place(r, s->z + 4 * place * (size_t)r->units, s->h + unit, s->c + unit, s->gates);
     }
 }
 
@@ -74,7 +74,7 @@ static void conv_row_at(const struct gatelet_conv_lstm *r, const struct states *
                    size_t state) {
     const size_t at = (size_t)b * state, place = (size_t)b * (size_t)r->timesteps + (size_t)t;
     if (r->mask == NULL || r->mask[place]) {
-        conv_row_step(r, s, b, t, state);
+        conv_step_row(r, s, b, t, state);
         memcpy(s->y + at, s->h + at, state * sizeof(float));
     } else if (r->flags & GATELET_ZERO_OUTPUT_FOR_MASK) {
         memset(s->y + at, 0, state * sizeof(float));

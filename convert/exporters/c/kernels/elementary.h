@@ -6,7 +6,14 @@
 #ifndef GATELET_ELEMENTARY_H
 #define GATELET_ELEMENTARY_H
 
+#include <float.h>
+
 #include "vector.h"
+
+/* Sums are taken in the order they stand in: ROUNDER below is lost where a compiler may reorder. */
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(_M_FP_FAST)
+#error "compile the model without -ffast-math and -Ofast, which would give other scores"
+#endif
 
 #define GATELET_LOG2_E 1.44269504088896341f
 /* ln 2 in two parts; a product of the first with a small integer is exact (Cody & Waite 1980) */
@@ -15,9 +22,19 @@
 /* adding it rounds to the nearest integer, which then stands in the low bits */
 #define GATELET_ROUNDER 12582912.0f
 
+/* The x87 of 32-bit x86 computes with more digits than a float has, of which a store takes them. */
+GATELET_INLINE vfloat v_stored(vfloat x) {
+#if GATELET_VL == 1 && defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+    volatile float stored = x;
+    return stored;
+#else
+    return x;
+#endif
+}
+
 /* x = n ln 2 + r. Gives r, and n + ROUNDER in `rounded`. */
 GATELET_INLINE vfloat v_reduce(vfloat x, vfloat *rounded) {
-    vfloat t = x * GATELET_LOG2_E + GATELET_ROUNDER;
+    vfloat t = v_stored(x * GATELET_LOG2_E + GATELET_ROUNDER);
     vfloat n = t - GATELET_ROUNDER;
     vfloat r = x - n * GATELET_LN2_HIGH;
     *rounded = t;
@@ -47,7 +64,7 @@ GATELET_INLINE vfloat v_power_of_2(vfloat rounded) {
 GATELET_INLINE vfloat v_exp2_rest(float factor, vfloat x, vfloat *n) {
     vfloat y = x * (factor * GATELET_LOG2_E);
     y = v_at_least(v_at_most(y, GATELET_LARGEST_POWER), -GATELET_LARGEST_POWER);
-    *n = (y + GATELET_ROUNDER) - GATELET_ROUNDER;
+    *n = v_stored(y + GATELET_ROUNDER) - GATELET_ROUNDER;
     vfloat r = y - *n;
     vfloat p = r * 0.000154614474f + 0.00133908674f;
     p = p * r + 0.00961805667f;
@@ -75,7 +92,7 @@ GATELET_INLINE vfloat v_exp(vfloat x) {
     vfloat clipped = v_at_least(v_at_most(x, 89.0f), -104.0f), t;
     vfloat p = v_small_expm1(v_reduce(clipped, &t)) + 1.0f;
     /* 2^n as the product of two, since n reaches from -150 to 128 */
-    vfloat half = (t - GATELET_ROUNDER) * 0.5f + GATELET_ROUNDER;
+    vfloat half = v_stored((t - GATELET_ROUNDER) * 0.5f + GATELET_ROUNDER);
     vfloat rest = (t - half) + GATELET_ROUNDER;
     p = p * v_power_of_2(half) * v_power_of_2(rest);
     return v_select(x == x, p, x);
@@ -159,7 +176,7 @@ GATELET_INLINE vfloat v_sqrt(vfloat x) {
     }
     vfloat root = x * y;
     root = root + 0.5f * y * (x - root * root);
-    return v_select((x > v_splat(0.0f)) & (x < v_splat(3.0e38f)), root, x);
+    return v_select(x > v_splat(0.0f), v_select(x < v_splat(3.0e38f), root, x), x);
 }
 
 GATELET_INLINE float gatelet_exp(float x) { return v_first(v_exp(v_splat(x))); }

@@ -26,7 +26,7 @@ GATELET_INLINE void usual_unit(const float *x, const float *inner, const float *
     }
 }
 
-static void gru_usual_step(const struct gatelet_recurrence *r, float *z, const float *h,
+static void gru_step_usual(const struct gatelet_recurrence *r, float *z, const float *h,
                            const float *c, float *h_next, float *c_next, float *spare) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
     const size_t columns = 3 * padded;
@@ -45,7 +45,7 @@ static void gru_usual_step(const struct gatelet_recurrence *r, float *z, const f
 }
 
 /* Any activations: row by row, gates apart. */
-static void gru_reset_after_step(const struct gatelet_recurrence *r, float *z, const float *h,
+static void gru_step_reset_after(const struct gatelet_recurrence *r, float *z, const float *h,
                                  const float *c, float *h_next, float *c_next, float *spare) {
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
@@ -73,7 +73,7 @@ static void gru_reset_after_step(const struct gatelet_recurrence *r, float *z, c
     }
 }
 
-static void gru_reset_before_step(const struct gatelet_recurrence *r, float *z, const float *h,
+static void gru_step_reset_before(const struct gatelet_recurrence *r, float *z, const float *h,
                                   const float *c, float *h_next, float *c_next, float *spare) {
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
@@ -112,8 +112,8 @@ GATELET_KERNEL void gatelet_gru(const struct gatelet_recurrence *r) {
     const int usual = r->activation.kind == GATELET_TANH &&
                       r->recurrent_activation.kind == GATELET_SIGMOID;
     if (r->candidate.rows > 0) {
-        gatelet_walk(r, gru_reset_before_step, 0);
+        gatelet_walk(r, gru_step_reset_before, 0);
     } else {
-        gatelet_walk(r, usual ? gru_usual_step : gru_reset_after_step, 0);
+        gatelet_walk(r, usual ? gru_step_usual : gru_step_reset_after, 0);
     }
 }

@@ -31,11 +31,11 @@ static void ask_for_row(const struct gatelet_table *table, int32_t id) {
 }
 
 static void copy_floats(const float *from, size_t n, float *to) {
-    size_t i = 0;
-    for (; i + GATELET_VL <= n; i += GATELET_VL) {
+    const size_t whole = n / GATELET_VL * GATELET_VL;
+    for (size_t i = 0; i < whole; i += GATELET_VL) {
         v_store(to + i, v_load(from + i));
     }
-    for (; i < n; i++) {
+    for (size_t i = whole; i < n; i++) {
         to[i] = from[i];
     }
 }

@@ -48,7 +48,7 @@ GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile
 /* Tile by tile, so that cells find their gates in the first-level cache. A matrix that does not fit
  * there is taken from the last tile to the first every other step: what was read last is still
  * there. Of one row the product is inline, so that the next tile is read while a cell runs. */
-static void lstm_usual_step(const struct gatelet_recurrence *r, float *z, const float *h,
+static void lstm_step_usual(const struct gatelet_recurrence *r, float *z, const float *h,
                             const float *c, float *h_next, float *c_next, float *spare) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
     const struct gatelet_matrix *u = &r->recurrent;
@@ -74,7 +74,7 @@ static void lstm_usual_step(const struct gatelet_recurrence *r, float *z, const 
 }
 
 /* Any activations, those that span the units (softmax) too: row by row, gates apart. */
-static void lstm_any_step(const struct gatelet_recurrence *r, float *z, const float *h, const float *c,
+static void lstm_step_any(const struct gatelet_recurrence *r, float *z, const float *h, const float *c,
                           float *h_next, float *c_next, float *spare) {
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
@@ -102,5 +102,5 @@ static void lstm_any_step(const struct gatelet_recurrence *r, float *z, const fl
 GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r) {
     const int usual = r->activation.kind == GATELET_TANH &&
                       r->recurrent_activation.kind == GATELET_SIGMOID;
-    gatelet_walk(r, usual ? lstm_usual_step : lstm_any_step, 1);
+    gatelet_walk(r, usual ? lstm_step_usual : lstm_step_any, 1);
 }

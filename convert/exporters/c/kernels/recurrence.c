@@ -98,7 +98,7 @@ static void put_output(const struct gatelet_recurrence *r, const struct walk *w,
     }
 }
 
-static void one_step(const struct gatelet_recurrence *r, struct walk *w, gatelet_step *step,
+static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_step *step,
                      float *z, int32_t t, int has_cell) {
     if (r->mask == NULL || counts_anywhere(r, t)) {
         step(r, z, w->h, w->c, w->h_next, w->c_next, w->spare);
@@ -131,7 +131,7 @@ GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_ste
         project(r, &w, first, count);
         for (int32_t i = 0; i < count; i++) {
             const int32_t t = backwards ? count - 1 - i : i;
-            one_step(r, &w, step, w.z + (size_t)t * step_floats, first + t, has_cell);
+            step_at(r, &w, step, w.z + (size_t)t * step_floats, first + t, has_cell);
         }
     }
     if (!(r->flags & GATELET_SEQUENCES)) {

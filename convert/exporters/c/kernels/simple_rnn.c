@@ -6,7 +6,7 @@
  */
 #include "simple_rnn.h"
 
-static void simple_step(const struct gatelet_recurrence *r, float *z, const float *h,
+static void simple_step_rows(const struct gatelet_recurrence *r, float *z, const float *h,
                         const float *c, float *h_next, float *c_next, float *spare) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
     const size_t columns = (size_t)(r->kernel.tiles * r->kernel.tile);
@@ -22,5 +22,5 @@ static void simple_step(const struct gatelet_recurrence *r, float *z, const floa
 }
 
 GATELET_KERNEL void gatelet_simple_rnn(const struct gatelet_recurrence *r) {
-    gatelet_walk(r, simple_step, 0);
+    gatelet_walk(r, simple_step_rows, 0);
 }

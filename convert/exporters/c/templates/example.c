@@ -3,28 +3,32 @@
  *     cc -O3 -o predict $example_name $source_name && ./predict "a text"
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "$header_name"
 
-/* Reads a whole file into memory that is aligned to 64 bytes; an mmap would do too. */
-static void *read_file(const char *name, size_t bytes) {
+static _Alignas(64) unsigned char weights[${PREFIX}_WEIGHTS_BYTES]; /* an mmap would do too */
+static _Alignas(64) unsigned char vocabulary[${PREFIX}_VOCABULARY_BYTES];
+static _Alignas(64) unsigned char scratch[${PREFIX}_TEXT_SCRATCH_BYTES];
+
+static int read_file(const char *name, void *data, size_t bytes) {
     FILE *file = fopen(name, "rb");
-    void *data = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    if (file == NULL || data == NULL || fread(data, 1, bytes, file) != bytes) {
-        fprintf(stderr, "cannot read '%s': run this in the bundle's folder\n", name);
-        exit(1);
+    const int is_whole = file != NULL && fread(data, 1, bytes, file) == bytes;
+    if (file != NULL) {
+        fclose(file);
     }
-    fclose(file);
-    return data;
+    if (!is_whole) {
+        fprintf(stderr, "cannot read '%s': run this in the bundle's folder\n", name);
+    }
+    return is_whole;
 }
 
 int main(int count, char **texts) {
-    static _Alignas(64) char scratch[${PREFIX}_TEXT_SCRATCH_BYTES];
-    const void *weights = read_file("$weights_name", ${PREFIX}_WEIGHTS_BYTES);
-    const void *vocabulary = read_file("$vocabulary_name", ${PREFIX}_VOCABULARY_BYTES);
-    if (${prefix}_check(weights, ${PREFIX}_WEIGHTS_BYTES) != ${PREFIX}_OK) {
+    if (!read_file("$weights_name", weights, sizeof weights) ||
+        !read_file("$vocabulary_name", vocabulary, sizeof vocabulary)) {
+        return 1;
+    }
+    if (${prefix}_check(weights, sizeof weights) != ${PREFIX}_OK) {
         fprintf(stderr, "'$weights_name' does not belong to this program\n");
         return 1;
     }
@@ -32,10 +36,11 @@ int main(int count, char **texts) {
         float scores[$scores_count];
         if (${prefix}_predict_text(weights, vocabulary, texts[i], strlen(texts[i]), scores,
                                    scratch) != ${PREFIX}_OK) {
+            fprintf(stderr, "'%s' cannot be predicted\n", texts[i]);
             return 1;
         }
         for (int j = 0; j < $scores_count; j++) {
-            printf("%.6f ", scores[j]);
+            printf("%.6f ", (double)scores[j]);
         }
         printf(" %s\n", texts[i]);
     }

@@ -32,10 +32,19 @@ $shape_cases
     }
 }
 
+/* A processor of 32 bits has no address for some of the sizes. */
+static int ${form}fits(int32_t rows, const int32_t *sizes) {
+$sizes_used
+    const int32_t B = rows < ROWS_AT_ONCE ? rows : ROWS_AT_ONCE;
+    const uint64_t floats = $wide_floats;
+    (void)B;
+    return floats <= SIZE_MAX / 8;
+}
+
 size_t NAME(${form}scratch_bytes)(int32_t rows, const int32_t *sizes) {
 $sizes_used
     const int32_t B = rows < 1 ? 1 : rows;
-    return ${PREFIX}_${FORM}SCRATCH_BYTES($macro_arguments);
+    return ${form}fits(B, sizes) ? ${PREFIX}_${FORM}SCRATCH_BYTES($macro_arguments) : SIZE_MAX;
 }
 
 static int ${form}check_inputs(const void *const *inputs, const int32_t *sizes, int32_t rows) {
@@ -45,8 +54,11 @@ static int ${form}check_inputs(const void *const *inputs, const int32_t *sizes, 
             return ${PREFIX}_BAD_ARGUMENT;
         }
     }
+    if (!${form}fits(rows, sizes)) {
+        return ${PREFIX}_BAD_ARGUMENT;
+    }
     for (int32_t i = 0; i < ${PREFIX}_${FORM}INPUTS; i++) {
-        if (inputs[i] == NULL) {
+        if (inputs[i] == NULL || !is_aligned(inputs[i])) {
             return ${PREFIX}_BAD_ARGUMENT;
         }
         const size_t n = (size_t)rows * ${form}input_bytes(i, sizes) / sizeof(int32_t);
@@ -59,9 +71,17 @@ static int ${form}check_inputs(const void *const *inputs, const int32_t *sizes, 
 $blocks
 int NAME(${form}run)(const void *weights, const void *const *inputs, const int32_t *sizes,
                      int32_t rows, float *const *outputs, void *scratch) {
-    if (weights == NULL || inputs == NULL || outputs == NULL || scratch == NULL || rows < 0 ||
-        (sizes == NULL && ${PREFIX}_${FORM}SIZES > 0)) {
+    if (weights == NULL || inputs == NULL || outputs == NULL || scratch == NULL ||
+        !is_aligned(scratch) || rows < 0 || (sizes == NULL && ${PREFIX}_${FORM}SIZES > 0)) {
         return ${PREFIX}_BAD_ARGUMENT;
+    }
+    if (!is_own(weights)) {
+        return ${PREFIX}_BAD_WEIGHTS;
+    }
+    for (int32_t i = 0; rows > 0 && i < ${PREFIX}_${FORM}OUTPUTS; i++) {
+        if (outputs[i] == NULL || !is_aligned(outputs[i])) {
+            return ${PREFIX}_BAD_ARGUMENT;
+        }
     }
     const int bad = rows > 0 ? ${form}check_inputs(inputs, sizes, rows) : ${PREFIX}_OK;
     if (bad) {

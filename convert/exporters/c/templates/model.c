@@ -14,11 +14,15 @@
 
 static const unsigned char digest[] = {$digest};
 
+static int is_aligned(const void *numbers) { return (uintptr_t)numbers % 4 == 0; }
+
+/* By the digest of all weights, with which they begin. */
+static int is_own(const void *weights) {
+    return weights != NULL && is_aligned(weights) && memcmp(weights, digest, sizeof digest) == 0;
+}
+
 int NAME(check)(const void *weights, size_t bytes) {
-    if (weights == NULL || bytes != ${PREFIX}_WEIGHTS_BYTES || (uintptr_t)weights % 4 != 0) {
-        return ${PREFIX}_BAD_WEIGHTS;
-    }
-    return memcmp(weights, digest, sizeof digest) == 0 ? ${PREFIX}_OK : ${PREFIX}_BAD_WEIGHTS;
+    return bytes == ${PREFIX}_WEIGHTS_BYTES && is_own(weights) ? ${PREFIX}_OK : ${PREFIX}_BAD_WEIGHTS;
 }
 
 static int check_ids(const int32_t *ids, size_t n, int32_t vocabulary) {

@@ -2,7 +2,7 @@
  *
  * Nothing here allocates, keeps state, or needs more of libc than memcpy, memmove, memset and
  * memcmp. The caller gives the weights, aligned to 4 bytes (64 is faster), and the scratch memory,
- * aligned to 64. One scratch serves one thread at a time.
+ * aligned to 64 as well (to 4 it works, and is slower). One scratch serves one thread at a time.
  */
 #ifndef ${PREFIX}_H
 #define ${PREFIX}_H
@@ -16,7 +16,7 @@ extern "C" {
 
 enum ${prefix}_result {
     ${PREFIX}_OK = 0,
-    ${PREFIX}_BAD_ARGUMENT = 1, /* NULL, a negative number of rows, a size out of range */
+    ${PREFIX}_BAD_ARGUMENT = 1, /* NULL, not aligned to 4, negative rows, a size out of range */
     ${PREFIX}_BAD_ID = 2,       /* an id outside the vocabulary */
     ${PREFIX}_BAD_WEIGHTS = 3   /* not the weights that belong to this code */
 };
@@ -42,7 +42,7 @@ $facts
 /* Tells whether these are the weights of this code. */
 int ${prefix}_check(const void *weights, size_t bytes);
 
-/* As ${PREFIX}_SCRATCH_BYTES, for sizes that are known late. */
+/* As ${PREFIX}_SCRATCH_BYTES, for sizes that are known late; SIZE_MAX where there is no such memory. */
 size_t ${prefix}_scratch_bytes(int32_t rows, const int32_t *sizes);
 
 /* Gives the shape of an output, at most 8 sizes, and returns their number, or -1. */

@@ -11,7 +11,7 @@ int NAME(step)(const void *weights, $step_argument, int32_t rows,
     const void *from[${PREFIX}_STEP_INPUTS]$step_from;
     float *to[${PREFIX}_STEP_OUTPUTS]$step_to, *place = (float *)state;
     const int32_t sizes[] = {$step_timesteps};
-    if (state == NULL || rows < 0$step_checks) {
+    if (state == NULL || !is_aligned(state) || rows < 0$step_checks) {
         return ${PREFIX}_BAD_ARGUMENT;
     }
 $step_copies    for (int32_t i = 0; i < ${PREFIX}_STEP_INPUTS - ${PREFIX}_INPUTS; i++) {
