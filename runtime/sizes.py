@@ -71,7 +71,8 @@ def sizes_of(bundle: Bundle) -> tuple[Sizes, ...]:
     """Divide the weights in float32, each artifact, and the vectorizer.
 
     An artifact's layers are counted as its scheme stores them; 'rest' is what its file has more:
-    operators, scales, states after padding, names. A scheme that is not known is all rest.
+    operators, scales, states after padding, names. A scheme that is not known is all rest. What a
+    vocabulary takes in a file is told by the manifest.
 
     Args:
         bundle: The opened bundle.
@@ -83,7 +84,9 @@ def sizes_of(bundle: Bundle) -> tuple[Sizes, ...]:
     found = [_divided("weights", graph, "float32", _stored_bytes(graph, "float32"))]
     for artifact in bundle.artifacts:
         name = f"{artifact.target} {artifact.scheme}"
-        found.append(_divided(name, graph, artifact.scheme, artifact.bytes))
+        vocabulary = artifact.entry.get("vocabulary_bytes")
+        words = vocabulary if isinstance(vocabulary, int) else 0
+        found.append(_divided(name, graph, artifact.scheme, artifact.bytes, words=words))
     vectorizer = bundle.part("vectorizer")
     if vectorizer is not None:
         size = vectorizer.stat().st_size
@@ -91,13 +94,15 @@ def sizes_of(bundle: Bundle) -> tuple[Sizes, ...]:
     return tuple(found)
 
 
-def _divided(name: str, graph: Graph, scheme: str, whole: int) -> Sizes:
+def _divided(name: str, graph: Graph, scheme: str, whole: int, *, words: int = 0) -> Sizes:
     counts: dict[tuple[str, str], float] = {}
     if scheme in _STORED:
         for layer, role, elements in _weights(graph):
             key = (layer, _KINDS.get(role, "bias" if "bias" in role else "other weights"))
             counts[key] = counts.get(key, 0.0) + _bytes(role, elements, scheme)
     parts = [SizePart(layer, kind, round(size)) for (layer, kind), size in counts.items() if size]
+    if 0 < words <= whole:
+        parts.append(SizePart("", "vocabulary", words))
     rest = whole - sum(part.bytes for part in parts)
     if rest > 0:
         parts.append(SizePart("", "rest", rest))

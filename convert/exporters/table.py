@@ -17,7 +17,7 @@ from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
 from gatelet.convert.exporters.litert.export import OPERATIONS as LITERT_OPERATIONS
-from gatelet.convert.exporters.litert.metadata import add_metadata
+from gatelet.convert.exporters.litert.metadata import add_metadata, carried_bytes
 from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.exporters.onnx.export import OPERATIONS as ONNX_OPERATIONS
 from gatelet.convert.exporters.onnx.text import check_vectorizer
@@ -25,6 +25,7 @@ from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.exporters.tflm.refusal import tflm_refusal
 from gatelet.convert.isolation import Worker
 from gatelet.convert.schemes import Scheme
+from gatelet.convert.stored_bytes import vocabulary_bytes
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.vectorizers import AnyVectorizer
@@ -126,11 +127,17 @@ made float32 once are lost when an interpreter is resized again.
 
 def _litert(model: Exportable, scheme: Scheme) -> Exported:
     exported = export_litert(model.skipping, scheme)
-    return replace(
-        exported,
-        data=add_metadata(exported.data, model, scheme),
-        facts={"engines": list(_LITERT_ENGINES.get(scheme.name, _LITERT_ENGINES[""]))},
-    )
+    data = add_metadata(exported.data, model, scheme)
+    facts = {
+        "engines": list(_LITERT_ENGINES.get(scheme.name, _LITERT_ENGINES[""])),
+        **_vocabulary(carried_bytes(data)),
+    }
+    return replace(exported, data=data, facts=facts)
+
+
+def _vocabulary(count: int) -> dict[str, int]:
+    """Tell what a vocabulary takes in a file that holds one."""
+    return {"vocabulary_bytes": count} if count else {}
 
 
 def _onnx(model: Exportable, scheme: Scheme) -> Exported:
@@ -140,7 +147,9 @@ def _onnx(model: Exportable, scheme: Scheme) -> Exported:
 def _onnx_text(model: Exportable, scheme: Scheme) -> Exported:
     vectorizer = check_vectorizer(model.vectorizer)
     identity = identity_of(model, "onnx-text", scheme)
-    return export_onnx(model.skipping, scheme, identity=identity, vectorizer=vectorizer)
+    exported = export_onnx(model.skipping, scheme, identity=identity, vectorizer=vectorizer)
+    count = vocabulary_bytes(vectorizer, "onnx-text")
+    return replace(exported, facts={**exported.facts, **_vocabulary(count)})
 
 
 EXPORTERS = {

@@ -11,6 +11,7 @@ from gatelet.convert.parity import ParityReport
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.report.cards import cards
 from gatelet.convert.report.charts.axes import chart
+from gatelet.convert.report.charts.files import files_table
 from gatelet.convert.report.charts.histogram import histogram
 from gatelet.convert.report.charts.latency import latency
 from gatelet.convert.report.charts.reliability import reliability
@@ -26,6 +27,7 @@ from gatelet.convert.report.style import STYLE
 from gatelet.runtime.bundle import Bundle
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.safetensors import DTYPE_BYTES
+from gatelet.runtime.sizes import sizes_of
 
 __all__ = ["Story", "layers", "page"]
 
@@ -148,7 +150,7 @@ def _charts(story: Story) -> Iterator[Element]:
         yield histogram(found, _limits(story.report))
         yield reliability(probabilities(measured, bundle.labels), labels=bundle.labels)
     files = [(f"{a.target} {a.scheme}", a.bytes) for a in bundle.artifacts]
-    yield sizes(layers(bundle.graph()), files)
+    yield sizes(layers(bundle.graph()), files, files_table(sizes_of(bundle)))
     yield latency({f"{t} {s}": taken for (t, s), taken in story.latencies_us.items()})
     if measured is not None and measured.scores:
         examples = worst_examples(bundle, measured, with_texts=story.with_texts)

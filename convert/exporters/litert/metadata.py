@@ -16,9 +16,10 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.identity import identity_of, vocabulary_lines
 from gatelet.convert.schemes import Scheme
 
-__all__ = ["add_metadata"]
+__all__ = ["add_metadata", "carried_bytes"]
 
 _LABELS, _VOCABULARY = 2, 5
+_VOCABULARY_FILE = "vocab.txt"
 _ENTRY = "TFLITE_METADATA"
 _MINIMAL_PARSER = "1.0.0"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -70,7 +71,7 @@ def add_metadata(data: bytes, model: Exportable, scheme: Scheme) -> bytes:
     ]
     if model.vectorizer is not None and scheme.weights != "int8":
         words = vocabulary_lines(model.vectorizer)
-        vocabulary = _File("vocab.txt", "a word a line, from id 0", _VOCABULARY, words)
+        vocabulary = _File(_VOCABULARY_FILE, "a word a line, from id 0", _VOCABULARY, words)
         inputs[0] = _Tensor(inputs[0].name, inputs[0].description, (vocabulary,))
     outputs = [_Tensor(name, "scores") for name in model.graph.outputs]
     if model.labels:
@@ -78,6 +79,13 @@ def add_metadata(data: bytes, model: Exportable, scheme: Scheme) -> bytes:
     described = _with_description(data, identity, inputs, outputs, about)
     files = [file for one in (*inputs, *outputs) for file in one.files]
     return _with_files(described, [about, *files])
+
+
+def carried_bytes(data: bytes) -> int:
+    """Give what the vocabulary takes in a file that `add_metadata` gave, 0 where it has none."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        sizes = {one.filename: one.compress_size for one in archive.infolist()}
+    return sizes.get(_VOCABULARY_FILE, 0)
 
 
 def _lines(texts: Sequence[str]) -> bytes:

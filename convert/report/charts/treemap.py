@@ -36,12 +36,15 @@ class LayerBytes:
     bytes: int
 
 
-def sizes(layers: Sequence[LayerBytes], artifacts: Sequence[tuple[str, int]]) -> Element:
+def sizes(
+    layers: Sequence[LayerBytes], artifacts: Sequence[tuple[str, int]], files: Element
+) -> Element:
     """Draw both charts, and the layers as a table.
 
     Args:
         layers: Those with weights.
         artifacts: Target and scheme, and the bytes of the file.
+        files: What each file stores of each layer.
     """
     total = sum(layer.bytes for layer in layers)
     ordered = sorted(layers, key=lambda layer: -layer.bytes)
@@ -67,6 +70,7 @@ def sizes(layers: Sequence[LayerBytes], artifacts: Sequence[tuple[str, int]]) ->
             class_="panels",
         ),
         _table(ordered, total),
+        files,
     )
 
 

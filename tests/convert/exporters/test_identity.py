@@ -81,6 +81,28 @@ def test_a_litert_file_carries_it_with_labels_and_vocabulary(scheme: str) -> Non
     assert names == expected | ({"vocab.txt"} if scheme in WITH_VOCABULARY else set())
 
 
+@pytest.mark.parametrize("scheme", LITERT)
+def test_what_the_vocabulary_takes_in_a_litert_file_is_told(scheme: str) -> None:
+    exported = made("litert", scheme)
+    with zipfile.ZipFile(io.BytesIO(exported.data)) as archive:
+        sizes = {one.filename: one.compress_size for one in archive.infolist()}
+    assert exported.facts.get("vocabulary_bytes") == sizes.get("vocab.txt")
+
+
+def test_what_the_vocabulary_takes_in_an_onnx_file_is_told() -> None:
+    exported = made("onnx-text", "float32")
+    (encoder,) = (
+        node
+        for node in onnx.load_from_string(exported.data).graph.node
+        if node.op_type == "LabelEncoder"
+    )
+    words = sum(
+        one.ByteSize() for one in encoder.attribute if one.name in ("keys_strings", "values_int64s")
+    )
+    assert 0 <= words - exported.facts["vocabulary_bytes"] < 64  # what frames both lists
+    assert "vocabulary_bytes" not in made("onnx", "float32").facts
+
+
 def test_a_litert_file_describes_its_tensors_as_the_schema_asks() -> None:
     read = flatbuffer(made("litert", "float32").data)
     (entry,) = [one for one in read.metadata if one.name == b"TFLITE_METADATA"]

@@ -13,6 +13,7 @@ from gatelet.convert.report import Story, page
 from gatelet.convert.report.figures import describe
 from gatelet.convert.report.page import layers
 from gatelet.convert.report.style import STYLE
+from gatelet.runtime.sizes import sizes_of
 from tests.convert.report.conftest import HOSTILE, Page, TellStory
 
 MAX_BYTES = 500_000
@@ -252,6 +253,22 @@ def test_the_share_of_the_embedding_is_that_of_the_weights(judged: Story) -> Non
     share = 100 * len(weights["embedding.embeddings"].data) / total
     assert f"Embeddings hold {share:.3g} % of the weights" in page(judged)
     assert struct.calcsize("f") * judged.bundle.graph().parameters == total
+
+
+def test_what_each_file_stores_of_each_layer_is_what_inspect_tells(judged: Story) -> None:
+    found = sizes_of(judged.bundle)
+    table = page(judged).split("<summary>Bytes by layer in each file</summary>")[1]
+    rows = [
+        re.findall(r"<t[hd][^>]*>([^<]*)<", row)
+        for row in table.split("</table>")[0].split("<tr>")[1:]
+    ]
+    assert rows[0] == ["layer", "what", *(one.name for one in found)]
+    assert rows[-1] == ["all", "", *(f"{one.bytes:,}" for one in found)]
+    cells = {(row[0], row[1]): row[2:] for row in rows[1:-1]}
+    for column, one in enumerate(found):
+        for part in one.parts:
+            assert cells[part.layer or "-", part.kind][column] == f"{part.bytes:,}"
+    assert "-" in cells["-", "rest"]  # weights in float32 have none
 
 
 def test_weights_that_layers_share_are_counted_once(judged: Story) -> None:
