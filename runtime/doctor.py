@@ -42,6 +42,18 @@ _FEATURES = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "sha_ni
 _ARM_FEATURES = ("asimd", "neon", "asimdhp", "asimddp", "i8mm", "sve", "sha2")
 
 
+# tflite-runtime 2.14 imports beside NumPy 2, and fails when it opens a model: here one that gives
+# what it takes, a number, and has no operator
+_OPEN_A_MODEL = """
+module.Interpreter(model_content=base64.b64decode(
+"GAAAAFRGTDMAAA4AGAAUABAADAAIAAQADgAAABQAAAAgAAAAJAAAAIwAAAADAAAAAQAAAAgAAAAEAAQA"
+"BAAAAAAAAAAAAAAAAQAAABAAAAAMABQAEAAMAAgABAAMAAAAEAAAABAAAAAUAAAAGAAAAAAAAAABAAAA"
+"AAAAAAEAAAAAAAAAAQAAABAAAAAMAAwACAAAAAAABAAMAAAACAAAAAwAAAABAAAAeAAAAAEAAAABAAAA"
+"AAAAAA=="
+))
+"""
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where this runs.
@@ -236,7 +248,9 @@ def _try_import(module: str, target: str) -> tuple[str | None, str]:
     imported = f"{module}.interpreter" if target == "litert" else module
     version = f"importlib.metadata.version({module.replace('_', '-')!r})"
     script = (
-        f"import importlib, importlib.metadata, platform; importlib.import_module({imported!r}); "
+        "import base64, importlib, importlib.metadata, platform\n"
+        f"module = importlib.import_module({imported!r})\n"
+        f"{_OPEN_A_MODEL if target == 'litert' else ''}\n"
         f"print({'platform.python_version()' if target == 'c' else version})"
     )
     try:

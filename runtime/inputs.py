@@ -110,6 +110,8 @@ def check_rows(inputs: Any, expected: GraphInput) -> Any:
     """
     if hasattr(inputs, "__array__"):
         return _check_array(inputs, expected)
+    if isinstance(inputs, memoryview):  # of several dimensions it is no sequence, only called so
+        inputs = inputs.tolist()
     shape, values = _flatten(inputs, expected)
     _check_shape(shape, expected)
     _check_types(values, expected)
@@ -117,7 +119,8 @@ def check_rows(inputs: Any, expected: GraphInput) -> Any:
         # NaN is neither smallest nor largest, so all features are looked at
         is_ids = expected.dtype == "int32"
         _check_range((min(values), max(values)) if is_ids else values, expected)
-    return inputs
+    plain = all(isinstance(row, list | tuple) for row in inputs)
+    return inputs if plain else [list(row) for row in inputs]
 
 
 def _check_types(values: list[Any], expected: GraphInput) -> None:
@@ -138,8 +141,9 @@ def _check_array(inputs: Any, expected: GraphInput) -> Any:
     except (TypeError, ValueError, RuntimeError) as error:  # such as a tensor on another device
         raise InputError(f"'{expected.name}' cannot be read as an array: {error}") from error
     if array.dtype.kind not in ("iu" if expected.dtype == "int32" else "fiu"):
+        texts = "; texts come in a list: .tolist()" if array.dtype.kind in "UTO" else ""
         raise InputError(
-            f"'{expected.name}' has the type {array.dtype}, expected {_kind(expected)}"
+            f"'{expected.name}' has the type {array.dtype}, expected {_kind(expected)}{texts}"
         )
     _check_shape(array.shape, expected)
     if array.size:
@@ -188,6 +192,12 @@ def _flatten(inputs: Any, expected: GraphInput) -> tuple[tuple[int, ...], list[A
     """Give the shape of nested lists, all rows of the same length, and the values in them."""
     shape: tuple[int, ...] = ()
     level = [inputs]
+    if not _is_list(inputs):
+        texts = ", or a list of texts" if expected.dtype == "int32" else ""
+        raise InputError(
+            f"the input is {show(inputs)}: expected an array or a list, '{expected.name}' "
+            f"{_written(expected)}{texts}"
+        )
     for _ in expected.shape:
         for one in level:
             if not _is_list(one):

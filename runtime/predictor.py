@@ -29,7 +29,7 @@ from gatelet.runtime.prediction import Prediction, check_labels, decided_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from gatelet.runtime.explanation import Explanation
     from gatelet.runtime.open_stream import Streaming
@@ -77,6 +77,20 @@ class Predictor:
         self._try_rows = row_trial(backend, self._graph)
         self._gives_rows = len(self._graph.shape_of(self._graph.outputs[0])) == 2
         self._streaming: Streaming | None = None
+
+    def __repr__(self) -> str:
+        """Tell what is open."""
+        return f"<Predictor '{self.bundle.name}', {self.target} {self.scheme} ({self.engine})>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "a Predictor is not pickled: hand over the bundle's path, and load it in each process"
+        )
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Predict labels.
@@ -137,9 +151,10 @@ class Predictor:
             InputError: The bundle has no vectorizer, or the text is too long to explain.
         """
         from gatelet.runtime.explanation import explain
-        from gatelet.runtime.inputs import are_texts
 
-        if not are_texts([text]) or self._vectorizer is None:
+        if not isinstance(text, str):
+            raise InputError(f"the text to explain is a {type(text).__name__}: expected a str")
+        if self._vectorizer is None:
             raise InputError(f"bundle '{self.bundle.path}' has no vectorizer: nothing to explain")
 
         return explain(self._vectorizer, text)

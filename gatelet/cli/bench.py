@@ -7,8 +7,8 @@ import argparse
 from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table, progress
-from gatelet.errors import ConfigError
-from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS
+from gatelet.errors import ConfigError, OutputError
+from gatelet.runtime.backends import TARGETS
 from gatelet.runtime.bench import BATCHES, LENGTHS, Result, measure
 from gatelet.runtime.files import write_atomically
 
@@ -17,15 +17,14 @@ EXAMPLE = "gatelet bench demo --target litert --svg bench.svg"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    names = (*TARGETS, *GRAPH_TARGETS)
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
     parser.add_argument(
         "--target",
         action="append",
         default=[],
         metavar="T",
-        choices=names,
-        help=f"{', '.join(names)}; repeatable; default: the artifacts'",
+        choices=TARGETS,
+        help=f"{', '.join(TARGETS)}; repeatable; default: the artifacts'",
     )
     parser.add_argument(
         "--scheme", action="append", default=[], metavar="S", help="repeatable; default: all"
@@ -47,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     lengths, batches = arguments.length or LENGTHS, arguments.batch or BATCHES
     if min(*lengths, *batches, arguments.calls, arguments.threads) < 1:
         raise ConfigError("--length, --batch, --calls and --threads must be at least 1")
+    if arguments.svg is not None and not arguments.svg.parent.is_dir():
+        raise OutputError(f"cannot write '{arguments.svg}': its folder does not exist")
     progress("measuring; a busy machine makes the spread large")
     results = measure(
         arguments.bundle,

@@ -13,7 +13,7 @@ from pathlib import Path
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.errors import ConfigError, DataError
 from gatelet.runtime import Prediction, load
-from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS
+from gatelet.runtime.backends import TARGETS
 from gatelet.runtime.predictor import MAX_ROW_S
 
 EXAMPLE = 'gatelet predict demo "a wonderful film"'
@@ -32,8 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "for a model of numbers a .npz with x",
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    names = (*TARGETS, *GRAPH_TARGETS)
-    parser.add_argument("--target", metavar="T", choices=names, help=", ".join(names))
+    parser.add_argument("--target", metavar="T", choices=TARGETS, help=", ".join(TARGETS))
     parser.add_argument(
         "--scheme", metavar="S", help="one that the bundle has, such as float32 or dynamic-int8"
     )

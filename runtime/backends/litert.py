@@ -3,7 +3,9 @@
 Not an exporter.
 """
 
+import contextlib
 import importlib
+import io
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,15 +31,34 @@ def open_artifact(
         threads: For the engine's kernels.
         companions: It has none.
     """
-    interpreter = importlib.import_module(f"{module}.interpreter").Interpreter(
-        model_path=str(path), num_threads=threads
-    )
+    interpreter = _interpreter(path, module=module, threads=threads)
     version = getattr(importlib.import_module(module), "__version__", None)
     if version is None:
         from importlib.metadata import version as version_of
 
         version = version_of(module.replace("_", "-"))
     return LitertBackend(interpreter, engine=f"{module.replace('_', '-')} {version}")
+
+
+def _interpreter(path: Path, *, module: str, threads: int) -> Any:
+    """Open a flatbuffer in an engine.
+
+    Raises:
+        BackendError: The engine was built for another NumPy.
+    """
+    kind = importlib.import_module(f"{module}.interpreter").Interpreter
+    if module != "tflite_runtime" or int(np.__version__.partition(".")[0]) < 2:
+        return kind(model_path=str(path), num_threads=threads)
+    try:
+        # NumPy writes a page about what the message below says in a line
+        with contextlib.redirect_stderr(io.StringIO()):
+            return kind(model_path=str(path), num_threads=threads)
+    except SystemError as error:
+        raise BackendError(
+            f"tflite-runtime was built for NumPy 1, and NumPy {np.__version__} is installed: pip "
+            "install 'numpy<2', or 'gatelet[litert]'",
+            target="litert",
+        ) from error
 
 
 class LitertBackend:

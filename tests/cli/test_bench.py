@@ -78,3 +78,12 @@ def test_without_an_engine_it_tells_what_to_do(cli_process: RunCli, written_bund
 @pytest.mark.parametrize("flag", ["--length", "--batch", "--threads"])
 def test_refuses_a_count_of_nothing(cli: RunCli, written_bundle: Path, flag: str) -> None:
     assert "must be at least 1" in cli("bench", written_bundle, flag, "0").misuse
+
+
+def test_a_picture_that_cannot_be_written_is_told_before_measuring(
+    cli: RunCli, written_bundle: Path, tmp_path: Path
+) -> None:
+    done = cli("bench", written_bundle, "--svg", tmp_path / "none" / "bench.svg")
+    assert (done.code, done.out) == (1, "")
+    assert "its folder does not exist" in done.err
+    assert "measuring" not in done.err

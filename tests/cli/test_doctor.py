@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gatelet.errors import BackendError
 from gatelet.runtime import doctor
 from gatelet.runtime.backends import TARGETS
-from gatelet.runtime.backends.backend import Engine
+from gatelet.runtime.backends.backend import Engine, open_backend
 from gatelet.runtime.doctor import Machine, diagnose
 from tests.cli.conftest import RunCli
 
@@ -98,6 +99,34 @@ def test_known_faults_of_an_installed_engine_are_explained(
     monkeypatch.setitem(TARGETS, "onnx", (Engine("engine_x", "onnx"),))
     (found,) = (one for one in diagnose().backends if one.target == "onnx")
     assert (found.works, found.problem, found.command) == (False, problem, command)
+
+
+OF_NUMPY_1 = """
+import sys
+class Interpreter:
+    def __init__(self, **model):
+        sys.stderr.write("AttributeError: _ARRAY_API not found")
+        raise SystemError("CreateWrapper returned a result with an exception set")
+"""
+
+
+def test_an_engine_that_imports_beside_numpy_2_and_opens_nothing_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tflite_runtime").mkdir()
+    (tmp_path / "tflite_runtime" / "__init__.py").touch()
+    (tmp_path / "tflite_runtime" / "interpreter.py").write_text(OF_NUMPY_1, "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setitem(TARGETS, "litert", (Engine("tflite_runtime", "tflite-runtime"),))
+    (found,) = (one for one in diagnose().backends if one.target == "litert")
+    assert (found.works, found.command) == (False, "pip install 'numpy<2'")
+    with pytest.raises(
+        BackendError, match=r"built for NumPy 1, and NumPy .*: pip install 'numpy<2"
+    ):
+        open_backend("litert", tmp_path / "any.tflite")
+    assert capfd.readouterr().err == "", "NumPy's page about it is not shown"
 
 
 @pytest.mark.parametrize(

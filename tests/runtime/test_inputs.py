@@ -53,7 +53,14 @@ class Tensor:
     ids=range(17),
 )
 def test_takes_nested_lists(inputs: Any, expected: GraphInput) -> None:
-    assert check_rows(inputs, expected) is inputs
+    found = check_rows(inputs, expected)
+    assert np.array_equal(found, inputs)
+    assert all(isinstance(row, list | tuple) for row in found), "rows are counted and compared"
+
+
+def test_takes_a_view_of_several_dimensions() -> None:
+    view = memoryview(array.array("i", range(6))).cast("B").cast("i", (2, 3))
+    assert check_rows(view, IDS) == [[0, 1, 2], [3, 4, 5]]
 
 
 @pytest.mark.parametrize(
@@ -121,10 +128,13 @@ def test_without_a_vocabulary_ids_are_still_those_of_int32() -> None:
         ([{1, 2}], "expected nested lists"),
         ([{1: 2}], "expected nested lists"),
         ([np.array(3)], "expected nested lists"),
-        (None, "'ids' holds None, expected nested lists"),
-        (5, "'ids' holds 5, expected nested lists"),
-        ({"ids": [[1]]}, "expected nested lists"),
-        ((row for row in [[1]]), "expected nested lists"),
+        (None, r"the input is None: expected an array or a list, 'ids' int32 \[B, T\], or a list"),
+        ((text for text in "ab"), "the input is <generator .*: expected an array or a list, 'ids'"),
+        ({"a text"}, "the input is {'a text'}: expected an array or a list"),
+        (np.array(["a text"]), r"type <U6, expected whole numbers; texts come in a list: .tolist"),
+        (5, "the input is 5: expected an array or a list"),
+        ({"ids": [[1]]}, "the input is {'ids': .*: expected an array or a list"),
+        ((row for row in [[1]]), "expected an array or a list"),
         ([[1, 2], [3]], "the rows of 'ids' have the lengths 1, 2, expected one length: pad them"),
         ([[]], r"has the shape \[1, 0\], expected int32 \[B, T\]"),
         ([[], []], r"has the shape \[2, 0\], expected int32 \[B, T\]"),
@@ -137,7 +147,7 @@ def test_without_a_vocabulary_ids_are_still_those_of_int32() -> None:
         (np.zeros((1, 2, 3), int), r"has the shape \[1, 2, 3\], expected int32 \[B, T\]"),
         (np.zeros((1, 0), int), r"has the shape \[1, 0\], expected int32 \[B, T\]"),
     ],
-    ids=range(29),
+    ids=range(32),
 )
 def test_refuses_what_are_no_ids(inputs: Any, expected: str) -> None:
     with pytest.raises(InputError, match=expected):
