@@ -111,6 +111,8 @@ def build(k: Any, recipe: Recipe) -> Any:
         elif kind == "TimeDistributed":
             inner = k.Sequential([k.Input(x.shape[2:]), k.layers.Dense(3), k.layers.ELU()])
             x = k.layers.TimeDistributed(inner)(x)
+        elif kind == "Softmax" and "masked" in recipe["input"]:
+            x = k.layers.Activation("softmax")(x)  # Keras' own layer fails on a mask
         elif kind in ("LSTM", "GRU", "SimpleRNN"):
             x = recurrence(k, kind, settings, recipe, return_sequences=True)(x)
         else:
