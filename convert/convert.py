@@ -38,7 +38,7 @@ from gatelet.convert.rows import (
     part_calibration,
     texts_of,
 )
-from gatelet.convert.schemes import Scheme, choose_artifacts
+from gatelet.convert.schemes import EVERYTHING, Scheme, choose_artifacts, names_them
 from gatelet.convert.streaming import (
     STREAMING_TARGETS,
     choose_streaming,
@@ -105,8 +105,8 @@ def convert_with_report(
     Args:
         model_or_run: A Run, the path of a run or of a Keras file, or a live Keras model.
         out: The bundle's folder: new, empty, or a bundle, which is replaced in one step.
-        targets: Such as 'litert'; none means all that can be exported here.
-        schemes: Such as 'float32'; none means all that each target has.
+        targets: Such as 'litert', or 'all'; none means those of the default artifacts.
+        schemes: Such as 'float32', or 'all'; what the model does not fit is then left out.
         devices: Names of profiles in `gatelet.devices`: c artifacts get a library for each.
         vectorizer: For a model that comes without one.
         data: Rows for parity; else the run's test part, else seeded random inputs.
@@ -146,7 +146,7 @@ def convert_with_report(
     check_output_directory(out, marker=MANIFEST, kind="bundle")
     timings = Timings(progress)
     progress = timings.tell
-    if not targets:
+    if not names_them(targets):
         chosen = installed(chosen, progress)
     profiles = profiles_for(devices, chosen)
     if route == "keras":
@@ -175,7 +175,7 @@ def convert_with_report(
     if vocabulary is not None:
         progress(f"keeping {vocabulary:,} ids of the vocabulary")
         source, graph, pruning = _prune(source, graph, vocabulary)
-    if not targets:
+    if not names_them(targets) or EVERYTHING in schemes:
         chosen = fitting(chosen, graph, vectorizer=source.vectorizer, progress=progress)
     parted = part_calibration(source, data, graph, chosen)
     source, data = replace(source, test=parted.test), parted.data
@@ -210,7 +210,7 @@ def convert_with_report(
             chosen,
             streaming=streaming,
             worker=worker,
-            by_default=not targets and not profiles,
+            by_default=not names_them(targets) and not profiles,
             progress=progress,
         )
         check_flash(profiles, writer.artifacts, writer.files)

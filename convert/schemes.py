@@ -3,11 +3,21 @@
 Not the limits that their results must hold: see `gatelet.convert.tolerances`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatelet.errors import ConfigError
 
-__all__ = ["DEFAULT_ARTIFACTS", "ON_REQUEST", "SCHEMES", "TARGETS", "Scheme", "choose_artifacts"]
+__all__ = [
+    "DEFAULT_ARTIFACTS",
+    "EVERYTHING",
+    "ON_REQUEST",
+    "SCHEMES",
+    "TARGETS",
+    "Scheme",
+    "choose_artifacts",
+    "names_them",
+]
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,15 @@ ON_REQUEST = ("tflm",)
 """Targets that a scheme alone does not choose where others have it: not every model fits them."""
 
 
+EVERYTHING = "all"
+"""In place of a name: every target, or every scheme, that the model fits."""
+
+
+def names_them(names: Sequence[str]) -> bool:
+    """Tell whether somebody asked for these and no others: then none of them is left out."""
+    return bool(names) and EVERYTHING not in names
+
+
 def _others_have(scheme: str, target: str) -> bool:
     return any(scheme in schemes for other, schemes in TARGETS.items() if other != target)
 
@@ -94,19 +113,26 @@ def choose_artifacts(
     """Give the (target, scheme) pairs to export.
 
     Args:
-        targets: Names of targets; none means all that have one of the schemes.
-        schemes: Names of schemes; none means those of the default artifacts or, of a target
-            that is in none of them, all that it has.
+        targets: Names of targets, or 'all'; none means all that have one of the schemes.
+        schemes: Names of schemes, or 'all'; none means those of the default artifacts or, of a
+            target that is in none of them, all that it has.
 
     Raises:
-        ConfigError: A name is not known, or a chosen target has none of the chosen schemes.
+        ConfigError: A name is not known, or a target that is named has none of the schemes.
     """
     for target in targets:
-        if target not in TARGETS:
-            raise ConfigError(f"target '{target}' is not known; known are {', '.join(TARGETS)}")
+        if target not in (*TARGETS, EVERYTHING):
+            known = ", ".join((*TARGETS, EVERYTHING))
+            raise ConfigError(f"target '{target}' is not known; known are {known}")
     for name in schemes:
-        if name not in SCHEMES:
-            raise ConfigError(f"scheme '{name}' is not known; known are {', '.join(SCHEMES)}")
+        if name not in (*SCHEMES, EVERYTHING):
+            known = ", ".join((*SCHEMES, EVERYTHING))
+            raise ConfigError(f"scheme '{name}' is not known; known are {known}")
+    must_have = names_them(targets)
+    if EVERYTHING in targets or (not targets and EVERYTHING in schemes):
+        targets = tuple(TARGETS)
+    if EVERYTHING in schemes:
+        schemes = tuple(SCHEMES)
     chosen = []
     for target in dict.fromkeys(targets or TARGETS):
         usual = [name for one, name in DEFAULT_ARTIFACTS if one == target]
@@ -120,7 +146,7 @@ def choose_artifacts(
             ]
         if not targets and target in ON_REQUEST:
             names = [name for name in names if not _others_have(name, target)]
-        if not names and targets:
+        if not names and must_have:
             raise ConfigError(
                 f"target '{target}' has none of the schemes {', '.join(schemes)}; "
                 f"it has {', '.join(TARGETS[target])}"

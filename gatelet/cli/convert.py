@@ -16,7 +16,7 @@ from gatelet.convert import convert_with_report
 from gatelet.convert.convert import ROUTES
 from gatelet.convert.model_source import read_vectorizer
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import EVERYTHING, SCHEMES, TARGETS
 from gatelet.runtime.bundle import Bundle
 
 EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
@@ -33,14 +33,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help=f"{', '.join(TARGETS)}; repeatable",
+        help=f"{', '.join(TARGETS)}, or {EVERYTHING}; repeatable",
     )
     parser.add_argument(
         "--scheme",
         action="append",
         default=[],
         metavar="NAME",
-        help=f"{', '.join(SCHEMES)}; repeatable; not every target has each",
+        help=f"{', '.join(SCHEMES)}, or {EVERYTHING}; repeatable; not every target has each",
     )
     parser.add_argument(
         "--device",

@@ -1,6 +1,7 @@
 """What all commands share: help, usage, errors on one line, exit codes, streams that end early."""
 
 import importlib
+import json
 import os
 import shlex
 import signal
@@ -188,6 +189,15 @@ def test_a_scheme_alone_leaves_out_targets_that_the_model_does_not_fit(
         "leaving out onnx-text float32: onnx-text takes texts, and the model takes features: "
         "choose --target onnx"
     ]
+
+
+def test_all_schemes_of_a_target_are_those_that_the_model_fits(cli: RunCli, tmp_path: Path) -> None:
+    model = write_keras(tmp_path / "model.keras")
+    settings = ("--no-keras", "--target", "onnx", "--scheme", "all", "--json")
+    done = cli("convert", model, "--out", tmp_path / "b", *settings)
+    made = [one["scheme"] for one in json.loads(done.out)["artifacts"]]
+    assert made == ["float32", "float16", "dynamic-int8"]
+    assert "leaving out onnx dynamic-int8-emb4: the model has no Embedding" in done.err
 
 
 def test_an_interrupt_exits_130(

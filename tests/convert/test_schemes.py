@@ -5,7 +5,13 @@ import pytest
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import export
 from gatelet.convert.isolation import Worker
-from gatelet.convert.schemes import DEFAULT_ARTIFACTS, SCHEMES, TARGETS, choose_artifacts
+from gatelet.convert.schemes import (
+    DEFAULT_ARTIFACTS,
+    SCHEMES,
+    TARGETS,
+    choose_artifacts,
+    names_them,
+)
 from gatelet.convert.tolerances import TOLERANCES
 from gatelet.errors import ConfigError, ConversionError
 from tests.convert.exporters.onnx_graphs import GraphMaker
@@ -34,6 +40,21 @@ def test_a_scheme_alone_does_not_choose_a_target_that_few_models_fit() -> None:
     assert names((), ("full-int8",)) == [("c", "full-int8")]
     assert names(("tflm",)) == [("tflm", "float32"), ("tflm", "full-int8")]
     assert names((), ("full-int8-features",)) == [("tflm", "full-int8-features")]
+
+
+def test_all_is_every_target_and_every_scheme() -> None:
+    every = [(target, scheme) for target in TARGETS for scheme in TARGETS[target]]
+    assert names(("all",), ("all",)) == names((), ("all",)) == every
+    assert names(("onnx",), ("all",)) == [("onnx", scheme) for scheme in TARGETS["onnx"]]
+    assert names(("all",), ("float32-b1",)) == [("litert", "float32-b1")]
+    assert set(DEFAULT_ARTIFACTS) < set(names(("all",)))
+    with pytest.raises(ConfigError, match=r"'every' is not known; known are .*, onnx-text, all"):
+        choose_artifacts(("every",), ())
+
+
+def test_what_is_named_must_be_made_and_of_all_what_fits() -> None:
+    assert names_them(("onnx", "c"))
+    assert not names_them(()) and not names_them(("all",)) and not names_them(("onnx", "all"))
 
 
 def test_a_target_without_the_scheme_is_refused_with_what_it_has() -> None:
