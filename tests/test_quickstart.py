@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,31 @@ def test_quickstart_prints_a_table_and_two_predictions(quickstart: Quickstart) -
     accuracy = _read(quickstart.run / "metrics.json")["accuracy"]
 
     assert _assert_printed(quickstart.stdout, accuracy=accuracy) == ["1", "0"]
+
+
+def test_the_c_program_of_the_readme_predicts_what_gatelet_predict_does(
+    quickstart: Quickstart, tmp_path: Path
+) -> None:
+    """Run the README's own line in the bundle, as one who has read it would."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    (found,) = re.findall(
+        r'^```sh\n(cc .* && \./predict "(.+)")\n```\n```\n(.+)\n```$', readme, re.M
+    )
+    line, text, shown = found
+    shutil.copytree(quickstart.bundle, tmp_path / "demo")
+    done = subprocess.run(
+        line, shell=True, check=False, capture_output=True, text=True, cwd=tmp_path / "demo"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+    command = [sys.executable, "-m", "gatelet", "predict", str(quickstart.bundle), text, "--json"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    score, *rest = done.stdout.split(" ", 1)
+    assert rest == [f" {text}\n"]
+    # six digits of a float32: other vectors than those of the library may round the last
+    assert abs(float(score) - json.loads(told.stdout)["scores"]["1"]) < 1.1e-6
+    assert re.fullmatch(rf"0\.\d{{6}}  {re.escape(text)}", shown)
+    assert re.fullmatch(r"0\.\d{6}", score)
 
 
 def test_quickstart_on_chinese_proves_every_artifact(quickstart_zh: Quickstart) -> None:

@@ -47,7 +47,7 @@ def integer_refusal(graph: Graph) -> str:
         if why:
             return f"layer '{node.source or node.name}': c full-int8 has no {why}: {_WAY_OUT}"
         states.update(node.outputs[1:] if node.op in _RECURRENCES else ())
-        if node.op in ("MergeTime", "SplitTime") and node.inputs[0] in fed:
+        if node.op in ("MergeTime", "Reverse", "SplitTime") and node.inputs[0] in fed:
             fed.add(node.output)
     return ""
 
@@ -58,8 +58,11 @@ def _node_refusal(node: Node, fed: set[str], states: set[str]) -> str:
         return node.op
     if node.op == "MaskFeatures" and node.inputs[0] not in fed:
         return "mask by values that are computed"
-    if node.inputs[0] in states:  # floats, for whoever asked for them
+    values = node.inputs if node.op == "Concatenate" else node.inputs[:1]
+    if not states.isdisjoint(values):  # floats, for whoever asked for them
         return f"{node.op} of another layer's state"
+    if node.op == "Concatenate" and not fed.isdisjoint(values):
+        return "Concatenate of features"
     if node.op == "Activation":
         name = node.attributes["activation"]
         plain = name in _OTHERS and not _parameters(node) and _is_last(node)
@@ -284,8 +287,29 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     return outputs
 
 
-def _same_memory(write: Callable[[Writer, Call], list[Value]]) -> Callable[..., list[Value]]:
-    """Let what gives the same memory another shape keep its scale."""
+def write_concatenate(writer: Writer, call: Call) -> list[Value]:
+    """Write a `Concatenate` node: values get the widest of their scales."""
+    if call.x.kind != "int16":  # masks
+        return layers.write_concatenate(writer, call)
+    writer.kernels.add("integer")
+    widest = max(one.scale for one in call.inputs)
+    alike = [_rescaled(writer, one, widest) for one in call.inputs]
+    (y,) = layers.write_concatenate(writer, replace(call, inputs=alike))
+    return [replace(y, scale=widest)]
+
+
+def _rescaled(writer: Writer, value: Value, scale: float) -> Value:
+    if value.scale == scale:
+        return value
+    y = writer.make(value.dims, "int16", scale=scale)
+    fixed = _fixed(np.array([value.scale / scale]))
+    factor = (str(int(fixed.multipliers[0])), str(fixed.shift))
+    writer.call("gatelet_integer_scale", value.name, elements(value.dims), *factor, y.name)
+    return y
+
+
+def _same_values(write: Callable[[Writer, Call], list[Value]]) -> Callable[..., list[Value]]:
+    """Let what only moves values, or gives them another shape, keep their scale."""
 
     def keeping(writer: Writer, call: Call) -> list[Value]:
         (made,) = write(writer, call)
@@ -301,8 +325,10 @@ INTEGER_OPERATIONS: dict[str, Callable[[Writer, Call], list[Value]]] = {
     "Embedding": write_embedding,
     "Dense": write_dense,
     "Activation": write_activation,
-    "MergeTime": _same_memory(layers.write_merge_time),
-    "SplitTime": _same_memory(layers.write_split_time),
+    "Concatenate": write_concatenate,
+    "Reverse": _same_values(layers.write_reverse),
+    "MergeTime": _same_values(layers.write_merge_time),
+    "SplitTime": _same_values(layers.write_split_time),
     "MaskIds": masks.write_mask_ids,
     "MaskFeatures": masks.write_mask_features,
     "MaskAll": masks.write_mask_all,

@@ -34,7 +34,7 @@ __all__ = [
     "write_transpose",
 ]
 
-_BYTES = {"float": 4, "ids": 4, "mask": 1}
+_BYTES = {"float": 4, "ids": 4, "int16": 2, "mask": 1}
 
 
 def as_floats(writer: Writer, value: Value) -> Value:

@@ -110,6 +110,40 @@ def test_other_layers_are_refused_and_the_way_out_is_named() -> None:
     assert said.endswith("c full-int8 has no ReduceMax: use --scheme dynamic-int8 or float32")
 
 
+def test_features_are_concatenated_behind_a_layer_and_not_as_they_are_fed() -> None:
+    maker = GraphMaker()
+    x = maker.input("features", None, None, 3)
+    raw = maker.finish(maker.one("Concatenate", [x, x], (None, None, 6), axis=-1))
+    assert "full-int8 has no Concatenate of features" in integer_refusal(raw)
+    maker = GraphMaker()
+    x = maker.input("features", None, None, 3)
+    turned = maker.one("Reverse", [x], (None, None, 3))
+    (h,) = maker.recurrence("GRU", [turned], features=3, units=4)
+    y = maker.one("Dense", [h], (None, 2), weights={"kernel": maker.weight(4, 2)})
+    assert not integer_refusal(maker.finish(maker.one("Concatenate", [h, y], (None, 6), axis=-1)))
+
+
+def test_parts_with_other_scales_are_concatenated(tmp_path: Path) -> None:
+    maker = GraphMaker()
+    x = maker.input("features", None, None, 3)
+    turned = maker.one("Reverse", [x], (None, None, 3))
+    (h,) = maker.recurrence("GRU", [turned], features=3, units=4)
+    large = {"kernel": maker.weight(4, 2) * np.float32(30)}
+    y = maker.one("Dense", [h], (None, 2), weights=large)
+    graph = maker.finish(maker.one("Concatenate", [h, y, h], (None, 10), axis=-1))
+    rows = np.random.default_rng(4).normal(size=(40, 7, 3)).astype(np.float32)
+    calibration = Calibration({"features": rows}, "test")
+    model = Exportable(graph, graph, name="m", calibration=calibration)
+    written, library = build(model, tmp_path, scheme="full-int8")
+    (tmp_path / "w").write_bytes(written.weights)
+    backend = CBackend(open_library(library), tmp_path / "w", engine="c")
+    found = backend.run({"features": rows})[graph.outputs[0]]
+    exact = ReferenceBackend(graph).run({"features": rows})[graph.outputs[0]]
+    off, largest = np.abs(found - exact), np.abs(exact).max()
+    assert largest > 5 and off.max() < 0.01 * largest and off[:, :4].max() < 0.02
+    assert (found[:, :4] == found[:, 6:]).all()
+
+
 def test_without_calibration_rows_it_is_refused() -> None:
     graph = small_graph()
     with pytest.raises(ConversionError, match="full-int8 needs calibration rows"):

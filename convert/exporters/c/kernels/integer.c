@@ -240,6 +240,13 @@ GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const uint16_t *sigmo
     }
 }
 
+GATELET_KERNEL void gatelet_integer_scale(const int16_t *x, size_t n, int32_t multiplier,
+                                          int32_t shift, int16_t *y) {
+    for (size_t i = 0; i < n; i++) {
+        y[i] = q_narrow(q_shifted((int64_t)x[i] * multiplier, shift));
+    }
+}
+
 GATELET_KERNEL void gatelet_integer_relu(const int16_t *x, size_t n, int16_t *y) {
     for (size_t i = 0; i < n; i++) {
         y[i] = x[i] > 0 ? x[i] : 0;

@@ -61,10 +61,12 @@ GATELET_KERNEL void gatelet_integer_dense(const struct gatelet_integer_matrix *w
                                           const int32_t *bias, const int16_t *x, size_t m,
                                           int16_t *y);
 
-/* Element by element; x * multiplier >> shift has the scale 2^-16. */
+/* Element by element: x * multiplier >> shift, which has the scale 2^-16 of an activation, or y's. */
 GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const uint16_t *sigmoid,
                                              const int16_t *x, size_t n, int32_t multiplier,
                                              int32_t shift, int16_t *y);
+GATELET_KERNEL void gatelet_integer_scale(const int16_t *x, size_t n, int32_t multiplier,
+                                          int32_t shift, int16_t *y);
 GATELET_KERNEL void gatelet_integer_relu(const int16_t *x, size_t n, int16_t *y);
 
 /* Over the last axis, [n, classes]. */
