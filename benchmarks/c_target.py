@@ -2,12 +2,14 @@
 
 Run: python benchmarks/c_target.py BUNDLE, one with float32 and dynamic-int8 artifacts of
 c and onnx. Calls are interleaved in random order, each with new random ids, on one thread; medians
-of processor time. "padded" is onnxruntime given all timesteps, as a user's own export would be.
+of processor time. "padded" is onnxruntime given all timesteps, as a user's own export would be;
+"v3" is c held to x86-64-v3 (AVX2), while onnxruntime may use all that the processor has.
 
 Not a comparison with every engine in an environment of its own.
 """
 
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -52,6 +54,15 @@ def padded(bundle: str, scheme: str) -> Run:
     data = export_onnx(open_bundle(bundle).graph(), SCHEMES[scheme]).data
     session = onnxruntime.InferenceSession(data, options)
     return lambda ids: session.run(None, {"ids": ids})[0]
+
+
+def at_level(bundle: str, scheme: str, level: str) -> Run:
+    """Give the Predictor with the code of one level of x86-64."""
+    os.environ["GATELET_LEVEL"] = level
+    try:
+        return load(bundle, target="c", scheme=scheme).scores
+    finally:
+        del os.environ["GATELET_LEVEL"]
 
 
 def backend_of(bundle: str, scheme: str) -> Run:
@@ -103,6 +114,7 @@ def main(bundle: str) -> None:
         f"{target} {scheme}": load(bundle, target=target, scheme=scheme).scores
         for target, scheme in PAIRS
     }
+    runs |= {f"c {scheme} v3": at_level(bundle, scheme, "v3") for _, scheme in PAIRS[::2]}
     runs |= {f"onnx padded {scheme}": padded(bundle, scheme) for _, scheme in PAIRS[::2]}
     for scheme in ("float32", "dynamic-int8"):
         runs[f"c {scheme}, backend alone"] = backend_of(bundle, scheme)

@@ -10,8 +10,8 @@ from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.reading import SourceModel
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.states import STREAM_ROLE
 from gatelet.runtime.streaming import (
-    STREAM_ROLE,
     STREAMING_TARGETS,
     StreamingGraph,
     streaming_refusal,

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from gatelet.runtime.streaming import State
+    from gatelet.runtime.states import State
 
 __all__ = [
     "FORMAT_VERSION",
@@ -242,8 +242,8 @@ def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
 def _states(entry: Mapping[str, Any]) -> tuple[State, ...]:
     companions = take({"companions": {}, **entry}, "companions", dict)
     if "stream" not in entry and "stream" not in companions:
-        return ()  # as most are: then what streaming is need not be loaded
-    from gatelet.runtime.streaming import STREAM_ROLE, parse_states
+        return ()
+    from gatelet.runtime.states import STREAM_ROLE, parse_states
 
     states = parse_states(entry)
     if bool(states) != (STREAM_ROLE in companions):

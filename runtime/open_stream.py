@@ -13,14 +13,9 @@ from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle import Artifact, Bundle
 from gatelet.runtime.choice import used_companions
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.states import STREAM_ROLE, State
 from gatelet.runtime.stream import Decide, Stream, without_limit
-from gatelet.runtime.streaming import (
-    STREAM_ROLE,
-    STREAMING_TARGETS,
-    State,
-    streaming_refusal,
-    to_stream,
-)
+from gatelet.runtime.streaming import STREAMING_TARGETS, streaming_refusal, to_stream
 from gatelet.runtime.vectorizers import AnyVectorizer
 
 __all__ = ["Streaming", "open_streaming"]

@@ -13,8 +13,8 @@ from gatelet.errors import InputError
 from gatelet.runtime.graph import Graph, GraphInput
 from gatelet.runtime.inputs import check_rows
 from gatelet.runtime.prediction import Prediction
+from gatelet.runtime.states import State
 from gatelet.runtime.streamable import has_time
-from gatelet.runtime.streaming import State
 from gatelet.runtime.vectorizer_format import LARGEST_MAXLEN
 from gatelet.runtime.vectorizers import AnyVectorizer
 

@@ -133,7 +133,7 @@ def _write_bundle(
     from gatelet.convert.exporters.table import EXPORTERS, export
     from gatelet.convert.isolation import Worker
     from gatelet.convert.schemes import SCHEMES
-    from gatelet.convert.streaming import with_stream
+    from gatelet.convert.streaming import streaming_beside, with_stream
     from gatelet.runtime.backends.reference import ReferenceBackend
     from gatelet.runtime.streaming import to_stream
 
@@ -159,7 +159,12 @@ def _write_bundle(
         "outputs": {"scores": found.tolist()},
     }
     writer.add_part("golden", "golden", ".json", json.dumps(golden).encode())
-    model = Exportable(graph, graph, _vectorizer() if with_vectorizer else None)
+    model = Exportable(
+        graph,
+        graph,
+        _vectorizer() if with_vectorizer else None,
+        streaming=streaming_beside(graph, wanted=None),
+    )
     with Worker() as worker:
         for target, scheme in artifacts:
             suffix = EXPORTERS[target].suffix

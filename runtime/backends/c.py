@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import mmap
+import os
 import struct
 import sys
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ __all__ = ["CBackend", "Library", "open_artifact", "open_library", "used_roles"]
 ABI = 1
 _LARGEST_SIZE = 2**20
 _ALIGNMENT_BYTES, _DIGEST_BYTES = 64, 16  # of the head of a file: a magic, a digest of the rest
+_PART_BYTES, _PARTS = 2**17, 64
+_LEVELS = {"": 0, "plain": 1, "v2": 2, "v3": 3, "v4": 4}
 _ERRORS = {
     1: "it was given a size out of range",
     2: "an id is outside the vocabulary",
@@ -116,9 +119,19 @@ def open_artifact(
         from gatelet.runtime.backends.c_compiler import compile_library
 
         library = compile_library(companions["source"])
-    found = open_library(library, steps=steps)
+    found = open_library(library, level=_asked_level(), steps=steps)
     vocabulary = companions.get("vocabulary")
     return CBackend(found, path, engine=f"c {here}", vocabulary=vocabulary)
+
+
+def _asked_level() -> int:
+    """Give the level of x86-64 that GATELET_LEVEL asks for; 0 for the best."""
+    asked = os.environ.get("GATELET_LEVEL", "")
+    try:
+        return _LEVELS[asked]
+    except KeyError:
+        names = ", ".join(filter(None, _LEVELS))
+        raise BackendError(f"GATELET_LEVEL is '{asked}', expected one of {names}") from None
 
 
 def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
@@ -141,7 +154,8 @@ def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
     found = open_function(ctypes.c_int32(level))
     if not found:
         raise BackendError(
-            f"the library '{path.name}' has no code of level {level} for this machine"
+            f"the library '{path.name}' has no code of level {level} for this machine: "
+            "unset GATELET_LEVEL"
         )
     library: Library = found.contents
     if library.abi != ABI:
@@ -331,7 +345,22 @@ def _mapped(path: Path) -> tuple[mmap.mmap, int]:
     with path.open("rb") as file:
         # private to this process: from_buffer asks for memory that can be written
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    _part(mapped)
     return mapped, ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+
+
+def _part(mapped: mmap.mmap) -> None:
+    """Let a page that is used bring its neighbours only, not two megabytes of them.
+
+    Linux maps as much around a page as lies together in its cache, up to the end of what was
+    advised alike. A short text uses few rows of an embedding.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    most = -(-len(mapped) // (2 * _PARTS))
+    part = max(_PART_BYTES, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)
+    for start in range(0, len(mapped), 2 * part):
+        mapped.madvise(mmap.MADV_RANDOM, start, min(part, len(mapped) - start))
 
 
 def _shape(value: Any, rank: int) -> tuple[int, ...]:

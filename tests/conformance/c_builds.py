@@ -24,7 +24,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.streaming import streaming_beside
 from gatelet.runtime.backends.c import CBackend, Library
-from gatelet.runtime.streaming import State
+from gatelet.runtime.states import State
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import Prepared, conditioned, prepare
 

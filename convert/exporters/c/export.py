@@ -27,7 +27,7 @@ from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph, GraphInput
-from gatelet.runtime.streaming import STREAM_ROLE
+from gatelet.runtime.states import STREAM_ROLE
 
 __all__ = ["OPERATIONS", "export_c", "write_model"]
 

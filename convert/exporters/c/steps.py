@@ -10,8 +10,9 @@ from dataclasses import replace
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.source import fill, template
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.states import State
 from gatelet.runtime.streamable import has_time
-from gatelet.runtime.streaming import State, StreamingGraph
+from gatelet.runtime.streaming import StreamingGraph
 
 __all__ = ["NO_STEPS", "step_graph", "step_values"]
 

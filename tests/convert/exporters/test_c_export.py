@@ -88,6 +88,19 @@ def test_every_level_gives_what_the_plain_path_gives(files: dict[str, Path]) -> 
         open_library(library, level=9)
 
 
+def test_a_level_can_be_asked_for(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = CBackend(
+        open_library(files[f"library:{host_platform()}"], level=1), files["weights"], engine="c"
+    )
+    ids = np.random.default_rng(0).integers(0, 50, (70, 9)).astype(np.int32)
+    monkeypatch.setenv("GATELET_LEVEL", "plain")
+    asked = open_backend("c", files["weights"], companions=companions(files))
+    assert (run(asked, ids) == run(plain, ids)).all()
+    monkeypatch.setenv("GATELET_LEVEL", "v9")
+    with pytest.raises(BackendError, match="'v9', expected one of plain, v2, v3, v4"):
+        open_backend("c", files["weights"], companions=companions(files))
+
+
 def test_lists_give_lists_and_arrays_of_any_layout_arrays(files: dict[str, Path]) -> None:
     backend = open_backend("c", files["weights"], companions=companions(files))
     found = backend.run({"ids": IDS.tolist()})["n3_activation"]
