@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from candidates import CANDIDATES, ENVIRONMENTS, Candidate, write_files
+from candidates import CANDIDATES, ENVIRONMENTS, OTHERWISE, Candidate, write_files
 from environments import NotInstalled, installed_bytes, python_of
 from picture import draw_svg
 
@@ -76,7 +76,7 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME=REQUIREMENT",
-        help="install another build of an engine: pytorch=torch==2.13.0+cpu",
+        help="install another build of an engine: pytorch=torch==2.12.1",
     )
     parser.add_argument("--json", type=Path, help="write all figures")
     parser.add_argument("--markdown", type=Path, help="write the table")
@@ -172,12 +172,12 @@ def open_worker(
     Raises:
         NotInstalled: pip cannot install it, or it cannot open the model.
     """
-    python = python_of(folder, requirements[candidate.environment])
+    python = environment_of(candidate, requirements, folder)
     model = files / candidate.file if candidate.file else bundle.path.absolute()
     if not model.exists():
         raise NotInstalled("it is measured with Embedding, LSTM and Dense only, from a Keras file")
     spec = {"engine": candidate.engine, "model": str(model), "scheme": candidate.scheme, **facts}
-    spec["target"] = candidate.target
+    spec |= {"target": candidate.target, "level": candidate.level, "arrays": candidate.arrays}
     said = tempfile.TemporaryFile("w+")  # noqa: SIM115  lives as long as the worker
     process = subprocess.Popen(
         [python, HERE / "worker.py", json.dumps(spec)],
@@ -193,6 +193,25 @@ def open_worker(
         lines = said.read().strip().splitlines() or ["its process ended"]
         raise NotInstalled(lines[-1][:160])
     return Opened(candidate, python, spec, process)
+
+
+def environment_of(
+    candidate: Candidate, requirements: dict[str, tuple[str, ...]], folder: Path
+) -> Path:
+    """Give the Python of an engine's environment; of another build where pip finds not the first.
+
+    Raises:
+        NotInstalled: pip can install neither.
+    """
+    wanted = requirements[candidate.environment]
+    try:
+        return python_of(folder, wanted)
+    except NotInstalled:
+        other = OTHERWISE.get(candidate.environment)
+        if other is None or wanted != ENVIRONMENTS[candidate.environment]:
+            raise
+        tell(f"{candidate.name}: pip finds no {wanted[-1]}, so it takes {other[-1]}")
+        return python_of(folder, other)
 
 
 def plain_environment() -> dict[str, str]:

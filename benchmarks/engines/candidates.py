@@ -31,6 +31,8 @@ class Candidate:
         scheme: Of the model.
         target: Of gatelet's own artifacts.
         file: The model's file beside the others; '' for the bundle.
+        level: Of x86-64, that gatelet's C code is held to; '' for the processor's best.
+        arrays: gatelet is given ids in arrays of NumPy, as the other engines are.
     """
 
     name: str
@@ -39,24 +41,33 @@ class Candidate:
     scheme: str = "float32"
     target: str = ""
     file: str = ""
+    level: str = ""
+    arrays: bool = False
 
 
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "gatelet": ("gatelet",),
+    "gatelet, numpy": ("gatelet", "numpy"),
     "gatelet[onnx]": ("gatelet", "numpy", "onnxruntime"),
     "gatelet[litert]": ("gatelet", "numpy", "ai-edge-litert"),
     "onnxruntime": ("numpy", "onnxruntime"),
     "ai-edge-litert": ("numpy", "ai-edge-litert"),
     "tflite-runtime": ("numpy<2", "tflite-runtime==2.14.0"),
     "openvino": ("numpy", "openvino"),
-    "pytorch": ("numpy", "torch"),
+    "pytorch": ("numpy", "torch==2.13.0+cpu"),
     "keras": ("keras", "tensorflow"),
 }
 """What pip installs; 'gatelet' is this checkout."""
 
+OTHERWISE: dict[str, tuple[str, ...]] = {"pytorch": ("numpy", "torch")}
+"""Where pip finds no such build. PyTorch's own for processors lie in an index of theirs; the one of
+the package registry brings CUDA for Linux on x86-64, and is as fast on a processor."""
+
 CANDIDATES = (
     Candidate("gatelet c float32", "gatelet", "gatelet", target="c"),
     Candidate("gatelet c dynamic-int8", "gatelet", "gatelet", "dynamic-int8", "c"),
+    Candidate("gatelet c, NumPy ids", "gatelet", "gatelet, numpy", target="c", arrays=True),
+    Candidate("gatelet c float32, AVX2", "gatelet", "gatelet", target="c", level="v3"),
     Candidate("gatelet onnx float32", "gatelet", "gatelet[onnx]", target="onnx"),
     Candidate("gatelet litert float32", "gatelet", "gatelet[litert]", target="litert"),
     Candidate("onnxruntime float32", "onnxruntime", "onnxruntime", file="float32.onnx"),
@@ -77,6 +88,7 @@ CANDIDATES = (
     ),
     Candidate("tflite-runtime float32", "tflite-runtime", "tflite-runtime", file="b1.tflite"),
     Candidate("OpenVINO float32", "openvino", "openvino", file="float32.onnx"),
+    Candidate("OpenVINO bfloat16", "openvino", "openvino", "bfloat16", file="float32.onnx"),
     Candidate("PyTorch float32", "pytorch", "pytorch", file="weights.npz"),
     Candidate("Keras float32", "keras", "keras", file="model.keras"),
 )

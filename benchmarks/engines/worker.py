@@ -4,6 +4,7 @@ Not the comparison: see __main__.py. Standard library, and the one engine.
 """
 
 import json
+import os
 import random
 import sys
 import time
@@ -22,8 +23,14 @@ def open_gatelet(spec: dict[str, Any]) -> tuple[Prepare, Call]:
     """Open a bundle's artifact with the Predictor."""
     from gatelet.runtime import load
 
+    if spec["level"]:
+        os.environ["GATELET_LEVEL"] = spec["level"]
     predictor = load(spec["model"], target=spec["target"], scheme=spec["scheme"])
-    return (lambda rows: rows), predictor.scores
+    if not spec["arrays"]:
+        return (lambda rows: rows), predictor.scores
+    import numpy as np
+
+    return _int32(np), predictor.scores
 
 
 def open_onnxruntime(spec: dict[str, Any]) -> tuple[Prepare, Call]:
@@ -38,11 +45,17 @@ def open_onnxruntime(spec: dict[str, Any]) -> tuple[Prepare, Call]:
 
 
 def open_openvino(spec: dict[str, Any]) -> tuple[Prepare, Call]:
-    """Open an ONNX file."""
+    """Open an ONNX file; OpenVINO rounds to bfloat16 where it may and the processor has it."""
     import numpy as np
     import openvino
 
-    settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if spec["scheme"] == "float32":
+        settings["INFERENCE_PRECISION_HINT"] = "f32"
     request = openvino.compile_model(spec["model"], "CPU", settings).create_infer_request()
     return _int32(np), lambda ids: request.infer({0: ids})[0]
 
