@@ -1,6 +1,9 @@
 """The c target of a bundle: first in the order, and what is used where it cannot be."""
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,3 +70,25 @@ def test_a_damaged_library_is_an_error_of_ours(written: Path, tmp_path: Path) ->
     path.write_bytes(b"no library")
     with pytest.raises(BackendError, match="cannot be opened"):
         open_library(path)
+
+
+def test_a_bundle_that_could_stream_starts_as_light_as_another(
+    written: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(written, tmp_path / "streams"))
+    found = json.loads((path / "manifest.json").read_text("utf-8"))
+    (c,) = (entry for entry in found["artifacts"] if entry["target"] == "c")
+    c["companions"]["stream"] = c["companions"]["source"]
+    c["stream"] = {"states": [{"input": "h", "output": "h2", "shape": [None, 4]}]}
+    (path / "manifest.json").write_text(json.dumps(found), "utf-8")
+    script = (
+        "import sys; from gatelet.runtime import load; "
+        f"print(load({str(path)!r}, target='c').predict(['w1'])[0].label); "
+        "print([name for name in ('dataclasses', 'inspect', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    label, heavy = done.stdout.splitlines()
+    assert label in ("0", "1")
+    assert heavy == "[]"
