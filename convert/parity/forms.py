@@ -12,27 +12,32 @@ from gatelet.convert.exporters.c.blob import pack_columns, pack_gates
 from gatelet.convert.exporters.onnx.recurrent import node_needs_scan
 from gatelet.runtime.graph import Node
 
-__all__ = ["Places", "forms_of"]
+__all__ = ["Places", "forms_of", "packing_of"]
 
 Places = NDArray[np.int64]
 """For each element of a tensor the place in the weight that it comes from; -1 for zero."""
 
 
-def forms_of(target: str, node: Node, role: str, shape: tuple[int, ...]) -> Iterator[list[Places]]:
+def packing_of(target: str, scheme: str) -> str:
+    """Name how a target packs weights: c has other kernels for integers, and other forms."""
+    return "c integers" if (target, scheme) == ("c", "full-int8") else target
+
+
+def forms_of(packing: str, node: Node, role: str, shape: tuple[int, ...]) -> Iterator[list[Places]]:
     """Give the forms in which a target may store a weight, each one part or several.
 
     Args:
-        target: Of the file.
+        packing: Of the file's target: see `packing_of`.
         node: That uses the weight.
         role: Of the weight in it.
         shape: Of the weight.
     """
     places = np.arange(int(np.prod(shape))).reshape(shape)
-    if target == "c":
+    if packing == "c":
         yield _in_blob(node, role, places)
         return
-    forms = _FORMS.get((target, node.op, role), (_as_it_is,))
-    if target == "onnx" and "LSTM" in node.op:
+    forms = _FORMS.get((packing, node.op, role), (_as_it_is,))
+    if packing == "onnx" and "LSTM" in node.op:
         in_loop = node.op == "ConvLSTM2D" or node_needs_scan(node)
         forms = (_LOOP_FORM,) if in_loop else forms
     for form in forms:
@@ -105,6 +110,8 @@ _FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
     ("onnx", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
     ("litert", "GRU", "bias"): (_as_it_is, _rows_apart),
     ("litert", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
+    ("c integers", "GRU", "bias"): (_as_it_is, _rows_apart),
+    ("c integers", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
     ("tflm", "GRU", "bias"): (_as_it_is, _rows_apart),
     ("tflm", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
 }

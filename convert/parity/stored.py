@@ -33,6 +33,7 @@ class StoredFile:
         timesteps: That texts are padded to in front, or the pads that it skips; None where
             neither is known.
         companions: The files beside it, by role.
+        observed: The largest magnitudes that integers were scaled by, where it tells them.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class StoredFile:
     scheme: str = ""
     timesteps: int | None = None
     companions: Mapping[str, Path] = field(default_factory=dict)
+    observed: Mapping[str, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, bundle: Bundle, artifact: Artifact, graph: Graph) -> "StoredFile":
@@ -48,7 +50,18 @@ class StoredFile:
         if not isinstance(timesteps, int):
             timesteps = timesteps_in_front(graph.inputs[0].shape, bundle.vectorizer())
         beside = {role: bundle.path / path for role, path in artifact.companions.items()}
-        return cls(bundle.path / artifact.path, graph, artifact.scheme, timesteps, beside)
+        observed = _numbers_of(artifact.entry.get("observed"))
+        return cls(bundle.path / artifact.path, graph, artifact.scheme, timesteps, beside, observed)
+
+
+def _numbers_of(told: object) -> dict[str, Array]:
+    """Give the arrays that a manifest tells; {} unless it is all positive numbers."""
+    try:
+        found = {name: np.array(one, np.float64) for name, one in dict(told or {}).items()}  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return {}
+    good = all(one.ndim == 1 and one.size and (one >= 0).all() for one in found.values())
+    return found if good and all(np.isfinite(one).all() for one in found.values()) else {}
 
 
 class PackedOtherwise(Exception):

@@ -21,11 +21,13 @@ from gatelet.errors import BundleDamaged
 __all__ = ["read_c"]
 
 Array = NDArray[Any]
+_LARGEST_SHIFT = 63
 _DTYPES = {
     "float": "<f4",
     "int8_t": "i1",
     "int16_t": "<i2",
     "uint8_t": "u1",
+    "uint16_t": "<u2",
     "int32_t": "<i4",
 }
 
@@ -45,6 +47,17 @@ class _Matrix:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class _Integers:
+    """Sections of integers, and of the multipliers of their scales, if there are any.
+
+    `step` times both is what they stand for.
+    """
+
+    sections: tuple[_Section, ...]
+    step: float | Array
+
+
 @dataclass
 class _Layout(Writer):
     """Writes as the exporter does, and notes where each weight goes."""
@@ -52,6 +65,7 @@ class _Layout(Writer):
     noted: list[_Section] = field(default_factory=list)
     matrices: list[_Matrix] = field(default_factory=list)
     tables: list[_Matrix] = field(default_factory=list)
+    integer_sections: list[_Integers] = field(default_factory=list)
 
     def weights(self, array: Array, c_type: str = "float") -> str:
         stored = np.asarray(array, _DTYPES[c_type])
@@ -72,6 +86,16 @@ class _Layout(Writer):
         self.noted = kept
         return made
 
+    def integer_weights(self, *given: Any, step: float | Array) -> tuple[str, str]:
+        stored = super().integer_weights(*given, step=step)
+        self.integer_sections.append(_Integers(tuple(self.noted[-2:]), step))
+        return stored
+
+    def integer_bias(self, values: Array, *, step: float) -> str:
+        stored = super().integer_bias(values, step=step)
+        self.integer_sections.append(_Integers(tuple(self.noted[-1:]), step))
+        return stored
+
 
 def read_c(file: StoredFile) -> list[Stored]:
     """Read the matrices, as packed, the embeddings and the vectors of a blob.
@@ -86,10 +110,17 @@ def read_c(file: StoredFile) -> list[Stored]:
     if not data.startswith(MAGIC):
         raise BundleDamaged(f"'{file.path.name}' holds no weights of a C model")
     scheme = SCHEMES[file.scheme]
-    if scheme.activations != "float32":  # scales are folded into those of what was observed
-        return []
-    layout = _Layout(Blob(), scheme)
-    write_function(layout, skip_padding(file.graph, timesteps=file.timesteps))
+    if scheme.activations != "float32" and not file.observed:
+        return []  # scales are folded into those of what was observed
+    layout = _Layout(Blob(), scheme, file.observed)
+    try:
+        write_function(layout, skip_padding(file.graph, timesteps=file.timesteps))
+    except (KeyError, ValueError) as error:
+        raise BundleDamaged(
+            f"the manifest tells other ranges of '{file.path.name}' than its model has"
+        ) from error
+    if layout.integers:
+        return [_read_integers(data, one) for one in layout.integer_sections]
     found = [_read_matrix(data, one) for one in layout.matrices]
     found += [_read_table(data, one) for one in layout.tables]
     return [*found, *(Stored("vector", _section(data, one)) for one in layout.noted)]
@@ -102,6 +133,20 @@ def _read_matrix(data: bytes, matrix: _Matrix) -> Stored:
     scales, _ = others
     steps = np.broadcast_to(scales.astype(np.float64), matrix.shape)
     return Stored("matrix", untiled_int8(values, matrix.shape[0]) * steps, steps)
+
+
+def _read_integers(data: bytes, integers: _Integers) -> Stored:
+    values, *multipliers = (_section(data, one) for one in integers.sections)
+    steps = np.asarray(integers.step, np.float64)
+    for one in multipliers:
+        if one.ndim == 1:  # of rows, and behind them the shift
+            if not 0 <= one[-1] < _LARGEST_SHIFT:
+                raise BundleDamaged(f"a matrix of integers is shifted by {one[-1]} bits")
+            steps = steps * np.ldexp(one[:-1, None].astype(np.float64), -int(one[-1]))
+        else:
+            steps = steps * one
+    steps = np.broadcast_to(steps, values.shape)
+    return Stored("integers", values * steps, steps)
 
 
 def _read_table(data: bytes, table: _Matrix) -> Stored:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.forms import Places, forms_of
+from gatelet.convert.parity.forms import Places, forms_of, packing_of
 from gatelet.convert.parity.readers import READERS
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.stored import PackedOtherwise, Stored, StoredFile
@@ -132,7 +132,7 @@ def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | N
             if name in seen or array.dtype.kind != "f" or not array.any():
                 continue
             seen.add(name)
-            matched = _match(target, node, role, name, array, by_size)
+            matched = _match(packing_of(target, file.scheme), node, role, name, array, by_size)
             if matched.steps_off > HALF_STEP and _may_be_folded(target, graph, node):
                 matched = StoredWeight(node, role, name, None)
             found.append(matched)
@@ -140,7 +140,7 @@ def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | N
 
 
 def _match(
-    target: str,
+    packing: str,
     node: Node,
     role: str,
     name: str,
@@ -149,7 +149,7 @@ def _match(
 ) -> StoredWeight:
     """Take the form, and the tensors, that come nearest to a weight."""
     best: tuple[float, Array, float, bool] | None = None
-    for parts in forms_of(target, node, role, weight.shape):
+    for parts in forms_of(packing, node, role, weight.shape):
         matched = [_nearest(weight, part, by_size) for part in parts]
         if not all(matched):
             continue

@@ -40,6 +40,7 @@ SIZES = (
     "c float32",
     "c dynamic-int8",
     "c dynamic-int8-emb4",
+    "c full-int8",
     "tflm float32",
     "tflm float32-features",
     "tflm full-int8-features",
@@ -71,8 +72,9 @@ def write(graph: Graph, target: str, scheme: str, path: Path) -> StoredFile:
         calibration = choose_rows(some, source="drawn here")
     model = Exportable(graph, skip_padding(graph, timesteps=T), calibration=calibration)
     if target == "c":
-        path.write_bytes(write_model(model, SCHEMES[scheme]).weights)
-        return StoredFile(path, graph, scheme, T)
+        written = write_model(model, SCHEMES[scheme])
+        path.write_bytes(written.weights)
+        return StoredFile(path, graph, scheme, T, observed=written.observed)
     made = export_tflm(model, SCHEMES[scheme])
     path.write_bytes(made.data)
     beside = {one.role: path.with_name(one.role) for one in made.companions}
@@ -116,7 +118,7 @@ def test_every_weight_of_every_case_is_read(
     try:
         check_all(build, target, scheme, tmp_path / "file")
     except ConversionError as error:
-        if target == "c":
+        if target == "c" and scheme != "full-int8":
             raise
         pytest.skip(str(error))
 

@@ -60,6 +60,8 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
         for one in libraries
     ]
     facts: dict[str, object] = {"prefix": written.prefix, **_skipped(model.skipping)}
+    if written.observed:  # what the integers stand for is told by nothing else
+        facts["observed"] = {name: one.tolist() for name, one in written.observed.items()}
     if written.steps is not None:
         states = [state.to_manifest() for state in written.states]
         facts[STREAM_ROLE] = {"states": states, "max_batch": None}
@@ -102,6 +104,7 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
         vocabulary=write_vocabulary(model.vectorizer) if model.vectorizer else None,
         steps=steps,
         states=model.streaming.states if steps and model.streaming else (),
+        observed=observed,
     )
 
 

@@ -5,7 +5,7 @@ Not compilers: see `build`.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gatelet.convert.exporters.c.functions import Function, function_values
@@ -40,6 +40,7 @@ class Model:
         vocabulary: Of its vectorizer, where C can do what that does.
         steps: Runs pieces of sequences, where the model streams.
         states: What those carry.
+        observed: The largest magnitudes that the integers of a scheme were scaled by.
     """
 
     prefix: str
@@ -50,6 +51,7 @@ class Model:
     vocabulary: Vocabulary | None = None
     steps: Function | None = None
     states: tuple[State, ...] = ()
+    observed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from gatelet.convert.exporters.c import layers, masks
 from gatelet.convert.exporters.c.recurrent import FLAGS
 from gatelet.convert.exporters.c.sizes import elements, known
 from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
-from gatelet.convert.quantize import quantize_int8
 from gatelet.errors import ConversionError
-from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph import Graph, Node
 
 __all__ = ["INTEGER_OPERATIONS", "integer_refusal", "observe"]
@@ -94,23 +93,27 @@ def observe(graph: Graph, rows: Mapping[str, Array]) -> dict[str, Array]:
         rows: Of calibration, by graph input.
 
     Returns:
-        Of each feature of each input [F], and of the output of each `Dense` node [1].
+        Of each feature of each input [F], and of the output of each `Dense` and `Embedding`
+        node [1]: all that is needed to tell what the integers stand for.
     """
     watched = [node.output for node in graph.nodes if node.op == "Dense"]
     outputs = tuple(dict.fromkeys((*graph.outputs, *watched)))
     found = ReferenceBackend(replace(graph, outputs=outputs)).run(rows)
     largest = {name: _largest(found[name]) for name in watched}
+    for node in graph.nodes:
+        if node.op == "Embedding":
+            largest[node.output] = _largest(array_of(graph.weights[node.weights["embeddings"]]))
     for one in graph.inputs:
         if one.dtype == "float32" and one.name in rows:
             features = np.asarray(rows[one.name])
             axes = tuple(range(features.ndim - 1))
-            largest[one.name] = np.abs(features).max(axis=axes, initial=0.0)
+            largest[one.name] = np.abs(features).max(axis=axes, initial=0.0).astype(np.float64)
     return largest
 
 
 def _largest(values: Array) -> Array:
     finite = values[np.isfinite(values)]
-    return np.array([np.abs(finite).max(initial=0.0)])
+    return np.array([np.abs(finite).max(initial=0.0)], np.float64)
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,11 @@ class _Fixed:
     shift: int
 
 
-def _fixed(factors: Array) -> _Fixed:
+def _fixed(factors: Array, rounded: Callable[[Array], Array] = np.rint) -> _Fixed:
     """Give factors as integers of at most 24 bits with one shift."""
     largest = float(np.max(factors, initial=0.0)) or 1.0
     shift = int(np.clip(_MULTIPLIER_BITS - 1 - np.floor(np.log2(largest)) - 1, 0, 62))
-    exact = np.rint(np.asarray(factors, np.float64) * 2.0**shift)
+    exact = rounded(np.asarray(factors, np.float64) * 2.0**shift)
     return _Fixed(np.clip(exact, 0, 2**_MULTIPLIER_BITS - 1).astype(np.int64), shift)
 
 
@@ -140,12 +143,17 @@ def _matrix(writer: Writer, kernel: Array, x_scale: float | Array, scale: float)
     """
     rows, columns = kernel.shape
     scaled = kernel.astype(np.float64) * np.broadcast_to(x_scale, (rows,))[:, None]
-    values, scales = quantize_int8(scaled, axis=1)
-    fixed = _fixed(scales[0].astype(np.float64) / scale)
+    # rounded up, so that a column's integers, which are of what is stored, are at most 127
+    fixed = _fixed(np.abs(scaled).max(axis=0, initial=0.0) / 127 / scale, np.ceil)
+    multipliers = np.maximum(fixed.multipliers, 1)
+    scales = multipliers * 2.0**-fixed.shift * scale
+    values = np.clip(np.rint(scaled / scales), -127, 127).T
+    step = scale / np.broadcast_to(x_scale, (rows,))
+    # the shift is in the code, and behind the multipliers for who reads weights back
+    told = np.append(multipliers, fixed.shift)
+    stored = writer.integer_weights(values, "int8_t", told, "int32_t", step=step)
     name = writer.name("m")
-    stored = writer.weights(values.T, "int8_t")
-    multipliers = writer.weights(fixed.multipliers, "int32_t")
-    fields = ", ".join([stored, multipliers, str(rows), str(columns), str(fixed.shift)])
+    fields = ", ".join([*stored, str(rows), str(columns), str(fixed.shift)])
     writer.line(f"const struct gatelet_integer_matrix {name} = {{{fields}}};")
     return name
 
@@ -153,8 +161,8 @@ def _matrix(writer: Writer, kernel: Array, x_scale: float | Array, scale: float)
 def _bias(writer: Writer, bias: Array | None, scale: float) -> str:
     if bias is None:
         return "NULL"
-    exact = np.rint(bias.astype(np.float64) / scale)
-    return writer.weights(np.clip(exact, -(2**30), 2**30), "int32_t")
+    exact = np.clip(np.rint(bias.astype(np.float64) / scale), -(2**30), 2**30)
+    return writer.integer_bias(exact, step=scale)
 
 
 def _as_integers(writer: Writer, value: Value) -> tuple[Value, float | Array]:
@@ -186,11 +194,12 @@ def write_embedding(writer: Writer, call: Call) -> list[Value]:
     ids = layers.as_ids(writer, call.x)
     table = call.weights["embeddings"]
     V, F = table.shape
-    values, scales = quantize_int8(table, axis=0)
-    unit = float(scales.max()) * 256 / 65535
-    multipliers = np.clip(np.rint(scales[:, 0] * 256 / unit), 0, 65535)
+    unit = (float(writer.observed[call.node.output][0]) or 1.0) / 127 * 256 / 65535
+    largest = np.abs(table).max(axis=1, keepdims=True).astype(np.float64)
+    multipliers = np.clip(np.ceil(largest / 127 * 256 / unit), 1, 65535)
+    values = np.clip(np.rint(table / (multipliers * unit / 256)), -127, 127)
     y = writer.make((*ids.dims, known(F)), "int16", scale=unit)
-    stored = writer.weights(values, "int8_t"), writer.weights(multipliers, "uint16_t")
+    stored = writer.integer_weights(values, "int8_t", multipliers, "uint16_t", step=unit / 256)
     n = elements(ids.dims)
     writer.call("gatelet_integer_embedding", *stored, str(V), str(F), ids.name, n, y.name)
     return [y]

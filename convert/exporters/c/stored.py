@@ -96,7 +96,7 @@ def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:
     if role == "embeddings":
         yield from (math.prod(shape), 2 * shape[0])
     elif role in ("kernel", "recurrent_kernel"):
-        yield from (math.prod(shape), 4 * shape[-1])
+        yield from (math.prod(shape), 4 * (shape[-1] + 1))
     else:
         yield 4 * math.prod(shape)
 

@@ -173,6 +173,30 @@ class Writer:
         }
         return f"AT({c_type}, {self.blob.add(np.asarray(array, dtypes[c_type]))})"
 
+    def integer_weights(
+        self,
+        values: Array,
+        c_type: str,
+        multipliers: Array,
+        multiplier_type: str,
+        *,
+        step: float | Array,
+    ) -> tuple[str, str]:
+        """Store integers, and multipliers of them, and give pointers to both.
+
+        Args:
+            values: Of 8 bits.
+            c_type: Of them.
+            multipliers: Broadcast over the values; or one a row of them, and behind those a shift.
+            multiplier_type: Of them.
+            step: What the products are multiples of, for who reads them back.
+        """
+        return self.weights(values, c_type), self.weights(multipliers, multiplier_type)
+
+    def integer_bias(self, values: Array, *, step: float) -> str:
+        """Store integers of 32 bits, multiples of `step`, and give a pointer to them."""
+        return self.weights(values, "int32_t")
+
     def optional(self, weights: Mapping[str, Array], role: str) -> str:
         """Store a weight if there is one."""
         return self.weights(weights[role]) if role in weights else "NULL"

@@ -13,16 +13,20 @@ import pytest
 
 from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c import export_c
+from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.integers import integer_refusal
 from gatelet.convert.exporters.c.source import KERNELS
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.table import refusal
+from gatelet.convert.parity.stored import StoredFile
+from gatelet.convert.parity.weights import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
-from gatelet.errors import ConversionError
+from gatelet.errors import BundleDamaged, ConversionError
 from gatelet.runtime.backends.c import CBackend, open_library
-from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph import Graph
+from gatelet.runtime.safetensors import Tensor
 from tests.convert.exporters.c_builds import build, small_graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
@@ -148,6 +152,50 @@ def test_without_calibration_rows_it_is_refused() -> None:
     graph = small_graph()
     with pytest.raises(ConversionError, match="full-int8 needs calibration rows"):
         export_c(Exportable(graph, graph, name="m"), FULL_INT8)
+
+
+def test_parity_reads_the_integers_and_sees_others(tmp_path: Path) -> None:
+    graph = small_graph(units=40)
+    (lstm,) = (node for node in graph.nodes if node.op == "LSTM")
+    name = lstm.weights["kernel"]
+    i, f, g, o = np.split(array_of(graph.weights[name]), 4, axis=1)
+    swapped = np.concatenate([i, o, g, f], axis=1).astype("<f4")
+    tensor = Tensor("F32", swapped.shape, swapped.tobytes())
+    other = replace(graph, weights={**graph.weights, name: tensor})
+    right, wrong = (write_model(model_of(one), FULL_INT8) for one in (graph, other))
+    path = tmp_path / "w.bin"
+
+    def check(data: bytes, observed: Any) -> Any:
+        path.write_bytes(data)
+        file = StoredFile(path, graph, "full-int8", 12, observed=observed)
+        return check_weights("c", graph, match_weights("c", file))
+
+    found = check(right.weights, right.observed)
+    assert found.verdict == "pass" and "not checked" not in found.note
+    found = check(wrong.weights, wrong.observed)
+    assert found.verdict == "fail" and "kernel of layer" in found.note
+    one_byte = bytearray(right.weights)
+    one_byte[64 + 6 * 9 + 2] ^= 0x20  # in row 9 of the embedding
+    found = check(bytes(one_byte), right.observed)
+    assert found.verdict == "fail" and "embeddings" in found.note
+    assert check(right.weights, {}).verdict == "not checked"
+    with pytest.raises(BundleDamaged, match="other ranges"):
+        check(right.weights, {"other": np.ones(1)})
+
+
+def test_a_row_and_a_column_of_zeros_cost_the_others_nothing(tmp_path: Path) -> None:
+    graph = small_graph(units=40)
+    weights = dict(graph.weights)
+    for node in graph.nodes:
+        for role, index in (("embeddings", 0), ("recurrent_kernel", (slice(None), 3))):
+            if role in node.weights:
+                array = array_of(weights[node.weights[role]]).copy() * np.float32(0.01)
+                array[index] = 0
+                tensor = Tensor("F32", array.shape, array.astype("<f4").tobytes())
+                weights[node.weights[role]] = tensor
+    graph = replace(graph, weights=weights)
+    exact = ReferenceBackend(graph).run({"ids": ids_of(2)})[graph.outputs[0]]
+    assert np.abs(run(graph, tmp_path / "a", "-O1") - exact).max() < 1e-3
 
 
 def test_values_beyond_what_was_observed_saturate(tmp_path: Path) -> None:
