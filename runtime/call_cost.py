@@ -15,7 +15,7 @@ from gatelet.runtime.records import dataclass
 __all__ = ["Cost", "cost_of", "timestep_us"]
 
 # per call and per timestep, measured with LSTM(8) to LSTM(256), 1 to 64 rows, 5 to 80 timesteps;
-# the calls of two engines by what all batches of benchmarks/batches.py take, which tells their worth
+# the calls of two engines by what all batches of benchmarks/batches.py take
 _BY_ENGINE = {"litert": (20.0, 0.7), "onnx": (20.0, 0.1), "reference": (100.0, 20.0)}
 _WEIGHTS_A_US, _WEIGHTS_A_STEP_US, _LEAST_ROW_US = 40_000, 60_000, 0.1
 _SHARE_OF_KERNELS = 1 / 3  # of a row's timestep in LiteRT; the gates' functions take the rest
