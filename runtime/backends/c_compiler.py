@@ -5,10 +5,12 @@ Not the builds at conversion: those are gatelet.convert's.
 
 import hashlib
 import os
+import shlex
 import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from gatelet.errors import BackendError, BackendMissing
@@ -69,9 +71,14 @@ def _home() -> Path:
     return Path.home() / ".cache"
 
 
-def find_compiler() -> str | None:
-    """Give the path of the C compiler, `$CC` or cc; None where there is none."""
-    return shutil.which(os.environ.get("CC", "cc"))
+def find_compiler() -> list[str] | None:
+    """Give the command of the C compiler, `$CC` (such as 'ccache gcc') or cc; None without one."""
+    try:
+        words = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    except ValueError:  # a quotation without an end
+        return None
+    program = shutil.which(words[0])
+    return None if program is None else [program, *words[1:]]
 
 
 def compile_library(source: Path) -> Path:
@@ -83,12 +90,14 @@ def compile_library(source: Path) -> Path:
     """
     compiler = find_compiler()
     if compiler is None:
+        named = os.environ.get("CC")
+        called = f" that is called '{named}', as CC says" if named else ""
         raise BackendMissing(
-            "the c backend has no library for this machine, and no C compiler to make one: "
-            "install one (such as gcc), or use another --target",
+            f"the c backend has no library for this machine, and no C compiler{called} to make "
+            "one: install one (such as gcc), or use another --target",
             target="c",
         )
-    told = "\0".join((compiler, *_FLAGS, host_platform(), described_processor()))
+    told = "\0".join((*compiler, *_FLAGS, host_platform(), described_processor()))
     key = hashlib.sha256(source.read_bytes() + told.encode())
     made = own_folder() / f"c-{key.hexdigest()[:24]}.so"
     if not made.exists():
@@ -96,23 +105,30 @@ def compile_library(source: Path) -> Path:
     return made
 
 
-def _compile(compiler: str, source: Path, made: Path) -> None:
+def _compile(compiler: Sequence[str], source: Path, made: Path) -> None:
     """Compile to a temporary name, and rename: another process may do the same."""
+    called = " ".join(compiler)
     try:
         with tempfile.TemporaryDirectory(dir=made.parent, prefix="c-") as folder:
             out = Path(folder) / made.name
             native = ["-march=native"] if os.uname().machine != "armv7l" else []
-            command = [compiler, *_FLAGS, *native, "-o", str(out), str(source)]
+            command = [*compiler, *_FLAGS, *native, "-o", str(out), str(source)]
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
             )
             if done.returncode:
                 said = next(iter(done.stderr.strip().splitlines()), "it said nothing")
                 raise BackendError(
-                    f"the C compiler '{compiler}' refuses '{source.name}': {said[:200]}", target="c"
+                    f"the C compiler '{called}' refuses '{source.name}': {said[:200]}", target="c"
                 )
+            with out.open("rb") as file:
+                os.fsync(file.fileno())  # half a file, after a power cut, would stay there for good
             out.replace(made)
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(
+            f"the C compiler '{called}' did not end within {_TIMEOUT_S} s", target="c"
+        ) from error
+    except OSError as error:
         raise BackendError(
             f"'{source.name}' cannot be compiled into '{made.parent}': {error}", target="c"
         ) from error

@@ -164,6 +164,7 @@ def test_without_a_library_the_source_is_compiled_once(
     files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CC", "env LC_ALL=C cc")  # several words, as make takes them
     given = companions(files, f"library:{host_platform()}")
     assert np.abs(run(open_backend("c", files["weights"], companions=given), IDS)).max() > 0
     (made,) = (tmp_path / "cache" / "gatelet").iterdir()
@@ -179,8 +180,24 @@ def test_without_a_compiler_it_says_so(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CC", "no-such-compiler")
     given = companions(files, f"library:{host_platform()}")
-    with pytest.raises(BackendMissing, match="no library for this machine, and no C compiler"):
+    said = "no library for this machine, and no C compiler that is called 'no-such-compiler', as CC"
+    with pytest.raises(BackendMissing, match=said):
         open_backend("c", files["weights"], companions=given)
+
+
+def test_a_compiler_that_does_not_end_is_named(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("gatelet.runtime.backends.c_compiler._TIMEOUT_S", 0.01)
+    program = tmp_path / "cc"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("CC", str(program))
+    given = companions(files, f"library:{host_platform()}")
+    with pytest.raises(BackendError, match="cc' did not end within"):
+        open_backend("c", files["weights"], companions=given)
+    assert list((tmp_path / "cache" / "gatelet").iterdir()) == []
 
 
 def test_the_example_predicts_what_python_predicts(files: dict[str, Path], tmp_path: Path) -> None:
