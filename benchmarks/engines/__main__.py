@@ -32,6 +32,11 @@ HERE = Path(__file__).parent
 LENGTHS = (100, 50, 20, 5)
 BATCH_ROWS = 64
 AGREEMENT_ROWS = 64
+NOTHING = """
+import time
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print('{"start_ms": %r, "peak_mb": %r}' % (time.process_time() * 1e3, peak / 1024))
+"""
 SLOW_US = 2000.0  # of one call: then a burst has fewer
 
 
@@ -263,8 +268,9 @@ def cold_starts(opened: list[Opened], *, rounds: int) -> dict[str, dict[str, flo
     for number in range(rounds):
         tell(f"cold starts: round {number + 1}")
         for one in opened:
-            for name, spec in ((one.candidate.name, one.spec), ("bare", {"engine": "bare"})):
-                command = [one.python, HERE / "worker.py", json.dumps(spec), "once"]
+            predicts = [HERE / "worker.py", json.dumps(one.spec), "once"]
+            for name, words in ((one.candidate.name, predicts), ("bare", ["-c", NOTHING])):
+                command = [one.python, *words]
                 done = subprocess.run(
                     command, check=True, capture_output=True, text=True, env=plain_environment()
                 )

@@ -32,7 +32,7 @@ __all__ = ["CBackend", "Library", "open_artifact", "open_library", "used_roles"]
 ABI = 1
 _LARGEST_SIZE = 2**20
 _ALIGNMENT_BYTES, _DIGEST_BYTES = 64, 16  # of the head of a file: a magic, a digest of the rest
-_PART_BYTES, _PARTS = 2**17, 64
+_PART_BYTES, _PARTS = 2**16, 64
 _LEVELS = {"": 0, "plain": 1, "v2": 2, "v3": 3, "v4": 4}
 _ERRORS = {
     1: "it was given a size out of range",
