@@ -70,7 +70,8 @@ def bare_scripts(bundle: Bundle, maxlen: int) -> dict[str, str]:
     scripts = {}
     for artifact in bundle.artifacts:
         model = str(bundle.path / artifact.path)
-        if artifact.scheme == "float32" and artifact.target == "onnx":
+        is_here = importlib.util.find_spec("onnxruntime") is not None
+        if artifact.scheme == "float32" and artifact.target == "onnx" and is_here:
             scripts["onnxruntime"] = BARE["onnx"].format(path=model, maxlen=maxlen)
         if artifact.target == "litert" and artifact.scheme == "float32":
             for module, name in LITERT.items():
