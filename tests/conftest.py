@@ -9,7 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -235,3 +235,14 @@ def _graph(*, outputs: int, timesteps: int | None, features: int | None) -> Grap
         else GraphInput("ids", "int32", (None, timesteps), VOCABULARY)
     )
     return Graph((taken,), tuple(nodes), ("scores",), weights)
+
+
+@pytest.fixture
+def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a folder that modules are imported from, and forget those of engines afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        if name.split(".")[0] in ("tflite_runtime", "broken_engine", "empty_engine", "engine_x"):
+            del sys.modules[name]

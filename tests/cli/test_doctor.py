@@ -111,13 +111,13 @@ class Interpreter:
 
 
 def test_an_engine_that_imports_beside_numpy_2_and_opens_nothing_does_not_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    module_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "tflite_runtime").mkdir()
-    (tmp_path / "tflite_runtime" / "__init__.py").touch()
-    (tmp_path / "tflite_runtime" / "interpreter.py").write_text(OF_NUMPY_1, "utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    package = module_folder / "tflite_runtime"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "interpreter.py").write_text(OF_NUMPY_1, "utf-8")
+    path = os.pathsep.join([str(module_folder), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.setitem(TARGETS, "litert", (Engine("tflite_runtime", "tflite-runtime"),))
     (found,) = (one for one in diagnose().backends if one.target == "litert")
@@ -125,7 +125,7 @@ def test_an_engine_that_imports_beside_numpy_2_and_opens_nothing_does_not_work(
     with pytest.raises(
         BackendError, match=r"built for NumPy 1, and NumPy .*: pip install 'numpy<2"
     ):
-        open_backend("litert", tmp_path / "any.tflite")
+        open_backend("litert", module_folder / "any.tflite")
     assert capfd.readouterr().err == "", "NumPy's page about it is not shown"
 
 

@@ -2,8 +2,7 @@
 
 import importlib
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +26,6 @@ def expected(bundle: Path, ids: object) -> np.ndarray:
     graph = open_bundle(bundle).graph()
     found: np.ndarray = ReferenceBackend(graph).run({"ids": ids})["scores"]
     return found
-
-
-@pytest.fixture
-def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give a folder that modules are imported from."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    known = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - known:
-        if name.split(".")[0] in ("tflite_runtime", "broken_engine", "empty_engine"):
-            del sys.modules[name]
 
 
 def test_every_target_has_engines_and_all_are_installed_here() -> None:

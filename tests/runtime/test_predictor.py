@@ -202,7 +202,7 @@ def test_no_rows_give_no_scores(bundle: Path) -> None:
         ([[1.0]], "'ids' holds 1.0, expected whole numbers"),
         (np.array([[True]]), "'ids' has the type bool"),
         ([[50]], "the id 50 is outside the model's vocabulary 0..49"),
-        (None, "'ids' holds None"),
+        (None, "the input is None: expected an array or a list, 'ids' int32"),
     ],
     ids=range(11),
 )
