@@ -56,8 +56,10 @@ class StoredFile:
 
 def _numbers_of(told: object) -> dict[str, Array]:
     """Give the arrays that a manifest tells; {} unless it is all positive numbers."""
+    if not isinstance(told, dict):
+        return {}
     try:
-        found = {name: np.array(one, np.float64) for name, one in dict(told or {}).items()}  # type: ignore[call-overload]
+        found = {name: np.array(one, np.float64) for name, one in told.items()}
     except (TypeError, ValueError):
         return {}
     good = all(one.ndim == 1 and one.size and (one >= 0).all() for one in found.values())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import MAGIC, Blob, untiled, untiled_int8
+from gatelet.convert.exporters.c.blob import DTYPES, MAGIC, Blob, untiled, untiled_int8
 from gatelet.convert.exporters.c.export import write_function
 from gatelet.convert.exporters.c.writer import Writer
 from gatelet.convert.parity.stored import PackedOtherwise, Stored, StoredFile, of_halves
@@ -22,14 +22,6 @@ __all__ = ["read_c"]
 
 Array = NDArray[Any]
 _LARGEST_SHIFT = 63
-_DTYPES = {
-    "float": "<f4",
-    "int8_t": "i1",
-    "int16_t": "<i2",
-    "uint8_t": "u1",
-    "uint16_t": "<u2",
-    "int32_t": "<i4",
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,7 @@ class _Layout(Writer):
     integer_sections: list[_Integers] = field(default_factory=list)
 
     def weights(self, array: Array, c_type: str = "float") -> str:
-        stored = np.asarray(array, _DTYPES[c_type])
+        stored = np.asarray(array, DTYPES[c_type])
         self.noted.append(_Section(self.blob.add(stored), stored.shape, c_type))
         return super().weights(array, c_type)
 
@@ -163,7 +155,7 @@ def _read_table(data: bytes, table: _Matrix) -> Stored:
 
 
 def _section(data: bytes, section: _Section) -> Array:
-    dtype = np.dtype(_DTYPES[section.c_type])
+    dtype = np.dtype(DTYPES[section.c_type])
     count = int(np.prod(section.shape))
     if section.offset + count * dtype.itemsize > len(data):
         raise BundleDamaged("the weights of the C model end before all of them were read")

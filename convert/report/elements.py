@@ -5,10 +5,11 @@ Not a template language: there is no way to put markup in as a string.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-__all__ = ["Content", "Element", "element", "html_text", "shown", "xml_bytes"]
+__all__ = ["Content", "Element", "element", "folding_table", "html_text", "shown", "xml_bytes"]
 
 Content = Element | str | None
 """What an element holds: other elements, text, or nothing."""
@@ -58,6 +59,27 @@ def _rounded(value: float) -> str:
 
 def _legal(text: str) -> str:
     return _NOT_XML.sub(lambda match: _escape(match[0]), text)
+
+
+def folding_table(
+    summary: str, header: Iterable[Element], rows: Iterable[Element], *, label: str, is_open: bool
+) -> Element:
+    """Make a table that a click opens, and that scrolls where the window is narrow.
+
+    Args:
+        summary: What stands above it.
+        header: The cells of its head.
+        rows: Of its body.
+        label: What it is called where it is read aloud.
+        is_open: Whether it is open from the start.
+    """
+    table = element("table", element("thead", element("tr", *header)), element("tbody", *rows))
+    return element(
+        "details",
+        element("summary", summary),
+        element("div", table, class_="wide", tabindex="0", role="region", aria_label=label),
+        open="open" if is_open else None,
+    )
 
 
 def shown(text: str, limit: int) -> str:

@@ -75,13 +75,12 @@ def test_a_recurrence_that_starts_from_the_state_of_the_last_call(
     def run(self: OnnxBackend, inputs: Mapping[str, Any]) -> dict[str, Array]:
         ((name, ids),) = inputs.items()
         ids = np.asarray(ids, np.int32)
-        state = getattr(self, "kept", None)
+        state = vars(self).get("kept")
         if state is None or state[0].shape[1] != len(ids):
             units = self._session.get_inputs()[-1].shape[-1]
             state = [np.zeros((1, len(ids), units), np.float32)] * 2
         feed = {name: ids, "h_in": state[0], "c_in": state[1]}
-        scores, *kept = self._session.run(None, feed)
-        self.kept = kept  # type: ignore[attr-defined]
+        scores, *vars(self)["kept"] = self._session.run(None, feed)
         return {self._outputs[0]: scores}
 
     keep_only(trained, ("onnx", "float32"))

@@ -15,6 +15,7 @@ from gatelet.convert.quantize import quantize_int8
 
 __all__ = [
     "ALIGNMENT_BYTES",
+    "DTYPES",
     "LARGEST_CODEBOOK",
     "Blob",
     "Lines",
@@ -33,6 +34,15 @@ MAGIC = b"gatelet2"
 """Its digit is raised when what follows is packed in another way."""
 LARGEST_CODEBOOK = 256
 """The scales of an embedding's rows are told by a byte each."""
+DTYPES = {
+    "float": "<f4",
+    "int8_t": "i1",
+    "int16_t": "<i2",
+    "uint8_t": "u1",
+    "uint16_t": "<u2",
+    "int32_t": "<i4",
+}
+"""What a section of each type of C holds, in NumPy's words."""
 _SAME_RATIO = 1.0001
 _STATE_LIMIT = 127
 _STATE_OFF_UNITS = 1.5

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, tiled, tiled_int8
+from gatelet.convert.exporters.c.blob import DTYPES, Blob, coded_rows, lines_of, tiled, tiled_int8
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
 from gatelet.convert.quantize import pack_int4, quantize_int4
 from gatelet.convert.schemes import Scheme
@@ -163,15 +163,7 @@ class Writer:
 
     def weights(self, array: Array, c_type: str = "float") -> str:
         """Store an array as it is and give a pointer to it."""
-        dtypes = {
-            "float": "<f4",
-            "int8_t": "i1",
-            "int16_t": "<i2",
-            "uint8_t": "u1",
-            "uint16_t": "<u2",
-            "int32_t": "<i4",
-        }
-        return f"AT({c_type}, {self.blob.add(np.asarray(array, dtypes[c_type]))})"
+        return f"AT({c_type}, {self.blob.add(np.asarray(array, DTYPES[c_type]))})"
 
     def integer_weights(
         self,

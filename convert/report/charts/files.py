@@ -5,7 +5,7 @@ Not measured in the files: counted as their schemes store them, see `gatelet.run
 
 from collections.abc import Sequence
 
-from gatelet.convert.report.elements import Element, element, shown
+from gatelet.convert.report.elements import Element, element, folding_table, shown
 from gatelet.runtime.sizes import Sizes, layers_of
 
 __all__ = ["files_table"]
@@ -29,18 +29,12 @@ def files_table(found: Sequence[Sizes]) -> Element:
         for layer, kind in sorted(keys, key=lambda key: (not key[0], key[1] == "rest"))
     ]
     rows.append(_row("all", "", [one.bytes for one in found]))
-    return element(
-        "details",
-        element("summary", "Bytes by layer in each file"),
-        element(
-            "div",
-            element("table", element("thead", element("tr", *header)), element("tbody", *rows)),
-            class_="wide",
-            tabindex="0",
-            role="region",
-            aria_label="bytes by layer in each file",
-        ),
-        open="open" if len(found) <= OPEN_FILES else None,
+    return folding_table(
+        "Bytes by layer in each file",
+        header,
+        rows,
+        label="bytes by layer in each file",
+        is_open=len(found) <= OPEN_FILES,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatelet.convert.report.charts.axes import Frame, chart, linear, panel
-from gatelet.convert.report.elements import Element, element
+from gatelet.convert.report.elements import Element, element, folding_table
 from gatelet.convert.report.figures import write_bytes, write_share
 
 __all__ = ["LayerBytes", "sizes"]
@@ -187,16 +187,10 @@ def _table(layers: Sequence[LayerBytes], total: int) -> Element:
     )
     kinds = {"layer": None, "operation": None, "bytes": "number", "share": "number"}
     header = (element("th", text, scope="col", class_=kind) for text, kind in kinds.items())
-    return element(
-        "details",
-        element("summary", "The layers as a table"),
-        element(
-            "div",
-            element("table", element("thead", element("tr", *header)), element("tbody", *rows)),
-            class_="wide",
-            tabindex="0",
-            role="region",
-            aria_label="bytes by layer",
-        ),
-        open="open" if len(layers) <= OPEN_LAYERS else None,
+    return folding_table(
+        "The layers as a table",
+        header,
+        rows,
+        label="bytes by layer",
+        is_open=len(layers) <= OPEN_LAYERS,
     )

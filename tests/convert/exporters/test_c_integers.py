@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c import export_c
@@ -55,6 +56,15 @@ def run(graph: Graph, folder: Path, *flags: str) -> Any:
     weights.write_bytes(written.weights)
     backend = CBackend(open_library(library), weights, engine="c")
     return backend.run({"ids": ids_of(2)})[graph.outputs[0]]
+
+
+def opened(graph: Graph, rows: NDArray[Any], folder: Path) -> CBackend:
+    """Give a model of features that is calibrated by some rows, in integers."""
+    calibration = Calibration({"features": rows}, "test")
+    model = Exportable(graph, graph, name="m", calibration=calibration)
+    written, library = build(model, folder, scheme="full-int8")
+    (folder / "w").write_bytes(written.weights)
+    return CBackend(open_library(library), folder / "w", engine="c")
 
 
 def test_every_build_gives_the_same_bits_close_to_float(tmp_path: Path) -> None:
@@ -136,11 +146,7 @@ def test_parts_with_other_scales_are_concatenated(tmp_path: Path) -> None:
     y = maker.one("Dense", [h], (None, 2), weights=large)
     graph = maker.finish(maker.one("Concatenate", [h, y, h], (None, 10), axis=-1))
     rows = np.random.default_rng(4).normal(size=(40, 7, 3)).astype(np.float32)
-    calibration = Calibration({"features": rows}, "test")
-    model = Exportable(graph, graph, name="m", calibration=calibration)
-    written, library = build(model, tmp_path, scheme="full-int8")
-    (tmp_path / "w").write_bytes(written.weights)
-    backend = CBackend(open_library(library), tmp_path / "w", engine="c")
+    backend = opened(graph, rows, tmp_path)
     found = backend.run({"features": rows})[graph.outputs[0]]
     exact = ReferenceBackend(graph).run({"features": rows})[graph.outputs[0]]
     off, largest = np.abs(found - exact), np.abs(exact).max()
@@ -204,11 +210,7 @@ def test_values_beyond_what_was_observed_saturate(tmp_path: Path) -> None:
     (h,) = maker.recurrence("LSTM", [x], features=3, units=8, return_sequences=False)
     graph = maker.finish(maker.one("Dense", [h], (None, 1), weights={"kernel": maker.weight(8, 1)}))
     rows = np.random.default_rng(3).normal(size=(30, 9, 3)).astype(np.float32)
-    calibration = Calibration({"features": rows}, "test")
-    model = Exportable(graph, graph, name="m", calibration=calibration)
-    written, library = build(model, tmp_path, scheme="full-int8")
-    (tmp_path / "w").write_bytes(written.weights)
-    backend = CBackend(open_library(library), tmp_path / "w", engine="c")
+    backend = opened(graph, rows, tmp_path)
     output = graph.outputs[0]
     exact = ReferenceBackend(graph).run({"features": rows})[output]
     assert np.abs(backend.run({"features": rows})[output] - exact).max() < 0.02
