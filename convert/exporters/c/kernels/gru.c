@@ -26,38 +26,33 @@ GATELET_INLINE void usual_unit(const float *x, const float *inner, const float *
     }
 }
 
-static void gru_step_usual(const struct gatelet_recurrence *r, float *z, const float *h,
-                           const float *c, float *h_next, float *c_next, float *spare) {
+static void gru_step_usual(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
     const size_t columns = 3 * padded;
-    float *inner = spare; /* [rows, columns] */
-    (void)c;
-    (void)c_next;
-    const struct gatelet_rows rows = {r->rows, padded, 0, columns, h, r->recurrent_bias, inner};
+    float *inner = s->spare; /* [rows, columns] */
+    const struct gatelet_rows rows = {r->rows, padded, 0, columns, s->h, r->recurrent_bias, inner};
     gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
         for (size_t unit = 0; unit < padded; unit += GATELET_LANES) {
-            usual_unit(z + 3 * (row + unit), inner + 3 * (row + unit), h + row + unit,
-                       h_next + row + unit);
+            usual_unit(s->z + 3 * (row + unit), inner + 3 * (row + unit), s->h + row + unit,
+                       s->h_next + row + unit);
         }
     }
 }
 
 /* Any activations: row by row, gates apart. */
-static void gru_step_reset_after(const struct gatelet_recurrence *r, float *z, const float *h,
-                                 const float *c, float *h_next, float *c_next, float *spare) {
+static void gru_step_reset_after(const struct gatelet_recurrence *r,
+                                 const struct gatelet_step *s) {
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
-    float *packed = spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
-    (void)c;
-    (void)c_next;
+    float *packed = s->spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
-        const struct gatelet_rows one = {1, 0, 0, 0, h + row, r->recurrent_bias, packed};
+        const struct gatelet_rows one = {1, 0, 0, 0, s->h + row, r->recurrent_bias, packed};
         gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &one);
         gatelet_unpack_gates(packed, 3, units, inner);
-        gatelet_unpack_gates(z + 3 * row, 3, units, x);
+        gatelet_unpack_gates(s->z + 3 * row, 3, units, x);
         float *gates = packed;
         for (size_t i = 0; i < 2 * n; i++) {
             x[i] += inner[i];
@@ -68,22 +63,20 @@ static void gru_step_reset_after(const struct gatelet_recurrence *r, float *z, c
         }
         gatelet_activate_axis(r->activation, x + 2 * n, gates + 2 * n, 1, units, 1);
         for (size_t i = 0; i < n; i++) {
-            h_next[row + i] = gates[i] * h[row + i] + (1.0f - gates[i]) * gates[2 * n + i];
+            s->h_next[row + i] = gates[i] * s->h[row + i] + (1.0f - gates[i]) * gates[2 * n + i];
         }
     }
 }
 
-static void gru_step_reset_before(const struct gatelet_recurrence *r, float *z, const float *h,
-                                  const float *c, float *h_next, float *c_next, float *spare) {
+static void gru_step_reset_before(const struct gatelet_recurrence *r,
+                                  const struct gatelet_step *s) {
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
-    float *packed = spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
-    (void)c;
-    (void)c_next;
+    float *packed = s->spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
-        gatelet_unpack_gates(z + 3 * row, 3, units, x);
-        const struct gatelet_rows one = {1, 0, 0, 0, h + row, NULL, packed};
+        gatelet_unpack_gates(s->z + 3 * row, 3, units, x);
+        const struct gatelet_rows one = {1, 0, 0, 0, s->h + row, NULL, packed};
         gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &one);
         gatelet_unpack_gates(packed, 2, units, inner);
         float *gates = packed;
@@ -92,7 +85,7 @@ static void gru_step_reset_before(const struct gatelet_recurrence *r, float *z, 
         }
         gatelet_activate_axis(r->recurrent_activation, x, gates, 2, units, 1);
         for (size_t i = 0; i < n; i++) {
-            inner[i] = gates[n + i] * h[row + i];
+            inner[i] = gates[n + i] * s->h[row + i];
         }
         float *product = gates + 2 * n; /* r is not needed after this */
         memmove(gates + n, inner, n * sizeof(float));
@@ -103,7 +96,7 @@ static void gru_step_reset_before(const struct gatelet_recurrence *r, float *z, 
         }
         gatelet_activate_axis(r->activation, x + 2 * n, product, 1, units, 1);
         for (size_t i = 0; i < n; i++) {
-            h_next[row + i] = gates[i] * h[row + i] + (1.0f - gates[i]) * product[i];
+            s->h_next[row + i] = gates[i] * s->h[row + i] + (1.0f - gates[i]) * product[i];
         }
     }
 }

@@ -36,32 +36,30 @@ GATELET_INLINE void usual_cell(const float *z, const float *c, float *h_next, fl
 }
 
 /* The cells of a tile of all rows. */
-GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile, const float *z,
-                                const float *c, float *h_next, float *c_next) {
+GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile,
+                                const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), unit = (size_t)tile * GATELET_LANES;
     for (size_t b = 0; b < (size_t)r->rows; b++) {
         const size_t at = b * padded + unit;
-        usual_cell(z + 4 * at, c + at, h_next + at, c_next + at);
+        usual_cell(s->z + 4 * at, s->c + at, s->h_next + at, s->c_next + at);
     }
 }
 
 /* Tile by tile, so that cells find their gates in the first-level cache. A matrix that does not fit
  * there is taken from the last tile to the first every other step: what was read last is still
  * there. Of one row the product is inline, so that the next tile is read while a cell runs. */
-static void lstm_step_usual(const struct gatelet_recurrence *r, float *z, const float *h,
-                            const float *c, float *h_next, float *c_next, float *spare) {
+static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
     const struct gatelet_matrix *u = &r->recurrent;
-    const int forwards = h < h_next || u->tiles < 3;
-    struct gatelet_rows rows = {r->rows, padded, columns, columns, h, z, z};
-    (void)spare;
+    const int forwards = s->h < s->h_next || u->tiles < 3;
+    struct gatelet_rows rows = {r->rows, padded, columns, columns, s->h, s->z, s->z};
     if (u->values != NULL) { /* int8 rounds h: once, not once a tile */
         gatelet_product(u, 0, u->tiles, &rows);
     }
     for (int32_t i = 0; i < u->tiles; i++) {
         const int32_t tile = forwards ? i : u->tiles - 1 - i;
         const size_t column = (size_t)tile * 4 * GATELET_LANES;
-        rows.start = rows.z = z + column;
+        rows.start = rows.z = s->z + column;
         if (u->values == NULL && r->rows == 1) {
             const float *weights = u->floats + column * (size_t)u->rows;
             const struct gatelet_block b = {weights, 4 * GATELET_LANES, u->rows, rows};
@@ -69,32 +67,31 @@ static void lstm_step_usual(const struct gatelet_recurrence *r, float *z, const 
         } else if (u->values == NULL) {
             gatelet_product(u, tile, 1, &rows);
         }
-        usual_cells(r, tile, z, c, h_next, c_next);
+        usual_cells(r, tile, s);
     }
 }
 
 /* Any activations, those that span the units (softmax) too: row by row, gates apart. */
-static void lstm_step_any(const struct gatelet_recurrence *r, float *z, const float *h, const float *c,
-                          float *h_next, float *c_next, float *spare) {
+static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
-    float *before = spare, *after = before + 4 * padded;
-    const struct gatelet_rows rows = {r->rows, padded, 4 * padded, 4 * padded, h, z, z};
+    float *before = s->spare, *after = before + 4 * padded;
+    const struct gatelet_rows rows = {r->rows, padded, 4 * padded, 4 * padded, s->h, s->z, s->z};
     gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
-        gatelet_unpack_gates(z + 4 * row, 4, units, before);
+        gatelet_unpack_gates(s->z + 4 * row, 4, units, before);
         for (size_t gate = 0; gate < 4; gate++) {
             gatelet_activate_axis(gate == 2 ? r->activation : r->recurrent_activation,
                                   before + gate * n, after + gate * n, 1, units, 1);
         }
         const float *i = after, *f = i + n, *g = f + n, *o = g + n;
         for (size_t unit = 0; unit < n; unit++) {
-            c_next[row + unit] = f[unit] * c[row + unit] + i[unit] * g[unit];
+            s->c_next[row + unit] = f[unit] * s->c[row + unit] + i[unit] * g[unit];
         }
-        gatelet_activate_axis(r->activation, c_next + row, before, 1, units, 1);
+        gatelet_activate_axis(r->activation, s->c_next + row, before, 1, units, 1);
         for (size_t unit = 0; unit < n; unit++) {
-            h_next[row + unit] = o[unit] * before[unit];
+            s->h_next[row + unit] = o[unit] * before[unit];
         }
     }
 }

@@ -98,10 +98,11 @@ static void put_output(const struct gatelet_recurrence *r, const struct walk *w,
     }
 }
 
-static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_step *step,
-                     float *z, int32_t t, int has_cell) {
+static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_stepper *step,
+                    float *z, int32_t t, int has_cell) {
     if (r->mask == NULL || counts_anywhere(r, t)) {
-        step(r, z, w->h, w->c, w->h_next, w->c_next, w->spare);
+        const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare};
+        step(r, &s);
     }
     if (r->mask != NULL) {
         mask_rows(r, w, t, has_cell);
@@ -115,7 +116,7 @@ static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_
     }
 }
 
-GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_step *step,
+GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_stepper *step,
                                  int has_cell) {
     struct walk w = lay_out(r);
     const int backwards = (r->flags & GATELET_BACKWARDS) != 0;

@@ -32,15 +32,19 @@ struct gatelet_recurrence {
     float *work;
 };
 
-/* One step of all rows: z [rows, columns] is the projected input, and may be overwritten. States
- * are [rows, units rounded up]; `spare` has (rows + 3) * columns floats. */
-typedef void gatelet_step(const struct gatelet_recurrence *r, float *z, const float *h,
-                          const float *c, float *h_next, float *c_next, float *spare);
+/* Where a step finds and leaves things, of all rows. States are [rows, units rounded up]. */
+struct gatelet_step {
+    float *z; /* [rows, columns], the projected input; may be overwritten */
+    const float *h, *c;
+    float *h_next, *c_next;
+    float *spare; /* (rows + 3) columns floats */
+};
+
+typedef void gatelet_stepper(const struct gatelet_recurrence *r, const struct gatelet_step *s);
 
 /* Takes all steps. `has_cell` says whether c is a state too. */
-GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_step *step,
+GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_stepper *step,
                                  int has_cell);
-
 
 /* Copies a row's packed gates [tiles][gates][16] to gates[g][units]. */
 GATELET_KERNEL void gatelet_unpack_gates(const float *z, int32_t gates, int32_t units, float *to);
