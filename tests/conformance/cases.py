@@ -482,6 +482,19 @@ def training_only_layers(k: Keras) -> Model:
     )
 
 
+def lstm_long(k: Keras) -> Model:
+    return _features(k, k.layers.LSTM(24), _sigmoid(k), shape=(29, 20))
+
+
+def gru_long_without_bias(k: Keras) -> Model:
+    return _features(k, k.layers.GRU(20, use_bias=False), _sigmoid(k), shape=(27, 17))
+
+
+def bidirectional_long_masked(k: Keras) -> Model:
+    both = k.layers.Bidirectional(k.layers.LSTM(9, return_sequences=True))
+    return _features(k, k.layers.Masking(), both, k.layers.GRU(17), _sigmoid(k), shape=(21, 18))
+
+
 def stateful(k: Keras) -> Model:
     return k.Sequential(
         [k.Input(batch_shape=(1, T, F)), k.layers.LSTM(6, stateful=True), k.layers.Dense(1)]
@@ -515,6 +528,9 @@ CASES: tuple[Callable[[Keras], Model], ...] = (
     lstm_backwards_sequences,
     lstm_backwards_sequences_masked,
     lstm_zero_output_for_mask,
+    lstm_long,
+    gru_long_without_bias,
+    bidirectional_long_masked,
     lstm_without_bias,
     gru_without_bias,
     lstm_relu,

@@ -31,7 +31,7 @@ static void gru_step_usual(const struct gatelet_recurrence *r, const struct gate
     const size_t columns = 3 * padded;
     float *inner = s->spare; /* [rows, columns] */
     const struct gatelet_rows rows = {r->rows, padded, 0, columns, s->h, r->recurrent_bias, inner};
-    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
+    gatelet_product_ahead(&r->recurrent, &rows, 3 * GATELET_LANES, s->ahead);
     for (int32_t b = 0; b < r->rows; b++) {
         const size_t row = (size_t)b * padded;
         for (size_t unit = 0; unit < padded; unit += GATELET_LANES) {

@@ -14,7 +14,6 @@
 #include "lstm.h"
 
 #include "elementary.h"
-#include "product_block.h"
 
 /* The usual cell, a = tanh and s = the logistic function, with two divisions in place of five.
  *
@@ -47,7 +46,8 @@ GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile
 
 /* Tile by tile, so that cells find their gates in the first-level cache. A matrix that does not fit
  * there is taken from the last tile to the first every other step: what was read last is still
- * there. Of one row the product is inline, so that the next tile is read while a cell runs. */
+ * there. Of one row the product is inline, so that the next tile is read while a cell runs, and takes
+ * a piece of a later projection along. */
 static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
     const struct gatelet_matrix *u = &r->recurrent;
@@ -63,7 +63,7 @@ static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gat
         if (u->values == NULL && r->rows == 1) {
             const float *weights = u->floats + column * (size_t)u->rows;
             const struct gatelet_block b = {weights, 4 * GATELET_LANES, u->rows, rows};
-            gatelet_multiply_row(b, 4 * GATELET_LANES);
+            gatelet_multiply_row_ahead(&b, 4 * GATELET_LANES, s->ahead);
         } else if (u->values == NULL) {
             gatelet_product(u, tile, 1, &rows);
         }

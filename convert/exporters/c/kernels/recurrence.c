@@ -7,17 +7,26 @@
 
 struct walk {
     int32_t columns, padded, steps; /* of z; units rounded up; timesteps at a time */
-    float *z, *h, *c, *h_next, *c_next, *y, *spare;
+    float *z, *z_later, *h, *c, *h_next, *c_next, *y, *spare; /* z_later: of the next timesteps */
+    struct gatelet_ahead ahead;
 };
 
+/* Whether the timesteps to come are projected along with steps, and not between them. */
+static int goes_ahead(const struct gatelet_recurrence *r) {
+    return GATELET_GOES_AHEAD && r->rows == 1 && r->timesteps > GATELET_AHEAD &&
+           r->features >= GATELET_LANES && r->kernel.floats != NULL && r->recurrent.floats != NULL;
+}
+
 static struct walk lay_out(const struct gatelet_recurrence *r) {
-    struct walk w;
+    struct walk w = {0};
     w.columns = r->kernel.tiles * r->kernel.tile;
     w.padded = GATELET_ROUND_UP(r->units);
-    w.steps = r->timesteps < GATELET_STEPS ? r->timesteps : GATELET_STEPS;
+    const int32_t most = r->timesteps < GATELET_STEPS ? r->timesteps : GATELET_STEPS;
+    w.steps = goes_ahead(r) ? GATELET_AHEAD : most;
     const size_t state = (size_t)r->rows * (size_t)w.padded;
     w.z = r->work;
-    w.h = w.z + (size_t)r->rows * (size_t)w.columns * (size_t)w.steps;
+    w.z_later = w.z + (size_t)(most - w.steps) * (size_t)w.columns;
+    w.h = w.z + (size_t)r->rows * (size_t)w.columns * (size_t)most;
     w.c = w.h + state;
     w.h_next = w.c + state;
     w.c_next = w.h_next + state;
@@ -42,15 +51,31 @@ static void give(float *to, const float *state, int32_t rows, int32_t units, int
     }
 }
 
-/* z[t][row] = x[row][first + t] kernel + bias for `count` timesteps. */
-static void project(const struct gatelet_recurrence *r, const struct walk *w, int32_t first,
+/* z[t][row] = x[row][first + t] kernel + bias for `count` timesteps, or what steps left of that. */
+static void project(const struct gatelet_recurrence *r, struct walk *w, int32_t first,
                     int32_t count) {
     const size_t columns = (size_t)w->columns, features = (size_t)r->features;
+    if (w->ahead.next > 0) {
+        gatelet_finish(&w->ahead);
+        return;
+    }
     for (size_t b = 0; b < (size_t)r->rows; b++) {
         const size_t place = b * (size_t)r->timesteps + (size_t)first;
         const struct gatelet_rows rows = {count, features, 0, (size_t)r->rows * columns,
                                           r->x + place * features, r->bias, w->z + b * columns};
         gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
+    }
+}
+
+/* Lets steps take the projection of the timesteps from `first` on, if any, into w->z_later. */
+static void plan(const struct gatelet_recurrence *r, struct walk *w, int32_t first) {
+    const size_t columns = (size_t)w->columns, features = (size_t)r->features;
+    w->ahead.next = w->ahead.pieces = 0;
+    if (goes_ahead(r) && first >= 0 && first < r->timesteps) {
+        const struct gatelet_rows rows = {GATELET_AHEAD, features, 0, columns,
+                                          r->x + (size_t)first * features, r->bias, w->z_later};
+        const struct gatelet_ahead ahead = {&r->kernel, rows, 0, w->columns / GATELET_LANES * 2};
+        w->ahead = ahead;
     }
 }
 
@@ -101,7 +126,8 @@ static void put_output(const struct gatelet_recurrence *r, const struct walk *w,
 static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_stepper *step,
                     float *z, int32_t t, int has_cell) {
     if (r->mask == NULL || counts_anywhere(r, t)) {
-        const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare};
+        const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare,
+                                       &w->ahead};
         step(r, &s);
     }
     if (r->mask != NULL) {
@@ -125,15 +151,17 @@ GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_ste
     start_at(w.c, r->c0, r->rows, r->units, w.padded);
     start_at(w.y, r->flags & GATELET_OUTPUT_INITIAL_STATE ? r->h0 : NULL, r->rows, r->units,
              w.padded);
-    for (int32_t done = 0; done < r->timesteps; done += w.steps) {
-        const int32_t left = r->timesteps - done;
-        const int32_t count = left < w.steps ? left : w.steps;
-        const int32_t first = backwards ? left - count : done;
+    /* the first may be fewer, so that all that follow are as many */
+    int32_t count = r->timesteps > 0 ? (r->timesteps - 1) % w.steps + 1 : 0;
+    for (int32_t done = 0; done < r->timesteps; done += count, count = w.steps) {
+        const int32_t first = backwards ? r->timesteps - done - count : done;
         project(r, &w, first, count);
+        plan(r, &w, backwards ? first - w.steps : first + count);
         for (int32_t i = 0; i < count; i++) {
             const int32_t t = backwards ? count - 1 - i : i;
             step_at(r, &w, step, w.z + (size_t)t * step_floats, first + t, has_cell);
         }
+        swap(&w.z, &w.z_later);
     }
     if (!(r->flags & GATELET_SEQUENCES)) {
         give(r->y, r->mask == NULL && r->timesteps > 0 ? w.h : w.y, r->rows, r->units, w.padded);

@@ -3,6 +3,7 @@
 #define GATELET_RECURRENCE_H
 
 #include "activations.h"
+#include "ahead.h"
 #include "product.h"
 
 enum {
@@ -38,6 +39,7 @@ struct gatelet_step {
     const float *h, *c;
     float *h_next, *c_next;
     float *spare; /* (rows + 3) columns floats */
+    struct gatelet_ahead *ahead; /* which a step may take pieces of */
 };
 
 typedef void gatelet_stepper(const struct gatelet_recurrence *r, const struct gatelet_step *s);
