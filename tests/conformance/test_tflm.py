@@ -28,6 +28,7 @@ REFUSED = {
     "average_pooled": ALL_STEPS,
     "average_pooled_masked": ALL_STEPS,
     "bag_of_embeddings_masked": ALL_STEPS,
+    "bidirectional_long_masked": "gives its steps backwards where a later layer takes them",
     "bidirectional_stack_masked": "gives its steps backwards where a later layer takes them",
     "bidirectional_tagger": "gives out what it computes at masked timesteps",
     "branches_concatenated": ALL_STEPS,

@@ -23,8 +23,15 @@ LENGTHS = (1, 7, 8, 9, 15, 16, 17, 24, 40, 41)
 def graph_of(op: str, features: int, units: int, *, backwards: bool, bias: bool) -> Graph:
     maker = GraphMaker(scale=0.3)
     x = maker.input("x", None, None, features)
-    settings = {"go_backwards": backwards, "return_sequences": True, "use_bias": bias}
-    (y,) = maker.recurrence(op, [x], features=features, units=units, **settings)
+    (y,) = maker.recurrence(
+        op,
+        [x],
+        features=features,
+        units=units,
+        use_bias=bias,
+        go_backwards=backwards,
+        return_sequences=True,
+    )
     return maker.finish(y)
 
 
