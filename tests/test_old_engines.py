@@ -24,7 +24,7 @@ from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.bundle import open_bundle
 from gatelet.runtime.run import Run
-from tests.conformance.cases import batch_normalized
+from tests.conformance.layer_cases import batch_normalized
 from tests.conformance.test_conformance import TELLING, prepared
 from tests.conftest import Quickstart
 

@@ -27,7 +27,7 @@ from gatelet.runtime.backends.pure import PureBackend
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.safetensors import Tensor
-from tests.conformance import cases
+from tests.conformance import layer_cases, recurrent_cases
 from tests.conformance.cases import CASES
 from tests.conformance.limits import LIMITS, holds
 from tests.conformance.matrix import KINDS, Prepared, batches, prepare, within
@@ -44,13 +44,13 @@ EVERY_CASE = (
 them over all."""
 
 TELLING = (
-    cases.addition,  # features meet a kernel that is large enough to be rounded
-    cases.lstm_classic,
-    cases.gru_reset_before_masked,
-    cases.bidirectional_concat,
-    cases.encoder_decoder,
-    cases.two_outputs,
-    cases.weather,
+    layer_cases.addition,  # features meet a kernel that is large enough to be rounded
+    recurrent_cases.lstm_classic,
+    recurrent_cases.gru_reset_before_masked,
+    recurrent_cases.bidirectional_concat,
+    recurrent_cases.encoder_decoder,
+    layer_cases.two_outputs,
+    layer_cases.weather,
 )
 
 

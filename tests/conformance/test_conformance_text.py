@@ -22,7 +22,8 @@ from gatelet.errors import ConversionError
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.vectorizer import Vectorizer
-from tests.conformance.cases import CASES, T, V
+from tests.conformance.case_parts import T, V
+from tests.conformance.cases import CASES
 from tests.conformance.limits import holds
 from tests.conformance.matrix import KINDS, Array, Prepared
 from tests.conformance.test_conformance import TELLING, prepared

@@ -27,12 +27,9 @@ from gatelet.convert.reading import SourceModel, read_keras_object
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.vectorizer import Vectorizer
-from tests.conformance.cases import (
-    CASES,
-    bidirectional_stack_masked,
-    relu_from_a_threshold,
-    text_and_numbers,
-)
+from tests.conformance.cases import CASES
+from tests.conformance.layer_cases import relu_from_a_threshold, text_and_numbers
+from tests.conformance.recurrent_cases import bidirectional_stack_masked
 
 WORDS = Vectorizer.fit(["word"], num_words=2, maxlen=10)
 

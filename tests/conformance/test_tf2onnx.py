@@ -15,26 +15,27 @@ from gatelet.convert.reading import read_keras_object
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.graph import Graph
-from tests.conformance import cases
+from tests.conformance import layer_cases, recurrent_cases
+from tests.conformance.cases import CASES
 from tests.conformance.matrix import draw_rows, model_shape, set_weights, within
 
 # both round, and tf2onnx in the order of TensorFlow's own operators
 LIMIT = 1e-4
 
-NOT_TAKEN = (cases.dense_activations,)
+NOT_TAKEN = (layer_cases.dense_activations,)
 """tf2onnx has no Erfc, which is in Keras' gelu."""
 
 QUICK = (
-    cases.lstm_classic,
-    cases.gru,
-    cases.gru_reset_before,
-    cases.simple_rnn,
-    cases.lstm_masked,
-    cases.bidirectional_concat,
-    cases.stack_two,
-    cases.conv_then_lstm,
-    cases.encoder_decoder,
-    cases.batch_normalized,
+    recurrent_cases.lstm_classic,
+    recurrent_cases.gru,
+    recurrent_cases.gru_reset_before,
+    recurrent_cases.simple_rnn,
+    recurrent_cases.lstm_masked,
+    recurrent_cases.bidirectional_concat,
+    recurrent_cases.stack_two,
+    layer_cases.conv_then_lstm,
+    recurrent_cases.encoder_decoder,
+    layer_cases.batch_normalized,
 )
 
 
@@ -43,7 +44,7 @@ QUICK = (
     "build",
     [
         one if one in QUICK else pytest.param(one, marks=pytest.mark.full)
-        for one in cases.CASES
+        for one in CASES
         if one not in NOT_TAKEN
     ],
     ids=lambda build: build.__name__,

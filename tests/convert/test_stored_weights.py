@@ -26,13 +26,13 @@ from gatelet.errors import BundleDamaged, ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph import Graph
 from gatelet.runtime.safetensors import Tensor
-from tests.conformance.cases import (
-    CASES,
+from tests.conformance.cases import CASES
+from tests.conformance.matrix import draw_rows
+from tests.conformance.recurrent_cases import (
     bidirectional_stack_masked,
     gru_reset_before_masked,
     lstm_classic,
 )
-from tests.conformance.matrix import draw_rows
 
 T = 12
 FEW = (lstm_classic, gru_reset_before_masked, bidirectional_stack_masked)
