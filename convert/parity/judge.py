@@ -293,7 +293,7 @@ def _check_scores(case: Case, found: Array, bounds: Bounds) -> list[Check]:
     ]
     if oracle.keras is not None:
         checks.append(check_max("scores_max_keras", found, oracle.keras, bounds.largest))
-    if bundle.labels:
+    if bundle.labels and len(case.graph.outputs) == 1:
         checks += _check_decisions(bundle, found, expected, bounds)
     return checks
 

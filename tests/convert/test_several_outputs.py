@@ -1,0 +1,42 @@
+"""Models with several outputs: nothing is decided, so they have no labels; each score is judged."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatelet.convert import convert_with_report
+from gatelet.errors import ConfigError
+
+# Keras' own variables, under NumPy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def save_two_headed(keras: Any, path: Path) -> Path:
+    """Save a model of ids and features, of different lengths, whose first output is a softmax."""
+    keras.utils.set_random_seed(3)
+    ids, features = keras.Input((None,), dtype="int32"), keras.Input((None, 4))
+    words = keras.layers.LSTM(5)(keras.layers.Embedding(30, 6, mask_zero=True)(ids))
+    both = keras.layers.Concatenate()([words, keras.layers.GRU(3)(features)])
+    heads = [keras.layers.Dense(3, activation="softmax")(both), keras.layers.Dense(2)(both)]
+    keras.Model([ids, features], heads).save(path)
+    return path
+
+
+def test_a_softmax_and_numbers_beside_it_are_judged_as_scores(keras: Any, tmp_path: Path) -> None:
+    model = save_two_headed(keras, tmp_path / "m.keras")
+    bundle, report = convert_with_report(
+        model, tmp_path / "b", targets=["onnx"], schemes=["float32"]
+    )
+    assert report.verdict == "pass"
+    assert bundle.labels == ()
+    names = {check.name for check in report.artifacts[0].checks}
+    assert "scores_max" in names
+    assert not names & {"flips", "kl", "labels_reached"}
+
+
+def test_labels_of_several_outputs_are_refused(keras: Any, tmp_path: Path) -> None:
+    model = save_two_headed(keras, tmp_path / "m.keras")
+    with pytest.raises(ConfigError, match="the model has 2 outputs, of which none is decided"):
+        convert_with_report(model, tmp_path / "b", targets=["onnx"], labels=["x", "y", "z"])
+    assert not (tmp_path / "b").exists()
