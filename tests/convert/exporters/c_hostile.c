@@ -101,6 +101,8 @@ static void refuse_bad_arguments(void) {
     static _Alignas(64) char scratch[MODEL_SCRATCH_BYTES(1, T) + 64], state[MODEL_STATE_BYTES(1) + 4];
     static _Alignas(64) char text[MODEL_TEXT_SCRATCH_BYTES], moved[sizeof weights + 4];
     const void *other = vocabulary;
+    const int32_t size = T;
+    int32_t shape[8];
     float score = 0.0f, near = 0.0f;
 #define BAD(call) refuse(model_##call, MODEL_BAD_ARGUMENT, __LINE__)
     BAD(predict(NULL, ids, 1, T, &score, scratch));
@@ -119,6 +121,11 @@ static void refuse_bad_arguments(void) {
     BAD(predict_text(weights, weights, "a", 1, &score, text));
     BAD(predict_text(weights, vocabulary, NULL, 1, &score, text));
     BAD(predict_text(weights, vocabulary, "a", 1, &score, text + 1));
+    refuse(model_scratch_bytes(1, NULL) == SIZE_MAX, 1, __LINE__);
+    refuse(model_step_scratch_bytes(1, NULL) == SIZE_MAX, 1, __LINE__);
+    refuse(model_output_shape(0, 1, NULL, shape), -1, __LINE__);
+    refuse(model_output_shape(0, 1, &size, NULL), -1, __LINE__);
+    refuse(model_output_shape(1, 1, &size, shape), -1, __LINE__);
     refuse(model_predict(other, ids, 1, T, &score, scratch), MODEL_BAD_WEIGHTS, __LINE__);
     refuse(model_predict(moved + 1, ids, 1, T, &score, scratch), MODEL_BAD_WEIGHTS, __LINE__);
     memcpy(moved + 4, weights, sizeof weights); /* aligned to 4 is enough */

@@ -24,6 +24,9 @@ $output_cases
 
 int32_t NAME(${form}output_shape)(int32_t output, int32_t rows, const int32_t *sizes,
                                   int32_t *shape) {
+    if (shape == NULL || (sizes == NULL && ${PREFIX}_${FORM}SIZES > 0)) {
+        return -1;
+    }
 $sizes_used
     shape[0] = rows;
     switch (output) {
@@ -42,6 +45,9 @@ $sizes_used
 }
 
 size_t NAME(${form}scratch_bytes)(int32_t rows, const int32_t *sizes) {
+    if (sizes == NULL && ${PREFIX}_${FORM}SIZES > 0) {
+        return SIZE_MAX;
+    }
 $sizes_used
     const int32_t B = rows < 1 ? 1 : rows;
     return ${form}fits(B, sizes) ? ${PREFIX}_${FORM}SCRATCH_BYTES($macro_arguments) : SIZE_MAX;

@@ -42,7 +42,8 @@ $facts
 /* Tells whether these are the weights of this code. */
 int ${prefix}_check(const void *weights, size_t bytes);
 
-/* As ${PREFIX}_SCRATCH_BYTES, for sizes that are known late; SIZE_MAX where there is no such memory. */
+/* As ${PREFIX}_SCRATCH_BYTES, for sizes that are known late; SIZE_MAX for a NULL, and where there is no
+ * such memory. */
 size_t ${prefix}_scratch_bytes(int32_t rows, const int32_t *sizes);
 
 /* Gives the shape of an output, at most 8 sizes, and returns their number, or -1. */
