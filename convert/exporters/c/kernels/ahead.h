@@ -108,13 +108,20 @@ GATELET_INLINE void gatelet_product_ahead(const struct gatelet_matrix *u,
     }
 }
 
-/* All pieces that are left. */
+/* All pieces that are left: those of a tile that is begun, and then whole tiles. */
 GATELET_INLINE void gatelet_finish(struct gatelet_ahead *a) {
 #if GATELET_GOES_AHEAD
     const struct gatelet_block nothing = {NULL, 0, 0, {0}};
-    while (a->next < a->pieces) {
-        gatelet_multiply_both(&nothing, 0, a, (uint32_t)a->w->tile);
+    const int32_t columns = a->w->tile, pieces = columns / GATELET_VL * 2;
+    while (a->next % pieces != 0) {
+        gatelet_multiply_both(&nothing, 0, a, (uint32_t)columns);
     }
+    const int32_t tile = a->next / pieces;
+    struct gatelet_rows rest = a->rows;
+    rest.z += (size_t)tile * (size_t)columns;
+    rest.start = gatelet_moved(rest.start, (size_t)tile * (size_t)columns);
+    gatelet_product(a->w, tile, a->w->tiles - tile, &rest);
+    a->next = a->pieces;
 #endif
     (void)a;
 }

@@ -105,8 +105,10 @@ GATELET_KERNEL void gatelet_gru(const struct gatelet_recurrence *r) {
     const int usual = r->activation.kind == GATELET_TANH &&
                       r->recurrent_activation.kind == GATELET_SIGMOID;
     if (r->candidate.rows > 0) {
-        gatelet_walk(r, gru_step_reset_before, 0);
+        gatelet_walk(r, gru_step_reset_before, 0, 0);
+    } else if (usual) {
+        gatelet_walk(r, gru_step_usual, 0, 24);
     } else {
-        gatelet_walk(r, usual ? gru_step_usual : gru_step_reset_after, 0);
+        gatelet_walk(r, gru_step_reset_after, 0, 0);
     }
 }

@@ -99,5 +99,9 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
 GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r) {
     const int usual = r->activation.kind == GATELET_TANH &&
                       r->recurrent_activation.kind == GATELET_SIGMOID;
-    gatelet_walk(r, usual ? lstm_step_usual : lstm_step_any, 1);
+    if (usual) { /* most of three tiles is in the first-level cache, and waits for nothing */
+        gatelet_walk(r, lstm_step_usual, 1, r->recurrent.tiles > 3 ? 48 : 0);
+    } else {
+        gatelet_walk(r, lstm_step_any, 1, 0);
+    }
 }

@@ -7,22 +7,26 @@
 
 struct walk {
     int32_t columns, padded, steps; /* of z; units rounded up; timesteps at a time */
+    int goes_ahead;
     float *z, *z_later, *h, *c, *h_next, *c_next, *y, *spare; /* z_later: of the next timesteps */
-    struct gatelet_ahead ahead;
+    struct gatelet_ahead *ahead; /* apart: steps write it, and the others then stay in registers */
 };
 
-/* Whether the timesteps to come are projected along with steps, and not between them. */
-static int goes_ahead(const struct gatelet_recurrence *r) {
-    return GATELET_GOES_AHEAD && r->rows == 1 && r->timesteps > GATELET_AHEAD &&
-           r->features >= GATELET_LANES && r->kernel.floats != NULL && r->recurrent.floats != NULL;
+/* Whether the timesteps to come are projected along with steps, and not between them, which takes
+ * as many as GATELET_STEPS at a time: of fewer all at once. */
+static int goes_ahead(const struct gatelet_recurrence *r, int32_t least_features) {
+    return GATELET_GOES_AHEAD && r->rows == 1 && r->timesteps >= GATELET_STEPS &&
+           least_features > 0 && r->features >= least_features && r->kernel.floats != NULL &&
+           r->recurrent.floats != NULL;
 }
 
-static struct walk lay_out(const struct gatelet_recurrence *r) {
+static struct walk lay_out(const struct gatelet_recurrence *r, int32_t least_features) {
     struct walk w = {0};
     w.columns = r->kernel.tiles * r->kernel.tile;
     w.padded = GATELET_ROUND_UP(r->units);
     const int32_t most = r->timesteps < GATELET_STEPS ? r->timesteps : GATELET_STEPS;
-    w.steps = goes_ahead(r) ? GATELET_AHEAD : most;
+    w.goes_ahead = goes_ahead(r, least_features);
+    w.steps = w.goes_ahead ? GATELET_AHEAD : most;
     const size_t state = (size_t)r->rows * (size_t)w.padded;
     w.z = r->work;
     w.z_later = w.z + (size_t)(most - w.steps) * (size_t)w.columns;
@@ -55,8 +59,8 @@ static void give(float *to, const float *state, int32_t rows, int32_t units, int
 static void project(const struct gatelet_recurrence *r, struct walk *w, int32_t first,
                     int32_t count) {
     const size_t columns = (size_t)w->columns, features = (size_t)r->features;
-    if (w->ahead.next > 0) {
-        gatelet_finish(&w->ahead);
+    if (w->ahead->next > 0) {
+        gatelet_finish(w->ahead);
         return;
     }
     for (size_t b = 0; b < (size_t)r->rows; b++) {
@@ -70,12 +74,12 @@ static void project(const struct gatelet_recurrence *r, struct walk *w, int32_t 
 /* Lets steps take the projection of the timesteps from `first` on, if any, into w->z_later. */
 static void plan(const struct gatelet_recurrence *r, struct walk *w, int32_t first) {
     const size_t columns = (size_t)w->columns, features = (size_t)r->features;
-    w->ahead.next = w->ahead.pieces = 0;
-    if (goes_ahead(r) && first >= 0 && first < r->timesteps) {
+    w->ahead->next = w->ahead->pieces = 0;
+    if (w->goes_ahead && first >= 0 && first < r->timesteps) {
         const struct gatelet_rows rows = {GATELET_AHEAD, features, 0, columns,
                                           r->x + (size_t)first * features, r->bias, w->z_later};
         const struct gatelet_ahead ahead = {&r->kernel, rows, 0, w->columns / GATELET_LANES * 2};
-        w->ahead = ahead;
+        *w->ahead = ahead;
     }
 }
 
@@ -127,7 +131,7 @@ static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_
                     float *z, int32_t t, int has_cell) {
     if (r->mask == NULL || counts_anywhere(r, t)) {
         const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare,
-                                       &w->ahead};
+                                       w->ahead};
         step(r, &s);
     }
     if (r->mask != NULL) {
@@ -143,8 +147,10 @@ static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_
 }
 
 GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_stepper *step,
-                                 int has_cell) {
-    struct walk w = lay_out(r);
+                                 int has_cell, int32_t least_features) {
+    struct gatelet_ahead ahead = {0};
+    struct walk w = lay_out(r, least_features);
+    w.ahead = &ahead;
     const int backwards = (r->flags & GATELET_BACKWARDS) != 0;
     const size_t step_floats = (size_t)r->rows * (size_t)w.columns;
     start_at(w.h, r->h0, r->rows, r->units, w.padded);

@@ -44,9 +44,10 @@ struct gatelet_step {
 
 typedef void gatelet_stepper(const struct gatelet_recurrence *r, const struct gatelet_step *s);
 
-/* Takes all steps. `has_cell` says whether c is a state too. */
+/* Takes all steps. `has_cell` says whether c is a state too. From `least_features` on a step gains
+ * by taking projections along; with 0 it takes none. */
 GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_stepper *step,
-                                 int has_cell);
+                                 int has_cell, int32_t least_features);
 
 /* Copies a row's packed gates [tiles][gates][16] to gates[g][units]. */
 GATELET_KERNEL void gatelet_unpack_gates(const float *z, int32_t gates, int32_t units, float *to);

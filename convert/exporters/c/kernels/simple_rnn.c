@@ -18,5 +18,5 @@ static void simple_step_rows(const struct gatelet_recurrence *r, const struct ga
 }
 
 GATELET_KERNEL void gatelet_simple_rnn(const struct gatelet_recurrence *r) {
-    gatelet_walk(r, simple_step_rows, 0);
+    gatelet_walk(r, simple_step_rows, 0, 0);
 }
