@@ -125,10 +125,14 @@ def _is_pointwise(node: Node, timed: set[str]) -> bool:
 
 
 def _trim_masked(graph: Graph, ids: str, timed: set[str]) -> Graph:
-    """Drop masked columns at both ends: their steps change nothing."""
+    """Drop masked columns at both ends, where their steps change nothing."""
     for node in graph.nodes:
         reads_time = node.inputs[0] in timed and node.op in _RECURRENCES
         if reads_time and (node.mask is None or node.attributes.get("return_state")):
+            return graph
+        # the last output is that of the last step, or of the first: zeros where that is masked
+        zeros = node.attributes.get("zero_output_for_mask")
+        if reads_time and zeros and not node.attributes.get("return_sequences"):
             return graph
     trim = _trim_node(ids, trailing=True, limit=None)
     return replace(graph, nodes=(trim, *(_renamed(node, ids) for node in graph.nodes)))

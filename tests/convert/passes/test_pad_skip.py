@@ -132,8 +132,9 @@ def test_skips_no_more_than_the_table_holds() -> None:
             return_sequences=True,
         ),
         make(mask=True, return_sequences=True),
+        make(mask=True, zero_output_for_mask=True),
     ],
-    ids=["backwards", "sequence", "second backwards", "pooled", "masked sequence"],
+    ids=["backwards", "sequence", "second backwards", "pooled", "masked sequence", "masked zeros"],
 )
 def test_leaves_alone_what_reads_all_steps(graph: Graph) -> None:
     assert skip_padding(graph, timesteps=T) is graph
