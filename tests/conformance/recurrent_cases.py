@@ -131,16 +131,16 @@ def lstm_zero_output_for_mask(k: Keras) -> Model:
 
 
 def lstm_long(k: Keras) -> Model:
-    return of_features(k, k.layers.LSTM(24), sigmoid(k), shape=(29, 20))
+    return of_features(k, k.layers.LSTM(50), sigmoid(k), shape=(19, 49))
 
 
 def gru_long_without_bias(k: Keras) -> Model:
-    return of_features(k, k.layers.GRU(20, use_bias=False), sigmoid(k), shape=(27, 17))
+    return of_features(k, k.layers.GRU(20, use_bias=False), sigmoid(k), shape=(27, 25))
 
 
 def bidirectional_long_masked(k: Keras) -> Model:
-    both = k.layers.Bidirectional(k.layers.LSTM(9, return_sequences=True))
-    return of_features(k, k.layers.Masking(), both, k.layers.GRU(17), sigmoid(k), shape=(21, 18))
+    both = k.layers.Bidirectional(k.layers.GRU(12, return_sequences=True))
+    return of_features(k, k.layers.Masking(), both, k.layers.GRU(17), sigmoid(k), shape=(21, 24))
 
 
 def lstm_without_bias(k: Keras) -> Model:
