@@ -91,7 +91,7 @@ def compile_library(source: Path) -> Path:
     compiler = find_compiler()
     if compiler is None:
         named = os.environ.get("CC")
-        called = f" that is called '{named}', as CC says" if named else ""
+        called = f" that is called '{named}', as CC says," if named else ""
         raise BackendMissing(
             f"the c backend has no library for this machine, and no C compiler{called} to make "
             "one: install one (such as gcc), or use another --target",

@@ -97,15 +97,24 @@ def _companions(
         "source_name": made[0].stored_name,
         "header_name": made[1].stored_name,
         "weights_name": stored_name(stem, ".bin", model.weights),
+        "and_vocabulary": "",
+        "vocabulary_array": "",
     }
+    vocabulary = None
+    if model.vocabulary is not None:
+        vocabulary = Companion("vocabulary", "c-vocabulary", ".bin", model.vocabulary.data)
+        name = vocabulary.stored_name
+        names |= {
+            "vocabulary_name": name,
+            "and_vocabulary": " and its vocabulary",
+            "vocabulary_array": f'ARRAY("{values["prefix"]}_vocabulary", "{name}");\n',
+        }
     for role, name, suffix in (("cmake", "CMakeLists", ".txt"), ("array", "weights", ".c")):
         text = fill(template(f"{name}{suffix}"), names)
         made.append(Companion(role, f"{stem}-{name}", suffix, text.encode()))
-    if model.vocabulary is not None:
-        vocabulary = Companion("vocabulary", "c-vocabulary", ".bin", model.vocabulary.data)
+    if vocabulary is not None:
         made.append(vocabulary)
         if values["scores_count"]:
-            names |= {"vocabulary_name": vocabulary.stored_name}
             # its own name holds a digest of its text, so it is written with a star
             names["example_name"] = f"{stem}-example-*.c"
             text = fill(template("example.c"), names)

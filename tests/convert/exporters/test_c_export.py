@@ -221,7 +221,7 @@ def test_the_example_predicts_what_python_predicts(files: dict[str, Path], tmp_p
     assert np.abs(np.array(found) - scores).max() < 2e-6
 
 
-def test_the_header_is_c_plus_plus_and_the_array_is_the_weights(
+def test_the_header_is_c_plus_plus_and_declares_the_arrays_of_weights_and_vocabulary(
     files: dict[str, Path], exported: Exported, tmp_path: Path
 ) -> None:
     if shutil.which("g++") is None:
@@ -230,9 +230,11 @@ def test_the_header_is_c_plus_plus_and_the_array_is_the_weights(
     (tmp_path / f"c-float32-{_digest(exported)}.bin").write_bytes(exported.data)
     program.write_text(
         f'#include "{files["header"].name}"\n'
-        'extern "C" const unsigned char rviews_1_weights[];\n'
         'int main() { static_assert(RVIEWS_1_SCRATCH_BYTES(1, 5) > 0, "a constant");\n'
-        "return rviews_1_check(rviews_1_weights, RVIEWS_1_WEIGHTS_BYTES); }\n"
+        "float score; alignas(64) static char scratch[RVIEWS_1_TEXT_SCRATCH_BYTES];\n"
+        "const void *weights = rviews_1_weights, *vocabulary = rviews_1_vocabulary;\n"
+        "return rviews_1_check(weights, RVIEWS_1_WEIGHTS_BYTES) ||\n"
+        'rviews_1_predict_text(weights, vocabulary, "a", 1, &score, scratch); }\n'
     )
     subprocess.run(["cc", "-c", "-O1", files["source"].name, "-o", "m.o"], check=True, cwd=tmp_path)
     subprocess.run(["cc", "-c", files["array"].name, "-o", "w.o"], check=True, cwd=tmp_path)

@@ -39,6 +39,9 @@ $facts
 #define ${PREFIX}_SCRATCH_OF($macro_parameters) \
     ((size_t)4 * ($scratch_floats))
 
+/* The weights of a program without files: link what the bundle names 'array'. */
+extern const unsigned char ${prefix}_weights[];
+
 /* Tells whether these are the weights of this code. */
 int ${prefix}_check(const void *weights, size_t bytes);
 

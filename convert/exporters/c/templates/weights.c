@@ -1,9 +1,14 @@
-/* The weights of '$title' ($target_scheme) as a const array, for a program without files:
- * cc -c this, in the bundle's folder. It is read at compile time, so it takes a moment only. */
+/* The weights of '$title' ($target_scheme)$and_vocabulary as const arrays, for a program without files:
+ * cc -c this, in the bundle's folder. They are read at compile time, so it takes a moment only; of
+ * two arrays a linker that is given --gc-sections leaves out the one that nobody names. */
 #if defined(__APPLE__)
-__asm__(".const\n.globl _${prefix}_weights\n.p2align 6\n_${prefix}_weights:\n"
-        ".incbin \"$weights_name\"\n.text\n");
+#define ARRAY(name, file) \
+    __asm__(".const\n.globl _" name "\n.p2align 6\n_" name ":\n.incbin \"" file "\"\n.text\n")
 #else
-__asm__(".section .rodata\n.globl ${prefix}_weights\n.balign 64\n${prefix}_weights:\n"
-        ".incbin \"$weights_name\"\n.text\n");
+#define ARRAY(name, file) \
+    __asm__(".section .rodata." name ",\"a\"\n.globl " name "\n.balign 64\n" name ":\n" \
+            ".incbin \"" file "\"\n.text\n")
 #endif
+
+ARRAY("${prefix}_weights", "$weights_name");
+$vocabulary_array
