@@ -41,16 +41,11 @@ def check_vocabulary(source: ModelSource, graph: Graph) -> None:
 
 
 def check_labels(labels: Sequence[str], graph: Graph) -> None:
-    """Refuse labels that are not as many as the model's scores, or whose scores are not one output.
+    """Refuse labels that are not as many as the model's scores.
 
     Raises:
         ConfigError: They are not.
     """
-    if labels and len(graph.outputs) > 1:
-        raise ConfigError(
-            f"the labels are {', '.join(labels)}: the model has {len(graph.outputs)} outputs, of "
-            "which none is decided, so name no labels"
-        )
     scores = graph.shape_of(graph.outputs[0])[-1]
     if not labels or scores is None:
         return
@@ -93,12 +88,7 @@ def _versions(*packages: str) -> dict[str, str]:
 
 
 def default_labels(graph: Graph) -> tuple[str, ...]:
-    """Number the classes of a classifier; a model that ends otherwise has no labels.
-
-    Nor has one with several outputs: nothing says which of them decides.
-    """
-    if len(graph.outputs) > 1:
-        return ()
+    """Number the classes of a classifier; a model that ends otherwise has no labels."""
     made = {output: node for node in graph.nodes for output in node.outputs}
     last = made.get(graph.outputs[0])
     if last is None or len(last.shape) != 2:

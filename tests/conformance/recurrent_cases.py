@@ -130,6 +130,10 @@ def lstm_zero_output_for_mask(k: Keras) -> Model:
     return of_ids(k, rnn, k.layers.GlobalMaxPooling1D(), sigmoid(k), mask=True)
 
 
+def gru_zero_last_output_for_mask(k: Keras) -> Model:
+    return of_ids(k, k.layers.GRU(6, zero_output_for_mask=True), sigmoid(k), mask=True)
+
+
 def lstm_long(k: Keras) -> Model:
     return of_features(k, k.layers.LSTM(50), sigmoid(k), shape=(19, 49))
 
@@ -237,6 +241,7 @@ RECURRENT_CASES: tuple[Case, ...] = (
     lstm_backwards_sequences,
     lstm_backwards_sequences_masked,
     lstm_zero_output_for_mask,
+    gru_zero_last_output_for_mask,
     lstm_long,
     gru_long_without_bias,
     bidirectional_long_masked,

@@ -43,6 +43,7 @@ REFUSED = {
     "encoder_decoder_masked": "starts at states that another layer gives",
     "flattened": ALL_STEPS,
     "frames": AXES,
+    "gru_zero_last_output_for_mask": "gives zeros where the last timestep is masked",
     "image_columns": AXES,
     "lstm_backwards_sequences_masked": "reverses a sequence and leaves its mask as it was",
     "lstm_zero_output_for_mask": ALL_STEPS,

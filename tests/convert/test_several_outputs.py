@@ -1,4 +1,4 @@
-"""Models with several outputs: nothing is decided, so they have no labels; each score is judged."""
+"""Models with several outputs: nothing is decided, and each score is judged."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from gatelet.convert import convert_with_report
-from gatelet.errors import ConfigError
 
 # Keras' own variables, under NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -29,14 +28,7 @@ def test_a_softmax_and_numbers_beside_it_are_judged_as_scores(keras: Any, tmp_pa
         model, tmp_path / "b", targets=["onnx"], schemes=["float32"]
     )
     assert report.verdict == "pass"
-    assert bundle.labels == ()
+    assert bundle.labels == ("0", "1", "2")
     names = {check.name for check in report.artifacts[0].checks}
     assert "scores_max" in names
     assert not names & {"flips", "kl", "labels_reached"}
-
-
-def test_labels_of_several_outputs_are_refused(keras: Any, tmp_path: Path) -> None:
-    model = save_two_headed(keras, tmp_path / "m.keras")
-    with pytest.raises(ConfigError, match="the model has 2 outputs, of which none is decided"):
-        convert_with_report(model, tmp_path / "b", targets=["onnx"], labels=["x", "y", "z"])
-    assert not (tmp_path / "b").exists()
