@@ -95,7 +95,7 @@ SEQUENCE_BLOCKS = st.one_of(
 )
 
 ENDS = st.one_of(
-    st.tuples(st.just("rnn"), CELL, st.booleans(), st.booleans()),
+    st.tuples(st.just("rnn"), CELL, st.booleans()),
     st.tuples(st.just("bidirectional"), CELL, MERGES),
     st.tuples(st.just("two-way apart"), CELL, CELL, st.booleans()),
     st.tuples(st.just("last states"), CELL),
@@ -326,9 +326,7 @@ _BLOCKS: dict[str, Callable[..., Any]] = {
 }
 
 _ENDS: dict[str, Callable[..., Any]] = {
-    "rnn": lambda k, y, cell, backwards, zeros: _cell(
-        k, cell, go_backwards=backwards, zero_output_for_mask=zeros
-    )(y),
+    "rnn": lambda k, y, cell, backwards: _cell(k, cell, go_backwards=backwards)(y),
     "bidirectional": lambda k, y, cell, merge: k.layers.Bidirectional(
         _cell(k, cell), merge_mode=merge
     )(y),
