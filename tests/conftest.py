@@ -20,6 +20,7 @@ import pytest
 from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
 from gatelet.runtime.safetensors import Tensor, encode
 from gatelet.runtime.vectorizer import Vectorizer
+from tests.fixture_types import WriteBundle
 
 # before NumPy is imported: its BLAS would keep every core busy for matrices that are small
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -61,7 +62,6 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
 
 
 VOCABULARY, UNITS = 50, 4
-WriteBundle = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")

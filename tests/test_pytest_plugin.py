@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-PutPart = Callable[[Path, str, bytes], None]
+from tests.fixture_types import PutPart
+
 RunPytest = Callable[..., subprocess.CompletedProcess[str]]
 EXIT_FAILED, EXIT_USAGE, EXIT_NOTHING = 1, 4, 5
 

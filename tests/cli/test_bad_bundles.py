@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.fixture_types import EditManifest
+
 RunCli = Callable[..., Any]
-EditManifest = Callable[..., None]
 COMMANDS = {
     "predict": ("{}", "w1"),
     "inspect": ("{}",),

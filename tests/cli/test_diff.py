@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from gatelet.runtime import load
+from tests.fixture_types import EditManifest, PutPart, WriteBundle
 
 RunCli = Callable[..., Any]
-EditManifest = Callable[..., None]
-WriteBundle = Callable[..., Path]
-PutPart = Callable[[Path, str, bytes], None]
 ROWS = 60
 
 

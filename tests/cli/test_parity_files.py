@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.fixture_types import PutPart
+
 RunCli = Callable[..., Any]
-PutPart = Callable[[Path, str, bytes], None]
 
 
 @pytest.fixture

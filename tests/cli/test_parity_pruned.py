@@ -1,13 +1,13 @@
 """A report on a pruned bundle says what the pruning cost: its oracle is the pruned Graph."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gatelet.cli.main import main
+from tests.fixture_types import EditManifest
 
 PRUNING = {
     "from": 20000,
@@ -18,7 +18,6 @@ PRUNING = {
     "accuracy_after": 0.8517,
     "accuracy_difference": {"estimate": -0.0308, "low": -0.0421, "high": -0.0195},
 }
-EditManifest = Callable[..., None]
 
 
 def pruned(bundle: Path, edit_manifest: EditManifest, pruning: Any) -> Path:

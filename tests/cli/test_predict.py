@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from gatelet.runtime import load
+from tests.fixture_types import EditManifest, PutPart
 
 RunCli = Callable[..., Any]
-EditManifest = Callable[..., None]
-PutPart = Callable[[Path, str, bytes], None]
 ODD = ["", " \t ", "\0", "\ud800", "\udcff w1", "\U0001f600", "\u202ew1\u202c", "a\nb\x1b[31m"]
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from gatelet.errors import ConversionError
 from gatelet.runtime import load
+from tests.fixture_types import WriteBundle
 
 RunCli = Callable[..., Any]
-WriteBundle = Callable[..., Path]
 
 F = 3
 ROWS = np.arange(12, dtype=np.float32).reshape(4, F) / 7

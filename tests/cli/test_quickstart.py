@@ -17,7 +17,6 @@ from gatelet.runtime.run import Run
 from gatelet.train.config import TrainConfig
 
 RunCli = Callable[..., Any]
-EditManifest = Callable[..., None]
 
 
 @pytest.fixture

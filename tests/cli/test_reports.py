@@ -12,10 +12,9 @@ import pytest
 from gatelet.cli import convert as convert_command
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.runtime import load, open_bundle
+from tests.fixture_types import EditManifest, PutPart
 
 RunCli = Callable[..., Any]
-EditManifest = Callable[..., None]
-PutPart = Callable[[Path, str, bytes], None]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What a reader of bundles refuses, and that it refuses by a GateletError every time."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ from gatelet.runtime import load, open_bundle
 from gatelet.runtime.bundle import BundleFile, is_bundle
 from gatelet.runtime.contents import Contents
 from gatelet.runtime.manifest import FORMAT_VERSION, MANIFEST, MAX_PATH_CHARACTERS
+from tests.fixture_types import EditManifest, PutPart
 from tests.runtime.bundle_files import files_of, manifest_of
-
-EditManifest = Callable[..., None]
-PutPart = Callable[[Path, str, bytes], None]
 
 
 def test_opens_a_bundle(bundle: Path) -> None:

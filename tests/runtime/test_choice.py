@@ -22,10 +22,7 @@ from gatelet.errors import (
 from gatelet.runtime import Bundle, load, open_bundle
 from gatelet.runtime import predictor as predictor_module
 from gatelet.runtime.latency import median_latencies_us
-
-EditManifest = Callable[..., None]
-PutPart = Callable[[Path, str, bytes], None]
-WriteBundle = Callable[..., Path]
+from tests.fixture_types import EditManifest, PutPart, WriteBundle
 
 
 def verdicts(bundle: Path, *found: str) -> list[dict[str, Any]]:

@@ -1,13 +1,11 @@
 """Latencies are measured for every artifact that can run, whatever it takes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from gatelet.runtime import open_bundle
 from gatelet.runtime.latency import latencies_us, median_latencies_us
-
-WriteBundle = Callable[..., Path]
+from tests.fixture_types import WriteBundle
 
 
 def test_every_call_of_every_artifact_is_measured(written_bundle: Path) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import copy
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from gatelet.errors import BundleDamaged, BundleError, GateletError
 from gatelet.runtime import load, open_bundle
 from gatelet.runtime.bundle import MAX_MANIFEST_BYTES
 from gatelet.runtime.manifest import MANIFEST
+from tests.fixture_types import EditManifest, PutPart
 from tests.runtime.bundle_files import manifest_of, write
 
-EditManifest = Callable[..., None]
-PutPart = Callable[[Path, str, bytes], None]
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "bundle.schema.json").read_bytes())
 ANYTHING: tuple[Any, ...] = (None, True, False, 0, -1, 7, 2**70, 0.5, -2.5, "", "x", [], [[]], {})
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from gatelet.errors import BackendError, BundleError, InputError
 from gatelet.runtime import Predictor, load, open_bundle
 from gatelet.runtime.backends.onnx import OnnxBackend
 from gatelet.runtime.open_stream import open_streaming
-
-WriteBundle = Callable[..., Path]
+from tests.fixture_types import WriteBundle
 
 F = 5
 EXACT = 1e-6

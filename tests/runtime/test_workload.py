@@ -18,8 +18,7 @@ from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph import Graph, GraphInput, Node
 from gatelet.runtime.safetensors import Tensor
 from gatelet.runtime.workload import LARGEST_VALUE, NUMBERS_AT_ONCE, check_row, row_s, width_of
-
-PutPart = Callable[[Path, str, bytes], None]
+from tests.fixture_types import PutPart
 
 
 def lstm(timesteps: int | None, features: int, units: int) -> Graph:

@@ -20,7 +20,7 @@
 #endif
 
 /* The projection of GATELET_AHEAD timesteps. A piece is 16 columns of half the inner dimension: as
- * many steps have as many pieces as there are tiles in them. */
+ * many steps, with a piece for each of their tiles, take all. */
 struct gatelet_ahead {
     const struct gatelet_matrix *w;
     struct gatelet_rows rows;
