@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gatelet.runtime import Predictor, load
-from gatelet.runtime.dataset import read
+from gatelet.runtime.data.dataset import read
 
 TEXTS = 1000
 ROWS = 64

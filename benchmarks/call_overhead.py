@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gatelet.runtime import Predictor, load
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 WORDS = 20
 PAIRS = 3000

@@ -18,7 +18,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import read_keras_file
 from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.runtime.backends import Backend, open_backend
-from gatelet.runtime.run import Run
+from gatelet.runtime.data.run import Run
 
 REAL_TOKENS = (100, 50, 20, 5)
 CALLS = 300

@@ -17,14 +17,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gatelet.convert.evidence import ids_of
-from gatelet.convert.jobs import predict
-from gatelet.convert.parity.oracle import ask_graph
-from gatelet.convert.parity.rows import Rows
-from gatelet.convert.proof import prove
-from gatelet.runtime.bundle import Bundle, open_bundle
-from gatelet.runtime.dataset import Dataset, read
-from gatelet.runtime.predictor import open_artifact
+from gatelet.convert.parity.oracles.ask import ids_of
+from gatelet.convert.parity.oracles.keras_jobs import predict
+from gatelet.convert.parity.oracles.oracle import ask_graph
+from gatelet.convert.proving import prove
+from gatelet.convert.rows.rows import Rows
+from gatelet.runtime.bundle.opening import Bundle, open_bundle
+from gatelet.runtime.data.dataset import Dataset, read
+from gatelet.runtime.predictor.predictor import open_artifact
 
 ROWS = 25_000
 

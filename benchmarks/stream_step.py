@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gatelet.runtime import Predictor, load, open_bundle
-from gatelet.runtime.graph import GraphInput
+from gatelet.runtime.graph.graph import GraphInput
 
 CALLS = 300
 WARM_UP_CALLS = 20

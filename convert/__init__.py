@@ -3,6 +3,6 @@
 Not training, and nothing that a device needs.
 """
 
-from gatelet.convert.convert import convert, convert_with_report
+from gatelet.convert.conversion import convert, convert_with_report
 
 __all__ = ["convert", "convert_with_report"]

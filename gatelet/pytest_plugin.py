@@ -85,11 +85,11 @@ class BundleItems(pytest.Collector):
                 )
 
     def _report(self) -> "ParityReport":
-        from gatelet.convert.proof import prove
+        from gatelet.convert.proving import prove
         from gatelet.errors import GateletError
-        from gatelet.runtime.arrays import Arrays, read_arrays
-        from gatelet.runtime.bundle import open_bundle
-        from gatelet.runtime.dataset import Dataset, read
+        from gatelet.runtime.bundle.opening import open_bundle
+        from gatelet.runtime.data.arrays import Arrays, read_arrays
+        from gatelet.runtime.data.dataset import Dataset, read
 
         given = self.config.getoption("--gatelet-data")
         data: Arrays | Dataset | None = None

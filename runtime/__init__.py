@@ -8,12 +8,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from gatelet.runtime.bundle import Artifact, Bundle, open_bundle
-    from gatelet.runtime.predictor import Prediction, Predictor, load
-    from gatelet.runtime.stream import Stream
-    from gatelet.runtime.vectorizer import Vectorizer
+    from gatelet.runtime.bundle.opening import Artifact, Bundle, open_bundle
+    from gatelet.runtime.predictor.prediction import Prediction
+    from gatelet.runtime.predictor.predictor import Predictor, load
+    from gatelet.runtime.predictor.stream import Stream
+    from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = [
     "Artifact",
@@ -26,26 +28,42 @@ __all__ = [
     "open_bundle",
 ]
 
-_MODULES = {
-    "Artifact": "bundle",
-    "Bundle": "bundle",
-    "Prediction": "predictor",
-    "Predictor": "predictor",
-    "Stream": "stream",
-    "Vectorizer": "vectorizer",
-    "load": "predictor",
-    "open_bundle": "bundle",
-}
+
+def loads_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package that loads a module when a name of it is asked for.
+
+    Args:
+        package: The package's `__name__`.
+        modules: The module below the package, by the name that it defines.
+    """
+
+    def load_name(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        import sys
+        from importlib import import_module
+
+        found = getattr(import_module(f"{package}.{modules[name]}"), name)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return load_name
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:
+    __getattr__ = loads_when_asked(
+        __name__,
+        {
+            "Artifact": "bundle.opening",
+            "Bundle": "bundle.opening",
+            "Prediction": "predictor.prediction",
+            "Predictor": "predictor.predictor",
+            "Stream": "predictor.stream",
+            "Vectorizer": "vectorizer.tokenizer",
+            "load": "predictor.predictor",
+            "open_bundle": "bundle.opening",
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,6 @@
 """From a row of scores to a label.
 
-Not how good the labels are: that is `gatelet.runtime.metrics`.
+Not how good the labels are: that is `gatelet.runtime.data.metrics`.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Writing that a crash cannot leave half done: a temporary name first, then a rename.
 
-Not the bundle format: that is `gatelet.runtime.bundle`.
+Not the bundle format: that is `gatelet.runtime.bundle.opening`.
 """
 
 import contextlib

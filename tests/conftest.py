@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
-from gatelet.runtime.safetensors import Tensor, encode
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.graph.safetensors import Tensor, encode
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.fixture_types import WriteBundle
 
 # before NumPy is imported: its BLAS would keep every core busy for matrices that are small
@@ -128,14 +128,14 @@ def _write_bundle(
 ) -> Path:
     import numpy as np
 
-    from gatelet.convert.bundling import BundleWriter, commit
+    from gatelet.convert.bundle.writer import BundleWriter, commit
     from gatelet.convert.exporters.exported import Exportable
-    from gatelet.convert.exporters.table import EXPORTERS, export
-    from gatelet.convert.isolation import Worker
+    from gatelet.convert.exporters.targets import EXPORTERS, export
+    from gatelet.convert.passes.streaming import streaming_beside, with_stream
     from gatelet.convert.schemes import SCHEMES
-    from gatelet.convert.streaming import streaming_beside, with_stream
+    from gatelet.convert.worker.worker import Worker
     from gatelet.runtime.backends.reference import ReferenceBackend
-    from gatelet.runtime.streaming import to_stream
+    from gatelet.runtime.graph.streaming import to_stream
 
     graph = _graph(outputs=outputs, timesteps=timesteps, features=features)
     named = labels if labels is not None else tuple(str(i) for i in range(max(2, outputs)))

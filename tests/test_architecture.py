@@ -67,11 +67,11 @@ def test_check_is_green_without_a_violation(copy: Path) -> None:
 
 
 PLANTED = [
-    ("runtime/metrics.py", "import tensorflow", "gatelet.runtime.metrics -> tensorflow"),
+    ("runtime/data/metrics.py", "import tensorflow", "gatelet.runtime.data.metrics -> tensorflow"),
     ("runtime/backends/onnx.py", "import keras", "gatelet.runtime.backends.onnx -> keras"),
-    ("runtime/bundle.py", "import onnx", "gatelet.runtime.bundle -> onnx"),
-    ("runtime/dataset.py", "import h5py", "gatelet.runtime.dataset -> h5py"),
-    ("runtime/graph.py", "import jinja2", "gatelet.runtime.graph -> jinja2"),
+    ("runtime/bundle/opening.py", "import onnx", "gatelet.runtime.bundle.opening -> onnx"),
+    ("runtime/data/dataset.py", "import h5py", "gatelet.runtime.data.dataset -> h5py"),
+    ("runtime/graph/graph.py", "import jinja2", "gatelet.runtime.graph.graph -> jinja2"),
     ("devices/__init__.py", "import jinja2", "gatelet.devices -> jinja2"),
     ("devices/__init__.py", "import tensorflow", "gatelet.devices -> tensorflow"),
     ("train/fit.py", "import gatelet.convert", "gatelet.train.fit -> gatelet.convert"),
@@ -86,8 +86,8 @@ PLANTED = [
     ("tests/conftest.py", "import convert", "`convert` is banned: import gatelet.convert"),
     ("convert/schemes.py", "from train import fit", "`train` is banned: import gatelet.train"),
     ("gatelet/errors.py", "from devices import x", "`devices` is banned: import gatelet.devices"),
-    ("runtime/bundle.py", "from .graph import Graph", "TID252"),
-    ("runtime/bundle.py", "def untyped(x):\n    return x", "no-untyped-def"),
+    ("runtime/bundle/opening.py", "from .graph import Graph", "TID252"),
+    ("runtime/bundle/opening.py", "def untyped(x):\n    return x", "no-untyped-def"),
 ]
 
 

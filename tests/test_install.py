@@ -116,7 +116,12 @@ def test_the_wheel_holds_real_files_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {info.filename: info for info in archive.infolist()}
 
-    for name in ("train/fit.py", "convert/convert.py", "runtime/bundle.py", "devices/__init__.py"):
+    for name in (
+        "train/fit.py",
+        "convert/conversion.py",
+        "runtime/bundle/opening.py",
+        "devices/__init__.py",
+    ):
         info = held[f"gatelet/{name}"]
         assert info.file_size == (ROOT / name).stat().st_size
         assert (info.external_attr >> 28) == 0o10, "a regular file, not a link"

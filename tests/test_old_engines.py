@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
-from gatelet.convert.parity.behaviour import takes_few_timesteps
+from gatelet.convert.exporters.targets import export
+from gatelet.convert.parity.checks.behaviour import takes_few_timesteps
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.backends import open_backend
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.run import Run
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.data.run import Run
 from tests.conformance.layer_cases import batch_normalized
 from tests.conformance.test_conformance import TELLING, prepared
 from tests.conftest import Quickstart

@@ -103,7 +103,7 @@ def test_undecided_is_skipped_unless_strict(
     plugin = tmp_path / "here" / "conftest.py"
     plugin.write_text(
         "import dataclasses\n"
-        "import gatelet.convert.proof as proof\n"
+        "import gatelet.convert.proving as proof\n"
         "import gatelet.convert.parity as parity\n"
         "check = parity.Check('flips', 0.5, 0.01, 'undecided', 'share of rows')\n"
         "one = parity.ArtifactReport('onnx', 'float32', (check,), 'an engine')\n"

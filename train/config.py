@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from gatelet.errors import ConfigError
-from gatelet.runtime.vectorizer import KERAS_FILTERS
+from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
 from gatelet.train.corpora import CORPORA
 
 __all__ = ["Setting", "TrainConfig", "settings"]

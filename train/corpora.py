@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import DataError
-from gatelet.runtime.datafiles import read_text
-from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.data.datafiles import read_text
+from gatelet.runtime.data.dataset import Dataset
 from gatelet.train.corpora_sdist import Sdist, cache_folder, fetch, read_member
 
 __all__ = ["CORPORA", "Corpus", "load_corpus"]

@@ -12,15 +12,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gatelet.errors import GateletError, OutputError
-from gatelet.runtime import dataset, metrics
+from gatelet.runtime.data import dataset, metrics
+from gatelet.runtime.data.metrics import Metrics
+from gatelet.runtime.data.run import MARKER, Run
 from gatelet.runtime.files import (
     check_output_directory,
     replace_directory,
     stage_beside,
     write_atomically,
 )
-from gatelet.runtime.metrics import Metrics
-from gatelet.runtime.run import MARKER, Run
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch, History, fit_epochs
 from gatelet.train.interrupt import hold_interrupts

@@ -1,16 +1,16 @@
 """From labelled texts to what a model takes: parts, labels, vectorizer, ids.
 
 Not the reading of files and corpora, nor the splitting itself: those are
-`gatelet.runtime.dataset` and `gatelet.train.corpora`.
+`gatelet.runtime.data.dataset` and `gatelet.train.corpora`.
 """
 
 from dataclasses import asdict, dataclass
 
 from gatelet.errors import DataError
-from gatelet.runtime import dataset
-from gatelet.runtime.dataset import Dataset, Dropped, Split
-from gatelet.runtime.spread import spread_rows
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.data import dataset
+from gatelet.runtime.data.dataset import Dataset, Dropped, Split
+from gatelet.runtime.data.spread import spread_rows
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.config import TrainConfig
 from gatelet.train.corpora import load_corpus
 from gatelet.train.model import Examples

@@ -6,11 +6,11 @@ Not the verdict on an artifact: that is parity, and `gatelet.runtime` for the sc
 from collections.abc import Sequence
 from pathlib import Path
 
-from gatelet.runtime import metrics
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.metrics import Metrics
-from gatelet.runtime.run import Run
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.data import metrics
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.metrics import Metrics
+from gatelet.runtime.data.run import Run
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.model import Network
 
 __all__ = ["evaluate_run", "keras_scores"]

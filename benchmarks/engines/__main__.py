@@ -25,8 +25,8 @@ from candidates import CANDIDATES, ENVIRONMENTS, OTHERWISE, Candidate, write_fil
 from environments import NotInstalled, installed_bytes, python_of
 from picture import draw_svg
 
-from gatelet.runtime.backends.c_compiler import own_folder
-from gatelet.runtime.bundle import Bundle, open_bundle
+from gatelet.runtime.backends.c.compiler import own_folder
+from gatelet.runtime.bundle.opening import Bundle, open_bundle
 
 HERE = Path(__file__).parent
 LENGTHS = (100, 50, 20, 5)

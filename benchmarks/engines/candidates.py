@@ -12,12 +12,12 @@ import numpy as np
 
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.onnx import export_onnx
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
+from gatelet.convert.exporters.targets import export
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.bundle import Bundle
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.graph.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from gatelet.convert.diff.findings import findings_of
 from gatelet.convert.diff.found import ArtifactDiff, BundleDiff, Finding, Limits
 from gatelet.convert.diff.training import changes
-from gatelet.convert.parity.rows import side_by_side
-from gatelet.convert.parity.statistics import (
+from gatelet.convert.parity.quality.statistics import (
     Interval,
     accuracy_difference,
     clopper_pearson,
     mean_interval,
 )
-from gatelet.convert.parity.truth import truth_of
+from gatelet.convert.rows.rows import side_by_side
+from gatelet.convert.rows.truth import truth_of
 from gatelet.errors import BackendMissing, DataError, GateletError, InputError
-from gatelet.runtime.arrays import Arrays
-from gatelet.runtime.bundle import Artifact, Bundle
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.metrics import decide
-from gatelet.runtime.predictor import Predictor, open_artifact, open_reference
+from gatelet.runtime.bundle.opening import Artifact, Bundle
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.metrics import decide
+from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_reference
 
 __all__ = ["compare"]
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from gatelet.convert.diff.found import UNLABELLED_FLIPS, ArtifactDiff, Finding, Limits
-from gatelet.convert.parity.statistics import Interval
+from gatelet.convert.parity.quality.statistics import Interval
 
 __all__ = ["findings_of"]
 

@@ -6,8 +6,8 @@ Not the comparison (`gatelet.convert.diff.compare`), and not the ways to show it
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gatelet.convert.parity.quality.statistics import Interval
 from gatelet.convert.parity.report import worst
-from gatelet.convert.parity.statistics import Interval
 from gatelet.errors import ConfigError
 
 __all__ = ["ArtifactDiff", "BundleDiff", "Finding", "Limits"]

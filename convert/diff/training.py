@@ -6,9 +6,9 @@ Not their predictions.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gatelet.runtime.bundle import Bundle
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["changes"]
 

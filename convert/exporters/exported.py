@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.calibrate import Calibration
-from gatelet.runtime.graph import Graph, graph_from_json
-from gatelet.runtime.safetensors import encode, read
-from gatelet.runtime.streaming import StreamingGraph
-from gatelet.runtime.vectorizers import AnyVectorizer, load_vectorizer
+from gatelet.convert.rows.calibration import Calibration
+from gatelet.runtime.graph.graph import Graph, graph_from_json
+from gatelet.runtime.graph.safetensors import encode, read
+from gatelet.runtime.graph.streaming import StreamingGraph
+from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 
 __all__ = ["Companion", "Exportable", "Exported", "stored_name"]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.schemes import Scheme
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import encode
-from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import encode
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["identity_of", "vocabulary_lines"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from gatelet.convert.lowering.builder import GraphBuilder, Value, keep_mask
 from gatelet.convert.lowering.settings import read_number, read_setting, refuse
 from gatelet.convert.reading.source import SourceLayer
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["Activation", "activation_layer", "add_activation", "read_activation"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.reading.source import SourceLayer, SourceModel
-from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.graph.safetensors import Tensor
 
 __all__ = ["GraphBuilder", "TimeMustBeKnown", "Value", "keep_mask"]
 

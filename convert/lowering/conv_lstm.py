@@ -26,7 +26,7 @@ from gatelet.convert.lowering.settings import (
     weight_roles,
 )
 from gatelet.convert.reading.source import SourceLayer
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["recur_conv_lstm"]
 

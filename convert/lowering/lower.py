@@ -43,7 +43,7 @@ from gatelet.convert.lowering.reshaping import (
 from gatelet.convert.lowering.time_distributed import lower_time_distributed
 from gatelet.convert.reading.source import SourceLayer, SourceModel
 from gatelet.errors import ModelError, UnsupportedLayer
-from gatelet.runtime.graph import Graph, GraphInput, Shape
+from gatelet.runtime.graph.graph import Graph, GraphInput, Shape
 
 __all__ = ["LOWERINGS", "lower", "lower_calls", "lower_layer"]
 

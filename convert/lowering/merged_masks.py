@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gatelet.convert.lowering.builder import GraphBuilder, Value
 from gatelet.convert.lowering.settings import refuse
 from gatelet.convert.reading.source import SourceLayer
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["concatenated_mask", "joined", "merged_mask"]
 

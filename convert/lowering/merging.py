@@ -14,7 +14,7 @@ from gatelet.convert.lowering.reshaping import reshaped
 from gatelet.convert.lowering.settings import refuse
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["concatenated", "lower_concatenate", "lower_merge"]
 

@@ -14,7 +14,7 @@ from gatelet.convert.lowering.builder import GraphBuilder, Value
 from gatelet.convert.lowering.settings import read_bool, refuse
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["Cell", "Recurred", "Steps", "activation_attributes", "add_recurrence", "read_steps"]
 

@@ -15,7 +15,7 @@ from gatelet.convert.lowering.settings import (
 )
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = [
     "lower_flatten",

@@ -11,17 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.behaviour import check_behaviour, odd_lengths
-from gatelet.convert.parity.blame import blame
-from gatelet.convert.parity.calibration import notes_on_making
-from gatelet.convert.parity.checks import (
-    check_flips,
-    check_max,
-    check_mean,
-    check_p99,
-    check_shift,
-)
-from gatelet.convert.parity.golden import (
+from gatelet.convert.parity.checks.behaviour import check_behaviour, odd_lengths
+from gatelet.convert.parity.checks.blame import blame
+from gatelet.convert.parity.checks.golden import (
     check_as_converted,
     check_golden,
     check_graph,
@@ -30,39 +22,47 @@ from gatelet.convert.parity.golden import (
     golden_arrays,
     readable_golden,
 )
-from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
-from gatelet.convert.parity.measured import Measured
-from gatelet.convert.parity.oracle import (
-    Advance,
-    Oracle,
-    ask_graph,
-    float32_limit,
-    nothing_to_tell,
-)
-from gatelet.convert.parity.quality import (
-    check_quality,
-    quality_of,
-    refit_threshold,
-    undecided_quality,
-)
-from gatelet.convert.parity.reach import (
+from gatelet.convert.parity.checks.reach import (
     check_constant,
     check_finite,
     check_kl,
     check_labels_reached,
     check_range,
 )
+from gatelet.convert.parity.checks.scores import (
+    check_flips,
+    check_max,
+    check_mean,
+    check_p99,
+    check_shift,
+)
+from gatelet.convert.parity.checks.streams import check_stream
+from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
+from gatelet.convert.parity.measured import Measured
+from gatelet.convert.parity.notes.making import notes_on_making
+from gatelet.convert.parity.oracles.oracle import (
+    Advance,
+    Oracle,
+    ask_graph,
+    float32_limit,
+    nothing_to_tell,
+)
+from gatelet.convert.parity.quality.quality import (
+    check_quality,
+    quality_of,
+    refit_threshold,
+    undecided_quality,
+)
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
-from gatelet.convert.parity.rows import Rows, side_by_side
-from gatelet.convert.parity.stored import StoredFile
-from gatelet.convert.parity.streams import check_stream
-from gatelet.convert.parity.weights import StoredWeight, check_weights, match_weights
+from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
+from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
 from gatelet.errors import BackendMissing
 from gatelet.runtime.backends import TARGETS
-from gatelet.runtime.bundle import Artifact, Bundle, Golden
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.predictor import Predictor, open_artifact
+from gatelet.runtime.bundle.opening import Artifact, Bundle, Golden
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.predictor.predictor import Predictor, open_artifact
 
 __all__ = ["judge"]
 

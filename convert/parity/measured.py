@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.rows import Rows
+from gatelet.convert.rows.rows import Rows
 
 __all__ = ["Measured"]
 

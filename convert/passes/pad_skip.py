@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from gatelet.runtime.backends.reference import run_graph
-from gatelet.runtime.graph import Graph, Node
-from gatelet.runtime.safetensors import Tensor
-from gatelet.runtime.streaming import StreamingGraph, with_states
-from gatelet.runtime.vectorizer import Vectorizer
-from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.safetensors import Tensor
+from gatelet.runtime.graph.streaming import StreamingGraph, with_states
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = ["LARGEST_SKIP", "skip_padding", "timesteps_in_front"]
 

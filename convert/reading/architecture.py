@@ -26,7 +26,7 @@ from gatelet.convert.reading.lookalikes import COMMON_LAYERS, own_setting
 from gatelet.convert.reading.source import SourceCall, SourceInput, SourceLayer, SourceModel
 from gatelet.convert.reading.wiring import references
 from gatelet.errors import ModelError, UnsupportedLayer
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["MAX_DIMENSION", "MAX_LAYERS", "read_architecture"]
 

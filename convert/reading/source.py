@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["SourceCall", "SourceInput", "SourceLayer", "SourceModel"]
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.measured import Measured
-from gatelet.runtime.bundle import Bundle
-from gatelet.runtime.metrics import decide
-from gatelet.runtime.text_vectorization import OOV_ID, TextVectorization
-from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.data.metrics import decide
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+from gatelet.runtime.vectorizer.text_vectorization import OOV_ID, TextVectorization
 
 __all__ = ["Answer", "Example", "Token", "tokens_of", "worst_examples"]
 

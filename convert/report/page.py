@@ -24,10 +24,10 @@ from gatelet.convert.report.matrix import findings, matrix
 from gatelet.convert.report.quality import blame, quality
 from gatelet.convert.report.rows import pairs, probabilities
 from gatelet.convert.report.style import STYLE
-from gatelet.runtime.bundle import Bundle
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import DTYPE_BYTES
-from gatelet.runtime.sizes import sizes_of
+from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.bundle.sizes import sizes_of
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import DTYPE_BYTES
 
 __all__ = ["Story", "layers", "page"]
 

@@ -1,6 +1,6 @@
 """`gatelet bench`.
 
-Not the measurement, which is `gatelet.runtime.bench`.
+Not the measurement, which is `gatelet.runtime.measure.bench`.
 """
 
 import argparse
@@ -9,8 +9,8 @@ from pathlib import Path
 from gatelet.cli.show import one_line, print_json, print_table, progress
 from gatelet.errors import ConfigError, OutputError
 from gatelet.runtime.backends import TARGETS
-from gatelet.runtime.bench import BATCHES, LENGTHS, Result, measure
 from gatelet.runtime.files import write_atomically
+from gatelet.runtime.measure.bench import BATCHES, LENGTHS, Result, measure
 
 EXAMPLE = "gatelet bench demo --target litert --svg bench.svg"
 
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
     )
     if arguments.svg is not None:
-        from gatelet.runtime.bench_picture import bench_svg
+        from gatelet.runtime.measure.bench_picture import bench_svg
 
         title = f"Latency of {arguments.bundle.name}"
         write_atomically(arguments.svg, bench_svg(results, title=title).encode())

@@ -13,11 +13,11 @@ from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
-from gatelet.convert.convert import ROUTES
-from gatelet.convert.model_source import read_vectorizer
+from gatelet.convert.conversion import ROUTES
 from gatelet.convert.parity import ParityReport
+from gatelet.convert.reading.model_source import read_vectorizer
 from gatelet.convert.schemes import EVERYTHING, SCHEMES, TARGETS
-from gatelet.runtime.bundle import Bundle
+from gatelet.runtime.bundle.opening import Bundle
 
 EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
 

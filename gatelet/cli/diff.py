@@ -9,7 +9,7 @@ from pathlib import Path
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.show import format_figure, one_line, print_json, print_table, progress
 from gatelet.convert.diff import ArtifactDiff, BundleDiff, Limits, compare
-from gatelet.runtime.bundle import open_bundle
+from gatelet.runtime.bundle.opening import open_bundle
 
 EXAMPLE = "gatelet diff demo demo-new --data reviews.csv"
 

@@ -1,13 +1,13 @@
 """`gatelet doctor`.
 
-Not the diagnosis, which is `gatelet.runtime.doctor`.
+Not the diagnosis, which is `gatelet.runtime.measure.doctor`.
 """
 
 import argparse
 from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table
-from gatelet.runtime.doctor import Diagnosis, diagnose
+from gatelet.runtime.measure.doctor import Diagnosis, diagnose
 
 EXAMPLE = "gatelet doctor demo"
 

@@ -1,6 +1,6 @@
 """`gatelet evaluate`.
 
-Not the figures themselves, which are `gatelet.runtime.metrics`.
+Not the figures themselves, which are `gatelet.runtime.data.metrics`.
 """
 
 import argparse
@@ -10,14 +10,14 @@ from typing import Any
 
 from gatelet.cli.show import format_figure, print_json, print_table, progress
 from gatelet.errors import BackendMissing, DataError, ModelError
-from gatelet.runtime.arrays import Arrays, read_arrays
-from gatelet.runtime.bundle import Bundle, is_bundle, open_bundle
-from gatelet.runtime.dataset import Dataset, read
-from gatelet.runtime.metrics import Metrics, evaluate
-from gatelet.runtime.predictor import open_artifact
-from gatelet.runtime.regression import RegressionMetrics, evaluate_regression
-from gatelet.runtime.run import Run, is_run
-from gatelet.runtime.truth import label_ids_of, values_of
+from gatelet.runtime.bundle.opening import Bundle, is_bundle, open_bundle
+from gatelet.runtime.data.arrays import Arrays, read_arrays
+from gatelet.runtime.data.dataset import Dataset, read
+from gatelet.runtime.data.metrics import Metrics, evaluate
+from gatelet.runtime.data.regression import RegressionMetrics, evaluate_regression
+from gatelet.runtime.data.run import Run, is_run
+from gatelet.runtime.data.truth import label_ids_of, values_of
+from gatelet.runtime.predictor.predictor import open_artifact
 
 EXAMPLE = "gatelet evaluate demo --data reviews.csv"
 Figures = Metrics | RegressionMetrics

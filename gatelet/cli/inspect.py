@@ -9,12 +9,12 @@ from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table
 from gatelet.errors import ModelError
-from gatelet.runtime.bundle import MANIFEST, is_bundle, open_bundle
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.prediction import check_labels
-from gatelet.runtime.run import MARKER, is_run
-from gatelet.runtime.sizes import Sizes, layers_of, sizes_of
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.bundle.opening import MANIFEST, is_bundle, open_bundle
+from gatelet.runtime.bundle.sizes import Sizes, layers_of, sizes_of
+from gatelet.runtime.data.run import MARKER, is_run
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.predictor.prediction import check_labels
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 EXAMPLE = "gatelet inspect demo"
 

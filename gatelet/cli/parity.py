@@ -18,8 +18,8 @@ from gatelet.cli.show import (
 )
 from gatelet.convert.parity import ArtifactReport, ParityReport, Settings
 from gatelet.convert.parity.limits import find_settings, read_settings
-from gatelet.convert.proof import prove
-from gatelet.runtime.bundle import Bundle, open_bundle
+from gatelet.convert.proving import prove
+from gatelet.runtime.bundle.opening import Bundle, open_bundle
 
 EXAMPLE = "gatelet parity demo --data reviews.csv"
 

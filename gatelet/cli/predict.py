@@ -14,7 +14,7 @@ from gatelet.cli.show import one_line, print_json, progress
 from gatelet.errors import ConfigError, DataError
 from gatelet.runtime import Prediction, load
 from gatelet.runtime.backends import TARGETS
-from gatelet.runtime.predictor import MAX_ROW_S
+from gatelet.runtime.predictor.predictor import MAX_ROW_S
 
 EXAMPLE = 'gatelet predict demo "a wonderful film"'
 _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -114,7 +114,7 @@ def _read_texts(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.file is None:
         return
     if arguments.file.lower().endswith(_TABLES) or Path(arguments.file).is_dir():
-        from gatelet.runtime.dataset import read
+        from gatelet.runtime.data.dataset import read
 
         yield from read(
             arguments.file, text_column=arguments.text_column, require_labels=False

@@ -10,8 +10,8 @@ from typing import Any
 
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.runtime import Prediction, load
-from gatelet.runtime.arrays import read_arrays
-from gatelet.runtime.prediction import decided
+from gatelet.runtime.data.arrays import read_arrays
+from gatelet.runtime.predictor.prediction import decided
 
 __all__ = ["print_outputs", "row_of", "run_arrays"]
 

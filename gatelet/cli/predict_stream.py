@@ -1,6 +1,6 @@
 """`gatelet predict --stream`: a step a line in, a line a step out.
 
-Not the stream itself, which is `gatelet.runtime.stream`.
+Not the stream itself, which is `gatelet.runtime.predictor.stream`.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from gatelet.cli.show import one_line, progress
 from gatelet.errors import DataError, InputError
 from gatelet.runtime import Predictor, Stream, load, open_bundle
 from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
-from gatelet.runtime.choice import choose_artifact, target_of_variable
-from gatelet.runtime.graph import GraphInput
-from gatelet.runtime.predictor import open_artifact
-from gatelet.runtime.streamable import has_time
+from gatelet.runtime.graph.graph import GraphInput
+from gatelet.runtime.graph.streamable import has_time
+from gatelet.runtime.predictor.choice import choose_artifact, target_of_variable
+from gatelet.runtime.predictor.predictor import open_artifact
 
 __all__ = ["run_stream"]
 
@@ -210,7 +210,7 @@ def _whole(value: float) -> int | float:
 
 def _array_steps(path: Path, inputs: Sequence[GraphInput]) -> Iterator[_Step]:
     """Give the timesteps of each sequence of a `.npz`."""
-    from gatelet.runtime.arrays import read_arrays
+    from gatelet.runtime.data.arrays import read_arrays
 
     arrays = list(read_arrays(path, require_targets=False).inputs)
     if len(arrays) != len(inputs):

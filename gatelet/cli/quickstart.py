@@ -11,10 +11,10 @@ from gatelet.cli.ending import ended_in_order
 from gatelet.cli.show import print_table, progress
 from gatelet.cli.train import add_settings, config_of, test_figures
 from gatelet.convert import convert_with_report
-from gatelet.runtime.bundle import MANIFEST, Artifact, Bundle
+from gatelet.runtime.bundle.opening import MANIFEST, Artifact, Bundle
 from gatelet.runtime.files import check_output_directory
-from gatelet.runtime.latency import median_latencies_us
-from gatelet.runtime.predictor import load
+from gatelet.runtime.measure.latency import median_latencies_us
+from gatelet.runtime.predictor.predictor import load
 from gatelet.train import train
 
 EXAMPLE = "gatelet quickstart --out demo"

@@ -12,9 +12,9 @@ from gatelet.cli.show import progress
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.report import Story, junit_xml, page
 from gatelet.errors import OutputError
-from gatelet.runtime.bundle import Bundle
+from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.files import write_atomically
-from gatelet.runtime.latency import latencies_us
+from gatelet.runtime.measure.latency import latencies_us
 
 __all__ = ["add_reports", "check_places", "write_reports"]
 

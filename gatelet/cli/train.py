@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.cli.show import print_json
-from gatelet.runtime.run import Run
+from gatelet.runtime.data.run import Run
 from gatelet.train import train
 from gatelet.train.config import TrainConfig, settings
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gatelet.errors import BackendError, BackendMissing
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

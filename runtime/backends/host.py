@@ -1,6 +1,6 @@
 """What this machine is called in the names of libraries: 'x86_64-linux'.
 
-Not what can be installed on it: that is `gatelet.runtime.doctor`.
+Not what can be installed on it: that is `gatelet.runtime.measure.doctor`.
 """
 
 import os

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gatelet.runtime.backends.onnx import OnnxBackend
 from gatelet.runtime.backends.onnx import open_artifact as open_onnx
-from gatelet.runtime.surrogates import as_utf8
+from gatelet.runtime.vectorizer.surrogates import as_utf8
 
 __all__ = ["OnnxTextBackend", "open_artifact"]
 

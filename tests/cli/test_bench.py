@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gatelet.runtime import load
-from gatelet.runtime.bench import measure, random_inputs
+from gatelet.runtime.measure.bench import measure, random_inputs
 from tests.cli.conftest import RunCli
 
 QUICK = ("--calls", "4", "--length", "3", "--length", "5", "--batch", "1", "--batch", "4")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from gatelet.devices import profile_names
-from gatelet.runtime.bundle import open_bundle
+from gatelet.runtime.bundle.opening import open_bundle
 from tests.cli.conftest import RunCli
 from tests.convert.reading.hostile_files import write_keras
 

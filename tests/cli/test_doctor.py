@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from gatelet.errors import BackendError
-from gatelet.runtime import doctor
 from gatelet.runtime.backends import TARGETS
 from gatelet.runtime.backends.backend import Engine, open_backend
-from gatelet.runtime.doctor import Machine, diagnose
+from gatelet.runtime.measure import doctor
+from gatelet.runtime.measure.doctor import Machine, diagnose
 from tests.cli.conftest import RunCli
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from gatelet.cli import show
 from gatelet.cli.main import COMMANDS
-from gatelet.convert.exporters.table import fitting
+from gatelet.convert.exporters.targets import fitting
 from gatelet.convert.lowering import lower
-from gatelet.convert.model_source import open_source
+from gatelet.convert.reading.model_source import open_source
 from gatelet.convert.schemes import SCHEMES, choose_artifacts
 from gatelet.convert.schemes import TARGETS as CONVERTED
 from gatelet.errors import GateletError

@@ -13,7 +13,7 @@ from gatelet.cli import train as train_command
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.errors import ParityRefused
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.run import Run
+from gatelet.runtime.data.run import Run
 from gatelet.train.config import TrainConfig
 
 RunCli = Callable[..., Any]

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from gatelet.convert.parity.limits import Settings
-from gatelet.convert.parity.quality import quality_of
-from gatelet.convert.parity.truth import truth_of, why_unknown
-from gatelet.convert.proof import prove
-from gatelet.convert.rows import known_truth
+from gatelet.convert.parity.quality.quality import quality_of
+from gatelet.convert.proving import prove
+from gatelet.convert.rows.given import known_truth
+from gatelet.convert.rows.truth import truth_of, why_unknown
 from gatelet.errors import DataError
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.arrays import Arrays
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.regression import evaluate_regression
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.regression import evaluate_regression
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 RunCli = Callable[..., Any]

@@ -14,17 +14,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c.build import kernel_object, run_compiler
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
 from gatelet.convert.exporters.c.integers import integer_refusal
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.passes import skip_padding
+from gatelet.convert.passes.streaming import streaming_beside
+from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.convert.streaming import streaming_beside
-from gatelet.runtime.backends.c import CBackend, Library
-from gatelet.runtime.states import State
+from gatelet.runtime.backends.c.backend import CBackend, Library
+from gatelet.runtime.graph.states import State
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import Prepared, conditioned, prepare
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.runtime.backends.c import CBackend, Library
+from gatelet.runtime.backends.c.backend import CBackend, Library
 
 
 def run_job(library: ctypes.CDLL, job: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.parity.checks import difference
+from gatelet.convert.parity.checks.scores import difference
 from tests.conformance.matrix import within
 
 __all__ = ["LIMITS", "Limit", "holds"]

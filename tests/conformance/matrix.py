@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.lowering import lower
-from gatelet.convert.parity.checks import difference
+from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.reading import read_keras_object
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
-from gatelet.runtime.graph import Graph, GraphInput
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph, GraphInput
+from gatelet.runtime.graph.safetensors import Tensor
 
 Array = NDArray[Any]
 

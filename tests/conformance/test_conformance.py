@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
-from gatelet.convert.parity.stored import StoredFile
-from gatelet.convert.parity.weights import check_weights, match_weights
+from gatelet.convert.exporters.quantize import INT4_MIDDLE, quantize_int4
+from gatelet.convert.exporters.targets import export
+from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
-from gatelet.convert.quantize import INT4_MIDDLE, quantize_int4
 from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.backends.pure import PureBackend
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import Tensor
 from tests.conformance import layer_cases, recurrent_cases
 from tests.conformance.cases import CASES
 from tests.conformance.limits import LIMITS, holds

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.c.integers import integer_refusal
-from gatelet.runtime.streaming import to_stream
+from gatelet.runtime.graph.streaming import to_stream
 from tests.conformance import c_sanitized
 from tests.conformance.c_builds import (
     Build,

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
-from gatelet.convert.parity.checks import difference
+from gatelet.convert.exporters.targets import export
+from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.convert.tolerances import FLOAT32_FACTOR
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.conformance.case_parts import T, V
 from tests.conformance.cases import CASES
 from tests.conformance.limits import holds

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export, refusal
-from gatelet.convert.isolation import Worker
-from gatelet.convert.parity.checks import difference
+from gatelet.convert.exporters.targets import export, refusal
+from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.passes import skip_padding
+from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend

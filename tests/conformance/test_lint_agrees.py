@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import choose_rows
-from gatelet.convert.drawn import random_rows
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import EXPORTERS, export
+from gatelet.convert.exporters.targets import EXPORTERS, export
 from gatelet.convert.exporters.tflm.export import fused_of
 from gatelet.convert.exporters.tflm.recurrent import check_bounded
 from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
-from gatelet.convert.isolation import Worker
-from gatelet.convert.lint import lint
+from gatelet.convert.inspection import lint
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel, read_keras_object
+from gatelet.convert.rows.calibration import choose_rows
+from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.conformance.cases import CASES
 from tests.conformance.layer_cases import relu_from_a_threshold, text_and_numbers
 from tests.conformance.recurrent_cases import bidirectional_stack_masked

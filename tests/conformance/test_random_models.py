@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.onnx import export_onnx
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
+from gatelet.convert.exporters.targets import export
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend

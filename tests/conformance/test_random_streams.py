@@ -13,13 +13,13 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
+from gatelet.convert.exporters.targets import export
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.pure import PureBackend
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.streaming import to_stream
+from gatelet.runtime.graph.streaming import to_stream
 from tests.conformance.matrix import prepare
 from tests.conformance.test_random_models import COMMON, keras
 from tests.conformance.test_streaming import check_streams

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
+from gatelet.convert.exporters.targets import export
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.backends.pure import PureBackend
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.stream import Stream
-from gatelet.runtime.streaming import StreamingGraph, streaming_refusal, to_stream
+from gatelet.runtime.graph.streaming import StreamingGraph, streaming_refusal, to_stream
+from gatelet.runtime.predictor.stream import Stream
 from tests.conformance.cases import CASES
 from tests.conformance.limits import holds
 from tests.conformance.matrix import Array, Prepared

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.onnx import export_onnx
-from gatelet.convert.keras_jobs import to_onnx
+from gatelet.convert.keras_route.jobs import to_onnx
 from gatelet.convert.lowering import lower
 from gatelet.convert.reading import read_keras_object
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends import open_backend
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.conformance import layer_cases, recurrent_cases
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import draw_rows, model_shape, set_weights, within

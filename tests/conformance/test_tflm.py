@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
+from gatelet.convert.exporters.targets import export
+from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends import Backend, open_backend
 from tests.conformance.cases import CASES

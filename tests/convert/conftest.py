@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from gatelet.convert.evidence import ask_oracles
-from gatelet.convert.isolation import Worker
 from gatelet.convert.parity import Oracle
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.run import Run
+from gatelet.convert.parity.oracles.ask import ask_oracles
+from gatelet.convert.worker.worker import Worker
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.run import Run
 
 EditPart = Callable[[Path, str, Callable[[bytes], bytes]], None]
 ROWS = 300

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.schemes import DEFAULT_ARTIFACTS
-from gatelet.runtime.backends.c import CBackend
+from gatelet.runtime.backends.c.backend import CBackend
 from gatelet.runtime.backends.litert import LitertBackend
 from gatelet.runtime.backends.onnx import OnnxBackend
 

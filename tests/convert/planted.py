@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.runtime import batches
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.predictor import batches
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.faults import Array, Change, EditPart, break_engines, onnx_recurrence
 from tests.convert.planted_files import in_blob, in_litert_table, of_gates, weight_of
 from tests.convert.test_weight_faults import in_litert_gates, in_onnx_gates, scaled, swapped

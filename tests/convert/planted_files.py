@@ -11,7 +11,7 @@ import numpy as np
 
 from gatelet.convert.exporters.c.blob import coded_rows, pack_gates, tiled, tiled_int8
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.faults import Array, Change
 
 GATE_COLUMNS = 64

@@ -1,6 +1,6 @@
 import numpy as np
 
-from gatelet.convert.calibrate import CALIBRATION_ROWS, choose_rows
+from gatelet.convert.rows.calibration import CALIBRATION_ROWS, choose_rows
 
 
 def ids_of_every_length(rows: int, T: int) -> np.ndarray:

@@ -22,12 +22,12 @@ from gatelet.errors import (
     ParityRefused,
 )
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.choice import choose_artifact
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.predictor import load
-from gatelet.runtime.run import Run
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.run import Run
+from gatelet.runtime.predictor.choice import choose_artifact
+from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 Digests = Callable[[Path], dict[str, str]]
 TEXTS = ["a good film", "dull and slow", ""]
@@ -155,7 +155,7 @@ def swapped_gates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the onnx exporter write two gates of a float32 kernel in the wrong order."""
     import onnx
 
-    module = sys.modules["gatelet.convert.exporters.table"]
+    module = sys.modules["gatelet.convert.exporters.targets"]
     real = module.export_onnx
 
     def export(graph: Any, scheme: Any, **settings: Any) -> Any:

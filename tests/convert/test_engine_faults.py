@@ -10,11 +10,11 @@ import pytest
 
 from gatelet.cli.main import main
 from gatelet.convert.parity import Oracle, judge
-from gatelet.convert.proof import prove
+from gatelet.convert.proving import prove
 from gatelet.errors import BackendError
 from gatelet.runtime.backends.onnx import OnnxBackend
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.data.dataset import Dataset
 from tests.convert.faults import (
     ALL,
     Array,

@@ -15,11 +15,11 @@ import pytest
 
 from gatelet.convert import convert
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.proof import prove
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.predictor import load
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.convert.proving import prove
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.faults import EditPart, Reds, keep_only, reds
 from tests.convert.planted import FAULTS, IN_FILES, SCHEMES, Fault
 

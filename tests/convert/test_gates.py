@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from gatelet.convert import convert
-from gatelet.convert.calibrate import choose_rows
-from gatelet.convert.exporters import table
+from gatelet.convert.exporters import targets as table
 from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.stored_bytes import weight_bytes
 from gatelet.convert.exporters.tflm import export_tflm
-from gatelet.convert.file_facts import read_litert_facts, read_onnx_facts
-from gatelet.convert.gates import check_bytes, check_exported, check_operators, check_outputs
-from gatelet.convert.parity.stored import StoredFile
-from gatelet.convert.parity.weights import check_weights, match_weights
+from gatelet.convert.gates.gates import check_bytes, check_exported, check_operators, check_outputs
+from gatelet.convert.gates.operators import read_litert_facts, read_onnx_facts
+from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.match import check_weights, match_weights
+from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
-from gatelet.convert.stored_bytes import weight_bytes
 from gatelet.errors import ConversionError
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 FLOAT32 = SCHEMES["float32"]

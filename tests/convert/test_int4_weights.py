@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
-from gatelet.convert.parity.blame import blame
-from gatelet.convert.parity.oracle import ask_graph
-from gatelet.convert.parity.rows import Rows
-from gatelet.convert.parity.stored import StoredFile
-from gatelet.convert.parity.weights import StoredWeight, check_weights, match_weights
-from gatelet.convert.quantize import pack_int4, unpack_int4
+from gatelet.convert.exporters.quantize import pack_int4, unpack_int4
+from gatelet.convert.exporters.targets import export
+from gatelet.convert.parity.checks.blame import blame
+from gatelet.convert.parity.oracles.oracle import ask_graph
+from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
+from gatelet.convert.rows.rows import Rows
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import Tensor
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 V = 40

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gatelet.convert.isolation import Worker
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import (
     ConversionError,
     InputError,
@@ -269,7 +269,7 @@ def test_a_parent_that_is_killed_takes_the_worker_with_it(tmp_path: Path, scratc
             sys.executable,
             "-c",
             "import sys, pathlib\n"
-            "from gatelet.convert.isolation import Worker\n"
+            "from gatelet.convert.worker.worker import Worker\n"
             f"worker = Worker(scratch=pathlib.Path({str(scratch)!r}))\n"
             "print(worker.call('planted_jobs:pid', {}, step='pid'), flush=True)\n"
             "worker.call('planted_jobs:hang', {}, step='hang')\n",

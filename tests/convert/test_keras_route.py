@@ -10,7 +10,7 @@ import pytest
 
 from gatelet.convert import convert, convert_with_report
 from gatelet.convert.parity import Settings
-from gatelet.convert.proof import prove
+from gatelet.convert.proving import prove
 from gatelet.errors import (
     BundleError,
     ConfigError,

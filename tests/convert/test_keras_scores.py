@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.jobs import keras_scores_job
 from gatelet.convert.lowering import lower
+from gatelet.convert.parity.oracles.keras_jobs import keras_scores_job
 from gatelet.convert.reading import read_keras_file
 from gatelet.runtime.backends.reference import ReferenceBackend
 from tests.conformance.matrix import set_weights

@@ -10,15 +10,15 @@ import pytest
 
 from gatelet.convert import convert
 from gatelet.convert.lowering import LOWERINGS
-from gatelet.convert.model_source import read_vectorizer
 from gatelet.convert.reading import read_keras_file
 from gatelet.convert.reading.classes import MODEL_CLASSES
 from gatelet.convert.reading.lookalikes import COMMON_LAYERS, own_setting
+from gatelet.convert.reading.model_source import read_vectorizer
 from gatelet.errors import ConfigError, DataError, ModelError, UnsupportedLayer
-from gatelet.runtime.arrays import Arrays
-from gatelet.runtime.predictor import load
-from gatelet.runtime.truth import label_ids_of
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.truth import label_ids_of
+from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.reading.hostile_files import changed, write_legacy
 
 # Keras 3 on NumPy 2, when it saves or reads a variable

@@ -11,7 +11,7 @@ from gatelet.cli import main
 started = []
 
 def watch(event, arguments):
-    if event == "subprocess.Popen" and "gatelet.convert.worker" in arguments[1]:
+    if event == "subprocess.Popen" and "gatelet.convert.worker.child" in arguments[1]:
         started.append(arguments)
 
 sys.addaudithook(watch)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.checks import (
+from gatelet.convert.parity.checks.scores import (
     check_equal,
     check_flips,
     check_max,

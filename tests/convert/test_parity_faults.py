@@ -15,11 +15,11 @@ import pytest
 
 from gatelet.cli.main import main
 from gatelet.convert.parity import Oracle, judge
-from gatelet.convert.proof import prove
+from gatelet.convert.proving import prove
 from gatelet.convert.tolerances import FLOAT32_FLOOR
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.predictor import load
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.predictor.predictor import load
 from tests.convert.faults import (
     ALL,
     Change,

@@ -4,11 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gatelet.convert.prune import measure_cost, prune_vocabulary
+from gatelet.convert.passes.vocabulary import measure_cost, prune_vocabulary
 from gatelet.errors import ConfigError
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 WORDS = [f"w{index}" for index in range(1, 40)]

@@ -8,20 +8,20 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from gatelet.convert.parity import figures
-from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
-from gatelet.convert.parity.quality import (
-    check_quality,
-    notes_on_quality,
-    quality_of,
-    refit_threshold,
-)
-from gatelet.convert.parity.reach import (
+from gatelet.convert.parity.checks.reach import (
     check_constant,
     check_finite,
     check_kl,
     check_labels_reached,
     check_range,
+)
+from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
+from gatelet.convert.parity.quality.quality import (
+    check_quality,
+    figures,
+    notes_on_quality,
+    quality_of,
+    refit_threshold,
 )
 from gatelet.convert.parity.report import Check
 from gatelet.convert.tolerances import TOLERANCES

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gatelet.convert.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
+from gatelet.convert.exporters.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
 
 RNG = np.random.default_rng(5)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatelet.convert.drawn import random_rows
-from gatelet.convert.model_source import ModelSource
 from gatelet.convert.reading import SourceModel
-from gatelet.convert.rows import part_calibration
+from gatelet.convert.reading.model_source import ModelSource
+from gatelet.convert.rows.drawn import random_rows
+from gatelet.convert.rows.given import part_calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.runtime.arrays import Arrays
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 INTEGERS = (("tflm", SCHEMES["float32"]), ("tflm", SCHEMES["full-int8"]))

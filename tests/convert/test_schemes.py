@@ -3,8 +3,7 @@
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import export
-from gatelet.convert.isolation import Worker
+from gatelet.convert.exporters.targets import export
 from gatelet.convert.schemes import (
     DEFAULT_ARTIFACTS,
     SCHEMES,
@@ -13,6 +12,7 @@ from gatelet.convert.schemes import (
     names_them,
 )
 from gatelet.convert.tolerances import TOLERANCES
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConfigError, ConversionError
 from tests.convert.exporters.onnx_graphs import GraphMaker
 

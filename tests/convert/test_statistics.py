@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gatelet.convert.parity.statistics import (
+from gatelet.convert.parity.quality.statistics import (
     Interval,
     accuracy_difference,
     auc_difference,

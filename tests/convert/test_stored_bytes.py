@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.onnx import export_onnx
-from gatelet.convert.gates import check_exported
+from gatelet.convert.exporters.stored_bytes import file_bytes
+from gatelet.convert.gates.gates import check_exported
 from gatelet.convert.passes.pad_skip import skip_padding
+from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES, TARGETS
-from gatelet.convert.stored_bytes import file_bytes
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 

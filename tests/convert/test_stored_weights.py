@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters.c.blob import tiled, tiled_int8, untiled, untiled_int8
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.tflm.export import export_tflm
 from gatelet.convert.lowering import lower
-from gatelet.convert.parity.stored import StoredFile
-from gatelet.convert.parity.stored_flatbuffers import _read
-from gatelet.convert.parity.weights import check_weights, match_weights
+from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.match import check_weights, match_weights
+from gatelet.convert.parity.stored.read_flatbuffers import _read
 from gatelet.convert.passes.pad_skip import skip_padding
 from gatelet.convert.reading import read_keras_object
+from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BundleDamaged, ConversionError
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import Tensor
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import draw_rows
 from tests.conformance.recurrent_cases import (

@@ -19,10 +19,10 @@ from gatelet.convert.lowering import lower
 from gatelet.convert.reading import read_keras_object
 from gatelet.errors import BundleError, ConversionError
 from gatelet.runtime import Bundle, load, open_bundle
-from gatelet.runtime.arrays import Arrays
 from gatelet.runtime.backends.onnx import OnnxBackend
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.streaming import streaming_refusal, to_stream
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.streaming import streaming_refusal, to_stream
 from tests.conformance.matrix import set_weights
 
 # of Keras' own saving, with NumPy 2
@@ -69,7 +69,7 @@ def sensors(*, stateful: bool, batch: int | None = 2) -> Any:
 def graph_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave Keras' own verdict out: asking it takes a process that imports TensorFlow."""
     # the module, which the function of the same name hides
-    monkeypatch.setattr(sys.modules["gatelet.convert.convert"], "has_keras", lambda: False)
+    monkeypatch.setattr(sys.modules["gatelet.convert.conversion"], "has_keras", lambda: False)
 
 
 def few_rows() -> Arrays:
@@ -228,8 +228,8 @@ def test_a_model_that_cannot_stream_is_refused_only_if_it_should(tmp_path: Path)
 
 
 def verdict_of(bundle: Bundle) -> Mapping[str, Any]:
-    from gatelet.convert.evidence import ask_oracles
     from gatelet.convert.parity import judge
+    from gatelet.convert.parity.oracles.ask import ask_oracles
 
     oracle = ask_oracles(bundle, few_rows(), None, progress=lambda text: None)
     (report,) = judge(bundle, oracle).artifacts

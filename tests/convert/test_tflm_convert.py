@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gatelet.convert import convert, convert_with_report
-from gatelet.convert.calibrate import CALIBRATION_ROWS
-from gatelet.runtime.bundle import Bundle
+from gatelet.convert.rows.calibration import CALIBRATION_ROWS
+from gatelet.runtime.bundle.opening import Bundle
 
 
 def entry_of(bundle: Bundle, scheme: str) -> Any:

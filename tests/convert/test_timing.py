@@ -1,5 +1,5 @@
-from gatelet.convert.isolation import Worker
-from gatelet.convert.timing import Timings
+from gatelet.convert.worker.timing import Timings
+from gatelet.convert.worker.worker import Worker
 
 
 def spin(rounds: int) -> int:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.proof import prove
+from gatelet.convert.proving import prove
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import encode
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import encode
 from tests.convert.faults import ALL, Array, Change, EditPart, keep_only, onnx_recurrence, reds
 
 GATES = "ifgo"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gatelet.convert.device_fit import check_flash, profiles_for
+from gatelet.convert.bundle.device_fit import check_flash, profiles_for
 from gatelet.convert.exporters.c.build import ZIG_TARGETS
 from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.devices import profile_names, read_profile

@@ -16,8 +16,8 @@ from unicodedata import category
 import numpy as np
 import pytest
 
-from gatelet.runtime.surrogates import as_utf8
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.surrogates import as_utf8
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.test_onnx_text import OPTIONS, opened, texts
 from tests.runtime.test_vectorizer_keras import MAXLEN
 

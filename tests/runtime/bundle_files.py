@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gatelet.runtime.manifest import MANIFEST
+from gatelet.runtime.bundle.manifest import MANIFEST
 
 
 def manifest_of(bundle: Path) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import GateletError
-from gatelet.runtime import load, probe_child
-from gatelet.runtime.probe import MEMORY_LIMIT_BYTES
+from gatelet.runtime import load
+from gatelet.runtime.predictor import probe_child
+from gatelet.runtime.predictor.probe import MEMORY_LIMIT_BYTES
 
 __all__ = ["Answer", "Request"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.batches import _cuts, in_batches, skipped_input, text_batches
-from gatelet.runtime.call_cost import Cost, cost_of, timestep_us
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.predictor.batches import _cuts, in_batches, skipped_input, text_batches
+from gatelet.runtime.predictor.call_cost import Cost, cost_of, timestep_us
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 PADDINGS = ("pre", "post", "both")
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from gatelet.errors import BundleDamaged, BundleError, BundleNewer, BundleUnsafe, GateletError
-from gatelet.runtime import bundle as bundle_module
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.bundle import BundleFile, is_bundle
-from gatelet.runtime.contents import Contents
-from gatelet.runtime.manifest import FORMAT_VERSION, MANIFEST, MAX_PATH_CHARACTERS
+from gatelet.runtime.bundle import opening as bundle_module
+from gatelet.runtime.bundle.contents import Contents
+from gatelet.runtime.bundle.manifest import FORMAT_VERSION, MANIFEST, MAX_PATH_CHARACTERS
+from gatelet.runtime.bundle.opening import BundleFile, is_bundle
 from tests.fixture_types import EditManifest, PutPart
 from tests.runtime.bundle_files import files_of, manifest_of
 

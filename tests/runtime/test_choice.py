@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gatelet.convert.bundling import commit
+from gatelet.convert.bundle.writer import commit
 from gatelet.errors import (
     BackendError,
     BackendMissing,
@@ -20,8 +20,8 @@ from gatelet.errors import (
     ParityRefused,
 )
 from gatelet.runtime import Bundle, load, open_bundle
-from gatelet.runtime import predictor as predictor_module
-from gatelet.runtime.latency import median_latencies_us
+from gatelet.runtime.measure.latency import median_latencies_us
+from gatelet.runtime.predictor import predictor as predictor_module
 from tests.fixture_types import EditManifest, PutPart, WriteBundle
 
 

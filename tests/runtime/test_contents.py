@@ -12,10 +12,10 @@ import pytest
 
 from gatelet.errors import BackendError, BundleDamaged, BundleError, GateletError
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.backends import c
+from gatelet.runtime.backends.c import backend as c
 from gatelet.runtime.backends.host import host_platform
-from gatelet.runtime.contents import Contents, sha256_for
-from gatelet.runtime.manifest import BundleFile
+from gatelet.runtime.bundle.contents import Contents, sha256_for
+from gatelet.runtime.bundle.manifest import BundleFile
 
 LIBRARY = f"library:{host_platform()}"
 

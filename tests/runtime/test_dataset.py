@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gatelet.errors import DataError
-from gatelet.runtime.dataset import (
+from gatelet.runtime.data.dataset import (
     Dataset,
     Dropped,
     deduplicate,

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import pytest
 
-from gatelet.runtime.bundle import open_bundle
+from gatelet.runtime.bundle.opening import open_bundle
 
 PARTS = ("graph", "weights", "vectorizer")
 

@@ -17,7 +17,7 @@ import pytest
 from gatelet.errors import BackendError, BundleDamaged, BundleError, GateletError
 from gatelet.runtime import load, open_bundle
 from gatelet.runtime.backends.host import host_platform
-from gatelet.runtime.probe import MEMORY_LIMIT_BYTES, Probe, probe_all
+from gatelet.runtime.predictor.probe import MEMORY_LIMIT_BYTES, Probe, probe_all
 from tests.runtime.fuzz_child import Answer, Request
 from tests.runtime.mutations import Mutant, mutants
 

@@ -9,8 +9,8 @@ import pytest
 
 from gatelet.errors import ModelError
 from gatelet.runtime import open_bundle
-from gatelet.runtime.graph import FORMAT_VERSION, Graph, GraphInput, Node, graph_from_json
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import FORMAT_VERSION, Graph, GraphInput, Node, graph_from_json
+from gatelet.runtime.graph.safetensors import Tensor
 
 IDS = GraphInput("ids", "int32", (None, None), 50)
 TWO = Tensor("F32", (1, 2), bytes(8))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gatelet.errors import InputError
-from gatelet.runtime.graph import GraphInput
-from gatelet.runtime.inputs import LARGEST_FLOAT32, check_rows
+from gatelet.runtime.graph.graph import GraphInput
+from gatelet.runtime.predictor.inputs import LARGEST_FLOAT32, check_rows
 
 IDS = GraphInput("ids", "int32", (None, None), 50)
 FIXED_IDS = GraphInput("ids", "int32", (None, 3), 50)

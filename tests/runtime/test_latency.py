@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gatelet.runtime import open_bundle
-from gatelet.runtime.latency import latencies_us, median_latencies_us
+from gatelet.runtime.measure.latency import latencies_us, median_latencies_us
 from tests.fixture_types import WriteBundle
 
 

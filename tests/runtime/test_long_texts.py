@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from gatelet.errors import InputError
-from gatelet.runtime import Predictor, load, long_texts, open_bundle
-from gatelet.runtime.explanation import LONGEST_EXPLAINED, Token, explain
-from gatelet.runtime.text_vectorization import TextVectorization
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime import Predictor, load, open_bundle
+from gatelet.runtime.vectorizer import long_texts
+from gatelet.runtime.vectorizer.explanation import LONGEST_EXPLAINED, Token, explain
+from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 WORDS = [
     "good",
@@ -60,7 +61,7 @@ def test_a_text_read_in_pieces_has_the_ids_of_the_whole(
     one = vectorizer(truncating=truncating, char_level=char_level, oov_token=oov_token)
     some = texts(150, seed=2)
     whole = [one.pad(text) for text in some]
-    for module in (long_texts, __import__("gatelet.runtime.vectorizer", fromlist=["x"])):
+    for module in (long_texts, __import__("gatelet.runtime.vectorizer.tokenizer", fromlist=["x"])):
         monkeypatch.setattr(module, "PIECE_CHARACTERS", piece)
     assert [one.pad(text) for text in some] == whole
 
@@ -77,7 +78,10 @@ def test_a_shortened_text_has_the_ids_of_the_whole(
     whole = [one.pad(text) for text in some]
     longest = one.maxlen * (2 + max(map(len, one.vocabulary)))
     for piece in (1, 5, 64):
-        for module in (long_texts, __import__("gatelet.runtime.vectorizer", fromlist=["x"])):
+        for module in (
+            long_texts,
+            __import__("gatelet.runtime.vectorizer.tokenizer", fromlist=["x"]),
+        ):
             monkeypatch.setattr(module, "PIECE_CHARACTERS", piece)
         cut = [one.shortened(text) for text in some]
         assert all(len(text) <= max(longest, piece) for text in cut)
@@ -90,7 +94,7 @@ def test_another_separator_is_not_cut_at(split: str, monkeypatch: pytest.MonkeyP
     one = vectorizer(split=split, filters="")
     text = "\u0391Σ'\u0391,good \u0391Σ" * 50
     whole = one.ids(text)
-    for module in (long_texts, __import__("gatelet.runtime.vectorizer", fromlist=["x"])):
+    for module in (long_texts, __import__("gatelet.runtime.vectorizer.tokenizer", fromlist=["x"])):
         monkeypatch.setattr(module, "PIECE_CHARACTERS", 3)
     assert one.ids(text) == whole
 

@@ -15,8 +15,8 @@ import pytest
 
 from gatelet.errors import BundleDamaged, BundleError, GateletError
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.bundle import MAX_MANIFEST_BYTES
-from gatelet.runtime.manifest import MANIFEST
+from gatelet.runtime.bundle.manifest import MANIFEST
+from gatelet.runtime.bundle.opening import MAX_MANIFEST_BYTES
 from tests.fixture_types import EditManifest, PutPart
 from tests.runtime.bundle_files import manifest_of, write
 

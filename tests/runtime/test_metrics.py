@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gatelet.runtime.metrics import LabelMetrics, decide, evaluate
+from gatelet.runtime.data.metrics import LabelMetrics, decide, evaluate
 
 HALVES = 1e-12  # sums of a few hundred float64 in another order
 

@@ -17,8 +17,8 @@ from gatelet.errors import (
     InputError,
 )
 from gatelet.runtime import Prediction, Predictor, load, open_bundle
-from gatelet.runtime import predictor as predictor_module
 from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.predictor import predictor as predictor_module
 from tests.fixture_types import EditManifest, PutPart, WriteBundle
 
 TEXTS = ["w1 w2 w3", "", "unknown words only", "W4, w5!", " ".join(f"w{i}" for i in range(1, 30))]

@@ -16,8 +16,8 @@ from gatelet.runtime import load, open_bundle
 from gatelet.runtime.backends import reference
 from gatelet.runtime.backends.pure import OPERATIONS, PureBackend
 from gatelet.runtime.backends.pure.array import Array, Weight, expand
-from gatelet.runtime.graph import Graph, GraphInput, Node
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.safetensors import Tensor
 
 INF, NAN = math.inf, math.nan
 VALUES = [

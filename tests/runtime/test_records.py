@@ -98,7 +98,7 @@ def test_a_dataclass_may_inherit_from_a_record_and_hold_one() -> None:
 
 
 def test_records_are_pickled() -> None:
-    from gatelet.runtime.manifest import BundleFile
+    from gatelet.runtime.bundle.manifest import BundleFile
 
     one = BundleFile("a", 1, "b")
     assert pickle.loads(pickle.dumps(one)) == one

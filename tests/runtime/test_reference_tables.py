@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.backends.reference.tables import pays_off, project_tables
-from gatelet.runtime.graph import Graph, GraphInput, Node
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.safetensors import Tensor
 
 V, F, U, T = 9, 3, 4, 5
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from gatelet.errors import DataError, ModelError
-from gatelet.runtime.dataset import Dataset, write_jsonl
-from gatelet.runtime.run import Run, is_run
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.data.dataset import Dataset, write_jsonl
+from gatelet.runtime.data.run import Run, is_run
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 
 @pytest.fixture

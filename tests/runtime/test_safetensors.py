@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatelet.errors import ModelError
-from gatelet.runtime.safetensors import (
+from gatelet.runtime.graph.safetensors import (
     DTYPE_BYTES,
     MAX_DIMENSION,
     MAX_HEADER_BYTES,

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from gatelet.runtime.bundle import open_bundle
-from gatelet.runtime.sizes import layers_of, sizes_of
+from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.bundle.sizes import layers_of, sizes_of
 
 
 def test_the_parts_add_up_to_the_files(litert_bundle: Path) -> None:

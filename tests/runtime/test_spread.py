@@ -2,7 +2,7 @@
 
 import random
 
-from gatelet.runtime.spread import LENGTHS, even_parts, spread_rows
+from gatelet.runtime.data.spread import LENGTHS, even_parts, spread_rows
 
 
 def test_rows_are_of_every_length_and_have_the_most_ids() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from gatelet.errors import GateletError
 from gatelet.runtime import Predictor, load
-from gatelet.runtime.backends.c_memory import Memories, Memory
-from gatelet.runtime.long_texts import PIECE_CHARACTERS
+from gatelet.runtime.backends.c.memory import Memories, Memory
+from gatelet.runtime.vectorizer.long_texts import PIECE_CHARACTERS
 from tests.runtime.test_threads import in_a_fork
 
 VOCABULARY, MAXLEN = 50, 10

@@ -12,7 +12,7 @@ import pytest
 from gatelet.errors import BackendError, BundleError, InputError
 from gatelet.runtime import Predictor, load, open_bundle
 from gatelet.runtime.backends.onnx import OnnxBackend
-from gatelet.runtime.open_stream import open_streaming
+from gatelet.runtime.predictor.open_stream import open_streaming
 from tests.fixture_types import WriteBundle
 
 F = 5

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gatelet.errors import ModelError
-from gatelet.runtime.text_vectorization import TextVectorization
-from gatelet.runtime.vectorizer import Vectorizer
-from gatelet.runtime.vectorizers import load_vectorizer
+from gatelet.runtime.vectorizer.opening import load_vectorizer
+from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 CHARACTERS = [
     *"abcABC !\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'\t\n\r\v\f",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gatelet.errors import DataError
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 TEXTS = ["The film was good, good!", "The worst film.", "good"]
 
@@ -181,7 +181,7 @@ def test_keeps_its_own_vocabulary() -> None:
 
 def test_importing_it_loads_the_standard_library_only() -> None:
     code = (
-        "import sys; before = set(sys.modules); import gatelet.runtime.vectorizer; "
+        "import sys; before = set(sys.modules); import gatelet.runtime.vectorizer.tokenizer; "
         "names = {name.partition('.')[0] for name in set(sys.modules) - before}; "
         "print(sorted(names - sys.stdlib_module_names))"
     )

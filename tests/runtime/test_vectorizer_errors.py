@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gatelet.errors import ModelError, OutputError
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 SPEC: dict[str, Any] = json.loads(
     Vectorizer.fit(["a good film", "a film"], num_words=9, maxlen=4, oov_token="<OOV>").to_json()

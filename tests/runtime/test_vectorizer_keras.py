@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras.src.legacy.preprocessing.text import Tokenizer, tokenizer_from_json
 
-from gatelet.runtime.vectorizer import KERAS_FILTERS, Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS, Vectorizer
 
 SIDES = list(itertools.product(("pre", "post"), repeat=2))
 MAXLEN = 12

@@ -15,9 +15,15 @@ from gatelet.errors import BundleUnsafe, ModelError
 from gatelet.runtime import load, open_bundle
 from gatelet.runtime.backends.pure import PureBackend
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.graph import Graph, GraphInput, Node
-from gatelet.runtime.safetensors import Tensor
-from gatelet.runtime.workload import LARGEST_VALUE, NUMBERS_AT_ONCE, check_row, row_s, width_of
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.safetensors import Tensor
+from gatelet.runtime.predictor.workload import (
+    LARGEST_VALUE,
+    NUMBERS_AT_ONCE,
+    check_row,
+    row_s,
+    width_of,
+)
 from tests.fixture_types import PutPart
 
 

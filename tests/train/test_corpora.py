@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from gatelet.errors import DataError, GateletError, OutputError
-from gatelet.runtime.dataset import Dataset, Dropped, deduplicate, sha256_of, split
+from gatelet.runtime.data.dataset import Dataset, Dropped, deduplicate, sha256_of, split
 from gatelet.train import corpora_sdist
 from gatelet.train.corpora import CORPORA, load_corpus
 from gatelet.train.corpora_sdist import Sdist, cache_folder, fetch, read_member

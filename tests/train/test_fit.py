@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gatelet.errors import DataError, GateletError, InputError, ModelError, OutputError
-from gatelet.runtime.dataset import Dataset
-from gatelet.runtime.run import MARKER, Run
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.run import MARKER, Run
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train import TrainConfig, evaluate_run, keras_scores, train
 from gatelet.train.model import Network
 from gatelet.train.prepare import CALIBRATION_ROWS, prepare

@@ -10,7 +10,7 @@ from gatelet.convert.exporters.c.sizes import elements, known
 from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ACTIVATIONS
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["activation_refusal", "activation_text", "write_activation"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.exporters.quantize import quantize_int8
 
 __all__ = [
     "ALIGNMENT_BYTES",

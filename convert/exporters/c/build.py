@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
 from gatelet.errors import BackendError, CompilerFailed
-from gatelet.runtime.backends.c_compiler import host_platform, own_folder
+from gatelet.runtime.backends.c.compiler import host_platform, own_folder
 
 __all__ = [
     "FLAGS",

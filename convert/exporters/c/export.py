@@ -26,8 +26,8 @@ from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph, GraphInput
-from gatelet.runtime.states import STREAM_ROLE
+from gatelet.runtime.graph.graph import Graph, GraphInput
+from gatelet.runtime.graph.states import STREAM_ROLE
 
 __all__ = ["OPERATIONS", "export_c", "write_model"]
 

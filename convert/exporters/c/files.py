@@ -22,7 +22,7 @@ from gatelet.convert.exporters.c.texts import text_values, texts_of
 from gatelet.convert.exporters.c.vocabulary import Vocabulary
 from gatelet.convert.exporters.exported import Companion, Exportable, stored_name
 from gatelet.convert.schemes import Scheme
-from gatelet.runtime.states import State
+from gatelet.runtime.graph.states import State
 
 __all__ = ["Model", "render"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from gatelet.convert.exporters.c.sizes import largest_elements
 from gatelet.convert.exporters.c.source import c_string, fill, template
 from gatelet.convert.exporters.c.writer import Value
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["Function", "function_values"]
 

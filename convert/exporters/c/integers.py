@@ -14,7 +14,7 @@ from gatelet.convert.exporters.c.sizes import elements, known
 from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
-from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["INTEGER_OPERATIONS", "integer_refusal", "observe"]
 

@@ -1,6 +1,6 @@
 """`step` and `reset` of a model in C: a sequence in pieces, with its states in the caller's memory.
 
-Not the streaming form of a Graph, which is `gatelet.runtime.streaming`.
+Not the streaming form of a Graph, which is `gatelet.runtime.graph.streaming`.
 """
 
 import math
@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.source import fill, template
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.states import State
-from gatelet.runtime.streamable import has_time
-from gatelet.runtime.streaming import StreamingGraph
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.states import State
+from gatelet.runtime.graph.streamable import has_time
+from gatelet.runtime.graph.streaming import StreamingGraph
 
 __all__ = ["NO_STEPS", "step_graph", "step_values"]
 

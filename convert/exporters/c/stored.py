@@ -18,7 +18,7 @@ from gatelet.convert.exporters.c.writer import INT8_MIN_ELEMENTS
 from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["c_weight_bytes"]
 

@@ -7,7 +7,7 @@ from gatelet.convert.exporters.c.sizes import known
 from gatelet.convert.exporters.c.source import fill, template
 from gatelet.convert.exporters.c.vocabulary import Vocabulary
 from gatelet.convert.exporters.c.writer import Value
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["Texts", "text_values", "texts_of"]
 

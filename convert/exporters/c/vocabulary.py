@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 
 from gatelet.convert.exporters.c.blob import Blob
-from gatelet.runtime.text_vectorization import OOV_ID, PAD_ID, TextVectorization
-from gatelet.runtime.vectorizer import Vectorizer
-from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+from gatelet.runtime.vectorizer.text_vectorization import OOV_ID, PAD_ID, TextVectorization
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = ["Vocabulary", "write_vocabulary"]
 

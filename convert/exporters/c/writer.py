@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.c.blob import DTYPES, Blob, coded_rows, lines_of, tiled, tiled_int8
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
-from gatelet.convert.quantize import pack_int4, quantize_int4
+from gatelet.convert.exporters.quantize import pack_int4, quantize_int4
 from gatelet.convert.schemes import Scheme
-from gatelet.runtime.graph import Node
+from gatelet.runtime.graph.graph import Node
 
 __all__ = ["Call", "Value", "Writer", "number"]
 

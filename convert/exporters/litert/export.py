@@ -1,7 +1,7 @@
 """Export to LiteRT (TensorFlow Lite) flatbuffers: built-in operators only, no variables.
 
 Not called directly: TensorFlow's converter can kill its process, so this runs in the worker
-of `gatelet.convert.isolation`.
+of `gatelet.convert.worker.worker`.
 
 A recurrence is a while loop over timesteps with the input projection hoisted out of it, batch
 and time both dynamic. See docs/decisions/0002-litert-while-loop.md.
@@ -28,7 +28,7 @@ from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["OPERATIONS", "export_litert", "import_tensorflow"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
-from gatelet.convert.quantize import quantize_int8
-from gatelet.runtime.graph import Graph, Node
+from gatelet.convert.exporters.quantize import quantize_int8
+from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = [
     "gather_integers",

@@ -18,7 +18,7 @@ from gatelet.convert.exporters.litert.step import (
     product,
     sizes_of,
 )
-from gatelet.convert.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
+from gatelet.convert.exporters.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
 
 __all__ = [
     "affine",

@@ -7,7 +7,7 @@ import numpy as np
 
 from gatelet.convert.exporters.litert.int8 import gather_integers
 from gatelet.convert.exporters.litert.step import Step, TfTensor, over
-from gatelet.convert.quantize import to_integers
+from gatelet.convert.exporters.quantize import to_integers
 
 __all__ = [
     "apply_mask",

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gatelet.convert.schemes import Scheme
-from gatelet.runtime.graph import Node
+from gatelet.runtime.graph.graph import Node
 
 __all__ = [
     "Step",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gatelet.convert.exporters.onnx.writer import Array, Call, Writer
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = ["channels_first", "write_conv", "write_convolution", "write_pooling"]
 

@@ -22,8 +22,8 @@ from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph, GraphInput, Shape
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.graph.graph import Graph, GraphInput, Shape
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = ["OPERATIONS", "export_onnx"]
 

@@ -15,14 +15,14 @@ from gatelet.convert.exporters.onnx.writer import (
     Call,
     Writer,
 )
-from gatelet.convert.quantize import (
+from gatelet.convert.exporters.quantize import (
     INT4_MIDDLE,
     pack_int4,
     quantize_int4,
     quantize_int8,
     to_integers,
 )
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 
 __all__ = [
     "write_affine",

@@ -18,8 +18,8 @@ from gatelet.convert.exporters.onnx.writer import (
     Call,
     Writer,
 )
-from gatelet.convert.quantize import quantize_int8
-from gatelet.runtime.graph import Graph, Node
+from gatelet.convert.exporters.quantize import quantize_int8
+from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["count_scans", "node_needs_scan", "write_recurrence"]
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from gatelet.convert.exporters.onnx.writer import Writer
 from gatelet.errors import ConversionError
-from gatelet.runtime.surrogates import as_utf8
-from gatelet.runtime.vectorizer import Vectorizer
-from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+from gatelet.runtime.vectorizer.surrogates import as_utf8
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = ["TEXT_INPUT", "check_vectorizer", "write_ids"]
 

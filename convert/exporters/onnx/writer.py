@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.schemes import Scheme
-from gatelet.runtime.graph import Node, Shape
+from gatelet.runtime.graph.graph import Node, Shape
 
 __all__ = ["INT8_LIMIT", "INT8_MIN_ELEMENTS", "Array", "Call", "Writer", "fits_float16"]
 

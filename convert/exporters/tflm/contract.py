@@ -12,7 +12,7 @@ from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import Step
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.backends.tflm import CONTRACT
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["contract", "written"]
 

@@ -19,7 +19,7 @@ from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
-from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["export_tflm", "fused_of"]
 

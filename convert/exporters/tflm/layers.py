@@ -12,7 +12,7 @@ from gatelet.convert.exporters.tflm.activations import activate
 from gatelet.convert.exporters.tflm.file import Tensor
 from gatelet.convert.exporters.tflm.step import LARGEST_INT16, Array, StepWriter
 from gatelet.errors import ConversionError
-from gatelet.runtime.graph import Node
+from gatelet.runtime.graph.graph import Node
 
 __all__ = ["OPERATIONS", "Operation"]
 

@@ -6,7 +6,7 @@ Not the mask of any operator: the file has none.
 from dataclasses import dataclass
 
 from gatelet.errors import ConversionError
-from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["Skip", "skip_of"]
 

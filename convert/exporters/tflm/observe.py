@@ -1,6 +1,6 @@
 """The magnitudes of a step's tensors, observed while the float file runs over calibration rows.
 
-Not the choice of rows, which is in `gatelet.convert.calibrate`.
+Not the choice of rows, which is in `gatelet.convert.rows.calibration`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from gatelet.convert.exporters.tflm.contract import written
 from gatelet.convert.exporters.tflm.step import Array, StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
 from gatelet.runtime.backends.tflm import TflmBackend
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["Observed", "losses", "observe"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.exporters.tflm.activations import activate
 from gatelet.convert.exporters.tflm.file import Tensor
 from gatelet.convert.exporters.tflm.step import (
@@ -18,9 +19,8 @@ from gatelet.convert.exporters.tflm.step import (
     Array,
     StepWriter,
 )
-from gatelet.convert.quantize import quantize_int8
 from gatelet.errors import ConversionError
-from gatelet.runtime.graph import Node
+from gatelet.runtime.graph.graph import Node
 
 __all__ = ["FUSED_RANGE", "can_fuse", "check_bounded", "gru", "lstm", "simple_rnn"]
 

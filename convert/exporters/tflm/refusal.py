@@ -13,7 +13,7 @@ from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import check_steps, write_step
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["tflm_refusal"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.exporters.tflm.file import FileWriter, Tensor
 from gatelet.convert.exporters.tflm.tables import Table, table_of
-from gatelet.convert.quantize import quantize_int8
 
 __all__ = ["CELL_BITS", "HEADROOM", "LARGEST_INT16", "UNIT_SCALE", "Array", "StepWriter"]
 

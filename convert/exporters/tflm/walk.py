@@ -16,7 +16,7 @@ from gatelet.convert.exporters.tflm.masks import Skip, skip_of
 from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node
 
 __all__ = ["RECURRENCES", "Step", "check_steps", "write_step"]
 

@@ -1,12 +1,12 @@
 """What each file stores of each layer, as a table: the weights in float32, then every artifact.
 
-Not measured in the files: counted as their schemes store them, see `gatelet.runtime.sizes`.
+Not measured in the files: counted as their schemes store them, see `gatelet.runtime.bundle.sizes`.
 """
 
 from collections.abc import Sequence
 
 from gatelet.convert.report.elements import Element, element, folding_table, shown
-from gatelet.runtime.sizes import Sizes, layers_of
+from gatelet.runtime.bundle.sizes import Sizes, layers_of
 
 __all__ = ["files_table"]
 

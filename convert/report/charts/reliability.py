@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatelet.convert.parity.figures import CALIBRATION_BINS
+from gatelet.convert.parity.quality.figures import CALIBRATION_BINS
 from gatelet.convert.report.charts.axes import Frame, chart, legend, linear, panel
 from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.figures import write_figure

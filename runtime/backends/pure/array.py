@@ -13,7 +13,7 @@ from operator import mul
 from typing import Any
 
 from gatelet.errors import ModelError
-from gatelet.runtime.safetensors import DTYPE_BYTES, Tensor
+from gatelet.runtime.graph.safetensors import DTYPE_BYTES, Tensor
 
 __all__ = [
     "LARGEST_ARRAY",

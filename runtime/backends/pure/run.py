@@ -14,7 +14,7 @@ from gatelet.errors import ModelError
 from gatelet.runtime.backends.pure import convolution, layers, recurrent
 from gatelet.runtime.backends.pure.array import Array, Weight
 from gatelet.runtime.backends.pure.operation import Call, Operation
-from gatelet.runtime.graph import Graph, GraphInput
+from gatelet.runtime.graph.graph import Graph, GraphInput
 
 __all__ = ["OPERATIONS", "PureBackend"]
 

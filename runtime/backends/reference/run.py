@@ -20,8 +20,8 @@ from gatelet.runtime.backends.reference import (
 )
 from gatelet.runtime.backends.reference.operation import Array, Call, Operation
 from gatelet.runtime.backends.reference.tables import project_tables
-from gatelet.runtime.graph import Graph, Node
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.safetensors import Tensor
 
 __all__ = ["OPERATIONS", "ReferenceBackend", "array_of", "run_graph"]
 

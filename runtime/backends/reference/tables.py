@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gatelet.runtime.backends.reference.operation import Array
-from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["TABLE", "pays_off", "project_tables"]
 

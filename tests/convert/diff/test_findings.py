@@ -6,7 +6,7 @@ import pytest
 
 from gatelet.convert.diff import ArtifactDiff, Limits
 from gatelet.convert.diff.findings import findings_of
-from gatelet.convert.parity.statistics import Interval, accuracy_difference, clopper_pearson
+from gatelet.convert.parity.quality.statistics import Interval, accuracy_difference, clopper_pearson
 from gatelet.errors import ConfigError
 
 

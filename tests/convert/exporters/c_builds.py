@@ -7,7 +7,7 @@ from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import Model, render
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.schemes import SCHEMES
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.exported import Exported
 from gatelet.convert.exporters.litert import export_litert
-from gatelet.convert.parity.checks import difference
+from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends.litert import LitertBackend
 from gatelet.runtime.backends.reference import ReferenceBackend, run_graph
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.exported import Exported
 from gatelet.convert.exporters.onnx import export_onnx
-from gatelet.convert.parity.checks import difference
+from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.graph.safetensors import Tensor
 
 Array = NDArray[Any]
 

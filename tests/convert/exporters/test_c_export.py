@@ -14,16 +14,16 @@ from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.export import OPERATIONS
 from gatelet.convert.exporters.c.source import KERNELS
 from gatelet.convert.exporters.exported import Exportable, Exported
-from gatelet.convert.exporters.table import refusal
+from gatelet.convert.exporters.targets import refusal
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, BackendMissing
 from gatelet.runtime.backends import open_backend
-from gatelet.runtime.backends.c import CBackend, open_library
-from gatelet.runtime.backends.c_compiler import host_platform
+from gatelet.runtime.backends.c.backend import CBackend, open_library
+from gatelet.runtime.backends.c.compiler import host_platform
 from gatelet.runtime.backends.reference import OPERATIONS as REFERENCE
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.c_builds import STRICT, build, small_graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
@@ -189,7 +189,7 @@ def test_a_compiler_that_does_not_end_is_named(
     files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("gatelet.runtime.backends.c_compiler._TIMEOUT_S", 0.01)
+    monkeypatch.setattr("gatelet.runtime.backends.c.compiler._TIMEOUT_S", 0.01)
     program = tmp_path / "cc"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)

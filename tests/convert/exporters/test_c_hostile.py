@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c.build import run_compiler
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.passes import skip_padding
+from gatelet.convert.passes.streaming import streaming_beside
+from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.convert.streaming import streaming_beside
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.c_builds import small_graph
 
 PROGRAM = Path(__file__).with_name("c_hostile.c")

@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.integers import integer_refusal
 from gatelet.convert.exporters.c.source import KERNELS
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.table import refusal
-from gatelet.convert.parity.stored import StoredFile
-from gatelet.convert.parity.weights import check_weights, match_weights
+from gatelet.convert.exporters.targets import refusal
+from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
+from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BundleDamaged, ConversionError
-from gatelet.runtime.backends.c import CBackend, open_library
+from gatelet.runtime.backends.c.backend import CBackend, open_library
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import Tensor
 from tests.convert.exporters.c_builds import build, small_graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
 from gatelet.convert.exporters.c.source import KERNELS, prefix_of
 from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
 from tests.convert.exporters.c_builds import STRICT, small_graph
 

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import Calibration
 from gatelet.convert.exporters.c.build import FLAGS, run_compiler
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.passes import skip_padding
+from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.runtime.backends.c import CBackend, open_library
+from gatelet.runtime.backends.c.backend import CBackend, open_library
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.c_builds import build, small_graph
 
 PROGRAM = Path(__file__).with_name("c_freestanding.c")

@@ -14,10 +14,10 @@ from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.passes import skip_padding
+from gatelet.convert.passes.streaming import streaming_beside
 from gatelet.convert.schemes import SCHEMES
-from gatelet.convert.streaming import streaming_beside
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.c_builds import build, small_graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 

@@ -9,17 +9,17 @@ import pytest
 from gatelet.convert.exporters.c.blob import MAGIC, coded_rows, lines_of
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.quantize import INT4_MIDDLE, quantize_int4
 from gatelet.convert.parity.report import Check
-from gatelet.convert.parity.stored import StoredFile
-from gatelet.convert.parity.weights import check_weights, match_weights
+from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
-from gatelet.convert.quantize import INT4_MIDDLE, quantize_int4
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BundleDamaged
-from gatelet.runtime.backends.c import CBackend, open_library
+from gatelet.runtime.backends.c.backend import CBackend, open_library
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import Tensor
 from tests.convert.exporters.c_builds import build, small_graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 

@@ -11,10 +11,10 @@ import pytest
 
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.runtime.backends.c import open_library
-from gatelet.runtime.text_vectorization import TextVectorization
-from gatelet.runtime.vectorizer import Vectorizer
-from gatelet.runtime.vectorizers import AnyVectorizer
+from gatelet.runtime.backends.c.backend import open_library
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.c_builds import build, small_graph
 
 POOLS = (

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.graph import Shape
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Shape
+from gatelet.runtime.graph.safetensors import Tensor
 from tests.convert.exporters.litert_graphs import Compared, Feeds
 from tests.convert.exporters.onnx_graphs import MASKS, GraphMaker, mask_of
 

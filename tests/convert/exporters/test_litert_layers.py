@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.litert.export import OPERATIONS
-from gatelet.convert.parity.checks import difference
+from gatelet.convert.parity.checks.scores import difference
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.backends.reference.run import OPERATIONS as REFERENCE
-from gatelet.runtime.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
 from tests.convert.exporters.litert_graphs import SIZES, Array, Compared, Feeds
 from tests.convert.exporters.onnx_graphs import MASKS, GraphMaker, mask_of
 

@@ -14,7 +14,7 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, ConversionError
 from gatelet.runtime.backends.onnx import open_artifact
 from gatelet.runtime.backends.reference.run import OPERATIONS as REFERENCE
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import Compared, GraphMaker
 
 PASSES_ONLY = {"TrimPadding", "PadState"}

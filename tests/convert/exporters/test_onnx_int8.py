@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.quantize import quantize_int8
+from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.safetensors import Tensor
 from tests.convert.exporters.onnx_graphs import MASKS, Array, Compared, GraphMaker, mask_of
 
 F, U, V = 32, 40, 200

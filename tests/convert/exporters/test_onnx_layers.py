@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.runtime.graph import Shape
+from gatelet.runtime.graph.graph import Shape
 from tests.convert.exporters.onnx_graphs import MASKS, SIZES, Array, Compared, GraphMaker, mask_of
 
 F = 6

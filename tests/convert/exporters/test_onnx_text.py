@@ -13,15 +13,15 @@ from gatelet.convert import convert_with_report
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.exporters.onnx.text import check_vectorizer
-from gatelet.convert.exporters.table import EXPORTERS
+from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import ConversionError, InputError
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.graph import Graph
-from gatelet.runtime.predictor import load
-from gatelet.runtime.text_vectorization import TextVectorization
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.onnx_graphs import GraphMaker
 from tests.runtime.test_vectorizer_keras import MAXLEN, hostile_texts
 
@@ -160,7 +160,7 @@ def test_a_long_text_that_is_cut_before_gives_what_the_whole_gives(
     graph, backend = opened(tmp_path, vectorizer)
     some = [" ".join(texts()[start:]) + "z" * 500 for start in range(0, len(texts()), 40)]
     ids = np.array([vectorizer.pad(text) for text in some], np.int32)
-    for module in ("gatelet.runtime.vectorizer", "gatelet.runtime.long_texts"):
+    for module in ("gatelet.runtime.vectorizer.tokenizer", "gatelet.runtime.vectorizer.long_texts"):
         monkeypatch.setattr(f"{module}.PIECE_CHARACTERS", 30)
     cut = [vectorizer.shortened(text) for text in some]
     assert sum(map(len, cut)) < sum(map(len, some))

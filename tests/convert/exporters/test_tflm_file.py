@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.calibrate import choose_rows
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.exporters.tflm.companions import add_method
 from gatelet.convert.exporters.tflm.file import schema
+from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, ConversionError
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
 V, T = 50, 12

@@ -13,7 +13,7 @@ from gatelet.convert.exporters.tflm.tables import rows_header, table_of
 from gatelet.errors import BackendError
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.backends.tflm_tables import Table
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 from tests.convert.exporters.test_tflm_file import IDS, V, expected, exported, lstm_graph
 

@@ -13,7 +13,7 @@ from gatelet.convert.reading import read_keras_object
 from gatelet.convert.reading.source import SourceInput, SourceLayer, SourceModel
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.runtime.backends.reference import run_graph
-from gatelet.runtime.graph import Graph
+from gatelet.runtime.graph.graph import Graph
 
 Array = NDArray[Any]
 Check = Callable[..., Graph]

@@ -12,7 +12,7 @@ from gatelet.convert.lowering import lower
 from gatelet.convert.lowering.builder import GraphBuilder
 from gatelet.convert.reading.source import SourceCall, SourceInput, SourceLayer, SourceModel
 from gatelet.runtime.backends.reference import activate, array_of, run_graph
-from gatelet.runtime.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph, Node
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

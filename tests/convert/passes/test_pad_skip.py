@@ -7,8 +7,8 @@ import pytest
 
 from gatelet.convert.passes import skip_padding
 from gatelet.runtime.backends.reference import ReferenceBackend, run_graph
-from gatelet.runtime.graph import Graph, GraphInput, Node
-from gatelet.runtime.safetensors import Tensor
+from gatelet.runtime.graph.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.safetensors import Tensor
 
 V, F, U, T = 20, 3, 4, 10
 RECURRENT = {

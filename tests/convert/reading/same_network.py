@@ -86,7 +86,7 @@ def main(package: str, folder: Path) -> None:
     """Write all files."""
     from gatelet.convert.lowering import lower
     from gatelet.convert.reading import read_keras_object
-    from gatelet.runtime.safetensors import encode
+    from gatelet.runtime.graph.safetensors import encode
 
     warnings.simplefilter("ignore")
     model = build(importlib.import_module(package))

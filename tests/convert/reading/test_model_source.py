@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from gatelet.convert import convert
-from gatelet.convert.model_source import open_source
+from gatelet.convert.reading.model_source import open_source
 from gatelet.errors import ModelError, UnsupportedLayer
 
 # Keras' own, with NumPy 2

@@ -14,8 +14,8 @@ from gatelet.convert.lowering import lower
 from gatelet.convert.reading import read_keras_file, read_weights_with_config
 from gatelet.convert.tolerances import FLOAT32_FLOOR
 from gatelet.runtime.backends.reference import run_graph
-from gatelet.runtime.graph import Graph, graph_from_json
-from gatelet.runtime.safetensors import read
+from gatelet.runtime.graph.graph import Graph, graph_from_json
+from gatelet.runtime.graph.safetensors import read
 from tests.convert.reading.keras_2_2 import write_keras_2_2
 from tests.convert.reading.same_network import inputs
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from gatelet.convert.parity.measured import Measured
-from gatelet.convert.proof import prove
+from gatelet.convert.proving import prove
 from gatelet.convert.report import Story
-from gatelet.runtime.bundle import Bundle, open_bundle
-from gatelet.runtime.dataset import Dataset
+from gatelet.runtime.bundle.opening import Bundle, open_bundle
+from gatelet.runtime.data.dataset import Dataset
 
 HOSTILE = (
     "<script>alert(1)</script><img src=http://x onerror=alert(2)>",

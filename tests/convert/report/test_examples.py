@@ -8,8 +8,8 @@ import pytest
 
 from gatelet.convert.report import Story
 from gatelet.convert.report.examples import tokens_of, worst_examples
-from gatelet.runtime.text_vectorization import TextVectorization
-from gatelet.runtime.vectorizer import Vectorizer
+from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.report.conftest import TellStory
 
 TEXTS = ("the cat sat", "on the mat", "the end")

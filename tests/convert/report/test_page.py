@@ -13,7 +13,7 @@ from gatelet.convert.report import Story, page
 from gatelet.convert.report.figures import describe
 from gatelet.convert.report.page import layers
 from gatelet.convert.report.style import STYLE
-from gatelet.runtime.sizes import sizes_of
+from gatelet.runtime.bundle.sizes import sizes_of
 from tests.convert.report.conftest import HOSTILE, Page, TellStory
 
 MAX_BYTES = 500_000

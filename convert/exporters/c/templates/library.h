@@ -3,7 +3,7 @@
 #define GATELET_ABI 1
 struct gatelet_library {
     int32_t abi;
-    const char *description; /* inputs and outputs: see runtime/backends/c.py */
+    const char *description; /* inputs and outputs: see runtime/backends/c/backend.py */
     size_t weights_bytes;
     int (*check)(const void *weights, size_t bytes);
     size_t (*scratch_bytes)(int32_t rows, const int32_t *sizes);

@@ -1,0 +1,1 @@
+"""Writing a bundle: its files, its manifest, and the commit."""

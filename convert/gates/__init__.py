@@ -1,0 +1,1 @@
+"""What an exported file must be before anybody asks what it predicts."""

@@ -1,0 +1,262 @@
+"""Gates: what an artifact must be before anyone asks what it predicts.
+
+Not parity: a gate looks at the file, and at a few outputs for what no right model gives. An
+artifact that a gate refuses ends the conversion, and nothing is written.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.exporters.exported import Exportable, Exported
+from gatelet.convert.exporters.onnx import count_scans
+from gatelet.convert.exporters.stored_bytes import SKIPPING_TARGETS, operator_bytes, weight_bytes
+from gatelet.convert.exporters.targets import export
+from gatelet.convert.gates.operators import FileFacts, read_litert_facts, read_onnx_facts
+from gatelet.convert.schemes import Scheme
+from gatelet.convert.worker.worker import Worker
+from gatelet.errors import BackendError, ConversionError
+from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.predictor.predictor import open_artifact
+
+__all__ = [
+    "check_bytes",
+    "check_exported",
+    "check_operators",
+    "check_outputs",
+    "check_predictions",
+    "export_checked",
+]
+
+LOW, HIGH = 0.8, 1.25
+"""What a file may have, as shares of the bytes that its weights take."""
+
+BESIDE, SLACK_BYTES = 3, 16 * 1024
+"""What a file may hold beside weights: so many times what its operators are expected to take."""
+
+ROWS = 64
+"""Of the real inputs, whose outputs are looked at."""
+
+_READERS: dict[str, Callable[[bytes], FileFacts]] = {
+    "litert": read_litert_facts,
+    "onnx": read_onnx_facts,
+    "onnx-text": read_onnx_facts,
+    "tflm": read_litert_facts,
+}
+"""By target; what other targets make is no graph of operators."""
+
+# TensorFlow Lite Micro resets such tensors and resources by itself, and streams by them
+_KEEPS_VARIABLES = ("tflm",)
+_MIN_SPREAD = 1e-3
+_SERVING = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+
+
+def export_checked(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Exported:
+    """Export a model and hold the artifact to the gates; as `export` and `check_exported`.
+
+    Raises:
+        ConversionError: The exporter failed, or a gate refuses what it gave.
+    """
+    exported = export(model, target, scheme, worker)
+    # the words of a tokenizer in the graph, and their lengths
+    words = len(model.vectorizer.to_json()) if model.vectorizer is not None else 0
+    check_exported(
+        target,
+        scheme,
+        exported,
+        model.graph,
+        skipping=model.skipping,
+        beside_bytes=2 * words if target == "onnx-text" else 0,
+    )
+    return exported
+
+
+def check_exported(
+    target: str,
+    scheme: Scheme,
+    exported: Exported,
+    graph: Graph,
+    *,
+    skipping: Graph | None = None,
+    beside_bytes: int = 0,
+) -> None:
+    """Hold an artifact to the gates 'operators', 'variables' and 'bytes'.
+
+    Args:
+        target: Of the artifact.
+        scheme: Of the artifact.
+        exported: The artifact.
+        graph: What was exported.
+        skipping: The same with padding skipped, which litert and onnx files are made from.
+        beside_bytes: What the file holds beside the Graph.
+
+    Raises:
+        ConversionError: A gate refuses it; the message names what was found, and where.
+    """
+    if target in _READERS:
+        check_operators(target, _READERS[target](exported.data), graph)
+    stored = skipping if skipping is not None and target in SKIPPING_TARGETS else graph
+    check_bytes(
+        target,
+        scheme,
+        len(exported.data),
+        # of the files beside it only a table holds weights: others hold the file again, or code
+        companion_bytes=sum(
+            len(one.data) for one in exported.companions if one.role.startswith("embedding")
+        ),
+        parameters=stored.parameters,
+        expected=weight_bytes(stored, target, scheme),
+        beside=BESIDE * operator_bytes(stored, target, scheme) + SLACK_BYTES + beside_bytes,
+    )
+
+
+def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
+    """Refuse operators that a device cannot run, or that make a model slow for no reason.
+
+    Args:
+        target: Of the file.
+        facts: What the file says of itself.
+        graph: What was exported; None where a converter was given the Keras model itself.
+
+    Raises:
+        ConversionError: The message names the operator or tensor.
+    """
+    for op in facts.custom_ops:
+        kind = "needs TensorFlow's own kernels (Flex)" if op.startswith("Flex") else "is custom"
+        raise _refused(target, "operators", f"the operator '{op}' {kind}, so no device runs it")
+    for op in facts.resources if target not in _KEEPS_VARIABLES else ():
+        raise _refused(
+            target,
+            "variables",
+            f"the operator '{op}' uses a resource variable, which outlives a call",
+        )
+    if facts.variables and target not in _KEEPS_VARIABLES:
+        raise _refused(
+            target,
+            "variables",
+            f"the tensor '{facts.variables[0]}' keeps its value between calls, so predictions "
+            "depend on what came before",
+        )
+    if target == "onnx" and graph is not None:
+        _check_loops(facts, graph)
+
+
+def _check_loops(facts: FileFacts, graph: Graph) -> None:
+    needed = count_scans(graph)
+    if len(facts.loops) > needed:
+        served = [node for node in graph.nodes if node.op in _SERVING]
+        operators = ", ".join(sorted({_SERVING[node.op] for node in served})) or "no loop"
+        layers = ", ".join(dict.fromkeys(f"'{node.source}'" for node in served))
+        raise _refused(
+            "onnx",
+            "operators",
+            f"it has {len(facts.loops)} loops ({', '.join(sorted(set(facts.loops)))}) where "
+            f"{needed} are needed: {operators} serves for {layers or 'this model'}",
+        )
+
+
+def check_bytes(
+    target: str,
+    scheme: Scheme,
+    found: int,
+    *,
+    parameters: int,
+    expected: int | None,
+    beside: int,
+    companion_bytes: int = 0,
+) -> None:
+    """Refuse a file that is too small to hold its weights, or too large for its scheme.
+
+    Args:
+        target: For the message.
+        scheme: Of the file.
+        found: Its bytes.
+        parameters: Of the model.
+        expected: What its weights take in this scheme; None where that is not known.
+        beside: What it may hold beside them.
+        companion_bytes: Of files beside it, which may hold the weights in its place.
+
+    Raises:
+        ConversionError: With the bytes found and the bytes expected.
+    """
+    if expected is None:  # any storage from 4 bits to float32
+        low, high = 4 * parameters // 10, 4 * parameters
+    else:
+        low, high = int(LOW * expected), int(HIGH * expected)
+    high += beside
+    too_small = found + companion_bytes < low
+    if too_small or found > high:
+        what = "holds too little to contain its weights" if too_small else "is too large"
+        raise _refused(
+            target,
+            "bytes",
+            f"the {scheme.name} file {what}: {found:,} bytes for {parameters:,} parameters, "
+            f"expected {low:,} to {high:,}",
+        )
+
+
+def check_predictions(bundle: Bundle, inputs: Any, expected: NDArray[Any]) -> None:
+    """Hold every artifact that an installed engine runs to the gate 'outputs', on real inputs.
+
+    Args:
+        bundle: Whose artifacts are run.
+        inputs: Rows [N, ...], as `Predictor.scores` takes them in parts (`Rows`).
+        expected: What is right for them, [N, ...]; several outputs side by side.
+
+    Raises:
+        ConversionError: Outputs are NaN or constant where the right ones are not.
+    """
+    from gatelet.convert.rows.rows import side_by_side
+
+    for artifact in bundle.artifacts:
+        try:
+            predictor = open_artifact(bundle, artifact)
+            if predictor.takes_texts:  # parity has the texts
+                continue
+            found = side_by_side(predictor.scores(inputs[:ROWS].given))
+        except BackendError:  # no engine here; or parity tells how it fails
+            continue
+        if found.shape == expected[:ROWS].shape:
+            where = f"the output of the {artifact.scheme} file"
+            check_outputs(artifact.target, found, expected[:ROWS], where=where)
+
+
+def check_outputs(
+    target: str, found: NDArray[Any], expected: NDArray[Any], *, where: str = "the output"
+) -> None:
+    """Refuse outputs that are NaN, or the same for all rows, where the right ones are not.
+
+    Args:
+        target: For the message.
+        found: What the artifact gave, [N, ...].
+        expected: What is right.
+        where: Which output.
+
+    Raises:
+        ConversionError: With the row.
+    """
+    wrong = np.isnan(found) & ~np.isnan(expected)
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0][0])
+        raise _refused(target, "outputs", f"{where} is NaN in row {row}, where the model's is not")
+    spread = float(np.ptp(expected, axis=0).max(initial=0.0)) if len(expected) > 1 else 0.0
+    if math.isfinite(spread) and spread > _MIN_SPREAD and not np.ptp(found, axis=0).any():
+        raise _refused(
+            target,
+            "outputs",
+            f"{where} is the same for {len(found)} different rows, where the model's differ by "
+            f"{spread:.3g}",
+        )
+
+
+def _refused(target: str, gate: str, what: str) -> ConversionError:
+    return ConversionError(
+        f"the {target} file was refused by the gate '{gate}': {what}; nothing was written; leave "
+        "this artifact out with --target or --scheme, and please report the model",
+        target=target,
+        gate=gate,
+    )

@@ -1,0 +1,1 @@
+"""The route past the Graph: Keras' own converters, with Keras as the oracle."""

@@ -1,0 +1,172 @@
+"""Parity of a bundle without a Graph: every artifact against Keras, or against its golden vectors.
+
+Not the parity of other bundles, which the Graph judges too (`gatelet.convert.parity`).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.keras_route.bundle import KerasAnswers, ask_keras
+from gatelet.convert.parity import ArtifactReport, Check, ParityReport, Settings
+from gatelet.convert.parity.checks.scores import (
+    check_equal,
+    check_flips,
+    check_max,
+    check_mean,
+    check_shift,
+)
+from gatelet.convert.parity.limits import bounds_of
+from gatelet.convert.parity.oracles.ask import has_keras, ids_of, rows_of
+from gatelet.convert.parity.quality.quality import undecided_quality
+from gatelet.convert.rows.drawn import random_rows
+from gatelet.convert.rows.rows import Rows, side_by_side
+from gatelet.convert.tolerances import FLOAT32_FLOOR, MIN_DECIDING_ROWS, TOLERANCES, Limits
+from gatelet.convert.worker.worker import Worker
+from gatelet.errors import BackendMissing, BundleError
+from gatelet.runtime.bundle.opening import Artifact, Bundle
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.predictor.predictor import Predictor, open_artifact
+
+__all__ = ["judge_route", "prove_route"]
+
+CALL_ROWS = 16
+Array = NDArray[Any]
+
+
+def judge_route(
+    bundle: Bundle,
+    answers: KerasAnswers,
+    *,
+    settings: Settings = Settings(),  # noqa: B008  frozen
+    progress: Callable[[str], None] = lambda text: None,
+) -> ParityReport:
+    """Check every artifact against Keras' answers.
+
+    Args:
+        bundle: Without a Graph.
+        answers: What is right.
+        settings: Limits other than the tolerance table's.
+        progress: Told what is being done.
+    """
+    reports = []
+    for artifact in bundle.artifacts:
+        progress(f"parity of {artifact.target} {artifact.scheme}")
+        reports.append(_judge(bundle, artifact, answers, settings))
+    oracle = f"keras {answers.version}" if answers.version else "golden vectors"
+    return ParityReport(len(answers.inputs), (oracle,), tuple(reports))
+
+
+def prove_route(
+    bundle: Bundle,
+    data: Dataset | Arrays | None,
+    *,
+    with_keras: bool,
+    settings: Settings = Settings(),  # noqa: B008  frozen
+    progress: Callable[[str], None] = lambda text: None,
+) -> ParityReport:
+    """Check every artifact of a bundle that exists.
+
+    Args:
+        bundle: Without a Graph.
+        data: Rows to compare on; None for random ones.
+        with_keras: Ask Keras, where it is installed and the bundle keeps the model; else the
+            golden vectors are all that can be compared with.
+        settings: Limits other than the tolerance table's.
+        progress: Told what is being done.
+
+    Raises:
+        BundleError: There is neither Keras nor a golden vector to compare with.
+    """
+    source, vectorizer, interface = bundle.part("source"), bundle.vectorizer(), bundle.interface()
+    if source is None or not with_keras or not has_keras():
+        return judge_route(bundle, _golden_answers(bundle), settings=settings, progress=progress)
+    if isinstance(data, Arrays):
+        inputs = rows_of(interface, data)
+    elif isinstance(data, Dataset) and vectorizer is not None:
+        inputs = Rows({interface.inputs[0].name: ids_of(vectorizer, data.texts)})
+    else:
+        inputs = random_rows(interface, vectorizer, {})
+    version = str(bundle.manifest.get("provenance", {}).get("keras_of_model", ""))
+    with Worker() as worker:
+        progress("asking Keras")
+        answers = ask_keras(source.read_bytes(), interface, inputs, worker, version=version)
+    return judge_route(bundle, answers, settings=settings, progress=progress)
+
+
+def _golden_answers(bundle: Bundle) -> KerasAnswers:
+    golden = bundle.golden()
+    if golden is None:
+        raise BundleError(
+            f"bundle '{bundle.path}' has no Graph, no golden vectors, and no Keras to ask: "
+            "convert it again"
+        )
+    types = {one.name: one.dtype for one in bundle.interface().inputs}
+    inputs = Rows({name: np.array(rows, types[name]) for name, rows in golden.inputs.items()})
+    outputs = {name: np.array(rows, np.float64) for name, rows in golden.outputs.items()}
+    limit = float(bundle.manifest.get("float32_limit", FLOAT32_FLOOR))
+    return KerasAnswers(inputs, side_by_side(outputs), outputs, limit, "")
+
+
+def _judge(
+    bundle: Bundle, artifact: Artifact, answers: KerasAnswers, settings: Settings
+) -> ArtifactReport:
+    target, scheme = artifact.target, artifact.scheme
+    engine = ""
+    try:
+        predictor = open_artifact(bundle, artifact)
+        engine = predictor.engine
+        found = side_by_side(predictor.scores(answers.inputs.given))
+        checks = _checks(bundle, predictor, found, answers, TOLERANCES[target, scheme], settings)
+    except BackendMissing as error:
+        return ArtifactReport(target, scheme, (), note=str(error))
+    except Exception as error:  # a broken artifact may fail in any way, and the others go on
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        broken = (Check("runs", None, 0.0, "fail", unit="engine"),)
+        return ArtifactReport(target, scheme, broken, engine, note=said)
+    return ArtifactReport(target, scheme, checks, engine)
+
+
+def _checks(
+    bundle: Bundle,
+    predictor: Predictor,
+    found: Array,
+    answers: KerasAnswers,
+    limits: Limits,
+    settings: Settings,
+) -> tuple[Check, ...]:
+    right = answers.scores
+    bounds = bounds_of(limits, settings, exact=answers.float32_limit)
+    min_rows = MIN_DECIDING_ROWS if limits.scores_mean is not None else 0
+    checks = [
+        check_max("scores_max", found, right, bounds.largest),
+        check_mean("scores_mean", found, right, bounds.mean, min_rows=min_rows),
+        check_shift("scores_shift", found, right, bounds.shift, min_rows=min_rows),
+    ]
+    if bundle.labels:
+        checks.append(
+            check_flips(
+                found, right, threshold=bundle.threshold, limit=bounds.flips, tie=bounds.tie
+            )
+        )
+    if settings.max_accuracy_drop is not None:
+        note = "a bundle without a Graph is not judged on labels, so no drop is measured"
+        checks.append(replace(undecided_quality(bundle.labels, bounds), note=note))
+    return (*checks, *_check_calls(predictor, answers.inputs, found, bounds.batch))
+
+
+def _check_calls(
+    predictor: Predictor, inputs: Rows, found: Array, limit: float
+) -> tuple[Check, Check]:
+    """Neither an earlier call nor a row beside may matter."""
+    count = min(CALL_ROWS, len(inputs))
+    singles = [side_by_side(predictor.scores(inputs[i : i + 1].given)) for i in range(count)]
+    again = side_by_side(predictor.scores(inputs.given))
+    return (
+        check_equal("state_leak", again, found),
+        check_max("batch", np.concatenate(singles), found[:count], limit),
+    )

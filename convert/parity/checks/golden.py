@@ -1,0 +1,159 @@
+"""Compares an artifact, the Graph and the vectorizer with the golden vectors of the bundle.
+
+Not the making of golden vectors, which is `gatelet.convert.parity.oracles.ask`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.parity.checks.scores import check_max
+from gatelet.convert.parity.limits import Bounds
+from gatelet.convert.parity.oracles.oracle import Oracle, ask_graph
+from gatelet.convert.parity.report import Check
+from gatelet.convert.rows.rows import Rows, side_by_side
+from gatelet.errors import BundleDamaged, InputError
+from gatelet.runtime.bundle.opening import Artifact, Bundle, Golden
+from gatelet.runtime.decision import decide
+from gatelet.runtime.predictor.inputs import check_rows
+from gatelet.runtime.predictor.predictor import Predictor
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+__all__ = [
+    "check_as_converted",
+    "check_golden",
+    "check_graph",
+    "check_ids",
+    "check_labels",
+    "golden_arrays",
+    "readable_golden",
+]
+
+Array = NDArray[Any]
+
+
+def check_ids(
+    vectorizer: AnyVectorizer | None, oracle: Oracle, golden: Golden | None
+) -> tuple[Check, ...]:
+    """Compare the vectorizer's ids with the golden ones and, where it was asked, with Keras'."""
+    if vectorizer is None:
+        return ()
+    wrong, texts = oracle.wrong_ids or 0, len(oracle.texts) if oracle.wrong_ids is not None else 0
+    if golden is not None and golden.texts is not None:
+        (rows,) = golden.inputs.values()
+        texts += len(rows)
+        wrong += sum(vectorizer.pad(t) != row for t, row in zip(golden.texts, rows, strict=True))
+    if not texts:
+        return (Check("ids", None, 0.0, "undecided", unit="texts"),)
+    verdict = "pass" if wrong == 0 else "fail"
+    return (Check("ids", float(wrong), 0.0, verdict, unit="texts", note=f"{texts:,} texts"),)
+
+
+def check_graph(bundle: Bundle, oracle: Oracle, golden: Golden | None) -> tuple[Check, ...]:
+    """Compare the Graph, which judges the artifacts, with Keras and with what it gave before."""
+    limit = oracle.float32_limit
+    checks = []
+    if oracle.keras is not None:
+        checks.append(check_max("graph_keras", oracle.scores, oracle.keras, limit))
+    if golden is not None:
+        inputs, expected = golden_arrays(golden)
+        checks.append(check_max("graph_golden", ask_graph(bundle.graph(), inputs), expected, limit))
+    return tuple(checks)
+
+
+def check_golden(golden: Golden, found: Array, predictor: Predictor, bounds: Bounds) -> list[Check]:
+    """Compare with the golden vectors: from their ids and, end to end, from their texts."""
+    expected = golden_arrays(golden)[1]
+    checks = [check_max("golden", found, expected, bounds.largest)]
+    if golden.texts:
+        found = np.asarray(predictor.scores(list(golden.texts)))
+        checks.append(check_max("golden_texts", found, expected, bounds.largest))
+    return checks
+
+
+def check_labels(golden: Golden, given: Rows, bundle: Bundle, predictor: Predictor) -> list[Check]:
+    """Count golden rows that get another label than at conversion, or than their scores ask for.
+
+    A threshold that was moved, or labels in another order, leave every score as it is.
+
+    Args:
+        golden: The golden vectors.
+        given: Their inputs, as the artifact takes them: ids, features or texts.
+        bundle: Its labels and threshold are in question.
+        predictor: Of the artifact.
+    """
+    expected = golden_arrays(golden)[1]
+    if not bundle.labels or len(golden.outputs) > 1 or expected.ndim != 2:
+        return []
+    labels, threshold = bundle.labels, bundle.threshold
+    meant = golden.labels or [labels[decide(row, threshold)] for row in expected.tolist()]
+    wrong = {
+        row
+        for row, scores in enumerate(expected.tolist())
+        if labels[decide(scores, threshold)] != meant[row]
+    }
+    for row in range(len(given)):
+        one = given[row : row + 1].given
+        scores = np.asarray(predictor.scores(one)).tolist()[0]
+        if predictor.predict(one)[0].label != labels[decide(scores, threshold)]:
+            wrong.add(row)
+    note = ""
+    moved = golden.threshold is not None and golden.threshold != threshold
+    if moved:
+        note = f"the threshold is {threshold:g}, at conversion it was {golden.threshold:g}"
+    verdict = "fail" if wrong or moved else "pass"
+    return [Check("labels", float(len(wrong)), 0.0, verdict, unit="rows", note=note)]
+
+
+def check_as_converted(
+    artifact: Artifact, found: Array, engine: str, bounds: Bounds
+) -> list[Check]:
+    """Compare with what the artifact itself gave at conversion, if the engine is the same.
+
+    A quantized artifact may be far from the Graph, not from itself: a changed weight that
+    hides among rounding errors shows here.
+    """
+    before = artifact.parity.get("golden_scores")
+    if before is None or artifact.parity.get("engine") != engine:
+        return []
+    return [check_max("as_converted", found, np.array(before, np.float64), bounds.as_converted)]
+
+
+def readable_golden(bundle: Bundle) -> Golden | None:
+    """Read the golden vectors; refuse those that are no arrays of the model's inputs and outputs.
+
+    Raises:
+        BundleDamaged: They are not.
+    """
+    golden = bundle.golden()
+    if golden is None:
+        return None
+    graph = bundle.graph()
+    try:
+        inputs, _ = golden_arrays(golden)
+        for one in graph.inputs:
+            check_rows(inputs.feed[one.name], one)
+        if tuple(golden.outputs) != graph.outputs:
+            raise ValueError(f"they have the outputs {', '.join(golden.outputs)}")
+    except (InputError, ValueError, TypeError, OverflowError, KeyError) as error:
+        raise BundleDamaged(
+            f"the golden vectors '{bundle.part('golden')}' are not those of the model: {error}"
+        ) from error
+    return golden
+
+
+def golden_arrays(golden: Golden) -> tuple[Rows, Array]:
+    """Give the golden inputs and outputs as arrays."""
+    inputs = {
+        name: np.array(values, np.int32 if _is_integer(values) else np.float32)
+        for name, values in golden.inputs.items()
+    }
+    outputs = {name: np.array(values, np.float64) for name, values in golden.outputs.items()}
+    return Rows(inputs), side_by_side(outputs)
+
+
+def _is_integer(values: Any) -> bool:
+    while isinstance(values, list) and values:
+        values = values[0]
+    return isinstance(values, int)

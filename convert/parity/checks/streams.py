@@ -1,0 +1,91 @@
+"""Streams against whole sequences: what an artifact's streaming file must give.
+
+Not the limits, which the judge knows.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.parity.checks.scores import check_max
+from gatelet.convert.parity.report import Check
+from gatelet.convert.rows.rows import Rows, side_by_side
+from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.streamable import STEPS, follow_steps, has_time
+from gatelet.runtime.predictor.predictor import Predictor
+from gatelet.runtime.predictor.stream import Stream
+
+__all__ = ["check_stream"]
+
+STREAM_ROWS = 16
+STREAM_TIMESTEPS = 128
+
+Array = NDArray[Any]
+
+
+def check_stream(predictor: Predictor, graph: Graph, inputs: Rows, limit: float) -> Check:
+    """Compare two streams, fed in turn, with what the Graph gives for their whole sequences.
+
+    Each gets half of its timesteps at once and the others one by one; both are compared after the
+    first half and at the end.
+
+    Args:
+        predictor: Of an artifact with a streaming file.
+        graph: The model.
+        inputs: Some of these rows are fed.
+        limit: The largest difference that passes.
+    """
+    rows = _first(inputs[:STREAM_ROWS], graph, STREAM_TIMESTEPS)
+    timesteps = _timesteps(rows, graph)
+    cuts = [0, max(1, timesteps // 2), *range(max(1, timesteps // 2) + 1, timesteps + 1)]
+    pools = (rows, rows[np.arange(len(rows))[::-1]])
+    streams = [predictor.stream() for _ in pools]
+    kinds = follow_steps(graph)
+    seen: list[list[Mapping[str, Array]]] = [[], []]
+    found, expected = [], []
+    for start, end in pairwise(cuts):
+        for stream, pool, parts in zip(streams, pools, seen, strict=True):
+            parts.append(_step(stream, graph, pool, slice(start, end)))
+            if end == timesteps or (start == 0 and _open(graph)):
+                found.append(side_by_side(_so_far(parts, kinds)).ravel())
+                whole = _first(pool, graph, end).feed
+                answers = ReferenceBackend(graph, dtype=np.float64).run(whole)
+                expected.append(side_by_side(answers).ravel())
+    return check_max("stream", np.concatenate(found), np.concatenate(expected), limit)
+
+
+def _open(graph: Graph) -> bool:
+    return all(one.shape[1] is None for one in graph.inputs if has_time(one))
+
+
+def _timesteps(rows: Rows, graph: Graph) -> int:
+    return min(int(rows.feed[one.name].shape[1]) for one in graph.inputs if has_time(one))
+
+
+def _first(rows: Rows, graph: Graph, timesteps: int) -> Rows:
+    """Keep the first timesteps, where the model takes any number of them."""
+    if not _open(graph):
+        return rows
+    timed = {one.name for one in graph.inputs if has_time(one)}
+    return Rows({n: a[:, :timesteps] if n in timed else a for n, a in rows.feed.items()})
+
+
+def _step(stream: Stream, graph: Graph, rows: Rows, steps: slice) -> Mapping[str, Array]:
+    timed = {one.name for one in graph.inputs if has_time(one)}
+    given = {n: array[:, steps] if n in timed else array for n, array in rows.feed.items()}
+    found = stream.step(given)
+    return found if isinstance(found, Mapping) else {graph.outputs[0]: np.asarray(found)}
+
+
+def _so_far(parts: list[Mapping[str, Array]], kinds: Mapping[str, str]) -> dict[str, Array]:
+    """Give outputs with a time axis for all timesteps so far, others as after the last."""
+    return {
+        name: np.concatenate([part[name] for part in parts], axis=1)
+        if kinds[name] == STEPS
+        else last
+        for name, last in parts[-1].items()
+    }

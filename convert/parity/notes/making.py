@@ -1,0 +1,89 @@
+"""What a conversion says of itself in a report: pruning, calibration and what that loses.
+
+Not the choice of rows, nor the measuring: the exporter of each target does that.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gatelet.convert.parity.notes.pruning import notes_on_pruning
+
+__all__ = ["notes_on_calibration", "notes_on_making"]
+
+_TOLD = 3
+
+
+def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a sentence for each thing that a reader of the figures should know."""
+    return (
+        *notes_on_pruning(manifest),
+        *notes_on_tables(manifest),
+        *notes_on_calibration(manifest),
+    )
+
+
+def notes_on_tables(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a sentence for each artifact whose embedding lies beside it: its bytes are not all."""
+    files = manifest.get("files")
+    sizes = {
+        one["path"]: one["bytes"]
+        for one in (files if isinstance(files, list) else [])
+        if isinstance(one, Mapping) and {"path", "bytes"} <= one.keys()
+    }
+    found = []
+    for one in _artifacts(manifest):
+        beside = one.get("companions")
+        tables = {
+            role: sizes.get(path)
+            for role, path in (beside.items() if isinstance(beside, Mapping) else ())
+            if role.startswith("embedding")
+        }
+        told = [f"{size:,}" for size in tables.values() if isinstance(size, int)]
+        if told:
+            found.append(
+                f"{one.get('target')} {one.get('scheme')} takes rows of an embedding that lies "
+                f"beside the file, in {' and '.join(told)} bytes more"
+            )
+    return tuple(found)
+
+
+def _artifacts(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    artifacts = manifest.get("artifacts")
+    listed = artifacts if isinstance(artifacts, list) else []
+    return [one for one in listed if isinstance(one, Mapping)]
+
+
+def notes_on_calibration(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a sentence for each calibrated artifact.
+
+    Args:
+        manifest: Of a bundle; an entry of another form than gatelet writes is not told of.
+    """
+    found = []
+    for one in _artifacts(manifest):
+        calibration = one.get("calibration")
+        if isinstance(calibration, Mapping):
+            said = f"{one.get('target')} {one.get('scheme')} {_rows(calibration)}"
+            found.append(said + _losses(calibration.get("losses")))
+    return tuple(found)
+
+
+def _rows(calibration: Mapping[str, Any]) -> str:
+    rows, of = calibration.get("rows"), calibration.get("left_out_of")
+    if isinstance(of, int):
+        return (
+            f"is calibrated on {rows} of the {of:,} rows of {calibration.get('source')}, which "
+            "the conversion did not judge"
+        )
+    return f"is calibrated on {rows} rows: {calibration.get('source')}"
+
+
+def _losses(losses: Any) -> str:
+    told = [
+        f"'{one['tensor']}' of layer '{one['layer']}' {100 * one['relative_error']:.2g} %"
+        for one in (losses if isinstance(losses, list) else [])[:_TOLD]
+        if isinstance(one, Mapping)
+        and isinstance(one.get("relative_error"), int | float)
+        and {"tensor", "layer"} <= one.keys()
+    ]
+    return f"; its tensors differ most from float32 in {', '.join(told)}" if told else ""

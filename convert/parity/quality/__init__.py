@@ -1,0 +1,1 @@
+"""Figures of quality on labelled rows, and their statistics."""

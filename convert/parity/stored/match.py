@@ -1,0 +1,246 @@
+"""Compares the weights that an artifact's file stores with the Graph's, tensor by tensor.
+
+A kernel that was stored in another gate order, a bias that was lost, a scale that is off: they
+show here, before anything runs. Not the reading of files, which is `readers`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.stored.file import PackedOtherwise, Stored, StoredFile
+from gatelet.convert.parity.stored.forms import Places, forms_of, packing_of
+from gatelet.convert.parity.stored.readers import READERS
+from gatelet.runtime.backends.reference import array_of
+from gatelet.runtime.graph.graph import Graph, Node
+
+__all__ = ["StoredWeight", "check_weights", "match_weights"]
+
+HALF_STEP = 0.501
+"""Half a step, and the rounding of the division by it."""
+
+_ABOUT_AS_NEAR = 1.1
+"""How much farther another tensor may be and still be looked at."""
+
+_MOST_AXES = 4
+_RECOGNISED = 0.5
+"""Relative error below which a tensor is taken for the weight, whatever its place."""
+
+_ALWAYS_STORED = ("kernel", "recurrent_kernel", "embeddings", "bias")
+_SAME_VALUES = 0.1
+_SMALL = 8
+"""Fewer numbers than this may be found anywhere."""
+
+_FOLDED = (
+    "Affine",
+    "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "GlobalAveragePooling1D",
+    "LayerNormalization",
+    "Multiply",
+    "ReduceMean",
+)
+"""TensorFlow's converter multiplies the constants of these into the weights of a neighbour."""
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """A weight of the Graph as a file has it.
+
+    Args:
+        node: That uses it.
+        role: In that node.
+        weight: Its name in the Graph.
+        found: As the file has it, in the Graph's layout; None where it was not found.
+        steps_off: The largest difference, in steps of the type that it is stored in.
+    """
+
+    node: Node
+    role: str
+    weight: str
+    found: Array | None
+    steps_off: float = 0.0
+
+    @property
+    def where(self) -> str:
+        """The layer and the role, for people."""
+        return f"{self.role} of layer '{self.node.source or self.node.name}'"
+
+
+def check_weights(target: str, graph: Graph, weights: Sequence[StoredWeight] | None) -> Check:
+    """Ask for the same floats, and for integers within half a step.
+
+    Args:
+        target: Of the artifact.
+        graph: The model.
+        weights: What `match_weights` gave; None where the file could not be looked into.
+    """
+    if weights is None:
+        note = f"this file of the target {target} is not looked into here"
+        return Check("weights", None, HALF_STEP, "not checked", unit="steps", note=note)
+    found = [one for one in weights if one.found is not None]
+    left = [one.where for one in weights if one.found is None]
+    note = f"{len(found)} of {len(weights)} tensors"
+    if left:
+        note += f"; not checked, stored in another form: {', '.join(left[:3])}"
+        note += f" and {len(left) - 3} more" if len(left) > 3 else ""
+    if not found:
+        return Check("weights", None, HALF_STEP, "not checked", unit="steps", note=note)
+    worst = max(found, key=lambda one: one.steps_off)
+    if worst.steps_off <= HALF_STEP:
+        return Check("weights", worst.steps_off, HALF_STEP, "pass", unit="steps", note=note)
+    wrong = [one.where for one in found if one.steps_off > HALF_STEP]
+    note = f"{', '.join(wrong[:3])}; {note}"
+    return Check("weights", worst.steps_off, HALF_STEP, "fail", unit="steps", note=note)
+
+
+def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | None:
+    """Find each weight of a Graph in a file.
+
+    Args:
+        target: Of the file.
+        file: The file, and the Graph that it was made from.
+
+    Returns:
+        Every weight but those of zeros only, which a converter may leave out; None where no
+        reader knows the target, what it needs is not installed, or another version made the file.
+    """
+    reader = READERS.get(target)
+    if reader is None:
+        return None
+    try:
+        stored = reader(file)
+    except (ImportError, PackedOtherwise):
+        return None
+    graph = file.graph
+    by_size: dict[int, list[Stored]] = {}
+    for one in stored:
+        by_size.setdefault(one.values.size, []).append(one)
+    found = []
+    seen = set()
+    for node in graph.nodes:
+        for role, name in node.weights.items():
+            array = array_of(graph.weights[name])
+            if name in seen or array.dtype.kind != "f" or not array.any():
+                continue
+            seen.add(name)
+            matched = _match(packing_of(target, file.scheme), node, role, name, array, by_size)
+            if matched.steps_off > HALF_STEP and _may_be_folded(target, graph, node):
+                matched = StoredWeight(node, role, name, None)
+            found.append(matched)
+    return tuple(found)
+
+
+def _match(
+    packing: str,
+    node: Node,
+    role: str,
+    name: str,
+    weight: Array,
+    by_size: Mapping[int, list[Stored]],
+) -> StoredWeight:
+    """Take the form, and the tensors, that come nearest to a weight."""
+    best: tuple[float, Array, float, bool] | None = None
+    for parts in forms_of(packing, node, role, weight.shape):
+        matched = [_nearest(weight, part, by_size) for part in parts]
+        if not all(matched):
+            continue
+        distance = max(one.distance for one in matched if one)
+        if best is not None and distance >= best[0]:
+            continue
+        rebuilt = np.zeros(weight.size)
+        for one in filter(None, matched):
+            real = one.places >= 0
+            rebuilt[one.places[real]] = one.values[real]
+        steps = max(one.steps_off for one in matched if one)
+        integers = any(one.integers for one in matched if one)
+        best = (distance, rebuilt.reshape(weight.shape), steps, integers)
+    if best is None or (best[0] > _RECOGNISED and not _is_meant(role, weight, best[1], best[3])):
+        return StoredWeight(node, role, name, None)
+    return StoredWeight(node, role, name, best[1], best[2])
+
+
+def _is_meant(role: str, weight: Array, found: Array, integers: bool) -> bool:
+    """Tell whether a tensor of the right size is this weight even where it looks like another.
+
+    Of integers, the scales may have been misread: then the values are others, not only elsewhere.
+    """
+    if role not in _ALWAYS_STORED or weight.size < _SMALL:
+        return False
+    if not integers:
+        return True
+    apart = np.sort(found.reshape(-1)) - np.sort(weight.reshape(-1).astype(np.float64))
+    return float((apart**2).mean()) <= (_SAME_VALUES**2) * float((weight**2).mean())
+
+
+def _may_be_folded(target: str, graph: Graph, node: Node) -> bool:
+    """Tell whether a neighbour's constants may have gone into this node's weights."""
+    beside = [
+        other.op
+        for other in graph.nodes
+        if set(other.outputs) & set(node.inputs) or set(node.outputs) & set(other.inputs)
+    ]
+    return target == "litert" and not set(beside).isdisjoint(_FOLDED)
+
+
+@dataclass(frozen=True)
+class _Near:
+    places: Places
+    values: Array
+    distance: float
+    steps_off: float
+    integers: bool
+
+
+def _nearest(weight: Array, part: Places, by_size: Mapping[int, list[Stored]]) -> _Near | None:
+    flat = np.append(weight.reshape(-1).astype(np.float64), 0.0)
+    squeezed = part.reshape([size for size in part.shape if size != 1] or [1])
+    orders = permutations(range(squeezed.ndim)) if squeezed.ndim <= _MOST_AXES else []
+    turned = [squeezed.transpose(order) for order in orders]
+    best: _Near | None = None
+    for stored in by_size.get(part.size, ()):
+        shape = tuple(size for size in stored.values.shape if size != 1) or (1,)
+        for places in turned:
+            if places.shape != shape:
+                continue
+            wanted = flat[places.reshape(-1)]
+            values = stored.values.reshape(-1).astype(np.float64)
+            scale = float(np.sqrt((wanted**2).mean())) or 1.0
+            distance = float(np.sqrt(((values - wanted) ** 2).mean())) / scale
+            if best is not None and distance >= _ABOUT_AS_NEAR * best.distance:
+                continue
+            steps = _steps_off(stored, values, wanted)
+            # of two scales that fit, one that explains every value is the right one
+            rank = (steps > HALF_STEP, distance)
+            if best is None or rank < (best.steps_off > HALF_STEP, best.distance):
+                integers = stored.steps is not None
+                best = _Near(places.reshape(-1), values, distance, steps, integers)
+                if distance == 0:
+                    return best
+    return best
+
+
+def _steps_off(stored: Stored, values: Array, wanted: Array) -> float:
+    """Give the largest difference in steps; floats that are not the very same are a step off."""
+    if stored.steps is not None:
+        apart, steps = wanted - values, stored.steps.reshape(-1)
+        # a scale of 0 holds zeros only
+        off = np.where(apart == 0, 0.0, np.copysign(np.inf, apart))
+        np.divide(apart, steps, out=off, where=steps != 0)
+        if stored.cut_off is not None:
+            off = np.where(off * stored.cut_off.reshape(-1) > 0, 0.0, off)
+        return float(np.abs(off).max())
+    exact = wanted.astype(stored.values.dtype).astype(np.float64)
+    if np.array_equal(values, exact):
+        return 0.0
+    largest = float(np.abs(wanted).max()) or 1.0
+    step = largest * float(np.finfo(stored.values.dtype).eps)
+    return max(1.0, float(np.abs(values - exact).max() / step))

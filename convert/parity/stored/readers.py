@@ -1,0 +1,21 @@
+"""Which reader looks into the files of which target.
+
+Not the readers. A target without one is not looked into, and the report says so.
+"""
+
+from collections.abc import Callable
+
+from gatelet.convert.parity.stored.file import Stored, StoredFile
+from gatelet.convert.parity.stored.read_c import read_c
+from gatelet.convert.parity.stored.read_flatbuffers import read_litert, read_tflm
+from gatelet.convert.parity.stored.read_onnx import read_onnx
+
+__all__ = ["READERS"]
+
+READERS: dict[str, Callable[[StoredFile], list[Stored]]] = {
+    "litert": read_litert,
+    "onnx": read_onnx,
+    "tflm": read_tflm,
+    "c": read_c,
+}
+"""By target."""

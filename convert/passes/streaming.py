@@ -1,0 +1,117 @@
+"""Streaming files: which models get them, and how they come beside their artifacts.
+
+Not the streaming form of a Graph (`gatelet.runtime.graph.streaming`), and not its export.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from gatelet.convert.exporters.exported import Companion, Exportable, Exported
+from gatelet.convert.reading import SourceModel
+from gatelet.errors import ConversionError
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.states import STREAM_ROLE
+from gatelet.runtime.graph.streaming import (
+    STREAMING_TARGETS,
+    StreamingGraph,
+    streaming_refusal,
+    to_stream,
+)
+
+__all__ = [
+    "STREAMING_TARGETS",
+    "choose_streaming",
+    "stateful_layers",
+    "streaming_beside",
+    "with_stream",
+]
+
+
+def choose_streaming(
+    graph: Graph, model: SourceModel, *, wanted: bool | None, progress: Callable[[str], None]
+) -> StreamingGraph | None:
+    """Decide whether a model is exported for streaming too.
+
+    Args:
+        graph: The model.
+        model: Says which layers are stateful.
+        wanted: True, False, or None: as the model's stateful layers say.
+        progress: Told of a stateful model that cannot stream.
+
+    Raises:
+        ConversionError: It is wanted and cannot be done; the message names the layer.
+    """
+    stateful = stateful_layers(model)
+    if wanted is False or (wanted is None and not stateful):
+        return None
+    why = streaming_refusal(graph)
+    if why is None:
+        return to_stream(graph)
+    if wanted:
+        raise ConversionError(
+            f"the model cannot stream: {why}; leave out --stream, or train it without this layer"
+        )
+    progress(
+        f"no streaming file for the stateful layer '{stateful[0]}': {why}; "
+        "each call starts from zero"
+    )
+    return None
+
+
+def streaming_beside(graph: Graph, *, wanted: bool | None) -> StreamingGraph | None:
+    """Give the streaming form for artifacts that hold it beside the whole: it costs them little.
+
+    Args:
+        graph: The model.
+        wanted: False for none; else every model that can stream has one.
+    """
+    return None if wanted is False or streaming_refusal(graph) else to_stream(graph)
+
+
+def stateful_layers(model: SourceModel) -> list[str]:
+    """Name the layers with `stateful=True`, those inside others too."""
+    return list(_stateful(model))
+
+
+def _stateful(model: SourceModel) -> Iterator[str]:
+    for layer in model.layers.values():
+        if layer.config.get("stateful"):
+            yield layer.name
+        for part in layer.parts.values():
+            if isinstance(part, SourceModel):
+                yield from _stateful(part)
+            elif part.config.get("stateful"):
+                yield part.name
+
+
+def with_stream(
+    exported: Exported,
+    streaming: StreamingGraph,
+    model: Exportable,
+    *,
+    stem: str,
+    suffix: str,
+    export: Callable[[Exportable], Exported],
+) -> Exported:
+    """Give an artifact its streaming file.
+
+    Args:
+        exported: The artifact.
+        streaming: The streaming form of its Graph.
+        model: What it was exported from.
+        stem: Of the file's name.
+        suffix: Of the file's name.
+        export: Exports another model to the same target and scheme.
+    """
+    form = export(replace(model, graph=streaming.graph, skipping=streaming.graph))
+    facts = {
+        "states": [state.to_manifest() for state in streaming.states],
+        "max_batch": form.max_batch,
+        "ops": list(form.ops),
+    }
+    file = Companion(STREAM_ROLE, stem, suffix, form.data)
+    return replace(
+        exported,
+        facts={**exported.facts, STREAM_ROLE: facts},
+        companions=(*exported.companions, file),
+    )

@@ -1,0 +1,206 @@
+"""What is converted: a run, a Keras file or a live model, with what belongs to it.
+
+Not the reading of Keras' formats: that is `gatelet.convert.reading`.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from gatelet.convert.passes.pad_skip import timesteps_in_front
+from gatelet.convert.reading import (
+    Equivalents,
+    SourceModel,
+    keras_suffix,
+    read_keras_file,
+    read_keras_object,
+    read_weights_with_config,
+)
+from gatelet.convert.reading.text_layer import take_text_layer
+from gatelet.errors import ConfigError, ModelError
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.run import Run, is_run
+from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
+
+__all__ = ["ModelSource", "open_source", "padded_timesteps", "read_vectorizer"]
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model to convert.
+
+    Args:
+        name: What to call it.
+        model: As read.
+        keras_file: The model as Keras saved it, for Keras' own verdict; None without it.
+        vectorizer: The training vectorizer, if known.
+        labels: In the order of the outputs; () if not known.
+        threshold: For a single sigmoid output.
+        test: Rows that training has not seen, if kept.
+        calibration: Rows that it has seen, if kept.
+        provenance: Of the run.
+        takes_texts: The Keras model begins with a TextVectorization layer.
+        live: The model itself, where the caller gave one.
+        config_json: What `model.to_json()` gave, where `keras_file` has the weights only.
+    """
+
+    name: str
+    model: SourceModel
+    keras_file: bytes | None
+    vectorizer: AnyVectorizer | None = None
+    labels: tuple[str, ...] = ()
+    threshold: float = 0.5
+    test: Dataset | None = None
+    calibration: Dataset | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    takes_texts: bool = False
+    live: Any = None
+    config_json: str | None = None
+
+    @property
+    def keras_suffix(self) -> str:
+        """The suffix by which Keras knows the format of `keras_file`: '.keras' or '.h5'."""
+        return keras_suffix(self.keras_file or b"")
+
+
+def open_source(
+    source: Any,
+    *,
+    config: Path | None = None,
+    custom_objects: Equivalents = MappingProxyType({}),
+) -> ModelSource:
+    """Open what the caller wants converted.
+
+    Args:
+        source: A Run, the path of a run directory or of a Keras file (`.keras`, or HDF5 of any
+            Keras), or a live model of Keras 3 or tf_keras.
+        config: What `model.to_json()` gave, for a file that holds weights only.
+        custom_objects: What stands for layers whose code is not Keras' own: see
+            `gatelet.convert.reading.equivalents`.
+
+    Raises:
+        ModelError: It does not exist or is damaged.
+        UnsupportedLayer: It is a kind of model that is not supported.
+    """
+    opened = _open(source, config, custom_objects)
+    model, vectorizer = take_text_layer(opened.model)
+    if vectorizer is None:
+        return opened
+    return replace(opened, model=model, vectorizer=vectorizer, takes_texts=True)
+
+
+def _open(source: Any, config: Path | None, custom_objects: Equivalents) -> ModelSource:
+    is_path = isinstance(source, str | Path)
+    if config is not None:
+        if not is_path:
+            raise ConfigError("a configuration is for a file of weights, not for a run or a model")
+        return _open_weights(Path(source), config, custom_objects)
+    if isinstance(source, Run):
+        return _open_run(source)
+    if not is_path:
+        return _open_object(source, custom_objects)
+    path = Path(source)
+    if path.is_dir() and is_run(path):
+        return _open_run(Run.open(path))
+    model = read_keras_file(path, equivalents=custom_objects)
+    return ModelSource(name=path.stem, model=model, keras_file=path.read_bytes())
+
+
+def _open_run(run: Run) -> ModelSource:
+    return ModelSource(
+        name=run.path.name,
+        model=read_keras_file(run.model_path),
+        keras_file=run.model_path.read_bytes(),
+        vectorizer=run.vectorizer(),
+        labels=run.labels,
+        threshold=run.threshold,
+        test=run.test(),
+        calibration=run.calibration(),
+        provenance=run.provenance,
+    )
+
+
+def _open_weights(path: Path, config: Path, custom_objects: Equivalents) -> ModelSource:
+    model = read_weights_with_config(path, config, equivalents=custom_objects)
+    name = path.name.removesuffix(".weights.h5").removesuffix(".h5")
+    text = config.read_text("utf-8")
+    return ModelSource(name=name, model=model, keras_file=path.read_bytes(), config_json=text)
+
+
+def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:
+    read = read_keras_object(model, equivalents=custom_objects)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        try:
+            model.save(path)
+            saved = path.read_bytes()
+        except (OSError, TypeError, ValueError, NotImplementedError):
+            saved = None  # what it computes is read all the same
+        return ModelSource(name=str(model.name), model=read, keras_file=saved, live=model)
+
+
+def padded_timesteps(source: ModelSource) -> int | None:
+    """Give the timesteps that texts are padded to in front; None where they are not."""
+    return timesteps_in_front(source.model.inputs[0].shape, source.vectorizer)
+
+
+def read_vectorizer(
+    path: Path | None,
+    model: Path,
+    *,
+    config: Path | None = None,
+    maxlen: int | None = None,
+    padding: str | None = None,
+    truncating: str | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> AnyVectorizer | None:
+    """Read a vectorizer of ours, or a Keras Tokenizer's JSON with the settings of pad_sequences.
+
+    Args:
+        path: A vectorizer.json, or what `Tokenizer.to_json()` gave; None gives None.
+        model: The model that it belongs to, whose input tells maxlen.
+        config: Of that model, where its file holds weights only.
+        maxlen: Of pad_sequences; the model's input length unless given.
+        padding: Of pad_sequences: 'pre', which is its default, or 'post'.
+        truncating: Likewise.
+        progress: Told what was taken for granted.
+
+    Raises:
+        ConfigError: These were given for a vectorizer of ours, which has its own.
+        ModelError: It is neither, or the model does not tell its input length.
+    """
+    if path is None:
+        return None
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"cannot read the vectorizer '{path}': {said}") from error
+    if '"gatelet-vectorizer"' in text[:1000]:
+        if (maxlen, padding, truncating) != (None, None, None):
+            raise ConfigError(
+                f"'{path}' has a maxlen, padding and truncating of its own: leave out --maxlen, "
+                "--padding and --truncating"
+            )
+        return load_vectorizer(path)
+    if maxlen is None:
+        maxlen = open_source(model, config=config).model.inputs[0].shape[1]
+    if maxlen is None:
+        raise ModelError(
+            f"'{model}' takes any number of timesteps, and '{path}' does not say how many texts "
+            "were padded to: give --maxlen"
+        )
+    sides = (padding or "pre", truncating or "pre")
+    if padding is None or truncating is None:
+        progress(
+            f"'{path.name}' does not say how texts were padded: taking maxlen {maxlen}, padding "
+            f"'{sides[0]}', truncating '{sides[1]}', as pad_sequences does "
+            "unless told; --maxlen, --padding and --truncating say otherwise"
+        )
+    return Vectorizer.from_keras_tokenizer(
+        path, maxlen=maxlen, padding=sides[0], truncating=sides[1]
+    )

@@ -1,0 +1,163 @@
+"""Which rows a conversion is compared and calibrated on, and what is known of them.
+
+Not the comparison, and not the choice among rows, which is `gatelet.convert.rows.calibration`'s.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.parity.oracles.ask import rows_of
+from gatelet.convert.reading.model_source import ModelSource
+from gatelet.convert.rows.calibration import CALIBRATION_ROWS, Calibration, choose_rows
+from gatelet.convert.rows.drawn import RANDOM_ROWS, SEED, random_rows
+from gatelet.convert.rows.truth import truth_of, why_unknown
+from gatelet.convert.schemes import Scheme
+from gatelet.convert.tolerances import MIN_QUALITY_ROWS
+from gatelet.errors import DataError
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+__all__ = [
+    "Parted",
+    "declared_timesteps",
+    "known_truth",
+    "needs_calibration",
+    "part_calibration",
+    "texts_of",
+]
+
+_TRAINING_PART = "of the training part, in calibration.jsonl"
+_CALIBRATION_SHARE = 4
+"""Of few rows a quarter is for calibration at most: the others are judged."""
+
+Array = NDArray[Any]
+Progress = Callable[[str], None]
+
+
+def texts_of(source: ModelSource) -> Sequence[str]:
+    """Give the texts of the test part; () for a model without a vectorizer."""
+    return source.test.texts if source.test is not None and source.vectorizer is not None else ()
+
+
+def known_truth(
+    data: Dataset | Arrays | None,
+    graph: Graph,
+    labels: Sequence[str],
+    progress: Progress,
+    *,
+    named: bool,
+) -> Any:
+    """Give the truth of the compared rows.
+
+    A conversion does without few rows, which decide nothing, and without labels that cannot be
+    the numbers that are taken for the names of a model without any.
+
+    Args:
+        data: The rows.
+        graph: The model.
+        labels: Its own; () for a regression.
+        progress: Told what is left out.
+        named: Somebody named the labels: then others are wrong, as `gatelet parity` says too.
+
+    Raises:
+        DataError: A label is none that was named, or values are none that the model could give.
+    """
+    unknown = why_unknown(data, graph, labels)
+    if unknown:
+        progress(f"quality is not checked: {unknown}")
+    try:
+        truth = truth_of(data, graph, labels)
+    except DataError as error:
+        if named or not labels:
+            raise
+        progress(f"left out the labels, as the model's have no names: {error}; or give --labels")
+        return None
+    return None if data is None or len(data) < MIN_QUALITY_ROWS else truth
+
+
+def needs_calibration(chosen: tuple[tuple[str, Scheme], ...]) -> bool:
+    """Tell whether an artifact computes in integers, whose scales come from real rows."""
+    return any(scheme.activations != "float32" for _, scheme in chosen)
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Rows for calibration, and what is left to be judged on.
+
+    Args:
+        calibration: The rows of the one; None where no artifact computes in integers.
+        test: The source's rows without them.
+        data: The caller's rows without them.
+    """
+
+    calibration: Calibration | None
+    test: Dataset | None
+    data: Dataset | Arrays | None
+
+
+def part_calibration(
+    source: ModelSource,
+    data: Dataset | Arrays | None,
+    graph: Graph,
+    chosen: tuple[tuple[str, Scheme], ...],
+) -> Parted:
+    """Choose calibration rows, which are not judged.
+
+    They come from the caller's data, else from the training part as far as a run keeps it, else
+    from the run's test part; without any, they are drawn.
+    """
+    if not needs_calibration(chosen):
+        return Parted(None, source.test, data)
+    if isinstance(data, Arrays):
+        found = _choose(rows_of(graph, data).feed, Path(data.name).name, all_rows=False)
+        return Parted(found, source.test, data.rows(_left(found, len(data))))
+    if source.vectorizer is not None and source.calibration is not None and data is None:
+        rows = _ids_of(source.vectorizer, source.calibration, graph)
+        return Parted(_choose(rows, _TRAINING_PART, all_rows=True), source.test, data)
+    if source.vectorizer is not None and source.test is not None and source.test.texts:
+        rows = _ids_of(source.vectorizer, source.test, graph)
+        found = _choose(rows, Path(source.test.name).name, all_rows=False)
+        test = source.test.rows(_left(found, len(source.test)))
+        return Parted(found, test, test if data is not None else None)
+    timesteps = declared_timesteps(source, graph)
+    drawn = random_rows(graph, source.vectorizer, timesteps, seed=SEED + RANDOM_ROWS)
+    return Parted(
+        choose_rows(drawn.feed, source="drawn by a seed, others than are judged"),
+        source.test,
+        data,
+    )
+
+
+def _choose(rows: Mapping[str, Array], source: str, *, all_rows: bool) -> Calibration:
+    """Choose rows: of those that would be judged a quarter at most."""
+    given = len(next(iter(rows.values())))
+    count = given if all_rows else max(1, given // _CALIBRATION_SHARE)
+    found = choose_rows(rows, source=source, count=min(count, CALIBRATION_ROWS))
+    return found if all_rows else replace(found, left_out_of=given if given > 1 else 0)
+
+
+def _left(calibration: Calibration, rows: int) -> list[int]:
+    """Give the places of the other rows; a single one serves for both."""
+    used = set(calibration.places)
+    return [row for row in range(rows) if row not in used] or list(range(rows))
+
+
+def _ids_of(vectorizer: AnyVectorizer, rows: Dataset, graph: Graph) -> dict[str, Array]:
+    return {graph.inputs[0].name: np.array([vectorizer.pad(t) for t in rows.texts], np.int32)}
+
+
+def declared_timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:
+    """Give the timesteps that the Keras model declares, by graph input."""
+    declared = zip(graph.inputs, source.model.inputs, strict=True)
+    return {
+        one.name: shape[1]
+        for one, shape in ((one, given.shape) for one, given in declared)
+        if len(shape) > 1 and shape[1] is not None
+    }

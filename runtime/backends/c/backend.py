@@ -1,0 +1,374 @@
+"""Runs C artifacts: the weights in one file, the code in a shared library beside it, by ctypes.
+
+Not an exporter. Standard library only; arrays of NumPy are taken, and given back, without an
+import of it. Rows that are as usual go straight to C, which checks ids itself: `try_rows`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import mmap
+import os
+import struct
+import sys
+from collections.abc import Mapping
+from itertools import chain
+from operator import countOf
+from pathlib import Path
+
+from gatelet.errors import BackendError, BackendMissing
+from gatelet.runtime.backends.c.memory import Memories, Memory, Shapes
+from gatelet.runtime.backends.host import host_platform
+from gatelet.runtime.bundle.contents import sha256_for
+from gatelet.runtime.vectorizer.long_texts import PIECE_CHARACTERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["CBackend", "Library", "open_artifact", "open_library", "used_roles"]
+
+ABI = 1
+_LARGEST_SIZE = 2**20
+_ALIGNMENT_BYTES, _DIGEST_BYTES = 64, 16  # of the head of a file: a magic, a digest of the rest
+_PART_BYTES, _PARTS = 2**16, 64
+_LEVELS = {"": 0, "plain": 1, "v2": 2, "v3": 3, "v4": 4}
+_ERRORS = {
+    1: "it was given a size out of range",
+    2: "an id is outside the vocabulary",
+    3: "the weights do not belong to the library: convert again",
+}
+
+_Pointers = ctypes.POINTER(ctypes.c_void_p)
+_Sizes = ctypes.POINTER(ctypes.c_int32)
+
+
+class Library(ctypes.Structure):
+    """`struct gatelet_library` of the C source; the functions are called with addresses."""
+
+    _fields_ = (
+        ("abi", ctypes.c_int32),
+        ("description", ctypes.c_char_p),
+        ("weights_bytes", ctypes.c_size_t),
+        ("check", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)),
+        ("scratch_bytes", ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_int32, _Sizes)),
+        (
+            "output_shape",
+            ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.c_int32, _Sizes, _Sizes),
+        ),
+        (
+            "run",
+            ctypes.CFUNCTYPE(
+                ctypes.c_int,
+                ctypes.c_void_p,
+                _Pointers,
+                _Sizes,
+                ctypes.c_int32,
+                _Pointers,
+                ctypes.c_void_p,
+            ),
+        ),
+        (
+            "ids_of_text",
+            ctypes.CFUNCTYPE(
+                ctypes.c_int32,
+                ctypes.c_void_p,
+                ctypes.c_char_p,
+                ctypes.c_size_t,
+                ctypes.c_void_p,
+            ),
+        ),
+    )
+
+
+def used_roles(companions: Mapping[str, str]) -> list[str]:
+    """Give the roles of the companions that are read on this machine."""
+    library = f"library:{host_platform()}"
+    code = library if library in companions else "source"
+    return [role for role in (code, "vocabulary") if role in companions]
+
+
+def open_artifact(
+    path: Path,
+    *,
+    module: str,
+    threads: int,
+    companions: Mapping[str, Path],
+    steps: bool = False,
+) -> CBackend:
+    """Open the weights with the library for this machine.
+
+    Args:
+        path: The artifact: the weights.
+        module: 'ctypes'.
+        threads: One call runs in the caller's thread, whatever this says.
+        companions: 'library:<platform>', and the 'source' that is compiled where none fits;
+            the 'vocabulary', without which it takes no texts.
+        steps: Open what runs pieces of sequences; see `open_library`.
+
+    Raises:
+        BackendMissing: There is no library for this machine, and no compiler.
+        BackendError: The library or the weights are damaged.
+    """
+    here = host_platform()
+    library = companions.get(f"library:{here}")
+    if library is None:
+        if "source" not in companions:
+            raise BackendMissing(f"'{path.name}' has no library for {here}", target="c")
+        from gatelet.runtime.backends.c.compiler import compile_library
+
+        library = compile_library(companions["source"])
+    found = open_library(library, level=_asked_level(), steps=steps)
+    vocabulary = companions.get("vocabulary")
+    return CBackend(found, path, engine=f"c {here}", vocabulary=vocabulary)
+
+
+def _asked_level() -> int:
+    """Give the level of x86-64 that GATELET_LEVEL asks for; 0 for the best."""
+    asked = os.environ.get("GATELET_LEVEL", "")
+    try:
+        return _LEVELS[asked]
+    except KeyError:
+        names = ", ".join(filter(None, _LEVELS))
+        raise BackendError(f"GATELET_LEVEL is '{asked}', expected one of {names}") from None
+
+
+def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
+    """Open a shared library.
+
+    Args:
+        path: The file.
+        level: Of x86-64: the best (0), or 1 for the plain path, 2, 3 or 4, for tests.
+        steps: Open what runs pieces of sequences, with states as further inputs and outputs.
+
+    Raises:
+        BackendError: It cannot be opened here, or is not of this kind.
+    """
+    try:
+        opened = ctypes.CDLL(str(path.absolute()))
+        open_function = opened.gatelet_open_steps if steps else opened.gatelet_open
+    except (OSError, AttributeError) as error:
+        raise BackendError(f"the library '{path.name}' cannot be opened: {error}") from error
+    open_function.restype = ctypes.POINTER(Library)
+    found = open_function(ctypes.c_int32(level))
+    if not found:
+        raise BackendError(
+            f"the library '{path.name}' has no code of level {level} for this machine: "
+            "unset GATELET_LEVEL"
+        )
+    library: Library = found.contents
+    if library.abi != ABI:
+        raise BackendError(
+            f"the library '{path.name}' has the interface {library.abi}, this gatelet knows {ABI}: "
+            "convert again, or update gatelet"
+        )
+    return library
+
+
+class CBackend:
+    """A model's library and weights. Any number of threads may call.
+
+    Args:
+        library: The opened library.
+        path: The weights.
+        engine: What to call it.
+        vocabulary: The vectorizer's tables for C.
+
+    Raises:
+        BackendError: The weights are not those of the library.
+    """
+
+    target = "c"
+
+    def __init__(
+        self, library: Library, path: Path, *, engine: str, vocabulary: Path | None = None
+    ) -> None:
+        self.engine = engine
+        self._library = library
+        # by its address alone: arguments that are kept ready need no conversion
+        address = ctypes.cast(library.run, ctypes.c_void_p).value or 0
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int)(address)
+        self._mapped, self._weights = _mapped(path)
+        if library.check(self._weights, len(self._mapped)):
+            raise BackendError(f"'{path.name}': {_ERRORS[3]}", target=self.target)
+        described = [json.loads(line) for line in library.description.decode().splitlines()]
+        self._inputs = [tuple(one[1:]) for one in described if one[0] == "input"]
+        self._outputs = [one[1] for one in described if one[0] == "output"]
+        self._memories = Memories(self._memory)
+        self._maxlen: int = next((one[1] for one in described if one[0] == "texts"), 0)
+        self._vocabulary = _vocabulary(vocabulary) if vocabulary and self._maxlen else None
+        self._ndarray: type | None = None
+        self._int32: Any = None
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether `try_rows` takes texts."""
+        return self._vocabulary is not None
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Run rows; see `Backend.run`. Arrays give arrays, nested lists give nested lists."""
+        given = [inputs[name] for name, _, _ in self._inputs]
+        memory = self._memories.take(
+            tuple(
+                _shape(value, len(one[2])) for value, one in zip(given, self._inputs, strict=True)
+            )
+        )
+        memory.put(given)
+        status = self._call(*memory.arguments)
+        if status:
+            raise BackendError(
+                f"the engine {self.engine} failed: {_ERRORS.get(status, status)}",
+                target=self.target,
+            )
+        made = memory.take(as_arrays=hasattr(given[0], "__array_interface__"))
+        self._memories.bring_back(memory)
+        return dict(zip(self._outputs, made, strict=True))
+
+    def try_rows(self, rows: Any, most: int) -> Any:
+        """Run rows that nobody has checked, of a model with one input of ids and one output.
+
+        C refuses ids outside the vocabulary, and what Python holds is looked at here, once.
+
+        Args:
+            rows: Texts, or ids [B, T].
+            most: B is at most that.
+
+        Returns:
+            As the output of `run`; None where anything is unusual or wrong, and nothing was run:
+            then check, which tells what is wrong, and call `run`.
+        """
+        kind = type(rows)
+        if kind is list:
+            if not 0 < len(rows) <= most:
+                return None
+            of_ids = type(rows[0]) is list
+            memory = self._with_lists(rows) if of_ids else self._with_texts(rows)
+        elif kind is self._ndarray:
+            memory = self._with_array(rows, most)
+        else:
+            self._look_for_numpy()
+            return None
+        if memory is None or self._call(*memory.arguments):
+            return None
+        made = memory.take_first(as_arrays=kind is not list)
+        self._memories.bring_back(memory)
+        return made
+
+    def _with_array(self, rows: Any, most: int) -> Memory | None:
+        """Give memory that holds an array of whole numbers; None unless it is one."""
+        shape, dtype = rows.shape, rows.dtype
+        if dtype.kind not in "iu" or len(shape) != 2 or not 0 < shape[0] <= most:
+            return None
+        memory = self._take(shape)
+        if memory is None:
+            return None
+        given = memory.arrays()[0][0]
+        given[...] = rows
+        # what int32 does not hold came out as another number
+        return memory if dtype == self._int32 or (given == rows).all() else None
+
+    def _with_lists(self, rows: list[Any]) -> Memory | None:
+        """Give memory that holds lists of ids; None unless they are exactly that."""
+        values, steps = rows[0], len(rows[0])
+        if len(rows) > 1:
+            if set(map(type, rows)) != {list} or set(map(len, rows)) != {steps}:
+                return None
+            values = list(chain.from_iterable(rows))
+        if countOf(map(type, values), int) != len(values):  # True is no id
+            return None
+        memory = self._take((len(rows), steps))
+        try:
+            if memory is not None:
+                memory.put_ids(values)
+        except struct.error:
+            return None
+        return memory
+
+    def _with_texts(self, texts: list[Any]) -> Memory | None:
+        """Give memory that holds the ids of texts; None for what is none, or needs Python.
+
+        Python reads long texts in pieces, and surrogates, which UTF-8 does not have.
+        """
+        if self._vocabulary is None or set(map(type, texts)) != {str}:
+            return None
+        memory = self._take((len(texts), self._maxlen))
+        if memory is None:
+            return None
+        place = ctypes.addressof(memory.given[0])
+        for text in texts:
+            if len(text) > PIECE_CHARACTERS:
+                return None
+            try:
+                utf8 = text.encode()
+            except UnicodeEncodeError:
+                return None
+            if self._library.ids_of_text(self._vocabulary[1], utf8, len(utf8), place) < 0:
+                return None
+            place += 4 * self._maxlen
+        return memory
+
+    def _take(self, shape: tuple[int, ...]) -> Memory | None:
+        """Give memory for ids of such a shape; None where the model takes no such."""
+        steps, declared = shape[1], self._inputs[0][2][1]
+        fits = 0 < steps <= _LARGEST_SIZE if declared is None else steps == declared
+        return self._memories.take((shape,)) if fits else None
+
+    def _look_for_numpy(self) -> None:
+        """Know arrays from now on, if somebody has imported NumPy."""
+        numpy: Any = sys.modules.get("numpy")
+        if self._ndarray is None and hasattr(numpy, "ndarray") and hasattr(numpy, "dtype"):
+            self._int32 = numpy.dtype("int32")
+            self._ndarray = numpy.ndarray
+
+    def _memory(self, shapes: Shapes) -> Memory:
+        return Memory(self._library, self._weights, self._inputs, len(self._outputs), shapes)
+
+
+def _vocabulary(path: Path) -> tuple[mmap.mmap, int]:
+    """Give the tables. C follows what they say, so they must be those that it was written with.
+
+    Raises:
+        BackendError: They are not what their head says; C looks at the head.
+    """
+    mapped, address = _mapped(path)
+    digest = sha256_for(len(mapped))()
+    with memoryview(mapped) as view, view[_ALIGNMENT_BYTES:] as rest:
+        digest.update(rest)
+    if digest.digest()[:_DIGEST_BYTES] != mapped[8 : 8 + _DIGEST_BYTES]:
+        raise BackendError(f"'{path.name}' is damaged: convert again", target="c")
+    return mapped, address
+
+
+def _mapped(path: Path) -> tuple[mmap.mmap, int]:
+    """Give a file in memory, of which only what is used is read, and its address."""
+    with path.open("rb") as file:
+        # private to this process: from_buffer asks for memory that can be written
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    _part(mapped)
+    return mapped, ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+
+
+def _part(mapped: mmap.mmap) -> None:
+    """Let a page that is used bring its neighbours only, not two megabytes of them.
+
+    Linux maps as much around a page as lies together in its cache, up to the end of what was
+    advised alike. A short text uses few rows of an embedding.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    most = -(-len(mapped) // (2 * _PARTS))
+    part = max(_PART_BYTES, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)
+    for start in range(0, len(mapped), 2 * part):
+        mapped.madvise(mmap.MADV_RANDOM, start, min(part, len(mapped) - start))
+
+
+def _shape(value: Any, rank: int) -> tuple[int, ...]:
+    if hasattr(value, "__array_interface__"):
+        shape: tuple[int, ...] = value.shape
+        return shape
+    sizes = []
+    for _ in range(rank):
+        sizes.append(len(value))
+        value = value[0] if sizes[-1] else ()
+    return tuple(sizes)

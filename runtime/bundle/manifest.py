@@ -1,0 +1,310 @@
+"""The manifest of a bundle: what it says, checked field by field.
+
+Not the files that it lists: `gatelet.runtime.bundle.opening` opens and checks those.
+The format is described in docs/bundle.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from reprlib import repr as show
+
+from gatelet.errors import BundleError, BundleNewer, BundleUnsafe
+from gatelet.runtime.records import dataclass, field
+from gatelet.runtime.strict_json import parse_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gatelet.runtime.graph.states import State
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "MAX_PATH_CHARACTERS",
+    "VERDICTS",
+    "Artifact",
+    "BundleFile",
+    "Manifest",
+    "parse_manifest",
+    "take",
+    "take_texts",
+]
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+MAX_PATH_CHARACTERS = 255
+VERDICTS = ("fail", "undecided", "not run", "pass")
+"""Parity verdicts, the worst first."""
+
+_REQUIRED_PARTS: tuple[str, ...] = ("graph", "weights")
+_OPTIONAL_PARTS = ("vectorizer", "golden", "source")
+_JSON_NAMES = {
+    str: "text",
+    int: "an integer",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """A file of the bundle, as the manifest lists it.
+
+    Args:
+        path: Relative to the bundle, with forward slashes.
+        bytes: Its length.
+        sha256: Its digest, in hexadecimal.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Artifact(BundleFile):
+    """An exported model.
+
+    Args:
+        target: 'litert' or 'onnx'.
+        scheme: 'float32', 'dynamic-int8'.
+        ops: The operators that the file uses.
+        max_batch: The most rows to give it at once; None is any number.
+        parity: The verdict ('pass', 'fail', 'undecided', 'not run') and the checks behind it.
+        engines: The packages that run it, the one that it is made for first; () for all that run
+            its target.
+        companions: Paths of further files that it needs or offers, by their role.
+        states: What its streaming file, the companion 'stream', carries; () if it has none.
+        entry: Its whole entry in the manifest.
+    """
+
+    target: str
+    scheme: str
+    ops: tuple[str, ...] = ()
+    max_batch: int | None = None
+    engines: tuple[str, ...] = ()
+    parity: Mapping[str, Any] = field(default_factory=lambda: {"verdict": "not run"})
+    companions: Mapping[str, str] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
+    entry: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """The parity verdict."""
+        return str(self.parity.get("verdict", "not run"))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest whose every known field has been checked.
+
+    Args:
+        content: The whole object as read, unknown fields included.
+        name: What the bundle is called.
+        labels: In the order of the outputs; () for a regression.
+        threshold: A single sigmoid score at or above it means labels[1].
+        artifacts: As listed.
+        files: The others.
+    """
+
+    content: Mapping[str, Any]
+    name: str
+    labels: tuple[str, ...]
+    threshold: float
+    artifacts: tuple[Artifact, ...]
+    files: tuple[BundleFile, ...]
+
+
+def parse_manifest(data: bytes, *, path: Path) -> Manifest:
+    """Read a manifest.
+
+    Args:
+        data: The file.
+        path: The bundle's folder, for messages and as its default name.
+
+    Raises:
+        BundleError: A field is missing or has a value that it cannot have.
+        BundleNewer: It is of a newer format.
+        BundleUnsafe: A path leaves the bundle.
+    """
+    try:
+        manifest = parse_json(data)
+    except ValueError as error:
+        raise BundleError(f"bundle '{path}': {MANIFEST} is no valid JSON: {error}") from error
+    if not isinstance(manifest, dict):
+        raise BundleError(f"bundle '{path}': {MANIFEST} is no JSON object")
+    version = manifest.get("format_version")
+    if type(version) is not int or version < 1:
+        raise BundleError(
+            f"bundle '{path}': format_version is {show(version)}, expected an integer from 1"
+        )
+    if version > FORMAT_VERSION:
+        raise BundleNewer(
+            f"bundle '{path}' has format_version {show(version)}, this gatelet reads up to "
+            f"{FORMAT_VERSION}: update gatelet",
+            found=version,
+            known=FORMAT_VERSION,
+        )
+    try:
+        found = Manifest(
+            content=manifest,
+            name=take({"name": path.name, **manifest}, "name", str),
+            labels=_labels(manifest),
+            threshold=_threshold(manifest),
+            artifacts=tuple(_artifact(entry) for entry in _entries(manifest, "artifacts")),
+            files=tuple(BundleFile(**_file_fields(one)) for one in _entries(manifest, "files")),
+        )
+        _check_names(found, path)
+    except ValueError as error:
+        raise BundleError(f"bundle '{path}': {MANIFEST} is damaged: {error}") from error
+    return found
+
+
+def take(entry: Mapping[str, Any], key: str, *types: type) -> Any:
+    """Take a field whose type is one of `types` exactly: true is no integer here.
+
+    Raises:
+        ValueError: It is missing or of another type.
+    """
+    if key not in entry:
+        raise ValueError(f"'{key}' is missing")
+    value = entry[key]
+    if type(value) not in types:
+        names = " or ".join(_JSON_NAMES[one] for one in types)
+        raise ValueError(f"'{key}' is {show(value)}, expected {names}")
+    return value
+
+
+def take_texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Take a field that is a list of texts; as `take`."""
+    for value in take(entry, key, list):
+        take({key: value}, key, str)
+    return tuple(entry[key])
+
+
+def _entries(manifest: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    return [
+        take({f"an entry of {key}": one}, f"an entry of {key}", dict)
+        for one in take(manifest, key, list)
+    ]
+
+
+def _labels(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    labels = take_texts(manifest, "labels")
+    if len(labels) == 1 or len(set(labels)) != len(labels):
+        raise ValueError(
+            f"'labels' is {show(list(labels))}, expected none, or two or more, each once"
+        )
+    return labels
+
+
+def _threshold(manifest: Mapping[str, Any]) -> float:
+    threshold = take(manifest, "threshold", float, int)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"'threshold' is {show(threshold)}, expected a number from 0 to 1")
+    return float(threshold)
+
+
+def _artifact(entry: Mapping[str, Any]) -> Artifact:
+    max_batch = take({"max_batch": None, **entry}, "max_batch", int, type(None))
+    if max_batch is not None and max_batch < 1:
+        raise ValueError(f"'max_batch' is {show(max_batch)}, expected an integer from 1, or null")
+    parity = take({"parity": {"verdict": "not run"}, **entry}, "parity", dict)
+    if take(parity, "verdict", str) not in VERDICTS:
+        raise ValueError(
+            f"'verdict' is {show(parity['verdict'])}, expected one of {', '.join(VERDICTS)}"
+        )
+    return Artifact(
+        **_file_fields(entry),
+        target=take(entry, "target", str),
+        scheme=take(entry, "scheme", str),
+        ops=take_texts({"ops": [], **entry}, "ops"),
+        engines=take_texts({"engines": [], **entry}, "engines"),
+        max_batch=max_batch,
+        parity=parity,
+        companions=_companions(entry),
+        states=_states(entry),
+        entry=entry,
+    )
+
+
+def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
+    companions = take({"companions": {}, **entry}, "companions", dict)
+    return {role: take(companions, role, str) for role in companions}
+
+
+def _states(entry: Mapping[str, Any]) -> tuple[State, ...]:
+    companions = take({"companions": {}, **entry}, "companions", dict)
+    if "stream" not in entry and "stream" not in companions:
+        return ()
+    from gatelet.runtime.graph.states import STREAM_ROLE, parse_states
+
+    states = parse_states(entry)
+    if bool(states) != (STREAM_ROLE in companions):
+        raise ValueError("'stream' and the companion 'stream' belong together: one is missing")
+    return states
+
+
+def _file_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
+    sha256 = take(entry, "sha256", str)
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        raise ValueError(f"'sha256' is {show(sha256)}, expected 64 hexadecimal digits")
+    count = take(entry, "bytes", int)
+    if not 0 <= count < 2**63:
+        raise ValueError(f"'bytes' is {show(count)}, expected an integer from 0")
+    return {"path": take(entry, "path", str), "bytes": count, "sha256": sha256}
+
+
+def _check_names(manifest: Manifest, path: Path) -> None:
+    """Refuse paths that are unsafe or not listed, and names that are used twice."""
+    parts = [file.path for file in manifest.files]
+    listed = [*parts, *(artifact.path for artifact in manifest.artifacts)]
+    for name in listed:
+        if not _is_plain(name):
+            raise BundleUnsafe(
+                f"bundle '{path}': the path {show(name)} is no plain path inside the "
+                "bundle: do not use this bundle",
+                path=name,
+            )
+    pairs = [(artifact.target, artifact.scheme) for artifact in manifest.artifacts]
+    for entry, count in Counter[object]([*listed, *pairs]).items():
+        if count > 1:
+            raise ValueError(f"{show(entry)} is listed twice")
+    for artifact in manifest.artifacts:
+        for role, named in artifact.companions.items():
+            if named not in parts:
+                raise ValueError(f"companion {show(role)} is {show(named)}, not among its files")
+    required = _REQUIRED_PARTS
+    if "interface" in manifest.content:  # in the place of the Graph
+        from gatelet.runtime.graph.interface import interface_of
+
+        interface_of(take(manifest.content, "interface", dict))
+        required = ()
+        for key in _REQUIRED_PARTS:
+            take({key: None, **manifest.content}, key, type(None))
+    for key in (*_REQUIRED_PARTS, *_OPTIONAL_PARTS):
+        types = (str,) if key in required else (str, type(None))
+        absent = dict.fromkeys((*(() if required else _REQUIRED_PARTS), *_OPTIONAL_PARTS))
+        named = take({**absent, **manifest.content}, key, *types)
+        if named is not None and named not in parts:
+            raise ValueError(f"'{key}' is {show(named)}, which is not among its files")
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether a path is relative, stays inside, and means the same on every system."""
+    pure = PurePosixPath(name)
+    return (
+        str(pure) == name
+        and name not in (".", MANIFEST)
+        and not pure.is_absolute()
+        and ".." not in pure.parts
+        and name.isprintable()
+        and not any(character in name for character in "\\:")
+        and len(name) <= MAX_PATH_CHARACTERS
+    )

@@ -1,0 +1,137 @@
+"""Where the bytes of a bundle go: by layer, and by what they are.
+
+Not a measurement of memory at run time. Standard library only.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.graph.graph import Graph
+
+__all__ = ["SizePart", "Sizes", "layers_of", "sizes_of"]
+
+_SMALL_ELEMENTS = 1024
+"""Smaller tensors are stored in float32 by all schemes but full-int8."""
+
+_KINDS = {"embeddings": "embedding", "kernel": "kernel", "recurrent_kernel": "recurrent kernel"}
+
+# bytes an element: of an embedding, of other large weights
+_STORED = {
+    "float32": (4.0, 4.0),
+    "float32-b1": (4.0, 4.0),
+    "float16": (2.0, 2.0),
+    "dynamic-int8": (1.0, 1.0),
+    "dynamic-int8-b1": (1.0, 1.0),
+    "dynamic-int8-emb4": (0.5, 1.0),
+    "full-int8": (1.0, 1.0),
+    "float32-features": (0.0, 4.0),  # the embedding lies beside the file
+    "full-int8-features": (0.0, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class SizePart:
+    """Some bytes.
+
+    Args:
+        layer: Whose they are; '' where they are no layer's.
+        kind: 'embedding', 'kernel', 'recurrent kernel', 'bias', 'vocabulary' or 'rest'.
+        bytes: How many.
+    """
+
+    layer: str
+    kind: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A file, in parts that add up to it.
+
+    Args:
+        name: 'weights', 'vectorizer', or target and scheme.
+        bytes: Of the file.
+        parts: The largest first.
+    """
+
+    name: str
+    bytes: int
+    parts: tuple[SizePart, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give JSON values."""
+        parts = [{"layer": p.layer, "kind": p.kind, "bytes": p.bytes} for p in self.parts]
+        return {"name": self.name, "bytes": self.bytes, "parts": parts}
+
+
+def sizes_of(bundle: Bundle) -> tuple[Sizes, ...]:
+    """Divide the weights in float32, each artifact, and the vectorizer.
+
+    An artifact's layers are counted as its scheme stores them; 'rest' is what its file has more:
+    operators, scales, states after padding, names. A scheme that is not known is all rest. What a
+    vocabulary takes in a file is told by the manifest.
+
+    Args:
+        bundle: The opened bundle.
+
+    Returns:
+        The weights ('before'), the artifacts ('after') in their order, the vectorizer.
+    """
+    graph = bundle.graph()
+    found = [_divided("weights", graph, "float32", _stored_bytes(graph, "float32"))]
+    for artifact in bundle.artifacts:
+        name = f"{artifact.target} {artifact.scheme}"
+        vocabulary = artifact.entry.get("vocabulary_bytes")
+        words = vocabulary if isinstance(vocabulary, int) else 0
+        found.append(_divided(name, graph, artifact.scheme, artifact.bytes, words=words))
+    vectorizer = bundle.part("vectorizer")
+    if vectorizer is not None:
+        size = vectorizer.stat().st_size
+        found.append(Sizes("vectorizer", size, (SizePart("", "vocabulary", size),)))
+    return tuple(found)
+
+
+def _divided(name: str, graph: Graph, scheme: str, whole: int, *, words: int = 0) -> Sizes:
+    counts: dict[tuple[str, str], float] = {}
+    if scheme in _STORED:
+        for layer, role, elements in _weights(graph):
+            key = (layer, _KINDS.get(role, "bias" if "bias" in role else "other weights"))
+            counts[key] = counts.get(key, 0.0) + _bytes(role, elements, scheme)
+    parts = [SizePart(layer, kind, round(size)) for (layer, kind), size in counts.items() if size]
+    if 0 < words <= whole:
+        parts.append(SizePart("", "vocabulary", words))
+    rest = whole - sum(part.bytes for part in parts)
+    if rest > 0:
+        parts.append(SizePart("", "rest", rest))
+    return Sizes(name, whole, tuple(sorted(parts, key=lambda part: -part.bytes)))
+
+
+def _weights(graph: Graph) -> list[tuple[str, str, int]]:
+    """Give the layer, the role and the elements of every tensor, each once."""
+    seen: dict[str, tuple[str, str, int]] = {}
+    for node in graph.nodes:
+        for role, tensor in node.weights.items():
+            elements = math.prod(graph.weights[tensor].shape)
+            seen.setdefault(tensor, (node.source or node.name, role, elements))
+    return list(seen.values())
+
+
+def _bytes(role: str, elements: int, scheme: str) -> float:
+    embedding, other = _STORED[scheme]
+    each = embedding if role == "embeddings" else other
+    if scheme.startswith("full-int8"):
+        return elements * (8.0 if "bias" in role else each)
+    small = elements < _SMALL_ELEMENTS and each > 0
+    return elements * (4.0 if small else each)
+
+
+def _stored_bytes(graph: Graph, scheme: str) -> int:
+    return round(sum(_bytes(role, elements, scheme) for _, role, elements in _weights(graph)))
+
+
+def layers_of(sizes: Sizes) -> Mapping[tuple[str, str], int]:
+    """Give the bytes of a file by layer and kind."""
+    return {(part.layer, part.kind): part.bytes for part in sizes.parts}

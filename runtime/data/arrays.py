@@ -1,0 +1,120 @@
+"""Reading feature data: NumPy's `.npz` with x and y.
+
+Not texts, which are `gatelet.runtime.data.dataset`. NumPy is imported when a file is read.
+"""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatelet.errors import BackendMissing, DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Arrays", "read_arrays"]
+
+_INPUT_KINDS = "fiub"
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Rows for a model that takes numbers.
+
+    Args:
+        inputs: One array [N, ...] for each input of the model, in its order.
+        targets: y [N] or [N, ...]: class numbers, labels or values; None where there are none.
+        name: Where they came from, for messages.
+    """
+
+    inputs: tuple["NDArray[Any]", ...]
+    targets: "NDArray[Any] | None"
+    name: str
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.inputs[0])
+
+    def rows(self, places: Sequence[int]) -> "Arrays":
+        """Give some of the rows, by their places."""
+        kept = list(places)
+        targets = None if self.targets is None else self.targets[kept]
+        return replace(self, inputs=tuple(one[kept] for one in self.inputs), targets=targets)
+
+
+def read_arrays(path: Path | str, *, require_targets: bool = True) -> Arrays:
+    """Read a `.npz` file.
+
+    Args:
+        path: A file with the array `x` [N, ...], or `x_0`, `x_1`, ... for several inputs, and
+            `y` [N, ...].
+        require_targets: False reads a file without y too.
+
+    Returns:
+        At least one row.
+
+    Raises:
+        DataError: The file cannot be read, an array is missing, holds objects, or has another
+            number of rows.
+        BackendMissing: NumPy is not installed.
+    """
+    path = Path(path)
+    found = _load(path)
+    names = ["x"] if "x" in found else sorted((n for n in found if n.startswith("x_")), key=_number)
+    if not names:
+        raise DataError(
+            f"'{path}' has no array 'x'; it has {', '.join(map(repr, found)) or 'none'}: save it "
+            "with numpy.savez(file, x=features, y=labels)",
+            path=str(path),
+        )
+    if require_targets and "y" not in found:
+        raise DataError(
+            f"'{path}' has no array 'y' (the labels or values); it has "
+            f"{', '.join(map(repr, found))}: save it with numpy.savez(file, x=features, y=labels)",
+            path=str(path),
+        )
+    used = [*names, *(["y"] if "y" in found else [])]
+    _check(path, {name: found[name] for name in used})
+    return Arrays(tuple(found[name] for name in names), found.get("y"), str(path))
+
+
+def _load(path: Path) -> dict[str, "NDArray[Any]"]:
+    try:
+        import numpy as np
+    except ImportError as error:
+        raise BackendMissing(
+            "reading feature data needs NumPy: pip install numpy", command="pip install numpy"
+        ) from error
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise DataError(
+                    f"'{path}' is a single array, expected a .npz with x and y: save it with "
+                    "numpy.savez(file, x=features, y=labels)",
+                    path=str(path),
+                )
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"'{path}' cannot be read as .npz: {said}", path=str(path)) from error
+
+
+def _check(path: Path, arrays: dict[str, "NDArray[Any]"]) -> None:
+    rows = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(rows.values())) > 1:
+        written = ", ".join(f"'{name}' {count:,}" for name, count in rows.items())
+        raise DataError(f"'{path}': the arrays have different numbers of rows: {written}")
+    if not next(iter(rows.values())):
+        raise DataError(f"'{path}' has no rows", path=str(path))
+    for name, array in arrays.items():
+        if name != "y" and array.dtype.kind not in _INPUT_KINDS:
+            raise DataError(
+                f"'{path}': '{name}' holds {array.dtype}, expected numbers", path=str(path)
+            )
+
+
+def _number(name: str) -> tuple[int, str]:
+    digits = name.removeprefix("x_")
+    return (int(digits) if digits.isdigit() else 10**9, name)

@@ -1,0 +1,376 @@
+"""The rows of a data file: CSV, TSV, JSONL, each also gzipped, and a folder per class.
+
+Not what is done with the rows: that is `gatelet.runtime.data.dataset`.
+"""
+
+import csv
+import gzip
+import json
+import math
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gatelet.errors import DataError
+
+__all__ = ["Columns", "Row", "read_file", "read_folder", "read_text", "shown"]
+
+Row = tuple[str, str | None]
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = (",", ";", "\t", "|")
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+GZIP_MAGIC = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
+FIELD_CHARACTERS_MAX = 2**31 - 1  # the largest limit that csv takes on every platform
+
+# csv has one limit for the whole process; whoever changes it holds this lock until it is back.
+_FIELD_LIMIT = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where text and label stand in a file.
+
+    Args:
+        text: Name of the text column.
+        label: Name of the label column.
+        require_labels: False gives the label None where the column or the value is missing.
+    """
+
+    text: str
+    label: str
+    require_labels: bool
+
+
+def read_file(path: Path, columns: Columns) -> list[Row]:
+    """Read the rows of one file; its name says which kind it is.
+
+    Args:
+        path: A `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.json` file in UTF-8, with `.gz` or not.
+        columns: Where text and label stand.
+
+    Returns:
+        (text, label) in the order of the file.
+
+    Raises:
+        DataError: The file cannot be read, or is not what its name says.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    zipped = suffixes[-1:] == [".gz"]
+    kind = "".join(suffixes[:-1][-1:] if zipped else suffixes[-1:])
+    if kind not in DELIMITERS and kind not in JSON_LINES:
+        raise DataError(
+            f"the kind of '{path}' is unknown: expected a name that ends in .csv, .tsv or .jsonl "
+            "(also with .gz), or a folder with one sub-folder a label; rename or convert it",
+            path=str(path),
+        )
+    with _open(path, zipped=zipped) as stream:
+        if kind in JSON_LINES:
+            return list(_json_rows(path, _decoded(path, stream), columns))
+        lines = (piece for line in _decoded(path, stream) for piece in _split_cr(line))
+        with _long_fields():
+            return list(_delimited_rows(path, lines, columns, delimiter=DELIMITERS[kind]))
+
+
+def read_folder(folder: Path) -> list[Row]:
+    """Read a folder with one sub-folder a label, which holds `.txt` files of one text each.
+
+    Args:
+        folder: Sub-folders whose name starts with a dot, and other files, are left alone.
+
+    Returns:
+        (text, label), labels and file names in lexicographic order.
+
+    Raises:
+        DataError: There is no sub-folder, one has no `.txt` file, or a file cannot be read.
+    """
+    try:
+        names = sorted(f.name for f in folder.iterdir() if f.is_dir() and f.name[0] != ".")
+    except OSError as error:
+        raise DataError(
+            f"cannot read the folder '{folder}': {error.strerror or error}; check its permissions",
+            path=str(folder),
+        ) from error
+    if not names:
+        raise DataError(
+            f"the folder '{folder}' has no sub-folder: expected one a label, with .txt files; "
+            "or name a .csv, .tsv or .jsonl file",
+            path=str(folder),
+        )
+    rows: list[Row] = []
+    for name in names:
+        files = sorted((folder / name).glob("*.txt"))
+        if not files:
+            parts = sorted(one.name for one in (folder / name).iterdir() if one.is_dir())
+            if parts:
+                raise DataError(
+                    f"the sub-folder '{name}' of '{folder}' has no .txt file but the folders "
+                    f"{shown(parts)}: expected one sub-folder a label; name '{folder / name}'",
+                    path=str(folder / name),
+                )
+            raise DataError(
+                f"the sub-folder '{name}' of '{folder}' has no .txt file: expected the texts of "
+                f"the label '{name}'; add them, or take the sub-folder away",
+                path=str(folder / name),
+            )
+        rows += [(read_text(file), name) for file in files]
+    return rows
+
+
+def read_text(path: Path) -> str:
+    """Read a whole UTF-8 file as one text, its line ends as they are.
+
+    Raises:
+        DataError: The file cannot be read, or is not UTF-8 (the line is named).
+    """
+    with _open(path, zipped=False) as stream:
+        return "".join(_decoded(path, stream))
+
+
+def shown(names: Iterable[str]) -> str:
+    """Quote names for a message, on one line: the wrong column may hold whole texts."""
+    quoted = [repr(name if len(name) <= 40 else f"{name[:40]}...") for name in names]
+    more = [f"and {len(quoted) - 12} more"] if len(quoted) > 12 else []
+    return ", ".join(quoted[:12] + more) or "none"
+
+
+@contextmanager
+def _open(path: Path, *, zipped: bool) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            magic = file.peek(2)[:2]
+            if magic == GZIP_MAGIC:
+                with gzip.open(file) as unzipped:
+                    yield unzipped  # type: ignore[misc]  # a GzipFile is a BinaryIO in all but name
+                return
+            if zipped and magic:
+                raise DataError(
+                    f"'{path}' is not gzip data, though its name ends in .gz: "
+                    "rename it, or compress it again",
+                    path=str(path),
+                )
+            yield file
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise DataError(
+            f"the gzip data of '{path}' is damaged ({error}): fetch or compress it again",
+            path=str(path),
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"cannot read '{path}': {error.strerror or error}; check the path and its permissions",
+            path=str(path),
+        ) from error
+
+
+def _decoded(path: Path, stream: Iterable[bytes]) -> Iterator[str]:
+    r"""Decode line by line (lines end in \n), so that an undecodable byte has a line number."""
+    offset = 0
+    for line, raw in enumerate(stream, start=1):
+        bom = len(BOM) if line == 1 and raw.startswith(BOM) else 0
+        try:
+            yield raw[bom:].decode("utf-8")
+        except UnicodeDecodeError as error:
+            at = offset + bom + error.start
+            raise DataError(
+                f"'{path}' line {line}: byte 0x{raw[bom + error.start]:02x} at offset {at} "
+                "is not UTF-8; save the file as UTF-8",
+                path=str(path),
+                line=line,
+                offset=at,
+            ) from error
+        offset += len(raw)
+
+
+def _split_cr(line: str) -> list[str]:
+    r"""Split at a lone \r, which the csv module refuses inside a line and old files end lines with.
+
+    Not str.splitlines: that splits at U+2028 and its like too.
+    """
+    if "\r" not in line[:-2]:
+        return [line]
+    end = "\r\n" if line.endswith("\r\n") else ""
+    pieces = line.removesuffix("\r\n").split("\r")
+    return [piece + "\r" for piece in pieces[:-1]] + [pieces[-1] + end]
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    with _FIELD_LIMIT:
+        before = csv.field_size_limit(FIELD_CHARACTERS_MAX)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
+
+
+def _delimited_rows(
+    path: Path, lines: Iterable[str], columns: Columns, *, delimiter: str
+) -> Iterator[Row]:
+    # strict: without it, a quote that is never closed swallows the rest of the file in silence.
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    text_at = label_at = -1
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f"'{path}' line {line}: the row that starts here has a quote that is not closed or "
+                f"not doubled ({error}); double the quotes inside a field, or use .jsonl",
+                path=str(path),
+                line=line,
+            ) from error
+        if not fields:
+            continue
+        if header is None:
+            header = fields
+            _check_delimiter(path, header, columns, delimiter)
+            text_at, label_at = _positions(path, header, columns)
+            continue
+        if len(fields) != len(header):
+            raise DataError(
+                f"'{path}' line {line}: expected {len(header)} fields, as in the header, "
+                f"got {len(fields)}; quote a field that holds the separator",
+                path=str(path),
+                line=line,
+                expected=len(header),
+                got=len(fields),
+            )
+        label = fields[label_at].strip() if label_at >= 0 else ""
+        yield fields[text_at], _checked_label(path, line, label, columns)
+
+
+def _check_delimiter(path: Path, header: list[str], columns: Columns, delimiter: str) -> None:
+    """Refuse a header of one field that other separators would make the right columns of."""
+    if len(header) > 1 or columns.text in header:
+        return
+    for other in SEPARATORS:
+        if other != delimiter and columns.text in next(csv.reader([header[0]], delimiter=other)):
+            raise DataError(
+                f"'{path}' looks separated by {other!r}, and its name says {delimiter!r}: save it "
+                "with commas as .csv, or with tabs as .tsv",
+                path=str(path),
+            )
+
+
+def _positions(path: Path, header: list[str], columns: Columns) -> tuple[int, int]:
+    def position(column: str, flag: str) -> int:
+        if header.count(column) == 1:
+            return header.index(column)
+        if column not in header:
+            raise _missing_column(path, "", column, flag, header)
+        raise DataError(
+            f"'{path}' has {header.count(column)} columns named '{column}': expected one; "
+            "rename the others",
+            path=str(path),
+        )
+
+    text_at = position(columns.text, "--text-column")
+    if not columns.require_labels and columns.label not in header:
+        return text_at, -1
+    return text_at, position(columns.label, "--label-column")
+
+
+def _missing_column(
+    path: Path, where: str, column: str, flag: str, found: Iterable[str]
+) -> DataError:
+    return DataError(
+        f"'{path}'{where} has no column '{column}'; found: {shown(found)}; "
+        f"name the right one with {flag}",
+        path=str(path),
+        column=column,
+    )
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a key that occurs twice: json would take the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has the key {shown([twice])} twice")
+    return found
+
+
+def _json_rows(path: Path, lines: Iterable[str], columns: Columns) -> Iterator[Row]:
+    for line, content in enumerate(lines, start=1):
+        if not content.strip():
+            continue
+        try:
+            record = json.loads(content, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"'{path}' line {line} is not JSON ({error}): expected one object a line",
+                path=str(path),
+                line=line,
+            ) from error
+        if not isinstance(record, dict):
+            raise DataError(
+                f"'{path}' line {line}: expected a JSON object such as "
+                f'{{"text": ..., "label": ...}}, got {_json_type(record)}; write one object a line',
+                path=str(path),
+                line=line,
+            )
+        if columns.text not in record:
+            raise _missing_column(path, f" line {line}", columns.text, "--text-column", record)
+        if columns.require_labels and columns.label not in record:
+            raise _missing_column(path, f" line {line}", columns.label, "--label-column", record)
+        text = record[columns.text]
+        if not isinstance(text, str):
+            raise DataError(
+                f"'{path}' line {line}: '{columns.text}' is {_json_type(text)}, expected a string; "
+                f"{'join its words with spaces' if isinstance(text, list) else 'quote it'}",
+                path=str(path),
+                line=line,
+            )
+        label = _json_label(path, line, record.get(columns.label), columns)
+        yield text, _checked_label(path, line, label, columns)
+
+
+def _json_label(path: Path, line: int, value: object, columns: Columns) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() else repr(value)
+    raise DataError(
+        f"'{path}' line {line}: '{columns.label}' is {_json_type(value)}, "
+        "expected a string, a finite number, true or false",
+        path=str(path),
+        line=line,
+    )
+
+
+def _json_type(value: object) -> str:
+    if value is None:
+        return "null"
+    names: dict[type, str] = {
+        bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list"
+    }  # fmt: skip
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"the number {value}"
+    return names.get(type(value), "an object")
+
+
+def _checked_label(path: Path, line: int, label: str, columns: Columns) -> str | None:
+    if label or not columns.require_labels:
+        return label or None
+    raise DataError(
+        f"'{path}' line {line}: the label in column '{columns.label}' is empty; "
+        "fill it in, or remove the row",
+        path=str(path),
+        line=line,
+    )

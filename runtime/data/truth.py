@@ -1,0 +1,116 @@
+"""The truth that comes with data: which label each row has, or which values.
+
+Not the reading of data files, and not the figures that compare predictions with it.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gatelet.errors import DataError
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["label_ids_of", "values_of"]
+
+
+def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
+    """Give each row the position of its label.
+
+    Args:
+        data: Texts with labels, or arrays with y [N], which holds labels or their numbers.
+        labels: C names, in a model's order.
+
+    Returns:
+        N numbers in 0..C-1.
+
+    Raises:
+        DataError: There are no labels, or one is none of the model's.
+    """
+    if isinstance(data, Dataset):
+        return data.label_ids(labels)
+    values = [] if data.targets is None else _one_a_row(data.targets, data.name, len(labels))
+    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
+    names = tuple(str(value) for value in whole)
+    return Dataset(("",) * len(names), names, data.name).label_ids(labels)
+
+
+def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> list[Any]:
+    """Give one label a row; of one-hot rows the position of the one."""
+    found = targets.reshape(len(targets), -1)
+    width = found.shape[1]
+    if width == 1:
+        return list(found[:, 0].tolist())
+    one_hot = width == classes and found.dtype.kind in "fiub"
+    if not one_hot or not ((found == 0) | (found == 1)).all() or not (found.sum(axis=1) == 1).all():
+        raise DataError(
+            f"'{name}': 'y' has {width} values a row, expected one label, or {classes} of "
+            "which one is 1 and the others 0"
+        )
+    return list(found.argmax(axis=1).tolist())
+
+
+def values_of(data: Dataset | Arrays, *, width: int) -> "NDArray[Any]":
+    """Give the values of a regression.
+
+    Args:
+        data: Texts whose labels are numbers, or arrays with y.
+        width: How many numbers the model gives a row.
+
+    Returns:
+        float64 [N, width].
+
+    Raises:
+        DataError: There are none, one is no finite number, or a row has another number of them.
+    """
+    import numpy as np
+
+    given = _of_texts(data) if isinstance(data, Dataset) else _of_arrays(data)
+    if given.shape[1] != width:
+        raise DataError(
+            f"'{data.name}' has {given.shape[1]} values a row, expected {width}, as the model gives"
+        )
+    bad = np.argwhere(~np.isfinite(given))
+    if bad.size:
+        row, column = bad[0].tolist()
+        raise DataError(
+            f"'{data.name}' has {given[row, column]} in row {row} of 'y': put a finite number "
+            "there, or leave the row out",
+            path=data.name,
+            row=row,
+        )
+    return given
+
+
+def _of_arrays(data: Arrays) -> "NDArray[Any]":
+    import numpy as np
+
+    if data.targets is None or data.targets.dtype.kind not in "fiub":
+        raise DataError(f"'{data.name}' has no numbers in 'y': save the right values there")
+    return np.asarray(data.targets, np.float64).reshape(len(data), -1)
+
+
+def _of_texts(data: Dataset) -> "NDArray[Any]":
+    import numpy as np
+
+    if data.labels is None:
+        raise DataError(f"'{data.name}' has no labels: add a column with the right values")
+    for row, label in enumerate(data.labels, 1):
+        if not math.isfinite(_number(label)):
+            raise DataError(
+                f"'{data.name}' has the label '{label}' (row {row}), and the model gives numbers: "
+                "put the right value there, or leave the row out",
+                path=data.name,
+                label=label,
+            )
+    return np.array([_number(label) for label in data.labels], np.float64)[:, None]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

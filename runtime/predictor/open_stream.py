@@ -1,0 +1,167 @@
+"""Opening what streams: the streaming file beside an artifact, or the Graph's streaming form.
+
+Not the stepping, which is `gatelet.runtime.predictor.stream`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatelet.errors import BackendError, BundleError, GateletError, ModelError
+from gatelet.runtime.backends import Backend, open_backend
+from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.bundle.opening import Artifact, Bundle
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.states import STREAM_ROLE, State
+from gatelet.runtime.graph.streaming import STREAMING_TARGETS, streaming_refusal, to_stream
+from gatelet.runtime.predictor.choice import used_companions
+from gatelet.runtime.predictor.stream import Decide, Stream, without_limit
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+__all__ = ["Streaming", "open_streaming"]
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """An opened streaming form; any number of streams share it.
+
+    Args:
+        bundle: For messages.
+        graph: The model.
+        backend: What runs the streaming form.
+        states: What is carried from piece to piece.
+        vectorizer: For a model of texts.
+        max_batch: The most rows to run at once; None for any number.
+    """
+
+    bundle: Bundle
+    graph: Graph
+    backend: Backend
+    states: tuple[State, ...]
+    vectorizer: AnyVectorizer | None
+    max_batch: int | None = None
+
+    def start(self, decide: Decide) -> Stream:
+        """Start a stream; `decide` makes predictions of scores."""
+        return Stream(
+            self.graph,
+            self.states,
+            self._run,
+            decide,
+            name=str(self.bundle.path),
+            vectorizer=self.vectorizer,
+            max_batch=self.max_batch,
+        )
+
+    def _run(self, inputs: dict[str, Any]) -> Mapping[str, Any]:
+        try:
+            found = self.backend.run(inputs)
+            wanted = (*self.graph.outputs, *(one.output for one in self.states))
+            return {name: found[name] for name in wanted}
+        except GateletError:
+            raise
+        except Exception as error:  # engines raise whatever they like
+            raise BackendError(
+                f"the engine {self.backend.engine} cannot run the stream of bundle "
+                f"'{self.bundle.path}' ({self.backend.target}): {type(error).__name__} "
+                f"{first_line(error)}",
+                target=self.backend.target,
+            ) from error
+
+
+def open_streaming(
+    bundle: Bundle,
+    graph: Graph,
+    vectorizer: AnyVectorizer | None,
+    *,
+    target: str,
+    scheme: str,
+) -> Streaming:
+    """Open what streams for a target and a scheme.
+
+    Args:
+        bundle: The opened bundle.
+        graph: Its Graph.
+        vectorizer: Its vectorizer.
+        target: Of the artifact, or a backend of the Graph itself.
+        scheme: Of the artifact.
+
+    Raises:
+        BundleError: The bundle does not stream, or this artifact does not; the message says why
+            and what to do.
+        BackendError: The engine refuses the file.
+    """
+    if vectorizer is not None:
+        vectorizer = without_limit(vectorizer)
+    artifact = _artifact(bundle, target, scheme)
+    if artifact is None:
+        try:
+            form = to_stream(graph)
+        except ModelError as error:
+            raise _cannot(bundle, str(error)) from error
+        backend = _graph_backend(form.graph, target)
+        return Streaming(bundle, graph, backend, form.states, vectorizer)
+    if not artifact.states:
+        raise _not_here(bundle, graph, artifact)
+    backend = _open_artifact(bundle, artifact)
+    max_batch = artifact.entry["stream"].get("max_batch")
+    return Streaming(bundle, graph, backend, artifact.states, vectorizer, max_batch)
+
+
+def _artifact(bundle: Bundle, target: str, scheme: str) -> Artifact | None:
+    """Find the artifact; None for a backend that runs the Graph itself."""
+    for artifact in bundle.artifacts:
+        if (artifact.target, artifact.scheme) == (target, scheme):
+            return artifact
+    return None
+
+
+def _open_artifact(bundle: Bundle, artifact: Artifact) -> Backend:
+    """Open the streaming file; of c the artifact itself, whose library has both forms."""
+    in_itself = artifact.target == "c"
+    companions = used_companions(artifact) if in_itself else {}
+    named = artifact.path if in_itself else artifact.companions[STREAM_ROLE]
+    bundle.contents.check(named, *companions.values())
+    bundle.check_unchanged(named, *companions.values())  # it may be long since it was checked
+    backend = open_backend(
+        artifact.target,
+        bundle.path / named,
+        companions={role: bundle.path / path for role, path in companions.items()},
+        steps=in_itself,
+    )
+    bundle.check_unchanged(named, *companions.values())
+    return backend
+
+
+def _graph_backend(graph: Graph, target: str) -> Backend:
+    if target == "pure":
+        from gatelet.runtime.backends.pure import PureBackend
+
+        return PureBackend(graph)
+    from gatelet.runtime.backends.reference import ReferenceBackend
+
+    return ReferenceBackend(graph)
+
+
+def _not_here(bundle: Bundle, graph: Graph, artifact: Artifact) -> BundleError:
+    """Say why an artifact has no streaming file, and what to do."""
+    why = streaming_refusal(graph)
+    if why is not None:
+        return _cannot(bundle, why)
+    others = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
+    ways = [f"open {' or '.join(others)}"] if others else []
+    if artifact.target in STREAMING_TARGETS:
+        ways.append("convert it again with --stream")
+    elif artifact.target == "c":
+        ways.append("convert it again")
+    ways.append("open it with the target 'reference' or 'pure'")
+    return BundleError(
+        f"bundle '{bundle.path}' has no streaming file for {artifact.target} {artifact.scheme}: "
+        f"{', or '.join(ways)}"
+    )
+
+
+def _cannot(bundle: Bundle, why: str) -> BundleError:
+    return BundleError(
+        f"bundle '{bundle.path}' cannot stream: {why}; give whole sequences to scores()"
+    )

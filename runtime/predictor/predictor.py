@@ -1,0 +1,398 @@
+"""The Predictor: texts, ids or features in, labels and scores out.
+
+Not an engine (see `gatelet.runtime.backends`), and there is no cache of results.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatelet.errors import (
+    BackendError,
+    BackendMissing,
+    BundleError,
+    GateletError,
+    InputError,
+)
+from gatelet.runtime.backends import GRAPH_TARGETS, Backend, installed_targets, open_backend
+from gatelet.runtime.backends.backend import ROWS_AT_ONCE, row_trial
+from gatelet.runtime.bundle.opening import Artifact, Bundle, open_bundle
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.predictor.choice import (
+    check_engine,
+    choose_artifact,
+    graph_target,
+    target_of_variable,
+    used_companions,
+)
+from gatelet.runtime.predictor.prediction import Prediction, check_labels, decided_rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from gatelet.runtime.predictor.open_stream import Streaming
+    from gatelet.runtime.predictor.scoring import Scorer
+    from gatelet.runtime.predictor.stream import Stream
+    from gatelet.runtime.vectorizer.explanation import Explanation
+    from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+__all__ = ["MAX_ROW_S", "Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
+
+MAX_ROW_S = 60.0
+"""The longest that one row may take by what a bundle declares, unless the caller says more."""
+
+_ROWS_OF_PURE = 8  # more at once gain nothing there, and take memory
+
+
+class Predictor:
+    """A bundle with one of its artifacts opened.
+
+    Args:
+        bundle: The opened bundle.
+        backend: What runs the artifact.
+        scheme: The artifact's scheme.
+        max_batch: The most rows that the artifact takes at once.
+    """
+
+    def __init__(
+        self, bundle: Bundle, backend: Backend, *, scheme: str, max_batch: int | None = None
+    ) -> None:
+        self.bundle = bundle
+        self.labels = bundle.labels
+        self.threshold = bundle.threshold
+        self.target = backend.target
+        self.scheme = scheme
+        self.engine = backend.engine
+        self.note: str | None = None
+        self._backend = backend
+        self.takes_texts = bool(getattr(backend, "takes_texts", False))
+        self._graph = _graph_of(bundle, self.target)
+        self._vectorizers: list[AnyVectorizer | None] = []
+        if not getattr(backend, "reads_texts", False):
+            _ = self._vectorizer  # damage is told now
+        check_labels(bundle, self._graph)
+        self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
+        self._usual: Scorer | None = None
+        self._try_rows = row_trial(backend, self._graph)
+        self._gives_rows = len(self._graph.shape_of(self._graph.outputs[0])) == 2
+        self._streaming: Streaming | None = None
+
+    def __repr__(self) -> str:
+        """Tell what is open."""
+        return f"<Predictor '{self.bundle.name}', {self.target} {self.scheme} ({self.engine})>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "a Predictor is not pickled: hand over the bundle's path, and load it in each process"
+        )
+
+    def predict(self, inputs: Any) -> list[Prediction]:
+        """Predict labels.
+
+        Args:
+            inputs: As for `scores`.
+
+        Returns:
+            One Prediction a row.
+
+        Raises:
+            InputError: The model cannot take these inputs, or gives no row of scores for each.
+            BackendError: The engine failed.
+        """
+        scores = self.scores(inputs)
+        if isinstance(scores, dict) or not self._gives_rows:
+            raise InputError(
+                f"bundle '{self.bundle.path}' does not give one row of scores a text, so there is "
+                "nothing to decide: use scores()"
+            )
+        return self._decided(scores)
+
+    def scores(self, inputs: Any) -> Any:
+        """Give the model's own output.
+
+        Args:
+            inputs: Texts, ids int32 [B, T] (0 is padding) or features float32 [B, T, F]; of a
+                model with several inputs a dict by their names, or a list in the model's order.
+
+        Returns:
+            Array-like [B, C], or [B, T, C] where the model gives one output a timestep; [] for no
+            rows. Of a model with several outputs a dict, in the model's order.
+
+        Raises:
+            InputError: The model cannot take these inputs.
+            BackendError: The engine failed.
+        """
+        if self._try_rows is not None:
+            tried = self._try_rows(inputs, self._rows_at_once)
+            if tried is not None:
+                return tried
+        return self._scorer.scores(inputs)
+
+    def warm_up(self) -> None:
+        """Run one row of zeros, so that the first prediction is as fast as the next ones."""
+        if self.takes_texts:
+            self.scores([""])
+            return
+        from gatelet.runtime.predictor.inputs import zero_row
+
+        zeros = {one.name: zero_row(one) for one in self._graph.inputs}
+        self.scores(zeros if len(zeros) > 1 else next(iter(zeros.values())))
+
+    def explain(self, text: str) -> Explanation:
+        """Tell what the vectorizer makes of a text: known tokens, ids, what was cut.
+
+        Raises:
+            InputError: The bundle has no vectorizer, or the text is too long to explain.
+        """
+        from gatelet.runtime.vectorizer.explanation import explain
+
+        if not isinstance(text, str):
+            raise InputError(f"the text to explain is a {type(text).__name__}: expected a str")
+        if self._vectorizer is None:
+            raise InputError(f"bundle '{self.bundle.path}' has no vectorizer: nothing to explain")
+
+        return explain(self._vectorizer, text)
+
+    def stream(self) -> Stream:
+        """Start a sequence that comes in pieces: sensor values, or the words of a text.
+
+        Returns:
+            A Stream with states of its own, zero at the start; any number may run at once.
+
+        Raises:
+            BundleError: The bundle does not stream; the message says why and what to do.
+            BackendError: The engine refuses the streaming file.
+        """
+        from gatelet.runtime.predictor.open_stream import open_streaming
+
+        # no lock, which a forked process might inherit locked: two threads may open it twice
+        streaming = self._streaming
+        if streaming is None:
+            streaming = self._streaming = open_streaming(
+                self.bundle,
+                self.bundle.interface(),
+                self._vectorizer,
+                target=self.target,
+                scheme=self.scheme,
+            )
+        return streaming.start(self._decided)
+
+    def _decided(self, scores: Any) -> list[Prediction]:
+        """Decide rows of scores [B, C], or the last timestep of [B, n, C]."""
+        return decided_rows(scores, self.labels, threshold=self.threshold)
+
+    @property
+    def _vectorizer(self) -> AnyVectorizer | None:
+        """The vectorizer, read when it is first needed: C has tables of its own."""
+        if not self._vectorizers:
+            self._vectorizers = [self.bundle.vectorizer()]
+        return self._vectorizers[0]
+
+    @property
+    def _scorer(self) -> Scorer:
+        """The usual way, loaded when it is first needed: many a c bundle never does."""
+        if self._usual is None:
+            from gatelet.runtime.predictor.scoring import scorer_of
+
+            self._usual = scorer_of(
+                self.bundle,
+                self._graph,
+                self._backend,
+                scheme=self.scheme,
+                rows_at_once=self._rows_at_once,
+                vectorizer=lambda: self._vectorizer,
+            )
+        return self._usual
+
+
+def _graph_of(bundle: Bundle, target: str) -> Graph:
+    """Give the Graph, its weights looked at; without them for c, which has its own."""
+    if target == "c":
+        return bundle.structure()
+    from gatelet.runtime.predictor.finite import check_finite
+
+    graph = bundle.interface()
+    check_finite(graph.weights, name=str(bundle.path))
+    return graph
+
+
+def load(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    scheme: str | None = None,
+    threads: int = 1,
+    probe: bool = False,
+    max_row_s: float = MAX_ROW_S,
+) -> Predictor:
+    """Open a bundle with a backend that is installed.
+
+    Args:
+        path: The bundle's folder.
+        target: 'c', 'litert', 'onnx', 'onnx-text', 'tflm', 'reference' or 'pure'; unless given,
+            the environment variable GATELET_TARGET, else the first one that can run.
+        scheme: Such as 'float32'; the first one that passed parity, unless given.
+        threads: For the engine's kernels.
+        probe: Let a child process open the artifact first and run the golden vectors: for bundles
+            that may be damaged, whose artifact may end the process that opens it. No sandbox:
+            the child runs what the bundle holds, native code of the c target too, as this user.
+        max_row_s: Refuse a bundle of which one row would take longer, estimated from its Graph
+            and `maxlen`, or more than 1 GiB for a value; math.inf for no limit. Not of the target
+            'c', which is code.
+
+    Returns:
+        A Predictor, which tells its `target`, `scheme` and `engine`.
+
+    Raises:
+        BundleError: The bundle is damaged, unsafe, too new, too large, or has no such artifact.
+        BackendMissing: No engine for it is installed.
+        BackendError: The engine refuses it.
+        ParityRefused: The artifact failed parity, and target and scheme do not both name it.
+        ValueError: `threads` is below 1, or `max_row_s` not above 0.
+    """
+    if threads < 1:
+        raise ValueError(f"threads is {threads}: expected 1 or more")
+    if not max_row_s > 0:
+        raise ValueError(f"max_row_s is {max_row_s}: expected more than 0, or math.inf")
+    bundle = open_bundle(path, all_digests=False)
+    while True:
+        try:
+            predictor = _load(bundle, target, scheme, threads=threads, probe=probe)
+            _check_row(predictor, max_row_s)
+            return predictor
+        except GateletError:
+            # a conversion may have replaced the bundle in the meantime: then use the new one
+            newer = open_bundle(path, all_digests=False)
+            if newer.generation == bundle.generation:
+                raise
+            bundle = newer
+
+
+def _load(
+    bundle: Bundle, target: str | None, scheme: str | None, *, threads: int, probe: bool
+) -> Predictor:
+    target = target or target_of_variable(bundle) or graph_target(bundle, scheme)
+    if target in GRAPH_TARGETS:
+        if scheme not in (None, "float32"):
+            raise BundleError(
+                f"the {target} backend runs the Graph in float32, not in '{scheme}': "
+                "choose another --target or --scheme"
+            )
+        bundle.contents.check()
+        if probe:
+            _probe(bundle, target, "float32")
+        return open_reference(bundle) if target == "reference" else open_pure(bundle)
+    artifact = choose_artifact(bundle, target=target, scheme=scheme)
+    if artifact.target != "c":  # which starts without reading what it does not use
+        bundle.contents.check()
+    try:
+        if probe:
+            _probe(bundle, artifact.target, artifact.scheme)
+        return open_artifact(bundle, artifact, threads=threads)
+    except BackendError as error:
+        if target is not None or artifact.target != "c":
+            raise
+        return _load_another(bundle, scheme, error, threads=threads, probe=probe)
+
+
+def _check_row(predictor: Predictor, max_row_s: float) -> None:
+    if predictor.target == "c" or predictor.bundle.is_opaque:
+        return
+    from gatelet.runtime.predictor.workload import check_row
+
+    vectorizer = predictor._vectorizer
+    check_row(
+        predictor._graph,
+        target=predictor.target,
+        timesteps=None if vectorizer is None else vectorizer.maxlen,
+        max_row_s=max_row_s,
+        name=str(predictor.bundle.path),
+    )
+
+
+def _probe(bundle: Bundle, target: str | None, scheme: str) -> None:
+    from gatelet.runtime.predictor.probe import probe_bundle
+
+    probe_bundle(bundle, target=target, scheme=scheme)
+
+
+def _load_another(
+    bundle: Bundle, scheme: str | None, error: BackendError, *, threads: int, probe: bool
+) -> Predictor:
+    """Open what comes after the c target, which needs a library for this very machine.
+
+    Raises:
+        BackendError: The bundle has nothing else: `error` itself.
+    """
+    from dataclasses import replace
+
+    others = replace(bundle, artifacts=tuple(a for a in bundle.artifacts if a.target != "c"))
+    target = graph_target(others, scheme)
+    try:
+        predictor = _load(others, target, scheme, threads=threads, probe=probe)
+    except (BundleError, BackendError):
+        raise error from None
+    predictor.note = f"{error}; using {predictor.target} {predictor.scheme}"
+    return predictor
+
+
+def open_artifact(
+    bundle: Bundle, artifact: Artifact, *, module: str | None = None, threads: int = 1
+) -> Predictor:
+    """Open one artifact of a bundle, whatever its parity verdict.
+
+    Args:
+        bundle: The opened bundle.
+        artifact: One of its own.
+        module: Of the engine; None for the preferred one that is installed.
+        threads: For the engine's kernels.
+
+    Raises:
+        BackendMissing: No engine for it is installed, or one that runs it wrongly or not at all.
+        BackendError: The engine refuses it.
+    """
+    if module is None:
+        check_engine(bundle, artifact)
+    companions = used_companions(artifact)
+    names = (artifact.path, *companions.values())
+    bundle.contents.check(*names)
+    backend = open_backend(
+        artifact.target,
+        bundle.path / artifact.path,
+        module=module,
+        threads=threads,
+        companions={role: bundle.path / path for role, path in companions.items()},
+    )
+    bundle.check_unchanged(*names)
+    return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
+
+
+def open_reference(bundle: Bundle) -> Predictor:
+    """Open the Graph of a bundle in the NumPy reference backend.
+
+    Raises:
+        BackendMissing: NumPy is not installed.
+    """
+    if "reference" not in installed_targets():
+        raise BackendMissing(
+            "the reference backend needs NumPy: pip install numpy",
+            target="reference",
+            command="pip install numpy",
+        )
+    from gatelet.runtime.backends.reference import ReferenceBackend
+
+    return Predictor(bundle, ReferenceBackend(bundle.graph()), scheme="float32")
+
+
+def open_pure(bundle: Bundle) -> Predictor:
+    """Open the Graph of a bundle in plain Python, which is slow and needs nothing."""
+    from gatelet.runtime.backends.pure import PureBackend
+
+    backend = PureBackend(bundle.graph())
+    return Predictor(bundle, backend, scheme="float32", max_batch=_ROWS_OF_PURE)

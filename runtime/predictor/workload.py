@@ -1,0 +1,129 @@
+"""What one row costs by what a bundle declares: estimated from its Graph, before anything runs.
+
+Not a measurement, and not of artifacts, whose engines read them with code of their own.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gatelet.errors import BundleUnsafe
+from gatelet.runtime.graph.graph import Graph, Node, Shape
+
+__all__ = ["LARGEST_VALUE", "NUMBERS_AT_ONCE", "Width", "check_row", "row_s", "width_of"]
+
+LARGEST_VALUE = 2**28
+"""The most numbers in a value of one row: 1 GiB of float32."""
+
+# multiplications a second, and seconds that a timestep of a recurrence takes beside them; of a
+# small processor of today, roughly
+_SPEEDS = {"reference": (1e9, 1e-4), "pure": (1e7, 1e-4), "tflm": (1e8, 1e-5)}
+_ENGINE = (5e9, 2e-6)
+_NODE_S = 1e-5
+
+NUMBERS_AT_ONCE = 2**23
+"""The most numbers in a value of a batch, unless one row has more."""
+
+
+class Width:
+    """How many numbers the largest value of a row has.
+
+    Args:
+        fixed: Of those that do not grow with the timesteps.
+        each: Of the others, a timestep.
+    """
+
+    def __init__(self, fixed: int, each: int) -> None:
+        self.fixed = fixed
+        self.each = each
+
+    def rows_at_once(self, timesteps: int) -> int:
+        """Give how many rows of so many timesteps a batch should have at most."""
+        return max(NUMBERS_AT_ONCE // max(self.fixed, self.each * timesteps, 1), 1)
+
+
+def width_of(graph: Graph) -> Width:
+    """Find the largest values of a Graph."""
+    one, two = (_shapes(graph, timesteps) for timesteps in (1, 2))
+    numbers = [(math.prod(one[name]), math.prod(two[name])) for name in one]
+    return Width(max(a for a, _ in numbers), max(b - a for a, b in numbers))
+
+
+def check_row(
+    graph: Graph, *, target: str, timesteps: int | None, max_row_s: float, name: str
+) -> None:
+    """Refuse a bundle of which one row would take absurdly long, or absurdly much memory.
+
+    Args:
+        graph: With its weights.
+        target: What runs it.
+        timesteps: Of a row where the Graph leaves them open; None where the caller's rows decide.
+        max_row_s: The limit; infinity for none, of memory neither.
+        name: The bundle's, for messages.
+
+    Raises:
+        BundleUnsafe: One row is beyond a limit.
+    """
+    if max_row_s == math.inf:
+        return
+    way_out = f"or, if you trust it, load(..., max_row_s=...) or --max-row-s, now {max_row_s:g}"
+    try:
+        shapes = _shapes(graph, timesteps or 1)
+        largest = max(math.prod(shape) for shape in shapes.values())
+        needed_s = row_s(graph, target=target, timesteps=timesteps)
+    except (IndexError, OverflowError) as error:
+        raise BundleUnsafe(f"bundle '{name}' declares absurd shapes: do not use it") from error
+    if largest > LARGEST_VALUE:
+        raise BundleUnsafe(
+            f"bundle '{name}' declares a value of more than {LARGEST_VALUE:,} numbers a row: do "
+            f"not use it, {way_out}"
+        )
+    if needed_s > max_row_s:
+        raise BundleUnsafe(
+            f"bundle '{name}' declares so many timesteps and weights that one row would take some "
+            f"{needed_s:.3g} s in {target}: choose another target, {way_out}"
+        )
+
+
+def row_s(graph: Graph, *, target: str, timesteps: int | None) -> float:
+    """Estimate how many seconds a row takes; see `check_row`."""
+    speed, step_s = _SPEEDS.get(target, _ENGINE)
+    shapes = _shapes(graph, timesteps or 1)
+    needed_s = 0.0
+    for node in graph.nodes:
+        needed_s += _NODE_S + _multiplications(graph, node, shapes) / speed
+        if "recurrent_kernel" in node.weights:
+            needed_s += shapes[node.inputs[0]][0] * step_s
+    return needed_s
+
+
+def _multiplications(graph: Graph, node: Node, shapes: dict[str, tuple[int, ...]]) -> int:
+    """Count those of a node, or the numbers that it makes where there are no weights."""
+    made = sum(math.prod(shapes[name]) for name in node.outputs)
+    kernels = sum(
+        math.prod(graph.weights[tensor].shape)
+        for role, tensor in node.weights.items()
+        if role in ("kernel", "recurrent_kernel")
+    )
+    if "recurrent_kernel" in node.weights:
+        # a ConvLSTM2D goes over an image each step
+        steps, *image = shapes[node.inputs[0]][:-1]
+        return made + kernels * steps * math.prod(image)
+    size = node.attributes.get("pool_size", 1)
+    sizes = size if isinstance(size, list) else [size]
+    window = math.prod(one for one in sizes if type(one) is int)
+    return made * window + kernels * math.prod(shapes[node.output][:-1])
+
+
+def _shapes(graph: Graph, timesteps: int) -> dict[str, tuple[int, ...]]:
+    """Give the shape of a row of each value."""
+
+    def of_row(shape: Shape) -> tuple[int, ...]:
+        return tuple(timesteps if size is None else size for size in shape[1:])
+
+    found = {one.name: of_row(one.shape) for one in graph.inputs}
+    for node in graph.nodes:
+        found |= {
+            name: of_row(shape) for name, shape in zip(node.outputs, node.shapes, strict=True)
+        }
+    return found

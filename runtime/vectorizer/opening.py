@@ -1,0 +1,33 @@
+"""Opening a vectorizer of whichever kind a file holds.
+
+Not the kinds: `tokenizer.py` and `text_vectorization.py`.
+"""
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+from gatelet.runtime.vectorizer.format import TEXT_VECTORIZATION, kind_of, read_text
+from gatelet.runtime.vectorizer.tokenizer import Vectorizer
+
+__all__ = ["AnyVectorizer", "load_vectorizer"]
+
+if TYPE_CHECKING:
+    from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
+
+AnyVectorizer = Union[Vectorizer, "TextVectorization"]
+
+
+def load_vectorizer(path: str | PathLike[str]) -> AnyVectorizer:
+    """Read a vectorizer.json.
+
+    Raises:
+        ModelError: The file cannot be read, or is no vectorizer of this format.
+    """
+    where = f"vectorizer {str(Path(path))!r}"
+    text = read_text(Path(path), where)
+    if kind_of(text) == TEXT_VECTORIZATION:
+        from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
+
+        return TextVectorization.from_text(text, where)
+    return Vectorizer.from_text(text, where)
