@@ -1,83 +1,44 @@
-"""The whole conversion: read, lower, export, prove, commit.
+"""The conversion of a model, stage by stage: read, lower, rewrite, export, gate, prove, commit.
 
-Not any of these steps: each has a module of its own.
+Not any of these stages: each is a function of the room that it is named for.
 """
 
+import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ParamSpec
 
-from gatelet.convert.bundle.device_fit import check_flash, profiles_for
-from gatelet.convert.bundle.facts import check_labels, check_vocabulary, default_labels, facts_of
+from gatelet.convert.bundle.device_fit import check_flash
+from gatelet.convert.bundle.facts import facts_of
 from gatelet.convert.bundle.writer import BundleWriter, commit
+from gatelet.convert.exporters.artifacts import export_all, with_stream
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import EXPORTERS, fitting, installed
-from gatelet.convert.gates.gates import check_predictions, export_checked
-from gatelet.convert.keras_route.convert import RouteSettings, convert_past_the_graph
+from gatelet.convert.exporters.targets import fitting, installed
+from gatelet.convert.gates.gates import check_made
+from gatelet.convert.keras_route.convert import convert_past_the_graph
 from gatelet.convert.lowering import lower
-from gatelet.convert.parity import ParityReport, judge
-from gatelet.convert.parity.oracles.ask import (
-    ask_live,
-    ask_oracles,
-    assemble,
-    golden_vectors,
-    has_keras,
-)
-from gatelet.convert.passes import skip_padding
-from gatelet.convert.passes.streaming import (
-    STREAMING_TARGETS,
-    choose_streaming,
-    streaming_beside,
-    with_stream,
-)
-from gatelet.convert.passes.vocabulary import measure_cost, prune_vocabulary
-from gatelet.convert.reading import Equivalents
-from gatelet.convert.reading.model_source import ModelSource, open_source, padded_timesteps
-from gatelet.convert.rows.given import (
-    declared_timesteps,
-    known_truth,
-    part_calibration,
-    texts_of,
-)
-from gatelet.convert.schemes import EVERYTHING, Scheme, choose_artifacts, names_them
+from gatelet.convert.parity import ParityReport
+from gatelet.convert.parity.oracles.keras import assemble
+from gatelet.convert.passes import Rewritten, rewrite
+from gatelet.convert.proving import prove_draft
+from gatelet.convert.reading.model_source import check_source, read_source
+from gatelet.convert.rows.calibration import Calibration
+from gatelet.convert.rows.given import part_calibration
+from gatelet.convert.settings import ConversionSettings, Progress
 from gatelet.convert.worker.timing import Timings
 from gatelet.convert.worker.worker import Worker
-from gatelet.errors import CompilerFailed, ConfigError, DataError
 from gatelet.runtime.bundle.opening import MANIFEST, Bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.files import check_output_directory, stage_beside
-from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.graph.safetensors import encode
-from gatelet.runtime.graph.streaming import StreamingGraph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["convert", "convert_with_report"]
 
-Progress = Callable[[str], None]
-
-ROUTES = ("graph", "keras")
-
-
-def convert(model_or_run: Any, out: str | Path, **settings: Any) -> Bundle:
-    """Convert a model to a bundle and check the parity of every artifact.
-
-    Args:
-        model_or_run: A Run, the path of a run or of a Keras file, or a live Keras model.
-        out: The bundle's folder: new, empty, or a bundle, which is replaced in one step.
-        **settings: Those of `convert_with_report`.
-
-    Returns:
-        The bundle; its `verdict` is 'fail' if an artifact failed parity.
-
-    Raises:
-        GateletError: See `convert_with_report`.
-    """
-    return convert_with_report(model_or_run, out, **settings)[0]
+P = ParamSpec("P")
 
 
 def convert_with_report(
@@ -96,11 +57,11 @@ def convert_with_report(
     golden_texts: bool = True,
     with_keras: bool = True,
     config: str | Path | None = None,
-    custom_objects: Equivalents = MappingProxyType({}),
+    custom_objects: Mapping[str, Any] = MappingProxyType({}),
     route: str = "graph",
     progress: Progress = lambda text: None,
 ) -> tuple[Bundle, ParityReport]:
-    """Convert a model to a bundle and give the parity report too.
+    """Convert a model to a bundle, and return the parity report too.
 
     Args:
         model_or_run: A Run, the path of a run or of a Keras file, or a live Keras model.
@@ -123,14 +84,14 @@ def convert_with_report(
             or a function that makes one from the custom layer's settings.
         route: 'graph', or 'keras' for a model with layers that the Graph does not know: it goes
             through TensorFlow's and tf2onnx's converters as it is, and Keras is the oracle.
-        progress: Told what is being done.
+        progress: Called with what is being done.
 
     Returns:
         The bundle as committed, and the report. A failed artifact is marked in the manifest.
 
     Raises:
         ConfigError: A target, scheme, device or route is not known, a device runs none of the
-            targets, or the labels are not those of the model.
+            targets, the labels are not those of the model, or the route cannot honour a setting.
         DataError: Rows were given for a model without a vectorizer.
         OutputError: `out` is some other folder, or cannot be written.
         ModelError: The model cannot be read or lowered.
@@ -139,192 +100,124 @@ def convert_with_report(
         CompilerFailed: The target c was asked for, and no C compiler can make its library; where no
             target was named, c is left out.
     """
-    if route not in ROUTES:
-        raise ConfigError(f"route '{route}' is not known; known are {', '.join(ROUTES)}")
-    out = Path(os.path.abspath(out))  # noqa: PTH100  '.' has no name, and resolve() follows links
-    chosen = choose_artifacts(tuple(targets), tuple(schemes))
-    check_output_directory(out, marker=MANIFEST, kind="bundle")
+    place = Path(os.path.abspath(out))  # noqa: PTH100  '.' has no name, and resolve() follows links
+    check_output_directory(place, marker=MANIFEST, kind="bundle")
     timings = Timings(progress)
-    progress = timings.tell
-    if not names_them(targets):
-        chosen = installed(chosen, progress)
-    profiles = profiles_for(devices, chosen)
-    if route == "keras":
-        settings = RouteSettings(vectorizer, data, tuple(labels), strip, golden_texts, progress)
-        return convert_past_the_graph(model_or_run, out, chosen, settings)
-    progress("reading the model")
-    source = _complete(
-        open_source(
-            model_or_run,
-            config=None if config is None else Path(config),
-            custom_objects=custom_objects,
-        ),
-        vectorizer,
-        data,
-        labels,
+    settings = ConversionSettings(
+        targets=targets,
+        schemes=schemes,
+        devices=devices,
+        vectorizer=vectorizer,
+        data=data,
+        labels=labels,
+        strip=strip,
+        stream=stream,
+        vocabulary=vocabulary,
+        golden_texts=golden_texts,
+        with_keras=with_keras,
+        config=config,
+        custom_objects=custom_objects,
+        route=route,
+        progress=timings.tell,
     )
-    graph = lower(source.model)
-    check_vocabulary(source, graph)
-    check_labels(source.labels, graph)
-    if isinstance(data, Dataset) and source.vectorizer is None:
-        raise DataError(
-            f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
-            f"texts of '{data.name}': give one with --vectorizer"
-        )
-    pruning = None
-    if vocabulary is not None:
-        progress(f"keeping {vocabulary:,} ids of the vocabulary")
-        source, graph, pruning = _prune(source, graph, vocabulary)
-    if not names_them(targets) or EVERYTHING in schemes:
-        chosen = fitting(chosen, graph, vectorizer=source.vectorizer, progress=progress)
-    parted = part_calibration(source, data, graph, chosen)
-    source, data = replace(source, test=parted.test), parted.data
-    streaming = choose_streaming(graph, source.model, wanted=stream, progress=progress)
-    with stage_beside(out) as stage, Worker(scratch=stage) as worker:
+    with stage_beside(place) as stage, Worker(scratch=stage) as worker:
         timings.watch(worker)
-        keras = worker if with_keras and has_keras() else None
-        source, refusal = assemble(source, keras)
-        facts = facts_of(out.name, source, graph)
-        if pruning is not None:
-            facts["provenance"]["pruning"] = pruning
-        if custom_objects:
-            facts["provenance"]["custom_objects"] = sorted(custom_objects)
-        writer = BundleWriter(stage, facts)
-        _add_parts(writer, source, graph, strip=strip)
-        model = Exportable(
-            # the artifacts' own Graph skips padding: the bundle keeps the plain one, the oracle
-            graph=graph,
-            skipping=skip_padding(graph, timesteps=padded_timesteps(source)),
-            vectorizer=source.vectorizer,
-            name=facts["name"],
-            labels=tuple(facts["labels"]),
-            threshold=source.threshold,
-            calibration=parted.calibration,
-            streaming=streaming_beside(graph, wanted=stream),
-            scratch=stage,
-            platforms=tuple(dict.fromkeys(one.platform for one in profiles)),
-        )
-        _export_all(
-            writer,
-            model,
-            chosen,
-            streaming=streaming,
-            worker=worker,
-            by_default=not names_them(targets) and not profiles,
-            progress=progress,
-        )
-        check_flash(profiles, writer.artifacts, writer.files)
-        writer.write_manifest({})
-        texts = texts_of(source)
-        oracle = ask_oracles(
-            open_bundle(stage),
-            data if isinstance(data, Arrays) else texts,
-            keras,
-            timesteps=declared_timesteps(source, graph),
-            keras_file=source.keras_file,
-            keras_takes_texts=source.takes_texts,
-            truth=known_truth(
-                data or source.test, graph, facts["labels"], progress, named=bool(source.labels)
-            ),
-            progress=progress,
-        )
-        if with_keras and oracle.keras is None and source.live is not None:
-            oracle = ask_live(oracle, source.live, version=source.model.keras_version)
-        if oracle.keras_refusal or refusal:
-            facts["provenance"]["keras_refusal"] = oracle.keras_refusal or refusal
-        golden = golden_vectors(open_bundle(stage), oracle, texts, keep_texts=golden_texts)
-        writer.add_part("golden", "golden", ".json", golden)
-        writer.write_manifest({})
+        writer = BundleWriter(stage, {"name": place.name})
+        if route == "keras":
+            report = convert_past_the_graph(model_or_run, settings, writer, worker)
+        else:
+            report = _convert_through_the_graph(model_or_run, settings, writer, worker)
         timings.end()
-        check_predictions(open_bundle(stage), oracle.inputs, oracle.scores)
-        worker.close()  # its temporary files lie in the stage
-        report = judge(open_bundle(stage), oracle, progress=progress)
-        timings.end()
-        facts["provenance"]["processor_s"] = {**timings.processor_s, "all": timings.total_s}
+        writer.add_provenance(processor_s={**timings.processor_s, "all": timings.total_s})
         writer.write_manifest({(a.target, a.scheme): a.to_manifest() for a in report.artifacts})
-        open_bundle(stage)
-        commit(stage, out)
-    return open_bundle(out), report
+        commit(stage, place)
+    return open_bundle(place), report
 
 
-def _complete(
-    source: ModelSource,
-    vectorizer: AnyVectorizer | None,
-    data: Dataset | Arrays | None,
-    labels: Sequence[str],
-) -> ModelSource:
-    return replace(
-        source,
-        vectorizer=vectorizer or source.vectorizer,
-        test=data if isinstance(data, Dataset) else source.test,
-        labels=tuple(labels) or source.labels,
-    )
+def _convert_through_the_graph(
+    model_or_run: Any, settings: ConversionSettings, writer: BundleWriter, worker: Worker
+) -> ParityReport:
+    """Read, lower, rewrite, export, gate and prove; the caller commits."""
+    chosen, progress = settings.chosen, settings.progress
+    if not settings.names_targets:
+        chosen = installed(chosen, progress)
+    progress("reading the model")
+    source = read_source(model_or_run, settings)
+    graph = lower(source.model)
+    check_source(source, graph, settings)
+    model = rewrite(source, graph, settings)
+    source = model.source
+    if settings.takes_what_fits:
+        chosen = fitting(chosen, model.graph, vectorizer=source.vectorizer, progress=progress)
+    parted = part_calibration(source, settings.data, model.graph, chosen)
+    settings = replace(settings, data=parted.data)
+    source, refusal = assemble(replace(source, test=parted.test), worker, settings)
+    model = replace(model, source=source)
+    writer.add_model(source, model.graph, strip=settings.strip)
+    writer.facts |= facts_of(source, model.graph)
+    writer.add_provenance(**_noted(settings, refusal))
+    exportable = _exportable(model, settings, writer, parted.calibration)
+    optional = not settings.names_targets and not settings.profiles
+    made = export_all(exportable, chosen, worker, optional=optional, progress=progress)
+    check_made(made, exportable)
+    for one in made:
+        artifact = with_stream(one, model.streaming)
+        writer.add_exported(one.target, one.scheme.name, one.suffix, artifact)
+    check_flash(settings.profiles, writer.artifacts, writer.files)
+    return prove_draft(writer, model, settings, worker)
 
 
-def _prune(
-    source: ModelSource, graph: Graph, vocabulary: int
-) -> tuple[ModelSource, Graph, dict[str, Any]]:
-    """Drop the rarest words, and measure on the texts at hand what that costs."""
-    pruned = prune_vocabulary(graph, source.vectorizer, vocabulary)
-    assert source.vectorizer is not None
-    labels = source.labels or default_labels(graph)
-    cost = measure_cost(
-        graph,
-        source.vectorizer,
-        pruned,
-        texts_of(source),
-        truth=known_truth(source.test, graph, labels, lambda text: None, named=bool(source.labels)),
-        threshold=source.threshold,
-    )
-    return replace(source, vectorizer=pruned.vectorizer), pruned.graph, cost
+def _noted(settings: ConversionSettings, keras_refusal: str) -> dict[str, Any]:
+    noted: dict[str, Any] = {}
+    if settings.custom_objects:
+        noted["custom_objects"] = sorted(settings.custom_objects)
+    if keras_refusal:
+        noted["keras_refusal"] = keras_refusal
+    return noted
 
 
-def _add_parts(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: bool) -> None:
-    """Add the Graph and its weights, the vectorizer, and the Keras file."""
-    writer.add_part("graph", "graph", ".json", graph.to_json().encode())
-    writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
-    if source.vectorizer is not None:
-        writer.add_part("vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode())
-    if source.keras_file is not None and not strip:
-        writer.add_part("source", "model", source.keras_suffix, source.keras_file)
-
-
-def _export_all(
+def _exportable(
+    model: Rewritten,
+    settings: ConversionSettings,
     writer: BundleWriter,
-    model: Exportable,
-    chosen: tuple[tuple[str, Scheme], ...],
-    *,
-    streaming: StreamingGraph | None,
-    worker: Worker,
-    by_default: bool,
-    progress: Progress,
-) -> None:
-    """Add each artifact, with its streaming file where the model streams.
+    calibration: Calibration | None,
+) -> Exportable:
+    return Exportable(
+        # the artifacts' own Graph skips padding: the bundle keeps the plain one, the oracle
+        graph=model.graph,
+        skipping=model.skipping,
+        vectorizer=model.source.vectorizer,
+        name=writer.facts["name"],
+        labels=tuple(writer.facts["labels"]),
+        threshold=model.source.threshold,
+        calibration=calibration,
+        streaming=model.streaming,
+        stream_files=model.stream_files,
+        scratch=writer.stage,
+        platforms=tuple(dict.fromkeys(one.platform for one in settings.profiles)),
+    )
 
-    Raises:
-        CompilerFailed: A target that was asked for, or is the only one, needs a C compiler.
-    """
-    without: set[str] = set()
-    for target, scheme in chosen:
-        if target in without:
-            continue
-        progress(f"exporting {target} {scheme.name}")
-        try:
-            exported = export_checked(model, target, scheme, worker)
-        except CompilerFailed as error:
-            without.add(target)
-            if not by_default or {one for one, _ in chosen} == without:
-                raise
-            progress(f"leaving out {target}: {error}")
-            continue
-        if streaming is not None and target in STREAMING_TARGETS:
-            progress(f"exporting {target} {scheme.name} for streaming")
-            exported = with_stream(
-                exported,
-                streaming,
-                model,
-                stem=f"{target}-{scheme.name}-stream",
-                suffix=EXPORTERS[target].suffix,
-                export=partial(export_checked, target=target, scheme=scheme, worker=worker),
-            )
-        writer.add_exported(target, scheme.name, EXPORTERS[target].suffix, exported)
+
+def _returns_bundle_only(
+    function: Callable[P, tuple[Bundle, ParityReport]],
+) -> Callable[P, Bundle]:
+    @functools.wraps(function)
+    def first(*args: P.args, **kwargs: P.kwargs) -> Bundle:
+        return function(*args, **kwargs)[0]
+
+    first.__name__ = first.__qualname__ = "convert"
+    first.__doc__ = (
+        (function.__doc__ or "")
+        .replace(
+            "Convert a model to a bundle, and return the parity report too.",
+            "Convert a model to a bundle and check the parity of every artifact.",
+        )
+        .replace(
+            "The bundle as committed, and the report. A failed artifact is marked in the manifest.",
+            "The bundle as committed; its `verdict` is 'fail' if an artifact failed parity.",
+        )
+    )
+    return first
+
+
+convert = _returns_bundle_only(convert_with_report)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +128,9 @@ def _write_bundle(
     import numpy as np
 
     from gatelet.convert.bundle.writer import BundleWriter, commit
+    from gatelet.convert.exporters.artifacts import export_all, with_stream
     from gatelet.convert.exporters.exported import Exportable
-    from gatelet.convert.exporters.targets import EXPORTERS, export
-    from gatelet.convert.passes.streaming import streaming_beside, with_stream
+    from gatelet.convert.passes.streaming import streaming_beside
     from gatelet.convert.schemes import SCHEMES
     from gatelet.convert.worker.worker import Worker
     from gatelet.runtime.backends.reference import ReferenceBackend
@@ -165,17 +164,14 @@ def _write_bundle(
         _vectorizer() if with_vectorizer else None,
         streaming=streaming_beside(graph, wanted=None),
     )
+    form = to_stream(graph) if stream else None
+    model = replace(model, streaming=form or model.streaming, stream_files=stream)
+    chosen = [(target, SCHEMES[scheme]) for target, scheme in artifacts]
     with Worker() as worker:
-        for target, scheme in artifacts:
-            suffix = EXPORTERS[target].suffix
-            call = partial(export, target=target, scheme=SCHEMES[scheme], worker=worker)
-            exported = replace(call(model), max_batch=max_batch)
-            if stream:
-                form = to_stream(graph)
-                exported = with_stream(
-                    exported, form, model, stem="stream", suffix=suffix, export=call
-                )
-            writer.add_exported(target, scheme, suffix, exported)
+        for one in export_all(model, chosen, worker, optional=False, progress=lambda text: None):
+            one = replace(one, exported=replace(one.exported, max_batch=max_batch))
+            exported = with_stream(one, form, stem="stream")
+            writer.add_exported(one.target, one.scheme.name, one.suffix, exported)
     writer.write_manifest({(t, s): {"verdict": "pass"} for t, s in artifacts})
     commit(stage, out)
     return out

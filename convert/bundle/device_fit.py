@@ -1,4 +1,4 @@
-"""Which devices a bundle is made for, and whether it has room there.
+"""Whether a bundle has room on the devices that it is made for.
 
 Not the profiles themselves: see `gatelet.devices`.
 """
@@ -6,34 +6,10 @@ Not the profiles themselves: see `gatelet.devices`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gatelet.convert.schemes import Scheme
-from gatelet.devices import DeviceProfile, read_profile
-from gatelet.errors import ConfigError, ConversionError
+from gatelet.devices import DeviceProfile
+from gatelet.errors import ConversionError
 
-__all__ = ["check_flash", "profiles_for"]
-
-
-def profiles_for(
-    devices: Sequence[str], chosen: Sequence[tuple[str, Scheme]]
-) -> tuple[DeviceProfile, ...]:
-    """Give the profiles of devices that are named.
-
-    Args:
-        devices: Their names.
-        chosen: The targets and schemes that a conversion makes.
-
-    Raises:
-        ConfigError: A name is not known, or a device runs none of the targets.
-    """
-    profiles = tuple(read_profile(name) for name in dict.fromkeys(devices))
-    targets = list(dict.fromkeys(target for target, _ in chosen))
-    for one in profiles:
-        if not set(targets) & set(one.targets):
-            raise ConfigError(
-                f"device '{one.name}' runs {', '.join(one.targets)}, and the conversion makes "
-                f"{', '.join(targets)}: choose one of its own with --target"
-            )
-    return profiles
+__all__ = ["check_flash"]
 
 
 def check_flash(

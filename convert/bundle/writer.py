@@ -17,9 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.convert.exporters.exported import Exported, stored_name
+from gatelet.convert.reading.model_source import ModelSource
 from gatelet.errors import OutputError
-from gatelet.runtime.bundle.opening import FORMAT_VERSION, MANIFEST, is_bundle
+from gatelet.runtime.bundle.opening import (
+    FORMAT_VERSION,
+    MANIFEST,
+    Bundle,
+    draft_bundle,
+    is_bundle,
+)
 from gatelet.runtime.files import write_atomically
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import encode
 
 __all__ = ["BundleWriter", "commit"]
 
@@ -36,7 +45,7 @@ class BundleWriter:
     """
 
     stage: Path
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
     parts: dict[str, str] = field(default_factory=dict)
     files: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
@@ -72,12 +81,32 @@ class BundleWriter:
             facts["companions"] = companions
         self.add_artifact(target, scheme, suffix, exported.data, **facts)
 
+    def add_model(self, source: ModelSource, graph: Graph, *, strip: bool) -> None:
+        """Add the Graph and its weights, the vectorizer and, unless stripped, the Keras file."""
+        self.add_part("graph", "graph", ".json", graph.to_json().encode())
+        self.add_part("weights", "weights", ".safetensors", encode(graph.weights))
+        if source.vectorizer is not None:
+            self.add_part("vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode())
+        if source.keras_file is not None and not strip:
+            self.add_part("source", "model", source.keras_suffix, source.keras_file)
+
+    def add_provenance(self, **facts: object) -> None:
+        """Add to what the manifest says of how the bundle was made."""
+        self.facts["provenance"] = {**self.facts.get("provenance", {}), **facts}
+
+    def draft(self) -> Bundle:
+        """Open the staged files as the bundle that they will be, before its manifest is written."""
+        return draft_bundle(self.stage, self._manifest({}))
+
     def write_manifest(self, reports: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
         """Write the manifest into the staging folder.
 
         Args:
             reports: The parity entry of each (target, scheme).
         """
+        write_atomically(self.stage / MANIFEST, self._manifest(reports))
+
+    def _manifest(self, reports: Mapping[tuple[str, str], Mapping[str, Any]]) -> bytes:
         artifacts = [
             {
                 **entry,
@@ -96,7 +125,7 @@ class BundleWriter:
             "artifacts": artifacts,
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=True, allow_nan=False)
-        write_atomically(self.stage / MANIFEST, text.encode() + b"\n")
+        return text.encode() + b"\n"
 
     def _add(self, stem: str, suffix: str, data: bytes) -> dict[str, Any]:
         name = stored_name(stem, suffix, data)

@@ -42,6 +42,7 @@ class Exportable:
         threshold: For a single sigmoid output.
         calibration: Rows for schemes that compute in integers; None where none is made.
         streaming: Its streaming form, for artifacts that hold it beside the whole (c).
+        stream_files: Artifacts of other targets get a file of that form.
         scratch: Where an exporter's temporary files go, so that a killed conversion leaves none
             elsewhere; None for the system's place.
         platforms: What libraries are built for, beside this machine: 'aarch64-linux'.
@@ -55,6 +56,7 @@ class Exportable:
     threshold: float = 0.5
     calibration: Calibration | None = None
     streaming: StreamingGraph | None = None
+    stream_files: bool = False
     scratch: Path | None = None
     platforms: tuple[str, ...] = ()
 

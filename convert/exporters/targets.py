@@ -221,7 +221,7 @@ def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Ex
         made.mkdir()
         model.save(given)
         worker.call(
-            "gatelet.convert.parity.oracles.keras_jobs:export_job",
+            "gatelet.convert.exporters.job:export_job",
             {"target": target, "scheme": scheme.name, "model": str(given), "out": str(made)},
             step=f"export to {target} {scheme.name}",
             advice="leave this artifact out with --target or --scheme",

@@ -5,31 +5,32 @@ artifact that a gate refuses ends the conversion, and nothing is written.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.exporters.artifacts import Made
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.onnx import count_scans
 from gatelet.convert.exporters.stored_bytes import SKIPPING_TARGETS, operator_bytes, weight_bytes
-from gatelet.convert.exporters.targets import export
 from gatelet.convert.gates.operators import FileFacts, read_litert_facts, read_onnx_facts
 from gatelet.convert.schemes import Scheme
-from gatelet.convert.worker.worker import Worker
 from gatelet.errors import BackendError, ConversionError
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.predictor import open_artifact
 
 __all__ = [
+    "Budget",
     "check_bytes",
     "check_exported",
+    "check_made",
     "check_operators",
     "check_outputs",
     "check_predictions",
-    "export_checked",
 ]
 
 LOW, HIGH = 0.8, 1.25
@@ -55,24 +56,31 @@ _MIN_SPREAD = 1e-3
 _SERVING = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 
 
-def export_checked(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Exported:
-    """Export a model and hold the artifact to the gates; as `export` and `check_exported`.
+def check_made(made: Sequence[Made], model: Exportable) -> None:
+    """Hold artifacts and their streaming files to the gates of `check_exported`.
+
+    Args:
+        made: What was exported.
+        model: What it was exported from.
 
     Raises:
-        ConversionError: The exporter failed, or a gate refuses what it gave.
+        ConversionError: A gate refuses a file.
     """
-    exported = export(model, target, scheme, worker)
     # the words of a tokenizer in the graph, and their lengths
-    words = len(model.vectorizer.to_json()) if model.vectorizer is not None else 0
-    check_exported(
-        target,
-        scheme,
-        exported,
-        model.graph,
-        skipping=model.skipping,
-        beside_bytes=2 * words if target == "onnx-text" else 0,
-    )
-    return exported
+    words = 2 * len(model.vectorizer.to_json()) if model.vectorizer is not None else 0
+    for one in made:
+        beside = words if one.target == "onnx-text" else 0
+        check_exported(
+            one.target,
+            one.scheme,
+            one.exported,
+            model.graph,
+            skipping=model.skipping,
+            beside_bytes=beside,
+        )
+        if one.form is not None and model.streaming is not None:
+            graph = model.streaming.graph
+            check_exported(one.target, one.scheme, one.form, graph, beside_bytes=beside)
 
 
 def check_exported(
@@ -104,13 +112,15 @@ def check_exported(
         target,
         scheme,
         len(exported.data),
-        # of the files beside it only a table holds weights: others hold the file again, or code
-        companion_bytes=sum(
-            len(one.data) for one in exported.companions if one.role.startswith("embedding")
+        Budget(
+            parameters=stored.parameters,
+            expected=weight_bytes(stored, target, scheme),
+            beside=BESIDE * operator_bytes(stored, target, scheme) + SLACK_BYTES + beside_bytes,
+            # of the files beside it only a table holds weights: others hold the file again, or code
+            companion_bytes=sum(
+                len(one.data) for one in exported.companions if one.role.startswith("embedding")
+            ),
         ),
-        parameters=stored.parameters,
-        expected=weight_bytes(stored, target, scheme),
-        beside=BESIDE * operator_bytes(stored, target, scheme) + SLACK_BYTES + beside_bytes,
     )
 
 
@@ -159,42 +169,47 @@ def _check_loops(facts: FileFacts, graph: Graph) -> None:
         )
 
 
-def check_bytes(
-    target: str,
-    scheme: Scheme,
-    found: int,
-    *,
-    parameters: int,
-    expected: int | None,
-    beside: int,
-    companion_bytes: int = 0,
-) -> None:
+@dataclass(frozen=True)
+class Budget:
+    """How many bytes a file may have.
+
+    Args:
+        parameters: Of the model.
+        expected: What its weights take in this scheme; None where that is not known.
+        beside: What it may hold beside them.
+        companion_bytes: Of files beside it, which may hold the weights in its place.
+    """
+
+    parameters: int
+    expected: int | None
+    beside: int
+    companion_bytes: int = 0
+
+
+def check_bytes(target: str, scheme: Scheme, found: int, budget: Budget) -> None:
     """Refuse a file that is too small to hold its weights, or too large for its scheme.
 
     Args:
         target: For the message.
         scheme: Of the file.
         found: Its bytes.
-        parameters: Of the model.
-        expected: What its weights take in this scheme; None where that is not known.
-        beside: What it may hold beside them.
-        companion_bytes: Of files beside it, which may hold the weights in its place.
+        budget: What it may have.
 
     Raises:
         ConversionError: With the bytes found and the bytes expected.
     """
-    if expected is None:  # any storage from 4 bits to float32
-        low, high = 4 * parameters // 10, 4 * parameters
+    if budget.expected is None:  # any storage from 4 bits to float32
+        low, high = 4 * budget.parameters // 10, 4 * budget.parameters
     else:
-        low, high = int(LOW * expected), int(HIGH * expected)
-    high += beside
-    too_small = found + companion_bytes < low
+        low, high = int(LOW * budget.expected), int(HIGH * budget.expected)
+    high += budget.beside
+    too_small = found + budget.companion_bytes < low
     if too_small or found > high:
         what = "holds too little to contain its weights" if too_small else "is too large"
         raise _refused(
             target,
             "bytes",
-            f"the {scheme.name} file {what}: {found:,} bytes for {parameters:,} parameters, "
+            f"the {scheme.name} file {what}: {found:,} bytes for {budget.parameters:,} parameters, "
             f"expected {low:,} to {high:,}",
         )
 

@@ -1,112 +1,133 @@
-"""The conversion past the Graph: what goes in, and what the manifest says of it.
+"""The conversion past the Graph: a Keras model through Keras' own converters, Keras as the oracle.
 
-Not the converters and not the checks: see `gatelet.convert.keras_route.bundle` and `route_parity`.
+Not the rule: what the Graph knows is converted by our own exporters (`gatelet.convert.conversion`).
 """
 
 import importlib.metadata
 import platform
 import tempfile
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatelet.convert.keras_route.bundle import route_artifacts, write_route_bundle
+from gatelet.convert.bundle.writer import BundleWriter
+from gatelet.convert.exporters.targets import EXPORTERS
+from gatelet.convert.gates.gates import check_predictions
+from gatelet.convert.keras_route.bundle import (
+    ask_keras,
+    call_job,
+    check_vectorizer,
+    export_route,
+    route_artifacts,
+    route_golden,
+)
 from gatelet.convert.keras_route.parity import judge_route
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.parity.oracles.ask import has_keras
+from gatelet.convert.parity.oracles.keras import has_keras
+from gatelet.convert.reading import keras_suffix
 from gatelet.convert.reading.files import suffix_of
-from gatelet.convert.schemes import Scheme
+from gatelet.convert.rows.drawn import random_rows
+from gatelet.convert.rows.rows import Rows, ids_of, rows_of
+from gatelet.convert.settings import ConversionSettings
+from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
-from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays
-from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.graph.interface import interface_to_dict
+from gatelet.runtime.graph.interface import interface_of, interface_to_dict
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["RouteSettings", "convert_past_the_graph"]
+__all__ = ["convert_past_the_graph"]
 
 
 @dataclass(frozen=True)
-class RouteSettings:
-    """What the caller of a conversion past the Graph may set; see `convert_with_report`."""
+class _Source:
+    """What is converted.
 
+    Args:
+        name: What it is called.
+        keras_file: The model.
+        run: That it is of; None for a model alone.
+        vectorizer: The caller's, or the run's.
+        rows: To compare on; () for random ones.
+    """
+
+    name: str
+    keras_file: bytes
+    run: Run | None
     vectorizer: AnyVectorizer | None
-    data: Dataset | Arrays | None
-    labels: tuple[str, ...]
-    strip: bool
-    golden_texts: bool
-    progress: Callable[[str], None]
+    rows: Sequence[str] | Arrays
 
 
 def convert_past_the_graph(
-    model_or_run: Any, out: Path, chosen: Sequence[tuple[str, Scheme]], settings: RouteSettings
-) -> tuple[Bundle, ParityReport]:
-    """Convert a model with layers that the Graph does not know, with Keras as the oracle.
+    model_or_run: Any, settings: ConversionSettings, writer: BundleWriter, worker: Worker
+) -> ParityReport:
+    """Read, export, gate and prove a model with layers that the Graph does not know.
 
     Args:
         model_or_run: A Run, the path of a run or of a Keras file, or a live Keras model.
-        out: The bundle's folder.
-        chosen: Targets and schemes; those that this route does not make are left out.
-        settings: The caller's.
+        settings: The caller's; targets and schemes that this route does not make are left out.
+        writer: Collects the bundle's files; the caller commits.
+        worker: Where Keras and its converters run; it is closed.
 
     Raises:
         ConversionError: Keras is not installed, a converter gave no usable file, or a gate
             refused it.
         ModelError: Keras cannot load the model.
+        DataError: Rows were given for a model without a vectorizer.
     """
     if not has_keras():
         raise ConversionError("the route past the Graph needs Keras: pip install 'gatelet[train]'")
-    kept = route_artifacts(chosen)
-    name, keras_file, run = _read(model_or_run)
+    kept, progress = route_artifacts(settings.chosen), settings.progress
+    source = _read(model_or_run, settings)
+    with tempfile.TemporaryDirectory(dir=writer.stage, prefix="gatelet-") as folder:
+        model = Path(folder) / f"model{keras_suffix(source.keras_file)}"
+        model.write_bytes(source.keras_file)
+        step = "loading of the model by Keras"
+        told = call_job(worker, "describe_job", step, model=str(model))
+        interface = interface_of(told["interface"])
+        writer.facts |= _facts(source, settings, interface, told)
+        if source.vectorizer is not None:
+            check_vectorizer(source.vectorizer, interface)
+            writer.add_part(
+                "vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode()
+            )
+        if not settings.strip:
+            writer.add_part("source", "model", model.suffix, source.keras_file)
+        for target, scheme in kept:
+            progress(f"exporting {target} {scheme.name} past the Graph")
+            exported = export_route(worker, model, target, scheme, told)
+            writer.add_exported(target, scheme.name, EXPORTERS[target].suffix, exported)
+    progress("asking Keras")
+    inputs, texts = _inputs(interface, source.vectorizer, source.rows)
+    answers = ask_keras(source.keras_file, interface, inputs, worker, version=told["keras"])
+    golden = route_golden(answers, texts if settings.golden_texts else ())
+    writer.add_part("golden", "golden", ".json", golden)
+    writer.facts["float32_limit"] = answers.float32_limit
+    bundle = writer.draft()
+    check_predictions(bundle, answers.inputs, answers.scores)
+    worker.close()  # its temporary files lie in the stage
+    return judge_route(bundle, answers, progress=progress)
+
+
+def _read(model_or_run: Any, settings: ConversionSettings) -> _Source:
+    name, keras_file, run = _open(model_or_run)
     vectorizer = settings.vectorizer or (run.vectorizer() if run is not None else None)
-    test = run.test() if run is not None else None
     rows: Sequence[str] | Arrays = ()
     if isinstance(settings.data, Arrays):
         rows = settings.data
-    elif vectorizer is not None and (dataset := settings.data or test) is not None:
-        rows = dataset.texts
+    elif vectorizer is not None:
+        dataset = settings.data or (run.test() if run is not None else None)
+        rows = dataset.texts if dataset is not None else ()
     elif settings.data is not None:
         raise DataError(f"model '{name}' comes without a vectorizer: give one with --vectorizer")
-
-    def facts(interface: Graph, told: dict[str, Any]) -> dict[str, Any]:
-        labels = settings.labels or (run.labels if run is not None else ())
-        return {
-            "name": out.name,
-            "route": "keras",
-            "interface": interface_to_dict(interface),
-            "labels": list(_labels(labels, interface, told["activation"])),
-            "threshold": run.threshold if run is not None else 0.5,
-            "provenance": {
-                "gatelet": importlib.metadata.version("gatelet"),
-                "python": platform.python_version(),
-                "unicode": unicodedata.unidata_version,
-                "keras_of_model": told["keras"],
-                "model": name,
-                "parameters": told["parameters"],
-            },
-        }
-
-    report = write_route_bundle(
-        out,
-        keras_file,
-        kept,
-        facts=facts,
-        vectorizer=vectorizer,
-        rows=rows,
-        strip=settings.strip,
-        golden_texts=settings.golden_texts,
-        progress=settings.progress,
-        judge=judge_route,
-    )
-    return open_bundle(out), report
+    return _Source(name, keras_file, run, vectorizer, rows)
 
 
-def _read(source: Any) -> tuple[str, bytes, Run | None]:
-    """Give a name, the Keras file, and the run that it is of."""
+def _open(source: Any) -> tuple[str, bytes, Run | None]:
+    """Return a name, the Keras file, and the run that it is of."""
     if isinstance(source, str | Path) and is_run(Path(source)):
         source = Run.open(Path(source))
     if isinstance(source, Run):
@@ -121,6 +142,38 @@ def _read(source: Any) -> tuple[str, bytes, Run | None]:
         except (OSError, TypeError, ValueError, NotImplementedError) as error:
             raise ModelError(f"Keras cannot save the model '{source.name}': {error}") from error
         return str(source.name), path.read_bytes(), None
+
+
+def _facts(
+    source: _Source, settings: ConversionSettings, interface: Graph, told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the manifest's entries about the model."""
+    run = source.run
+    labels = settings.labels or (run.labels if run is not None else ())
+    return {
+        "route": "keras",
+        "interface": interface_to_dict(interface),
+        "labels": list(_labels(labels, interface, told["activation"])),
+        "threshold": run.threshold if run is not None else 0.5,
+        "provenance": {
+            "gatelet": importlib.metadata.version("gatelet"),
+            "python": platform.python_version(),
+            "unicode": unicodedata.unidata_version,
+            "keras_of_model": told["keras"],
+            "model": source.name,
+            "parameters": told["parameters"],
+        },
+    }
+
+
+def _inputs(
+    interface: Graph, vectorizer: AnyVectorizer | None, rows: Sequence[str] | Arrays
+) -> tuple[Rows, Sequence[str]]:
+    if isinstance(rows, Arrays):
+        return rows_of(interface, rows), ()
+    if vectorizer is not None and rows:
+        return Rows({interface.inputs[0].name: ids_of(vectorizer, rows)}), rows
+    return random_rows(interface, vectorizer, {}), ()
 
 
 def _labels(given: Sequence[str], interface: Graph, activation: str) -> tuple[str, ...]:

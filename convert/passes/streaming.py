@@ -1,29 +1,23 @@
-"""Streaming files: which models get them, and how they come beside their artifacts.
+"""Which models are exported for streaming too.
 
 Not the streaming form of a Graph (`gatelet.runtime.graph.streaming`), and not its export.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
-from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.reading import SourceModel
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.graph.states import STREAM_ROLE
 from gatelet.runtime.graph.streaming import (
-    STREAMING_TARGETS,
     StreamingGraph,
     streaming_refusal,
     to_stream,
 )
 
 __all__ = [
-    "STREAMING_TARGETS",
     "choose_streaming",
     "stateful_layers",
     "streaming_beside",
-    "with_stream",
 ]
 
 
@@ -82,36 +76,3 @@ def _stateful(model: SourceModel) -> Iterator[str]:
                 yield from _stateful(part)
             elif part.config.get("stateful"):
                 yield part.name
-
-
-def with_stream(
-    exported: Exported,
-    streaming: StreamingGraph,
-    model: Exportable,
-    *,
-    stem: str,
-    suffix: str,
-    export: Callable[[Exportable], Exported],
-) -> Exported:
-    """Give an artifact its streaming file.
-
-    Args:
-        exported: The artifact.
-        streaming: The streaming form of its Graph.
-        model: What it was exported from.
-        stem: Of the file's name.
-        suffix: Of the file's name.
-        export: Exports another model to the same target and scheme.
-    """
-    form = export(replace(model, graph=streaming.graph, skipping=streaming.graph))
-    facts = {
-        "states": [state.to_manifest() for state in streaming.states],
-        "max_batch": form.max_batch,
-        "ops": list(form.ops),
-    }
-    file = Companion(STREAM_ROLE, stem, suffix, form.data)
-    return replace(
-        exported,
-        facts={**exported.facts, STREAM_ROLE: facts},
-        companions=(*exported.companions, file),
-    )

@@ -1,31 +1,21 @@
 """A smaller vocabulary: the rarest words become out-of-vocabulary, and lose their rows.
 
-Texts of kept words get the same ids and the same scores; what the others cost is measured.
-Not quantization, which keeps every word.
+Texts of kept words get the same ids and the same scores. What the others cost is measured in
+`gatelet.convert.parity.quality`.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gatelet.convert.parity.quality.figures import decided
-from gatelet.convert.parity.quality.statistics import accuracy_difference
 from gatelet.errors import ConfigError, ModelError
-from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["Pruned", "measure_cost", "prune_vocabulary"]
+__all__ = ["Pruned", "prune_vocabulary"]
 
 _KNOWS_IDS = ("Embedding", "MaskIds")
 _OOV_ID = 1
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -106,60 +96,3 @@ def _fewer_words(vectorizer: AnyVectorizer, size: int) -> AnyVectorizer:
     if isinstance(vectorizer, Vectorizer):
         return replace(vectorizer, vocabulary=vocabulary, num_words=size)
     return replace(vectorizer, vocabulary=vocabulary)
-
-
-def measure_cost(
-    graph: Graph,
-    vectorizer: AnyVectorizer,
-    pruned: Pruned,
-    texts: Sequence[str],
-    *,
-    truth: Array | None,
-    threshold: float,
-) -> dict[str, Any]:
-    """Compare with the model that has all words.
-
-    Args:
-        graph: With all words.
-        vectorizer: With all words.
-        pruned: Made of them.
-        texts: Rows to compare on.
-        truth: The position of each row's label; None where that is not known.
-        threshold: Of a single score.
-
-    Returns:
-        What the manifest records: differences of scores, flips and, with truth, both accuracies
-        and the interval of their difference.
-    """
-    facts: dict[str, Any] = {"from": pruned.before, "to": pruned.size, "rows": len(texts)}
-    if not texts:
-        return facts
-    ids = [np.array([v.pad(text) for text in texts]) for v in (vectorizer, pruned.vectorizer)]
-    old, new = (_scores(g, array) for g, array in zip((graph, pruned.graph), ids, strict=True))
-    facts["rows_without_dropped_words"] = int((ids[0] == ids[1]).all(axis=1).sum())
-    facts["largest_difference"] = float(np.abs(new - old).max())
-    facts["mean_difference"] = float(np.abs(new - old).mean())
-    if old.ndim != 2 or truth is None or truth.dtype.kind != "i":
-        return facts
-    labels = [decided(scores, threshold) for scores in (old, new)]
-    facts["flips"] = float((labels[0] != labels[1]).mean())
-    return {**facts, **_accuracies(labels[0] == truth, labels[1] == truth)}
-
-
-def _accuracies(before: Array, after: Array) -> Mapping[str, Any]:
-    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
-    interval = accuracy_difference(lost, gained, len(before))
-    return {
-        "accuracy_before": float(before.mean()),
-        "accuracy_after": float(after.mean()),
-        "accuracy_difference": {
-            "estimate": interval.estimate,
-            "low": interval.low,
-            "high": interval.high,
-        },
-    }
-
-
-def _scores(graph: Graph, ids: Array) -> Array:
-    found = ReferenceBackend(graph).run({graph.inputs[0].name: ids.astype(np.int32)})
-    return np.asarray(found[graph.outputs[0]], np.float64)

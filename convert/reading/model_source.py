@@ -4,13 +4,12 @@ Not the reading of Keras' formats: that is `gatelet.convert.reading`.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gatelet.convert.passes.pad_skip import timesteps_in_front
 from gatelet.convert.reading import (
     Equivalents,
     SourceModel,
@@ -20,13 +19,22 @@ from gatelet.convert.reading import (
     read_weights_with_config,
 )
 from gatelet.convert.reading.text_layer import take_text_layer
-from gatelet.errors import ConfigError, ModelError
+from gatelet.convert.settings import ConversionSettings
+from gatelet.errors import ConfigError, DataError, ModelError
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run, is_run
+from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["ModelSource", "open_source", "padded_timesteps", "read_vectorizer"]
+__all__ = [
+    "ModelSource",
+    "Padding",
+    "check_source",
+    "open_source",
+    "read_source",
+    "read_vectorizer",
+]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,49 @@ class ModelSource:
     def keras_suffix(self) -> str:
         """The suffix by which Keras knows the format of `keras_file`: '.keras' or '.h5'."""
         return keras_suffix(self.keras_file or b"")
+
+
+def read_source(model_or_run: Any, settings: ConversionSettings) -> ModelSource:
+    """Read what is converted, with what the caller says of it.
+
+    Args:
+        model_or_run: As `open_source` takes it.
+        settings: Whose vectorizer, rows and labels come before those of the model.
+
+    Raises:
+        ModelError: It does not exist or is damaged.
+        UnsupportedLayer: It is a kind of model that is not supported.
+    """
+    config = None if settings.config is None else Path(settings.config)
+    source = open_source(model_or_run, config=config, custom_objects=settings.custom_objects)
+    return replace(
+        source,
+        vectorizer=settings.vectorizer or source.vectorizer,
+        test=settings.data if isinstance(settings.data, Dataset) else source.test,
+        labels=tuple(settings.labels) or source.labels,
+    )
+
+
+def check_source(source: ModelSource, graph: Graph, settings: ConversionSettings) -> None:
+    """Refuse a vectorizer, labels or rows that cannot be the model's.
+
+    Args:
+        source: As read.
+        graph: As lowered.
+        settings: With the caller's rows.
+
+    Raises:
+        ModelError: The vectorizer is another model's.
+        ConfigError: There are more or fewer labels than scores.
+        DataError: The rows are texts, and there is no vectorizer.
+    """
+    _check_vocabulary(source, graph)
+    _check_labels(source.labels, graph)
+    if isinstance(settings.data, Dataset) and source.vectorizer is None:
+        raise DataError(
+            f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
+            f"texts of '{settings.data.name}': give one with --vectorizer"
+        )
 
 
 def open_source(
@@ -143,9 +194,51 @@ def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:
         return ModelSource(name=str(model.name), model=read, keras_file=saved, live=model)
 
 
-def padded_timesteps(source: ModelSource) -> int | None:
-    """Give the timesteps that texts are padded to in front; None where they are not."""
-    return timesteps_in_front(source.model.inputs[0].shape, source.vectorizer)
+def _check_vocabulary(source: ModelSource, graph: Graph) -> None:
+    """Refuse a vectorizer that cannot be the model's."""
+    limit = graph.inputs[0].vocabulary
+    if source.vectorizer is None:
+        return
+    if len(graph.inputs) > 1:
+        raise ModelError(
+            f"model '{source.name}' takes {len(graph.inputs)} inputs, so no vectorizer alone can "
+            "make them: convert it without --vectorizer, and give it ids"
+        )
+    if limit is None:
+        raise ModelError(f"model '{source.name}' takes features, so it can have no vectorizer")
+    if source.vectorizer.vocabulary_size > limit:
+        raise ModelError(
+            f"the vectorizer gives ids up to {source.vectorizer.vocabulary_size - 1}, the model "
+            f"'{source.name}' takes ids up to {limit - 1}: it belongs to another model"
+        )
+
+
+def _check_labels(labels: Sequence[str], graph: Graph) -> None:
+    """Refuse labels that are not as many as the model's scores."""
+    scores = graph.shape_of(graph.outputs[0])[-1]
+    if not labels or scores is None:
+        return
+    expected = max(2, scores)
+    if len(labels) != expected or len(set(labels)) < expected:
+        raise ConfigError(
+            f"the labels are {', '.join(labels)}: the model gives {scores} scores a row, so name "
+            f"{expected} different labels"
+        )
+
+
+@dataclass(frozen=True)
+class Padding:
+    """How Keras' pad_sequences was called, as far as that is known.
+
+    Args:
+        maxlen: None for the model's input length.
+        padding: 'pre' or 'post'; None for 'pre', Keras' default.
+        truncating: Likewise.
+    """
+
+    maxlen: int | None = None
+    padding: str | None = None
+    truncating: str | None = None
 
 
 def read_vectorizer(
@@ -153,9 +246,7 @@ def read_vectorizer(
     model: Path,
     *,
     config: Path | None = None,
-    maxlen: int | None = None,
-    padding: str | None = None,
-    truncating: str | None = None,
+    padded: Padding = Padding(),
     progress: Callable[[str], None] = lambda text: None,
 ) -> AnyVectorizer | None:
     """Read a vectorizer of ours, or a Keras Tokenizer's JSON with the settings of pad_sequences.
@@ -164,9 +255,7 @@ def read_vectorizer(
         path: A vectorizer.json, or what `Tokenizer.to_json()` gave; None gives None.
         model: The model that it belongs to, whose input tells maxlen.
         config: Of that model, where its file holds weights only.
-        maxlen: Of pad_sequences; the model's input length unless given.
-        padding: Of pad_sequences: 'pre', which is its default, or 'post'.
-        truncating: Likewise.
+        padded: How its ids were padded.
         progress: Told what was taken for granted.
 
     Raises:
@@ -181,12 +270,13 @@ def read_vectorizer(
         said = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"cannot read the vectorizer '{path}': {said}") from error
     if '"gatelet-vectorizer"' in text[:1000]:
-        if (maxlen, padding, truncating) != (None, None, None):
+        if padded != Padding():
             raise ConfigError(
                 f"'{path}' has a maxlen, padding and truncating of its own: leave out --maxlen, "
                 "--padding and --truncating"
             )
         return load_vectorizer(path)
+    maxlen = padded.maxlen
     if maxlen is None:
         maxlen = open_source(model, config=config).model.inputs[0].shape[1]
     if maxlen is None:
@@ -194,8 +284,8 @@ def read_vectorizer(
             f"'{model}' takes any number of timesteps, and '{path}' does not say how many texts "
             "were padded to: give --maxlen"
         )
-    sides = (padding or "pre", truncating or "pre")
-    if padding is None or truncating is None:
+    sides = (padded.padding or "pre", padded.truncating or "pre")
+    if padded.padding is None or padded.truncating is None:
         progress(
             f"'{path.name}' does not say how texts were padded: taking maxlen {maxlen}, padding "
             f"'{sides[0]}', truncating '{sides[1]}', as pad_sequences does "

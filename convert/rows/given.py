@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.oracles.ask import rows_of
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.calibration import CALIBRATION_ROWS, Calibration, choose_rows
 from gatelet.convert.rows.drawn import RANDOM_ROWS, SEED, random_rows
+from gatelet.convert.rows.rows import rows_of
 from gatelet.convert.rows.truth import truth_of, why_unknown
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import MIN_QUALITY_ROWS

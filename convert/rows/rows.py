@@ -3,14 +3,19 @@
 Not the checks, which compare arrays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Rows", "side_by_side"]
+from gatelet.errors import DataError
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.graph.graph import Graph, GraphInput
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+__all__ = ["Rows", "ids_of", "rows_of", "side_by_side"]
 
 Array = NDArray[Any]
 
@@ -68,3 +73,43 @@ def side_by_side(outputs: Any) -> Array:
     if len(arrays) == 1:
         return np.array(arrays[0])
     return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+
+
+def rows_of(graph: Graph, data: Arrays) -> Rows:
+    """Match arrays with a model's inputs, in its order.
+
+    Raises:
+        DataError: There are more or fewer than the model has inputs, or features for ids.
+    """
+    if len(data.inputs) != len(graph.inputs):
+        raise DataError(
+            f"'{data.name}' has {len(data.inputs)} inputs, the model takes {len(graph.inputs)}: "
+            "name them x_0, x_1, ... in the model's order"
+        )
+    for one, array in zip(graph.inputs, data.inputs, strict=True):
+        _check_kind(one, array, data.name)
+    return Rows(
+        {
+            one.name: np.asarray(array, np.int32 if one.dtype == "int32" else np.float32)
+            for one, array in zip(graph.inputs, data.inputs, strict=True)
+        }
+    )
+
+
+def _check_kind(one: GraphInput, array: Array, name: str) -> None:
+    """Refuse features where the model takes ids: as numbers they would be other words."""
+    if one.dtype != "int32" or array.dtype.kind in "iu":
+        return
+    if array.ndim != len(one.shape) or (array != np.rint(array)).any():
+        raise DataError(
+            f"'{name}' holds features, {array.dtype} {list(array.shape)}, and the model takes "
+            "token ids, int32 [N, T]: give a file of texts, or ids"
+        )
+
+
+def ids_of(vectorizer: AnyVectorizer, texts: Sequence[str]) -> Array:
+    """Give the padded ids of texts, int32 [N, T]."""
+    found = np.zeros((len(texts), vectorizer.maxlen), np.int32)
+    for row, text in enumerate(texts):
+        found[row] = vectorizer.pad(text)
+    return found

@@ -13,10 +13,10 @@ from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
-from gatelet.convert.conversion import ROUTES
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.reading.model_source import read_vectorizer
+from gatelet.convert.reading.model_source import Padding, read_vectorizer
 from gatelet.convert.schemes import EVERYTHING, SCHEMES, TARGETS
+from gatelet.convert.settings import ROUTES
 from gatelet.runtime.bundle.opening import Bundle
 
 EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
@@ -130,9 +130,7 @@ def _convert(arguments: argparse.Namespace) -> tuple[Bundle, ParityReport]:
             arguments.vectorizer,
             arguments.model,
             config=arguments.config,
-            maxlen=arguments.maxlen,
-            padding=arguments.padding,
-            truncating=arguments.truncating,
+            padded=Padding(arguments.maxlen, arguments.padding, arguments.truncating),
             progress=progress,
         ),
         data=data,

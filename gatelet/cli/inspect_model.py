@@ -11,7 +11,8 @@ from typing import Any
 from gatelet.cli.inspect import show_graph
 from gatelet.cli.show import one_line, print_json, print_table
 from gatelet.convert.inspection import Lint, lint
-from gatelet.convert.reading.model_source import open_source, padded_timesteps
+from gatelet.convert.passes.rewriting import padded_timesteps
+from gatelet.convert.reading.model_source import open_source
 from gatelet.errors import UnsupportedLayer
 
 __all__ = ["inspect_model"]

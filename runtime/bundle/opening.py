@@ -42,6 +42,7 @@ __all__ = [
     "Bundle",
     "BundleFile",
     "Golden",
+    "draft_bundle",
     "is_bundle",
     "open_bundle",
 ]
@@ -227,6 +228,22 @@ def open_bundle(path: Path | str, *, all_digests: bool = True) -> Bundle:
                 raise
         else:
             return bundle
+
+
+def draft_bundle(path: Path, manifest: bytes) -> Bundle:
+    """Open a bundle whose manifest is not written yet.
+
+    Args:
+        path: Its folder, with every file that the manifest lists.
+        manifest: The manifest, as it would be written.
+
+    Raises:
+        BundleError: As for `open_bundle`.
+    """
+    parsed = parse_manifest(manifest, path=path)
+    contents = Contents(path, (*parsed.files, *parsed.artifacts))
+    contents.check()
+    return _bundle(parsed, (), contents)
 
 
 def _bundle(manifest: Manifest, generation: tuple[int, ...], contents: Contents) -> Bundle:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gatelet.convert.parity import Oracle
-from gatelet.convert.parity.oracles.ask import ask_oracles
+from gatelet.convert.parity.oracles.ask import Question, ask_oracles
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.data.dataset import Dataset
@@ -170,9 +170,8 @@ def whole(quickstart: Any, held_out: Dataset) -> Oracle:
     with Worker() as worker:
         return ask_oracles(
             bundle,
-            held_out.texts,
+            Question(held_out.texts, keras_file=source.read_bytes()),
             worker,
-            keras_file=source.read_bytes(),
             progress=lambda text: None,
         )
 

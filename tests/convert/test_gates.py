@@ -15,7 +15,13 @@ from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.exporters.stored_bytes import weight_bytes
 from gatelet.convert.exporters.tflm import export_tflm
-from gatelet.convert.gates.gates import check_bytes, check_exported, check_operators, check_outputs
+from gatelet.convert.gates.gates import (
+    Budget,
+    check_bytes,
+    check_exported,
+    check_operators,
+    check_outputs,
+)
 from gatelet.convert.gates.operators import read_litert_facts, read_onnx_facts
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import check_weights, match_weights
@@ -219,9 +225,9 @@ def test_every_scheme_has_plausible_bytes(graph: Graph, scheme: str) -> None:
     known = weight_bytes(graph, target, SCHEMES[scheme])
     held = known if known is not None else 2 * graph.parameters
     held_to: dict[str, Any] = {"parameters": graph.parameters, "expected": known, "beside": 0}
-    check_bytes(target, SCHEMES[scheme], held, **held_to)
+    check_bytes(target, SCHEMES[scheme], held, Budget(**held_to))
     with pytest.raises(ConversionError, match="gate 'bytes'"):
-        check_bytes(target, SCHEMES[scheme], 1000, **held_to)
+        check_bytes(target, SCHEMES[scheme], 1000, Budget(**held_to))
 
 
 def test_an_unknown_storage_may_be_anything_from_4_bits_to_float32(graph: Graph) -> None:

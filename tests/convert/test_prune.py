@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gatelet.convert.passes.vocabulary import measure_cost, prune_vocabulary
+from gatelet.convert.parity.quality.pruning import measure_cost
+from gatelet.convert.passes import Whole
+from gatelet.convert.passes.vocabulary import prune_vocabulary
 from gatelet.errors import ConfigError
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph
@@ -90,7 +92,7 @@ def test_the_cost_is_measured_against_the_whole_model() -> None:
     texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(300)]
     pruned = prune_vocabulary(model, spec, 20)
     truth = (scores(model, spec, texts)[:, 0] >= 0.5).astype(np.int64)
-    cost = measure_cost(model, spec, pruned, texts, truth=truth, threshold=0.5)
+    cost = measure_cost(Whole(model, spec, pruned), texts, truth=truth, threshold=0.5)
     assert cost["accuracy_before"] == 1
     assert cost["accuracy_after"] == pytest.approx(1 - cost["flips"])
     change = cost["accuracy_difference"]

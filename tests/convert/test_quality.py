@@ -16,9 +16,9 @@ from gatelet.convert.parity.checks.reach import (
     check_range,
 )
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
+from gatelet.convert.parity.quality import figures
 from gatelet.convert.parity.quality.quality import (
     check_quality,
-    figures,
     notes_on_quality,
     quality_of,
     refit_threshold,

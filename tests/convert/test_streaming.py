@@ -229,9 +229,9 @@ def test_a_model_that_cannot_stream_is_refused_only_if_it_should(tmp_path: Path)
 
 def verdict_of(bundle: Bundle) -> Mapping[str, Any]:
     from gatelet.convert.parity import judge
-    from gatelet.convert.parity.oracles.ask import ask_oracles
+    from gatelet.convert.parity.oracles.ask import Question, ask_oracles
 
-    oracle = ask_oracles(bundle, few_rows(), None, progress=lambda text: None)
+    oracle = ask_oracles(bundle, Question(few_rows()), None, progress=lambda text: None)
     (report,) = judge(bundle, oracle).artifacts
     return {check.name: check.verdict for check in report.checks}
 

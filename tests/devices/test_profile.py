@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from gatelet.convert.bundle.device_fit import check_flash, profiles_for
+from gatelet.convert.bundle.device_fit import check_flash
 from gatelet.convert.exporters.c.build import ZIG_TARGETS
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import TARGETS
+from gatelet.convert.settings import ConversionSettings
 from gatelet.devices import profile_names, read_profile
 from gatelet.devices.profile import profile_of
 from gatelet.errors import ConfigError, ConversionError
@@ -58,10 +59,10 @@ def test_a_name_that_is_not_known_gives_the_names() -> None:
 
 
 def test_a_device_that_runs_none_of_the_targets_is_refused() -> None:
-    chosen = (("onnx", SCHEMES["float32"]),)
-    assert [one.name for one in profiles_for(["raspberry-pi-4"] * 2, chosen)] == ["raspberry-pi-4"]
+    settings = ConversionSettings(targets=["onnx"], devices=["raspberry-pi-4"] * 2)
+    assert [one.name for one in settings.profiles] == ["raspberry-pi-4"]
     with pytest.raises(ConfigError, match=r"'beaglebone-black' runs c, and .* makes onnx: choose"):
-        profiles_for(["beaglebone-black"], chosen)
+        ConversionSettings(targets=["onnx"], devices=["beaglebone-black"])
 
 
 def test_an_artifact_that_has_no_room_is_refused() -> None:

@@ -25,7 +25,7 @@ IMPORTS = (
     "ai_edge_litert.interpreter",
     "onnxruntime",
     "tflite_micro",
-    *(f"gatelet.runtime.backends.{name}" for name in ("c", "c_compiler", "litert", "onnx")),
+    *(f"gatelet.runtime.backends.{name}" for name in ("c.backend", "c.compiler", "litert", "onnx")),
     *(f"gatelet.runtime.backends.{name}" for name in ("onnx_text", "tflm", "reference", "pure")),
 )
 WALL_S_A_CPU_S = 10  # only what sleeps for ever reaches it

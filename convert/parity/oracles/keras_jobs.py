@@ -1,4 +1,4 @@
-"""What runs in the worker process: functions of paths and names, so that JSON can carry the call.
+"""What Keras does in the worker process: functions of paths and names.
 
 Not called directly: a crash here would take the caller with it.
 """
@@ -9,31 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.litert import import_tensorflow
-from gatelet.convert.exporters.targets import EXPORTERS
-from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.vectorizer.opening import load_vectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["assemble_job", "export_job", "keras_ids_job", "keras_scores_job", "predict"]
+__all__ = ["assemble_job", "keras_ids_job", "keras_scores_job", "predict"]
 
 _ROWS_AT_ONCE = 256
 """Of a prediction by Keras: a third less processor time than batches of 64."""
-
-
-def export_job(target: str, scheme: str, model: str, out: str) -> None:
-    """Export a model.
-
-    Args:
-        target: A name in `EXPORTERS`.
-        scheme: The scheme's name.
-        model: The folder of a saved `Exportable`.
-        out: The folder that the `Exported` goes to.
-    """
-    exported = EXPORTERS[target].function(Exportable.open(Path(model)), SCHEMES[scheme])
-    exported.save(Path(out))
 
 
 def assemble_job(config: str, weights: str, out: str) -> str | None:

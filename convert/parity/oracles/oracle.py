@@ -16,7 +16,6 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.backends.reference.tables import pays_off
-from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.inputs import check_rows
 
@@ -68,12 +67,12 @@ class Oracle:
 
     @classmethod
     def of(
-        cls, bundle: Bundle, inputs: Rows, *, advance: Advance = nothing_to_tell, **known: Any
+        cls, graph: Graph, inputs: Rows, *, advance: Advance = nothing_to_tell, **known: Any
     ) -> "Oracle":
-        """Ask the bundle's Graph.
+        """Ask a Graph.
 
         Args:
-            bundle: Its Graph is asked in float64 and, for some rows, in float32.
+            graph: It is asked in float64 and, for some rows, in float32.
             inputs: ids [N, T] or features [N, T, F], by graph input.
             advance: Told how many rows are done.
             **known: Other fields.
@@ -81,7 +80,6 @@ class Oracle:
         Raises:
             InputError: The model cannot take these inputs.
         """
-        graph = bundle.graph()
         for one in graph.inputs:
             check_rows(inputs.feed[one.name], one)
         double = ask_graph(graph, inputs, advance=advance)

@@ -1,0 +1,95 @@
+"""What the caller of a conversion may set, validated once: for both routes.
+
+Not the artifacts' schemes: see `gatelet.convert.schemes`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from gatelet.convert.schemes import EVERYTHING, Scheme, choose_artifacts, names_them
+from gatelet.devices import DeviceProfile, read_profile
+from gatelet.errors import ConfigError
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+__all__ = ["ROUTES", "ConversionSettings", "Progress"]
+
+ROUTES = ("graph", "keras")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """What a conversion is asked for; `gatelet.convert.convert` describes each field.
+
+    Raises:
+        ConfigError: A target, scheme, device or route is not known, a device runs none of the
+            targets, or the route cannot honour a setting.
+    """
+
+    targets: Sequence[str] = ()
+    schemes: Sequence[str] = ()
+    devices: Sequence[str] = ()
+    vectorizer: AnyVectorizer | None = None
+    data: Dataset | Arrays | None = None
+    labels: Sequence[str] = ()
+    strip: bool = False
+    stream: bool | None = None
+    vocabulary: int | None = None
+    golden_texts: bool = True
+    with_keras: bool = True
+    config: Any = None
+    custom_objects: Mapping[str, Any] = field(default_factory=dict)
+    route: str = "graph"
+    progress: Progress = lambda text: None
+
+    def __post_init__(self) -> None:
+        if self.route not in ROUTES:
+            raise ConfigError(f"route '{self.route}' is not known; known are {', '.join(ROUTES)}")
+        if self.route == "keras":
+            self._refuse_what_keras_lacks()
+        targets = list(dict.fromkeys(target for target, _ in self.chosen))
+        for one in self.profiles:
+            if not set(targets) & set(one.targets):
+                raise ConfigError(
+                    f"device '{one.name}' runs {', '.join(one.targets)}, and the conversion makes "
+                    f"{', '.join(targets)}: choose one of its own with --target"
+                )
+
+    def _refuse_what_keras_lacks(self) -> None:
+        """Refuse a setting that the route past the Graph cannot honour, by its name."""
+        lacking = (
+            (self.devices, "--device", "its C libraries are made from the Graph"),
+            (self.vocabulary is not None, "--vocabulary", "words are dropped from the Graph"),
+            (self.stream, "--stream", "streaming files are made from the Graph"),
+            (not self.with_keras, "--no-keras", "there Keras alone knows what is right"),
+            (self.config is not None, "--config", "Keras needs the whole model in one file"),
+            (self.custom_objects, "custom_objects", "Keras needs the layers' own code"),
+        )
+        for given, name, why in lacking:
+            if given:
+                raise ConfigError(f"the route 'keras' cannot honour {name}: {why}; leave it out")
+
+    @cached_property
+    def chosen(self) -> tuple[tuple[str, Scheme], ...]:
+        """The targets and schemes that are asked for, or those of every conversion."""
+        return choose_artifacts(tuple(self.targets), tuple(self.schemes))
+
+    @cached_property
+    def profiles(self) -> tuple[DeviceProfile, ...]:
+        """The profiles of the devices."""
+        return tuple(read_profile(name) for name in dict.fromkeys(self.devices))
+
+    @property
+    def names_targets(self) -> bool:
+        """Whether somebody asked for these targets: then none of them is left out."""
+        return names_them(self.targets)
+
+    @property
+    def takes_what_fits(self) -> bool:
+        """Whether artifacts that cannot take the model are left out, and not an error."""
+        return not self.names_targets or EVERYTHING in self.schemes
