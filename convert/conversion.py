@@ -12,20 +12,18 @@ from types import MappingProxyType
 from typing import Any, ParamSpec
 
 from gatelet.convert.bundle.device_fit import check_flash
-from gatelet.convert.bundle.facts import facts_of
+from gatelet.convert.bundle.facts import describe
 from gatelet.convert.bundle.writer import BundleWriter, commit
 from gatelet.convert.exporters.artifacts import export_all, with_stream
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.targets import fitting, installed
 from gatelet.convert.gates.gates import check_made
 from gatelet.convert.keras_route.convert import convert_past_the_graph
-from gatelet.convert.lowering import lower
+from gatelet.convert.lowering.lower_source import lower_source
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.parity.oracles.keras import assemble
-from gatelet.convert.passes import Rewritten, rewrite
+from gatelet.convert.passes import rewrite
 from gatelet.convert.proving import prove_draft
-from gatelet.convert.reading.model_source import check_source, read_source
-from gatelet.convert.rows.calibration import Calibration
+from gatelet.convert.reading.read_source import read_source
 from gatelet.convert.rows.given import part_calibration
 from gatelet.convert.settings import ConversionSettings, Progress
 from gatelet.convert.worker.timing import Timings
@@ -39,6 +37,9 @@ from gatelet.runtime.vectorizer.opening import AnyVectorizer
 __all__ = ["convert", "convert_with_report"]
 
 P = ParamSpec("P")
+
+Route = Callable[[Any, ConversionSettings, BundleWriter, Worker], ParityReport]
+"""Makes everything of a bundle but its manifest, and reports its parity."""
 
 
 def convert_with_report(
@@ -123,10 +124,9 @@ def convert_with_report(
     with stage_beside(place) as stage, Worker(scratch=stage) as worker:
         timings.watch(worker)
         writer = BundleWriter(stage, {"name": place.name})
-        if route == "keras":
-            report = convert_past_the_graph(model_or_run, settings, writer, worker)
-        else:
-            report = _convert_through_the_graph(model_or_run, settings, writer, worker)
+        report = _ROUTES[route](model_or_run, settings, writer, worker)
+        if custom_objects:
+            writer.add_provenance(custom_objects=sorted(custom_objects))
         timings.end()
         writer.add_provenance(processor_s={**timings.processor_s, "all": timings.total_s})
         writer.write_manifest({(a.target, a.scheme): a.to_manifest() for a in report.artifacts})
@@ -138,51 +138,18 @@ def _convert_through_the_graph(
     model_or_run: Any, settings: ConversionSettings, writer: BundleWriter, worker: Worker
 ) -> ParityReport:
     """Read, lower, rewrite, export, gate and prove; the caller commits."""
-    chosen, progress = settings.chosen, settings.progress
-    if not settings.names_targets:
-        chosen = installed(chosen, progress)
-    progress("reading the model")
-    source = read_source(model_or_run, settings)
-    graph = lower(source.model)
-    check_source(source, graph, settings)
+    progress = settings.progress
+    chosen = settings.chosen if settings.names_targets else installed(settings.chosen, progress)
+    source = read_source(model_or_run, settings, worker)
+    graph = lower_source(source, settings)
     model = rewrite(source, graph, settings)
-    source = model.source
     if settings.takes_what_fits:
-        chosen = fitting(chosen, model.graph, vectorizer=source.vectorizer, progress=progress)
-    parted = part_calibration(source, settings.data, model.graph, chosen)
-    settings = replace(settings, data=parted.data)
-    source, refusal = assemble(replace(source, test=parted.test), worker, settings)
-    model = replace(model, source=source)
-    writer.add_model(source, model.graph, strip=settings.strip)
-    writer.facts |= facts_of(source, model.graph)
-    writer.add_provenance(**_noted(settings, refusal))
-    exportable = _exportable(model, settings, writer, parted.calibration)
-    optional = not settings.names_targets and not settings.profiles
-    made = export_all(exportable, chosen, worker, optional=optional, progress=progress)
-    check_made(made, exportable)
-    for one in made:
-        artifact = with_stream(one, model.streaming)
-        writer.add_exported(one.target, one.scheme.name, one.suffix, artifact)
-    check_flash(settings.profiles, writer.artifacts, writer.files)
-    return prove_draft(writer, model, settings, worker)
-
-
-def _noted(settings: ConversionSettings, keras_refusal: str) -> dict[str, Any]:
-    noted: dict[str, Any] = {}
-    if settings.custom_objects:
-        noted["custom_objects"] = sorted(settings.custom_objects)
-    if keras_refusal:
-        noted["keras_refusal"] = keras_refusal
-    return noted
-
-
-def _exportable(
-    model: Rewritten,
-    settings: ConversionSettings,
-    writer: BundleWriter,
-    calibration: Calibration | None,
-) -> Exportable:
-    return Exportable(
+        vectorizer = model.source.vectorizer
+        chosen = fitting(chosen, model.graph, vectorizer=vectorizer, progress=progress)
+    parted = part_calibration(model.source, model.rows, model.graph, chosen)
+    model = replace(model, source=replace(model.source, test=parted.test), rows=parted.data)
+    describe(writer, model.source, model.graph, strip=settings.strip)
+    exportable = Exportable(
         # the artifacts' own Graph skips padding: the bundle keeps the plain one, the oracle
         graph=model.graph,
         skipping=model.skipping,
@@ -190,12 +157,19 @@ def _exportable(
         name=writer.facts["name"],
         labels=tuple(writer.facts["labels"]),
         threshold=model.source.threshold,
-        calibration=calibration,
+        calibration=parted.calibration,
         streaming=model.streaming,
         stream_files=model.stream_files,
         scratch=writer.stage,
         platforms=tuple(dict.fromkeys(one.platform for one in settings.profiles)),
     )
+    optional = not settings.names_targets and not settings.profiles
+    made = export_all(exportable, chosen, worker, optional=optional, progress=progress)
+    check_made(made, exportable)
+    for one in made:
+        writer.add_exported(one.target, one.scheme.name, one.suffix, with_stream(one))
+    check_flash(settings.profiles, writer.artifacts, writer.files)
+    return prove_draft(writer, model, settings, worker)
 
 
 def _returns_bundle_only(
@@ -221,3 +195,8 @@ def _returns_bundle_only(
 
 
 convert = _returns_bundle_only(convert_with_report)
+
+_ROUTES: dict[str, Route] = {
+    "graph": _convert_through_the_graph,
+    "keras": convert_past_the_graph,
+}

@@ -3,26 +3,23 @@
 Not the checks, which are in `gatelet.convert.parity`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from gatelet.convert.bundle.facts import default_labels
 from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.gates.gates import check_predictions
 from gatelet.convert.keras_route.parity import prove_route
 from gatelet.convert.parity import ParityReport, Settings, judge
 from gatelet.convert.parity.oracles.ask import Question, ask_oracles
 from gatelet.convert.parity.oracles.golden import golden_vectors
-from gatelet.convert.parity.oracles.keras import ask_live, has_keras
+from gatelet.convert.parity.oracles.keras import ask_live
 from gatelet.convert.parity.oracles.oracle import Advance, nothing_to_tell
 from gatelet.convert.parity.quality.pruning import measure_cost
 from gatelet.convert.parity.quality.quality import notes_on_quality
-from gatelet.convert.passes import Rewritten, Whole
-from gatelet.convert.reading.model_source import ModelSource
+from gatelet.convert.passes import Rewritten
 from gatelet.convert.rows.given import declared_timesteps, known_truth, texts_of
-from gatelet.convert.rows.truth import truth_of, why_unknown
-from gatelet.convert.settings import ConversionSettings
+from gatelet.convert.rows.truth import truth_of
+from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.bundle.opening import Bundle
@@ -69,9 +66,10 @@ def prove(
             bundle, data, with_keras=with_keras, settings=settings, progress=progress
         )
     source = bundle.part("source")
+    truth = truth_of(data, bundle.graph(), bundle.labels)
     question = Question(
         rows=data.texts if isinstance(data, Dataset) else data or (),
-        truth=truth_of(data, bundle.graph(), bundle.labels),
+        truth=truth.values,
         timesteps=_golden_timesteps(bundle),
         keras_file=source.read_bytes() if source is not None else None,
         keras_takes_texts=isinstance(bundle.vectorizer(), TextVectorization),
@@ -79,9 +77,9 @@ def prove(
     with Worker() as worker:
         keras = worker if with_keras and has_keras() else None
         oracle = ask_oracles(bundle, question, keras, progress=progress, advance=advance)
-    unknown = why_unknown(data, bundle.graph(), bundle.labels)
-    if unknown:
-        oracle = replace(oracle, notes=(*oracle.notes, f"quality is not checked: {unknown}"))
+    if truth.unused:
+        note = f"quality is not checked: {truth.unused}"
+        oracle = replace(oracle, notes=(*oracle.notes, note))
     report = judge(
         bundle, oracle, settings=settings, all_engines=True, progress=progress, advance=advance
     )
@@ -105,45 +103,39 @@ def prove_draft(
 
     Args:
         writer: With every artifact; it is given the golden vectors, and facts of the proof.
-        model: What was exported.
-        settings: With the caller's rows, which are judged.
+        model: What was exported, and the rows that are judged.
+        settings: Whether Keras is asked, and texts are kept.
         worker: Where Keras runs; it is closed, as its temporary files lie in the stage.
 
     Raises:
         ConversionError: Outputs are NaN or constant where the right ones are not.
     """
-    source, data, progress = model.source, settings.data, settings.progress
-    texts = texts_of(source)
+    source, rows, progress = model.source, model.rows, settings.progress
     bundle = writer.draft()
-    known = known_truth(
-        data or source.test, model.graph, bundle.labels, progress, named=bool(source.labels)
-    )
+    timesteps = declared_timesteps(source, model.graph)
+    named = bool(source.labels)
+    truth = known_truth(rows or source.test, model.graph, bundle.labels, progress, named=named)
+    texts = texts_of(source)
     question = Question(
-        rows=data if isinstance(data, Arrays) else texts,
-        truth=known,
-        timesteps=declared_timesteps(source, model.graph),
+        rows=rows if isinstance(rows, Arrays) else texts,
+        truth=truth,
+        timesteps=timesteps,
         keras_file=source.keras_file,
         keras_takes_texts=source.takes_texts,
     )
-    keras = worker if settings.with_keras and has_keras() else None
+    keras = worker if settings.asks_keras else None
     oracle = ask_oracles(bundle, question, keras, progress=progress)
     if settings.with_keras and oracle.keras is None and source.live is not None:
         oracle = ask_live(oracle, source.live, version=source.model.keras_version)
-    if oracle.keras_refusal:
-        writer.add_provenance(keras_refusal=oracle.keras_refusal)
+    refusal = oracle.keras_refusal or source.keras_refusal
+    if refusal:
+        writer.add_provenance(keras_refusal=refusal)
     if model.whole is not None:
-        writer.add_provenance(pruning=_cost_of(model.whole, source, texts))
+        cost = measure_cost(model.whole, texts, truth=truth, threshold=source.threshold)
+        writer.add_provenance(pruning=cost)
     golden = golden_vectors(bundle, oracle, texts, keep_texts=settings.golden_texts)
     writer.add_part("golden", "golden", ".json", golden)
     bundle = writer.draft()
     check_predictions(bundle, oracle.inputs, oracle.scores)
     worker.close()
     return judge(bundle, oracle, progress=progress)
-
-
-def _cost_of(whole: Whole, source: ModelSource, texts: Sequence[str]) -> dict[str, Any]:
-    """Measure what the dropped words cost, on the texts at hand."""
-    labels = source.labels or default_labels(whole.graph)
-    named = bool(source.labels)
-    truth = known_truth(source.test, whole.graph, labels, lambda text: None, named=named)
-    return measure_cost(whole, texts, truth=truth, threshold=source.threshold)

@@ -6,6 +6,7 @@ Not the artifacts' schemes: see `gatelet.convert.schemes`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from gatelet.convert.schemes import EVERYTHING, Scheme, choose_artifacts, names_them
@@ -15,7 +16,7 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["ROUTES", "ConversionSettings", "Progress"]
+__all__ = ["ROUTES", "ConversionSettings", "Progress", "has_keras"]
 
 ROUTES = ("graph", "keras")
 
@@ -85,6 +86,11 @@ class ConversionSettings:
         return tuple(read_profile(name) for name in dict.fromkeys(self.devices))
 
     @property
+    def asks_keras(self) -> bool:
+        """Whether Keras is an oracle too: where it is installed, unless it is left out."""
+        return self.with_keras and has_keras()
+
+    @property
     def names_targets(self) -> bool:
         """Whether somebody asked for these targets: then none of them is left out."""
         return names_them(self.targets)
@@ -93,3 +99,8 @@ class ConversionSettings:
     def takes_what_fits(self) -> bool:
         """Whether artifacts that cannot take the model are left out, and not an error."""
         return not self.names_targets or EVERYTHING in self.schemes
+
+
+def has_keras() -> bool:
+    """Return whether Keras can be asked here."""
+    return find_spec("tensorflow") is not None and find_spec("keras") is not None

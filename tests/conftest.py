@@ -170,7 +170,7 @@ def _write_bundle(
     with Worker() as worker:
         for one in export_all(model, chosen, worker, optional=False, progress=lambda text: None):
             one = replace(one, exported=replace(one.exported, max_batch=max_batch))
-            exported = with_stream(one, form, stem="stream")
+            exported = with_stream(one, stem="stream")
             writer.add_exported(one.target, one.scheme.name, one.suffix, exported)
     writer.write_manifest({(t, s): {"verdict": "pass"} for t, s in artifacts})
     commit(stage, out)

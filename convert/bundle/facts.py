@@ -6,18 +6,26 @@ Not the manifest, which `gatelet.convert.bundle.writer` writes.
 import importlib.metadata
 import platform
 import unicodedata
-from typing import Any
 
+from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.runtime.data.dataset import sha256_of
 from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import encode
 
-__all__ = ["default_labels", "facts_of"]
+__all__ = ["default_labels", "describe"]
 
 
-def facts_of(source: ModelSource, graph: Graph) -> dict[str, Any]:
-    """Return the manifest's entries about the model: labels, threshold, provenance."""
-    return {
+def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: bool) -> None:
+    """Add a model to a bundle: its parts, and what the manifest says of it.
+
+    Args:
+        writer: Of the bundle.
+        source: What is converted.
+        graph: As it is judged.
+        strip: Leave the Keras file out.
+    """
+    writer.facts |= {
         "labels": list(source.labels or default_labels(graph)),
         "threshold": source.threshold,
         "provenance": {
@@ -32,6 +40,16 @@ def facts_of(source: ModelSource, graph: Graph) -> dict[str, Any]:
             "training": dict(source.provenance),
         },
     }
+    parts = [
+        ("graph", "graph", ".json", graph.to_json().encode()),
+        ("weights", "weights", ".safetensors", encode(graph.weights)),
+    ]
+    if source.vectorizer is not None:
+        parts.append(("vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode()))
+    if source.keras_file is not None and not strip:
+        parts.append(("source", "model", source.keras_suffix, source.keras_file))
+    for key, stem, suffix, data in parts:
+        writer.add_part(key, stem, suffix, data)
 
 
 def _versions(*packages: str) -> dict[str, str]:

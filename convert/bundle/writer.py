@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.convert.exporters.exported import Exported, stored_name
-from gatelet.convert.reading.model_source import ModelSource
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle.opening import (
     FORMAT_VERSION,
@@ -27,8 +26,6 @@ from gatelet.runtime.bundle.opening import (
     is_bundle,
 )
 from gatelet.runtime.files import write_atomically
-from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.graph.safetensors import encode
 
 __all__ = ["BundleWriter", "commit"]
 
@@ -80,15 +77,6 @@ class BundleWriter:
         if companions:
             facts["companions"] = companions
         self.add_artifact(target, scheme, suffix, exported.data, **facts)
-
-    def add_model(self, source: ModelSource, graph: Graph, *, strip: bool) -> None:
-        """Add the Graph and its weights, the vectorizer and, unless stripped, the Keras file."""
-        self.add_part("graph", "graph", ".json", graph.to_json().encode())
-        self.add_part("weights", "weights", ".safetensors", encode(graph.weights))
-        if source.vectorizer is not None:
-            self.add_part("vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode())
-        if source.keras_file is not None and not strip:
-            self.add_part("source", "model", source.keras_suffix, source.keras_file)
 
     def add_provenance(self, **facts: object) -> None:
         """Add to what the manifest says of how the bundle was made."""

@@ -162,7 +162,7 @@ def _given(old: Bundle, new: Bundle, data: Dataset | Arrays | None) -> _Given:
 def _truths(old: Bundle, new: Bundle, data: Dataset | Arrays) -> tuple[Array, Array] | None:
     if bool(old.labels) != bool(new.labels):
         return None
-    first, second = (truth_of(data, one.graph(), one.labels) for one in (old, new))
+    first, second = (truth_of(data, one.graph(), one.labels).values for one in (old, new))
     return None if first is None or second is None else (first, second)
 
 

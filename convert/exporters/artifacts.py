@@ -26,12 +26,14 @@ class Made:
         scheme: Of the artifact.
         exported: The artifact.
         form: Its streaming form, exported likewise; None where it has no streaming file.
+        streaming: What was exported to that form.
     """
 
     target: str
     scheme: Scheme
     exported: Exported
     form: Exported | None = None
+    streaming: StreamingGraph | None = None
 
     @property
     def suffix(self) -> str:
@@ -79,22 +81,21 @@ def export_all(
             progress(f"exporting {target} {scheme.name} for streaming")
             graph = model.streaming.graph
             form = export(replace(model, graph=graph, skipping=graph), target, scheme, worker)
-        made.append(Made(target, scheme, exported, form))
+        made.append(Made(target, scheme, exported, form, model.streaming))
     return tuple(made)
 
 
-def with_stream(made: Made, streaming: StreamingGraph | None, *, stem: str = "") -> Exported:
+def with_stream(made: Made, *, stem: str = "") -> Exported:
     """Return an artifact with its streaming file beside it.
 
     Args:
         made: The artifact and its streaming form.
-        streaming: What was exported to that form.
         stem: Of the file's name; '' for the usual one.
     """
-    if made.form is None or streaming is None:
+    if made.form is None or made.streaming is None:
         return made.exported
     facts = {
-        "states": [state.to_manifest() for state in streaming.states],
+        "states": [state.to_manifest() for state in made.streaming.states],
         "max_batch": made.form.max_batch,
         "ops": list(made.form.ops),
     }

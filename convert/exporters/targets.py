@@ -4,10 +4,8 @@ Not an exporter.
 """
 
 import importlib.util
-import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.activations import activation_refusal
@@ -215,8 +213,8 @@ def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Ex
     exporter = EXPORTERS[target]
     if not exporter.isolated:
         return exporter.function(model, scheme)
-    with tempfile.TemporaryDirectory(dir=worker.scratch, prefix="gatelet-") as folder:
-        given, made = Path(folder) / "model", Path(folder) / "artifact"
+    with worker.exchange() as folder:
+        given, made = folder / "model", folder / "artifact"
         given.mkdir()
         made.mkdir()
         model.save(given)

@@ -4,7 +4,6 @@ Not its order, which is in `convert.py`.
 """
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,10 +81,10 @@ def ask_keras(
     keras_file: bytes, interface: Graph, inputs: Rows, worker: Worker, *, version: str
 ) -> KerasAnswers:
     """Let Keras itself predict some rows, in the worker process."""
-    with tempfile.TemporaryDirectory(dir=worker.scratch, prefix="gatelet-") as folder:
-        model = Path(folder) / f"model{keras_suffix(keras_file)}"
+    with worker.exchange() as folder:
+        model = folder / f"model{keras_suffix(keras_file)}"
         model.write_bytes(keras_file)
-        given, out = Path(folder) / "x.npz", Path(folder) / "y.npz"
+        given, out = folder / "x.npz", folder / "y.npz"
         arrays: dict[str, Any] = {f"x_{i}": x for i, x in enumerate(inputs.feed.values())}
         np.savez(given, **arrays)
         own = call_job(

@@ -25,12 +25,11 @@ from gatelet.convert.keras_route.bundle import (
 )
 from gatelet.convert.keras_route.parity import judge_route
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.parity.oracles.keras import has_keras
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.reading.files import suffix_of
 from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
-from gatelet.convert.settings import ConversionSettings
+from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
 from gatelet.runtime.data.arrays import Arrays

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from gatelet.convert.exporters.exported import Exported
-from gatelet.convert.exporters.litert import import_tensorflow
 from gatelet.convert.gates.gates import check_operators
 from gatelet.convert.gates.operators import read_litert_facts, read_onnx_facts
 from gatelet.convert.parity.oracles.keras_jobs import predict
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.worker.tensorflow import import_tensorflow
 from gatelet.errors import ConversionError, ModelError
 
 __all__ = ["answer_job", "describe_job", "export_keras_job", "to_onnx"]

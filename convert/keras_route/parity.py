@@ -20,10 +20,10 @@ from gatelet.convert.parity.checks.scores import (
     check_shift,
 )
 from gatelet.convert.parity.limits import bounds_of
-from gatelet.convert.parity.oracles.keras import has_keras
 from gatelet.convert.parity.quality.quality import undecided_quality
 from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of, side_by_side
+from gatelet.convert.settings import has_keras
 from gatelet.convert.tolerances import FLOAT32_FLOOR, MIN_DECIDING_ROWS, TOLERANCES, Limits
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import BackendMissing, BundleError

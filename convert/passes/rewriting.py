@@ -10,6 +10,8 @@ from gatelet.convert.passes.streaming import choose_streaming, streaming_beside
 from gatelet.convert.passes.vocabulary import Pruned, prune_vocabulary
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.settings import ConversionSettings
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.streaming import StreamingGraph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -43,6 +45,7 @@ class Rewritten:
         streaming: Its streaming form; None where it has none, or none is wanted.
         stream_files: Targets that do not hold that form beside the whole get a file of it.
         whole: The model with all its words; None where none was dropped.
+        rows: The caller's, which are judged; None for those of the source, or drawn ones.
     """
 
     source: ModelSource
@@ -51,6 +54,7 @@ class Rewritten:
     streaming: StreamingGraph | None
     stream_files: bool
     whole: Whole | None
+    rows: Dataset | Arrays | None
 
 
 def rewrite(source: ModelSource, graph: Graph, settings: ConversionSettings) -> Rewritten:
@@ -81,6 +85,7 @@ def rewrite(source: ModelSource, graph: Graph, settings: ConversionSettings) -> 
         streaming=streaming_beside(graph, wanted=wanted),
         stream_files=files is not None,
         whole=whole,
+        rows=settings.data,
     )
 
 

@@ -4,7 +4,7 @@ Not the reading of Keras' formats: that is `gatelet.convert.reading`.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,20 +19,16 @@ from gatelet.convert.reading import (
     read_weights_with_config,
 )
 from gatelet.convert.reading.text_layer import take_text_layer
-from gatelet.convert.settings import ConversionSettings
-from gatelet.errors import ConfigError, DataError, ModelError
+from gatelet.errors import ConfigError, ModelError
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run, is_run
-from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = [
     "ModelSource",
     "Padding",
-    "check_source",
     "open_source",
-    "read_source",
     "read_vectorizer",
 ]
 
@@ -54,6 +50,7 @@ class ModelSource:
         takes_texts: The Keras model begins with a TextVectorization layer.
         live: The model itself, where the caller gave one.
         config_json: What `model.to_json()` gave, where `keras_file` has the weights only.
+        keras_refusal: Why Keras cannot load what the caller gave; '' where it was not asked.
     """
 
     name: str
@@ -68,54 +65,18 @@ class ModelSource:
     takes_texts: bool = False
     live: Any = None
     config_json: str | None = None
+    keras_refusal: str = ""
+
+    def without_file(self) -> "ModelSource":
+        """Return the same without a Keras file, where weights and configuration came apart."""
+        return (
+            self if self.config_json is None else replace(self, keras_file=None, config_json=None)
+        )
 
     @property
     def keras_suffix(self) -> str:
         """The suffix by which Keras knows the format of `keras_file`: '.keras' or '.h5'."""
         return keras_suffix(self.keras_file or b"")
-
-
-def read_source(model_or_run: Any, settings: ConversionSettings) -> ModelSource:
-    """Read what is converted, with what the caller says of it.
-
-    Args:
-        model_or_run: As `open_source` takes it.
-        settings: Whose vectorizer, rows and labels come before those of the model.
-
-    Raises:
-        ModelError: It does not exist or is damaged.
-        UnsupportedLayer: It is a kind of model that is not supported.
-    """
-    config = None if settings.config is None else Path(settings.config)
-    source = open_source(model_or_run, config=config, custom_objects=settings.custom_objects)
-    return replace(
-        source,
-        vectorizer=settings.vectorizer or source.vectorizer,
-        test=settings.data if isinstance(settings.data, Dataset) else source.test,
-        labels=tuple(settings.labels) or source.labels,
-    )
-
-
-def check_source(source: ModelSource, graph: Graph, settings: ConversionSettings) -> None:
-    """Refuse a vectorizer, labels or rows that cannot be the model's.
-
-    Args:
-        source: As read.
-        graph: As lowered.
-        settings: With the caller's rows.
-
-    Raises:
-        ModelError: The vectorizer is another model's.
-        ConfigError: There are more or fewer labels than scores.
-        DataError: The rows are texts, and there is no vectorizer.
-    """
-    _check_vocabulary(source, graph)
-    _check_labels(source.labels, graph)
-    if isinstance(settings.data, Dataset) and source.vectorizer is None:
-        raise DataError(
-            f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
-            f"texts of '{settings.data.name}': give one with --vectorizer"
-        )
 
 
 def open_source(
@@ -192,38 +153,6 @@ def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:
         except (OSError, TypeError, ValueError, NotImplementedError):
             saved = None  # what it computes is read all the same
         return ModelSource(name=str(model.name), model=read, keras_file=saved, live=model)
-
-
-def _check_vocabulary(source: ModelSource, graph: Graph) -> None:
-    """Refuse a vectorizer that cannot be the model's."""
-    limit = graph.inputs[0].vocabulary
-    if source.vectorizer is None:
-        return
-    if len(graph.inputs) > 1:
-        raise ModelError(
-            f"model '{source.name}' takes {len(graph.inputs)} inputs, so no vectorizer alone can "
-            "make them: convert it without --vectorizer, and give it ids"
-        )
-    if limit is None:
-        raise ModelError(f"model '{source.name}' takes features, so it can have no vectorizer")
-    if source.vectorizer.vocabulary_size > limit:
-        raise ModelError(
-            f"the vectorizer gives ids up to {source.vectorizer.vocabulary_size - 1}, the model "
-            f"'{source.name}' takes ids up to {limit - 1}: it belongs to another model"
-        )
-
-
-def _check_labels(labels: Sequence[str], graph: Graph) -> None:
-    """Refuse labels that are not as many as the model's scores."""
-    scores = graph.shape_of(graph.outputs[0])[-1]
-    if not labels or scores is None:
-        return
-    expected = max(2, scores)
-    if len(labels) != expected or len(set(labels)) < expected:
-        raise ConfigError(
-            f"the labels are {', '.join(labels)}: the model gives {scores} scores a row, so name "
-            f"{expected} different labels"
-        )
 
 
 @dataclass(frozen=True)

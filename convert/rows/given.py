@@ -15,7 +15,7 @@ from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.calibration import CALIBRATION_ROWS, Calibration, choose_rows
 from gatelet.convert.rows.drawn import RANDOM_ROWS, SEED, random_rows
 from gatelet.convert.rows.rows import rows_of
-from gatelet.convert.rows.truth import truth_of, why_unknown
+from gatelet.convert.rows.truth import truth_of
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import MIN_QUALITY_ROWS
 from gatelet.errors import DataError
@@ -69,9 +69,6 @@ def known_truth(
     Raises:
         DataError: A label is none that was named, or values are none that the model could give.
     """
-    unknown = why_unknown(data, graph, labels)
-    if unknown:
-        progress(f"quality is not checked: {unknown}")
     try:
         truth = truth_of(data, graph, labels)
     except DataError as error:
@@ -79,7 +76,9 @@ def known_truth(
             raise
         progress(f"left out the labels, as the model's have no names: {error}; or give --labels")
         return None
-    return None if data is None or len(data) < MIN_QUALITY_ROWS else truth
+    if truth.unused:
+        progress(f"quality is not checked: {truth.unused}")
+    return None if data is None or len(data) < MIN_QUALITY_ROWS else truth.values
 
 
 def needs_calibration(chosen: tuple[tuple[str, Scheme], ...]) -> bool:
@@ -115,24 +114,21 @@ def part_calibration(
     """
     if not needs_calibration(chosen):
         return Parted(None, source.test, data)
+    spec, test = source.vectorizer, source.test
     if isinstance(data, Arrays):
         found = _choose(rows_of(graph, data).feed, Path(data.name).name, all_rows=False)
-        return Parted(found, source.test, data.rows(_left(found, len(data))))
-    if source.vectorizer is not None and source.calibration is not None and data is None:
-        rows = _ids_of(source.vectorizer, source.calibration, graph)
-        return Parted(_choose(rows, _TRAINING_PART, all_rows=True), source.test, data)
-    if source.vectorizer is not None and source.test is not None and source.test.texts:
-        rows = _ids_of(source.vectorizer, source.test, graph)
-        found = _choose(rows, Path(source.test.name).name, all_rows=False)
-        test = source.test.rows(_left(found, len(source.test)))
+        return Parted(found, test, data.rows(_left(found, len(data))))
+    if spec is not None and source.calibration is not None and data is None:
+        rows = _ids_of(spec, source.calibration, graph)
+        return Parted(_choose(rows, _TRAINING_PART, all_rows=True), test, data)
+    if spec is not None and test is not None and test.texts:
+        found = _choose(_ids_of(spec, test, graph), Path(test.name).name, all_rows=False)
+        test = test.rows(_left(found, len(test)))
         return Parted(found, test, test if data is not None else None)
     timesteps = declared_timesteps(source, graph)
-    drawn = random_rows(graph, source.vectorizer, timesteps, seed=SEED + RANDOM_ROWS)
-    return Parted(
-        choose_rows(drawn.feed, source="drawn by a seed, others than are judged"),
-        source.test,
-        data,
-    )
+    drawn = random_rows(graph, spec, timesteps, seed=SEED + RANDOM_ROWS)
+    found = choose_rows(drawn.feed, source="drawn by a seed, others than are judged")
+    return Parted(found, test, data)
 
 
 def _choose(rows: Mapping[str, Array], source: str, *, all_rows: bool) -> Calibration:

@@ -5,7 +5,7 @@ Not the figures, and not the oracle: the truth is what people labelled, whatever
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,51 +16,51 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.truth import label_ids_of, values_of
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["truth_of", "why_unknown"]
+__all__ = ["Truth", "truth_of"]
 
 
-def truth_of(
-    data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str]
-) -> NDArray[Any] | None:
-    """Give the truth of rows.
+class Truth(NamedTuple):
+    """The truth of rows.
+
+    Args:
+        values: The position of each row's label, int64 [N], or values float64 [N, K], a
+            sequence's one after the other; None where the rows have none that can be used.
+        unused: Why the truth that the rows come with is held against nothing; '' where it is.
+    """
+
+    values: NDArray[Any] | None
+    unused: str = ""
+
+
+def truth_of(data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str]) -> Truth:
+    """Return the truth of rows.
 
     Args:
         data: The rows; None for random ones.
         graph: The model.
         labels: Of the model; () for a regression.
 
-    Returns:
-        The position of each row's label, int64 [N], or values float64 [N, K], a sequence's one
-        after the other; None where the rows have no truth, or `why_unknown` says why.
-
     Raises:
         DataError: A label is none of the model's, or values are none that it could give.
     """
-    if data is None or not _is_given(data) or why_unknown(data, graph, labels):
-        return None
-    if labels:
-        return np.array(label_ids_of(data, labels), np.int64)
+    if data is None or (data.labels if isinstance(data, Dataset) else data.targets) is None:
+        return Truth(None)
     shape = graph.shape_of(graph.outputs[0])
-    sizes = shape[1:] if None not in shape[1:] else _shape_of_a_row(data, graph)
-    return np.asarray(values_of(data, width=math.prod(size or 1 for size in sizes)))
-
-
-def why_unknown(data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str]) -> str:
-    """Say why the truth that rows come with is held against nothing; '' where it is."""
-    if data is None or not _is_given(data):
-        return ""
-    rank = len(graph.shape_of(graph.outputs[0]))
     if len(graph.outputs) > 1:
-        return f"the model has {len(graph.outputs)} outputs, and data tells the truth of one"
-    if labels and rank > 2:
-        return "the model gives scores for each timestep, and data tells one label a row"
-    if rank > 2 and isinstance(data, Dataset):
-        return "the model gives a sequence of numbers, and a column tells one a row: give a .npz"
-    return ""
-
-
-def _is_given(data: Dataset | Arrays) -> bool:
-    return (data.labels if isinstance(data, Dataset) else data.targets) is not None
+        count = len(graph.outputs)
+        return Truth(None, f"the model has {count} outputs, and data tells the truth of one")
+    if labels and len(shape) > 2:
+        said = "the model gives scores for each timestep, and data tells one label a row"
+        return Truth(None, said)
+    if len(shape) > 2 and isinstance(data, Dataset):
+        said = "the model gives a sequence of numbers, and a column tells one a row: give a .npz"
+        return Truth(None, said)
+    if labels:
+        return Truth(np.array(label_ids_of(data, labels), np.int64))
+    sizes = shape[1:]
+    if None in sizes:
+        sizes = _shape_of_a_row(data, graph)
+    return Truth(np.asarray(values_of(data, width=math.prod(size or 1 for size in sizes))))
 
 
 def _shape_of_a_row(data: Dataset | Arrays, graph: Graph) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """A child process for code that can crash: one worker, reused, watched.
 
-Not the code that runs in it: that is `gatelet.convert.parity.oracles.keras_jobs`.
+Not the code that runs in it: modules named job or jobs hold that.
 """
 
 import contextlib
@@ -13,12 +13,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import gatelet.errors
-from gatelet.errors import ConversionError, GateletError, WorkerDied, WorkerMemory, WorkerTimeout
+from gatelet.errors import (
+    ConversionError,
+    GateletError,
+    OutputError,
+    WorkerDied,
+    WorkerMemory,
+    WorkerTimeout,
+)
 
 __all__ = ["MEMORY_LIMIT_BYTES", "TIMEOUT_S", "Worker"]
 
@@ -101,6 +108,16 @@ class Worker:
                 raise kind(answer["error"])
             raise ConversionError(f"{step} failed: {answer['type']}: {answer['error']}", step=step)
         return answer["result"]
+
+    @contextlib.contextmanager
+    def exchange(self) -> Iterator[Path]:
+        """Yield a folder for files that go to the child and come back."""
+        try:
+            with tempfile.TemporaryDirectory(dir=self.scratch, prefix="gatelet-") as folder:
+                yield Path(folder)
+        except OSError as error:
+            said = error.strerror or error
+            raise OutputError(f"cannot write temporary files: {said}") from error
 
     @property
     def pid(self) -> int | None:

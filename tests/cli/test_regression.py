@@ -12,7 +12,7 @@ from gatelet.convert.parity.limits import Settings
 from gatelet.convert.parity.quality.quality import quality_of
 from gatelet.convert.proving import prove
 from gatelet.convert.rows.given import known_truth
-from gatelet.convert.rows.truth import truth_of, why_unknown
+from gatelet.convert.rows.truth import truth_of
 from gatelet.errors import DataError
 from gatelet.runtime import load, open_bundle
 from gatelet.runtime.data.arrays import Arrays
@@ -110,7 +110,7 @@ def test_constant_values_have_no_explained_variance() -> None:
 def test_the_values_of_a_sequence_are_held_against_the_sequence() -> None:
     graph, rng = sequences(), np.random.default_rng(1)
     data = Arrays((rng.normal(size=(N, 5, 3)),), rng.normal(size=(N, 5, 2)), "x.npz")
-    truth = truth_of(data, graph, ())
+    truth = truth_of(data, graph, ()).values
     assert truth is not None and truth.shape == (N, 10)
     assert data.targets is not None
     quality = quality_of(data.targets + 0.25, truth, labels=(), threshold=0.5)
@@ -122,9 +122,13 @@ def test_the_values_of_a_sequence_are_held_against_the_sequence() -> None:
 def test_what_is_not_checked_is_told_with_the_reason(values: Path) -> None:
     graph = sequences()
     data = Arrays((np.ones((N, 5, 3)),), np.zeros(N), "x.npz")
-    assert why_unknown(data, graph, ("a", "b")).startswith("the model gives scores for each time")
-    assert "give a .npz" in why_unknown(Dataset(("a",), ("1",), "x.csv"), graph, ())
-    assert why_unknown(None, graph, ()) == "" and truth_of(data, graph, ("a", "b")) is None
+    unused = truth_of(data, graph, ("a", "b")).unused
+    assert unused.startswith("the model gives scores for each time")
+        "the model gives scores for each time"
+    )
+    assert "give a .npz" in truth_of(Dataset(("a",), ("1",), "x.csv"), graph, ()).unused
+    assert truth_of(None, graph, ()) == (None, "")
+    assert truth_of(data, graph, ("a", "b")).values is None
 
 
 def test_labels_that_were_named_are_held_to_alike(written_bundle: Path) -> None:

@@ -7,7 +7,6 @@ A recurrence is a while loop over timesteps with the input projection hoisted ou
 and time both dynamic. See docs/decisions/0002-litert-while-loop.md.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -26,27 +25,12 @@ from gatelet.convert.exporters.litert.int8 import (
 )
 from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
 from gatelet.convert.schemes import Scheme
+from gatelet.convert.worker.tensorflow import import_tensorflow
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["OPERATIONS", "export_litert", "import_tensorflow"]
-
-
-def import_tensorflow() -> Tf:
-    """Import TensorFlow without its log lines.
-
-    Raises:
-        ConversionError: It is not installed.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise ConversionError(
-            "export to litert needs TensorFlow: pip install 'gatelet[train]'"
-        ) from error
-    return tf
+__all__ = ["OPERATIONS", "export_litert"]
 
 
 def export_litert(graph: Graph, scheme: Scheme) -> Exported:

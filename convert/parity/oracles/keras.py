@@ -1,14 +1,11 @@
-"""Keras as an oracle: its scores, its ids, and a file made of weights and configuration.
+"""Keras as an oracle: its scores and its ids.
 
 Not what runs in the worker process, which is `keras_jobs.py`.
 """
 
-import contextlib
 import json
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +15,22 @@ from numpy.typing import NDArray
 from gatelet.convert.parity.oracles.keras_jobs import predict
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.reading import keras_suffix
-from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.rows import Rows, side_by_side
-from gatelet.convert.settings import ConversionSettings
 from gatelet.convert.worker.worker import Worker
-from gatelet.errors import OutputError
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["ask_live", "assemble", "count_other_ids", "has_keras", "keras_scores"]
+__all__ = ["ask_live", "count_other_ids", "keras_scores"]
 
 _ROWS_AT_ONCE = 4096
 
 Array = NDArray[Any]
 
 
-def has_keras() -> bool:
-    """Tell whether Keras can be asked here."""
-    return find_spec("tensorflow") is not None and find_spec("keras") is not None
-
-
 def keras_scores(
     keras_file: bytes, inputs: Rows, texts: Sequence[str], worker: Worker
 ) -> Array | str:
     """Let Keras itself predict; text says why this Keras cannot load the model."""
-    with _exchange(worker) as folder:
+    with worker.exchange() as folder:
         model, out = folder / f"model{keras_suffix(keras_file)}", folder / "y.npz"
         model.write_bytes(keras_file)
         given = folder / "x.npz"
@@ -85,7 +74,7 @@ def count_other_ids(
     vectorizer: AnyVectorizer, texts: Sequence[str], ids: Array, worker: Worker
 ) -> int:
     """Let Keras' own Tokenizer and pad_sequences make ids, and count the texts that differ."""
-    with _exchange(worker) as folder:
+    with worker.exchange() as folder:
         texts_path, out = folder / "texts.json", folder / "ids.npy"
         settings = folder / "vectorizer.json"
         settings.write_text(vectorizer.to_json(), "utf-8")
@@ -111,51 +100,9 @@ def count_other_ids(
         return int(sum(counts))
 
 
-def assemble(
-    source: ModelSource, worker: Worker, settings: ConversionSettings
-) -> tuple[ModelSource, str]:
-    """Let Keras put weights and configuration that came apart into one file.
-
-    Args:
-        source: With `config_json`, or it is given back as it is.
-        worker: Where Keras runs.
-        settings: Whether Keras is asked; without it there is no such file.
-
-    Returns:
-        The source, and why Keras cannot; '' where it could.
-    """
-    if source.config_json is None:
-        return source, ""
-    bare = replace(source, keras_file=None, config_json=None)
-    if not settings.with_keras or not has_keras():
-        return bare, ""
-    with _exchange(worker) as folder:
-        config, weights, out = (folder / name for name in ("config.json", "weights", "model.keras"))
-        config.write_text(source.config_json, "utf-8")
-        weights.write_bytes(source.keras_file or b"")
-        refusal: str | None = worker.call(
-            "gatelet.convert.parity.oracles.keras_jobs:assemble_job",
-            {"config": str(config), "weights": str(weights), "out": str(out)},
-            step="loading of the weights by Keras",
-        )
-        if refusal is not None:
-            return bare, refusal
-        return replace(bare, keras_file=out.read_bytes()), ""
-
-
 def _write_texts(texts: Sequence[str], path: Path) -> None:
     """Write a JSON list, a text at a time: there may be many."""
     with path.open("w", encoding="ascii") as file:
         for index, text in enumerate(texts):
             file.write(("[" if index == 0 else ",\n") + json.dumps(text))
         file.write("]" if texts else "[]")
-
-
-@contextlib.contextmanager
-def _exchange(worker: Worker) -> Iterator[Path]:
-    """Give a folder for files that go to the worker and come back."""
-    try:
-        with tempfile.TemporaryDirectory(dir=worker.scratch, prefix="gatelet-") as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write temporary files: {error.strerror or error}") from error

@@ -9,44 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.litert import import_tensorflow
+from gatelet.convert.worker.tensorflow import import_tensorflow
 from gatelet.runtime.vectorizer.opening import load_vectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["assemble_job", "keras_ids_job", "keras_scores_job", "predict"]
+__all__ = ["keras_ids_job", "keras_scores_job", "predict"]
 
 _ROWS_AT_ONCE = 256
 """Of a prediction by Keras: a third less processor time than batches of 64."""
-
-
-def assemble_job(config: str, weights: str, out: str) -> str | None:
-    """Put a model's configuration and weights into one `.keras` file.
-
-    Args:
-        config: Path of what `model.to_json()` gave.
-        weights: Path of what `model.save_weights` gave.
-        out: Where the file goes.
-
-    Returns:
-        None, or why this Keras cannot.
-    """
-    import_tensorflow()
-    import keras
-
-    said = ""
-    for suffix in (".weights.h5", ".h5"):  # Keras tells its two layouts apart by the name
-        named = Path(weights).rename(Path(weights).with_name(f"weights{suffix}"))
-        weights = str(named)
-        try:
-            model = keras.models.model_from_json(Path(config).read_text("utf-8"))
-            model.load_weights(weights)
-            model.save(out)
-        except Exception as error:  # a file of another Keras fails in many ways
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        else:
-            return None
-    return f"Keras {keras.__version__} cannot load the weights: {said}"
 
 
 def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> str | None:
