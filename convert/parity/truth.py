@@ -51,11 +51,11 @@ def why_unknown(data: Dataset | Arrays | None, graph: Graph, labels: Sequence[st
         return ""
     rank = len(graph.shape_of(graph.outputs[0]))
     if len(graph.outputs) > 1:
-        return f"the model has {len(graph.outputs)} outputs, and data tells the truth of one"
+        return f"the model has {len(graph.outputs)} outputs, the data right answers for one"
     if labels and rank > 2:
-        return "the model gives scores for each timestep, and data tells one label a row"
+        return "the model has scores for each timestep, and the data one label for each row"
     if rank > 2 and isinstance(data, Dataset):
-        return "the model gives a sequence of numbers, and a column tells one a row: give a .npz"
+        return "the model's output is a sequence of numbers, and a column holds one: use a .npz"
     return ""
 
 

@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--vectorizer",
         type=Path,
         metavar="FILE",
-        help="a vectorizer.json, or what Tokenizer.to_json() gave",
+        help="a vectorizer.json, or what Tokenizer.to_json() returned",
     )
     parser.add_argument(
         "--maxlen", type=int, metavar="N", help="timesteps that a Tokenizer's ids are padded to"
@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="what model.to_json() gave, for a MODEL that holds weights only",
+        help="what model.to_json() returned, for a MODEL that holds weights only",
     )
     parser.add_argument(
         "--route",
@@ -170,7 +170,8 @@ def _cost_of(pruning: Mapping[str, Any]) -> str:
     if "flips" in pruning:
         change = pruning["accuracy_difference"]
         text += (
-            f"; {pruning['flips']:.3g} flip; accuracy {pruning['accuracy_before']:.4f} -> "
+            f"; {pruning['flips']:.2%} of the labels change; "
+            f"accuracy {pruning['accuracy_before']:.4f} -> "
             f"{pruning['accuracy_after']:.4f} ({change['low']:+.4f} to {change['high']:+.4f})"
         )
     return text

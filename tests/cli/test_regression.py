@@ -122,8 +122,8 @@ def test_the_values_of_a_sequence_are_held_against_the_sequence() -> None:
 def test_what_is_not_checked_is_told_with_the_reason(values: Path) -> None:
     graph = sequences()
     data = Arrays((np.ones((N, 5, 3)),), np.zeros(N), "x.npz")
-    assert why_unknown(data, graph, ("a", "b")).startswith("the model gives scores for each time")
-    assert "give a .npz" in why_unknown(Dataset(("a",), ("1",), "x.csv"), graph, ())
+    assert why_unknown(data, graph, ("a", "b")).startswith("the model has scores for each time")
+    assert "use a .npz" in why_unknown(Dataset(("a",), ("1",), "x.csv"), graph, ())
     assert why_unknown(None, graph, ()) == "" and truth_of(data, graph, ("a", "b")) is None
 
 
