@@ -90,7 +90,7 @@ def test_what_is_to_blame_and_what_was_noted_is_said(judged: Story) -> None:
     assert "flips is 2 %, the limit is 1 % (share of rows); 95 %: 1.5 % to 2.5 %; 20 of" in shown
     assert "· not checked: onnx float32: weights was not checked; <no> tensors" in shown
     assert "it is 'lstm' <b>" in shown
-    assert "on these rows the threshold 0.6100 makes the most labels right; it is not applied" in shown
+    assert "the threshold 0.6100 makes the most labels right; it is not applied" in shown
     assert "Note: another <i> language" in shown
     assert "What is to blame" not in Page(page(judged)).shown
 
