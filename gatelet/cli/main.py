@@ -151,7 +151,7 @@ def _top_level(words: list[str]) -> NoReturn:
         usage="gatelet COMMAND [...]",
         description="Recurrent networks from training to edge devices, with proof.",
         epilog=f"commands:\n{listing}\n\nexample:\n  gatelet quickstart --out demo\n\n"
-        "gatelet COMMAND --help explains it",
+        "gatelet COMMAND --help explains a command",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"gatelet {gatelet.__version__}")
