@@ -59,7 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--maxlen", type=int, metavar="N", help="timesteps that a Tokenizer's ids are padded to"
     )
     for side in ("--padding", "--truncating"):
-        parser.add_argument(side, choices=("pre", "post"), help="side of a Tokenizer's ids; default: pre")
+        parser.add_argument(
+            side, choices=("pre", "post"), help="side of a Tokenizer's ids; default: pre"
+        )
     add_data(parser, required=False)
     parser.add_argument(
         "--labels", metavar="A,B", help="names of the outputs, for a model without a run"
