@@ -75,7 +75,7 @@ def _flips(one: ArtifactDiff, limits: Limits) -> Finding | None:
     return Finding(
         "flips",
         verdict,
-        f"{flips.estimate:.2%} of the rows are decided otherwise (95 %: {flips.low:.2%} to "
+        f"{flips.estimate:.2%} of the labels changed (95 %: {flips.low:.2%} to "
         f"{flips.high:.2%}), the limit is {limit:.2%}",
     )
 

@@ -194,7 +194,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         predictor = open_artifact(case.bundle, artifact, module=module)
         engine, stage = predictor.engine, "runs"
         if predictor.takes_texts and not case.oracle.texts:
-            note = f"{target} is judged on texts, and there are none: give some with --data"
+            note = f"{target} is compared on texts, and there are none: give some with --data"
             return ArtifactReport(target, scheme, (), engine, note=note)
         given = _on_texts(case) if predictor.takes_texts else case
         format_name = target.removesuffix("-text")

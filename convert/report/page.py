@@ -37,7 +37,7 @@ SCORE_LIMIT = "scores_max"
 _BANNERS = {
     "pass": "What is shipped predicts what was trained",
     "fail": "What is shipped does not predict what was trained",
-    "undecided": "There is too little data to tell",
+    "undecided": "There is too little data to say",
     "not run": "Nothing could be run here",
 }
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -143,7 +143,7 @@ def _sections(story: Story) -> Iterator[Element]:
 def _charts(story: Story) -> Iterator[Element]:
     bundle, measured = story.bundle, story.measured
     if measured is None or not measured.scores:
-        yield chart("Scores against the oracle", "Left out: no artifact gave scores here.")
+        yield chart("Scores against the oracle", "Left out: no artifact has scores here.")
     else:
         found = list(pairs(measured))
         yield scatter(found)

@@ -63,8 +63,8 @@ def blame(report: ParityReport) -> Element | None:
         said = [shown(sentence, _SENTENCE_CHARACTERS) for sentence in one.diagnosis]
         if one.threshold is not None and one.verdict in ("fail", "undecided"):
             said.append(
-                f"the threshold {one.threshold:.4f} fits its scores of these rows best; it is not "
-                "applied"
+                f"on these rows the threshold {one.threshold:.4f} makes the most labels right; it "
+                "is not applied"
             )
         if said:
             items = (element("li", sentence) for sentence in said)

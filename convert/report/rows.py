@@ -46,7 +46,8 @@ def pairs(measured: Measured) -> Iterator[Pair]:
         name = f"{target} {scheme}"
         if scores.shape != measured.oracle.shape:
             note = (
-                f"it gives {list(scores.shape)} numbers, the oracle {list(measured.oracle.shape)}"
+                f"its scores have the shape {list(scores.shape)}, the oracle's "
+                f"{list(measured.oracle.shape)}"
             )
             yield Pair(name, np.empty(0), np.empty(0), note=note)
             continue
@@ -84,9 +85,9 @@ def probabilities(measured: Measured, labels: tuple[str, ...]) -> list[Probabili
     """
     truth = measured.truth
     if not labels:
-        return "the model has no labels, so it gives no probabilities"
+        return "the model has no labels, so its scores are no probabilities"
     if measured.oracle.ndim != 2 or measured.oracle.shape[1] not in (1, len(labels)):
-        return "the model gives other than one row of scores for each row of data"
+        return "the model has not exactly one row of scores for each row of data"
     if truth is None or truth.ndim != 1:
         return "the data have no labels"
     found = []

@@ -48,12 +48,12 @@ def truth_of(data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str])
     shape = graph.shape_of(graph.outputs[0])
     if len(graph.outputs) > 1:
         count = len(graph.outputs)
-        return Truth(None, f"the model has {count} outputs, and data tells the truth of one")
+        return Truth(None, f"the model has {count} outputs, the data right answers for one")
     if labels and len(shape) > 2:
-        said = "the model gives scores for each timestep, and data tells one label a row"
+        said = "the model has scores for each timestep, and the data one label for each row"
         return Truth(None, said)
     if len(shape) > 2 and isinstance(data, Dataset):
-        said = "the model gives a sequence of numbers, and a column tells one a row: give a .npz"
+        said = "the model's output is a sequence of numbers, and a column holds one: use a .npz"
         return Truth(None, said)
     if labels:
         return Truth(np.array(label_ids_of(data, labels), np.int64))

@@ -53,13 +53,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--vectorizer",
         type=Path,
         metavar="FILE",
-        help="a vectorizer.json, or what Tokenizer.to_json() gave",
+        help="a vectorizer.json, or what Tokenizer.to_json() returned",
     )
     parser.add_argument(
         "--maxlen", type=int, metavar="N", help="timesteps that a Tokenizer's ids are padded to"
     )
     for side in ("--padding", "--truncating"):
-        parser.add_argument(side, choices=("pre", "post"), help="of a Tokenizer's ids; pre")
+        parser.add_argument(
+            side, choices=("pre", "post"), help="side of a Tokenizer's ids; default: pre"
+        )
     add_data(parser, required=False)
     parser.add_argument(
         "--labels", metavar="A,B", help="names of the outputs, for a model without a run"
@@ -74,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="what model.to_json() gave, for a MODEL that holds weights only",
+        help="what model.to_json() returned, for a MODEL that holds weights only",
     )
     parser.add_argument(
         "--route",
@@ -168,7 +170,8 @@ def _cost_of(pruning: Mapping[str, Any]) -> str:
     if "flips" in pruning:
         change = pruning["accuracy_difference"]
         text += (
-            f"; {pruning['flips']:.3g} flip; accuracy {pruning['accuracy_before']:.4f} -> "
+            f"; {pruning['flips']:.2%} of the labels change; "
+            f"accuracy {pruning['accuracy_before']:.4f} -> "
             f"{pruning['accuracy_after']:.4f} ({change['low']:+.4f} to {change['high']:+.4f})"
         )
     return text

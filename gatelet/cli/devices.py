@@ -14,7 +14,7 @@ EXAMPLE = "gatelet devices raspberry-pi-4"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="tell more of this one")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="show more about this one")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
 
 

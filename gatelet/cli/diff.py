@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("--max-accuracy-drop", Limits.max_accuracy_drop, "of labelled rows; 0.01 is one point"),
         ("--max-error-growth", Limits.max_error_growth, "of a regression's mean absolute error"),
         ("--max-size-growth", Limits.max_size_growth, "of a file; 0.1 is 10 %%"),
-        ("--max-flips", None, "rows decided otherwise; without labels 0.05"),
+        ("--max-flips", None, "share of labels that change; for rows without labels 0.05"),
     ):
         shown = "" if default is None else f"; default: {default:g}"
         parser.add_argument(

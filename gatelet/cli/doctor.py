@@ -41,7 +41,7 @@ def _show(found: Diagnosis) -> None:
     ]
     print_table(("target", "engine", "version", "state"), rows)
     for command in dict.fromkeys(one.command for one in found.backends if one.command):
-        print(f"  to have it: {command}")
+        print(f"  for more engines: {command}")
     if found.bundle is None:
         return
     print(f"\nbundle     {one_line(found.bundle)}")

@@ -115,14 +115,14 @@ def _rows_of(scores: Any, bundle: Bundle) -> list[list[float]]:
     """Give one list of numbers a row: a regression's sequence one after the other."""
     if isinstance(scores, dict):
         raise DataError(
-            f"bundle '{bundle.path}' has {len(scores)} outputs ({', '.join(scores)}), and data "
-            "tells the truth of one: compare its scores with parity"
+            f"bundle '{bundle.path}' has {len(scores)} outputs ({', '.join(scores)}), and the "
+            "data have right answers for one: compare its scores with parity"
         )
     rows = scores.tolist() if hasattr(scores, "tolist") else list(scores)
     if bundle.labels and isinstance(rows[0][0], list):
         raise DataError(
-            f"bundle '{bundle.path}' gives scores for each timestep, and data tells one label a "
-            "row: compare its scores with parity"
+            f"bundle '{bundle.path}' has scores for each timestep, and the data one label for "
+            "each row: compare its scores with parity"
         )
     return [list(_numbers(row)) for row in rows]
 

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="what model.to_json() gave, for a MODEL that holds weights only",
+        help="what model.to_json() returned, for a MODEL that holds weights only",
     )
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
 
@@ -71,7 +71,7 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
         )
     elif vectorizer is not None:
         print(
-            f"vectorizer {len(vectorizer.vocabulary):,} tokens as TextVectorization gives them, "
+            f"vectorizer {len(vectorizer.vocabulary):,} tokens of a TextVectorization layer, "
             f"{vectorizer.maxlen} timesteps"
         )
     print()

@@ -31,7 +31,7 @@ COMMANDS = {
     "predict": "predict with a bundle",
     "bench": "measure latency, throughput, cold start and memory",
     "devices": "list the devices that a bundle can be made for",
-    "doctor": "tell what this machine can run, and how to mend it",
+    "doctor": "show what this machine can run, and how to install the rest",
     "inspect": "show what a bundle or a Keras model holds",
 }
 """Each command's module has the same name."""
@@ -151,7 +151,7 @@ def _top_level(words: list[str]) -> NoReturn:
         usage="gatelet COMMAND [...]",
         description="Recurrent networks from training to edge devices, with proof.",
         epilog=f"commands:\n{listing}\n\nexample:\n  gatelet quickstart --out demo\n\n"
-        "gatelet COMMAND --help tells more",
+        "gatelet COMMAND --help explains a command",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"gatelet {gatelet.__version__}")

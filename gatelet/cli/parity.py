@@ -47,7 +47,10 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         "0.005 is half a point",
     )
     parser.add_argument(
-        "--max-flips", type=float, metavar="SHARE", help="most rows decided otherwise: 0.01 is 1 %%"
+        "--max-flips",
+        type=float,
+        metavar="SHARE",
+        help="largest share of labels that may change: 0.01 is 1 %%",
     )
     parser.add_argument(
         "--atol",
@@ -168,8 +171,8 @@ def _print_remarks(report: ParityReport, one: ArtifactReport) -> None:
         print(f"{name}: {one_line(sentence)}")
     if one.threshold is not None and one.verdict in ("fail", "undecided"):
         print(
-            f"{name}: the threshold {one.threshold:.4f} fits its scores of these rows best; it is "
-            "not applied"
+            f"{name}: on these rows the threshold {one.threshold:.4f} makes the most labels right; "
+            "it is not applied"
         )
     if one.note:
         print(f"{name}: {one.note}")

@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=MAX_ROW_S,
         metavar="S",
-        help=f"refuse a bundle whose rows would take longer by what it declares; default: "
+        help=f"refuse a bundle if one row may take longer, as estimated before it runs; default: "
         f"{MAX_ROW_S:g}, inf for no limit",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON line a text or step")

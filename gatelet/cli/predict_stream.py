@@ -189,7 +189,9 @@ def _step_shape(one: GraphInput) -> tuple[int, ...]:
     """Give the shape of one timestep of one row."""
     sizes = one.shape[2:] if has_time(one) else one.shape[1:]
     if None in sizes:
-        raise DataError(f"'{one.name}' takes values of any size, which no line tells: use a .npz")
+        raise DataError(
+            f"'{one.name}' takes values of any size, which no line can show: use a .npz"
+        )
     return tuple(size for size in sizes if size is not None)
 
 

@@ -22,7 +22,7 @@ __all__ = ["add_reports", "check_places", "write_reports"]
 def add_reports(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="write an HTML report, one file for itself"
+        "--report", type=Path, metavar="FILE", help="write an HTML report, in one file"
     )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML for CI")
     parser.add_argument(

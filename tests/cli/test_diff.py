@@ -70,7 +70,7 @@ def test_without_labels_flips_decide(
     path.write_text("".join(json.dumps({"text": f"w{i}"}) + "\n" for i in range(1, 41)))
     done = cli("diff", written_bundle, swapped, "--data", path)
     assert done.code == 1
-    assert "100.00% of the rows are decided otherwise (95 %: 91.19% to 100.00%)" in done.out
+    assert "100.00% of the labels changed (95 %: 91.19% to 100.00%)" in done.out
     assert cli("diff", written_bundle, swapped, "--data", path, "--max-flips", "1").code == 0
 
 

@@ -208,7 +208,7 @@ def test_one_row_is_judged_and_its_quality_left_undecided(
     data.write_text('{"text": "w1 w2", "label": "1"}\n', "utf-8")
     assert parity(bundle, data) == 0
     out = capsys.readouterr().out
-    assert "constant: not checked; one row is no range" in out
+    assert "constant: not checked; with one row no output can vary" in out
     assert "accuracy_drop is 0 share" in out
     assert out.splitlines()[-1].startswith("parity over 1 rows against graph: undecided")
 

@@ -123,8 +123,8 @@ def test_what_is_not_checked_is_told_with_the_reason(values: Path) -> None:
     graph = sequences()
     data = Arrays((np.ones((N, 5, 3)),), np.zeros(N), "x.npz")
     unused = truth_of(data, graph, ("a", "b")).unused
-    assert unused.startswith("the model gives scores for each time")
-    assert "give a .npz" in truth_of(Dataset(("a",), ("1",), "x.csv"), graph, ()).unused
+    assert unused.startswith("the model has scores for each time")
+    assert "use a .npz" in truth_of(Dataset(("a",), ("1",), "x.csv"), graph, ()).unused
     assert truth_of(None, graph, ()) == (None, "")
     assert truth_of(data, graph, ("a", "b")).values is None
 

@@ -136,9 +136,26 @@ def test_the_threshold_itself_is_a_yes() -> None:
 def test_the_note_says_how_many_rows_flipped_in_all_even_where_none_is_judged() -> None:
     found = flips([0.499] * 4 + [0.9] * 996, [0.5] * 4 + [0.9] * 996, tie=0.01)
     assert (found.figure, found.verdict) == (0, "pass")
-    assert found.note.startswith("4 of 1,000 flipped in all, 0.00109 to 0.0102 ")
-    assert "4 near the threshold, 0 beyond" in found.note
-    assert flips([0.9], [0.9]).note.startswith("0 of 1 flipped in all")
+    assert found.note == (
+        "4 of 1,000 labels changed; 4 of them had scores within 0.01 of the threshold (not "
+        "counted); 95 % interval of all changes: 0.11% to 1.02%"
+    )
+    assert flips([0.9], [0.9]).note.startswith("0 of 1 labels changed; 95 % interval")
+
+
+def test_the_note_says_how_many_changed_labels_are_far_from_the_threshold() -> None:
+    found, expected = scores(0.499, 0.45, 0.1, 0.9), scores(0.5, 0.5, 0.9, 0.9)
+    note = check_flips(found, expected, threshold=0.5, limit=1.0, tie=0.01, far=0.05).note
+    assert note.startswith(
+        "3 of 4 labels changed; 2 of them had scores within 0.01 of the threshold (not "
+        "counted); 1 of them had a score more than 0.05 from the threshold; "
+    )
+
+
+def test_the_note_speaks_of_a_tie_where_there_are_several_labels() -> None:
+    found, expected = np.array([[0.51, 0.49]]), np.array([[0.495, 0.505]])
+    note = check_flips(found, expected, threshold=0.5, limit=1.0, tie=0.01).note
+    assert "1 of them had a score within 0.01 of a tie (not counted)" in note
 
 
 def test_a_limit_of_the_users_own_is_held_against_every_flip() -> None:
@@ -148,7 +165,8 @@ def test_a_limit_of_the_users_own_is_held_against_every_flip() -> None:
     assert flips(close, expected, tie=usual.tie).figure == 0
     found = flips(close, expected, tie=asked.tie)
     assert (found.figure, found.verdict) == (1, "fail")
-    assert "3 near" in found.note
+    assert "3 of 3 labels changed; 3 of them had scores within" in found.note
+    assert "(counted too)" in found.note
     assert flips([0.1], [INF], tie=asked.tie).figure == 1  # no margin is known, yet it flipped
 
 

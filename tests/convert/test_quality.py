@@ -151,7 +151,8 @@ def test_a_clear_loss_fails_and_its_sentence_counts_the_rows() -> None:
     spoilt[:200] = 1 - truth[:200, None]
     found = checks(scores, spoilt, truth)
     assert found["accuracy_drop"].verdict == "fail"
-    assert "rows lost" in found["accuracy_drop"].note and "McNemar" in found["accuracy_drop"].note
+    note = found["accuracy_drop"].note
+    assert "became wrong" in note and "McNemar" in note
     assert {found[n].verdict for n in ("macro_f1_drop", "brier_rise", "roc_auc_drop")} == {"fail"}
 
 

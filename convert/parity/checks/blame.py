@@ -59,7 +59,8 @@ def blame(
         return _of_the_rest(failed)
     if found.shape != expected.shape:
         return (
-            "the artifact gives scores of another shape: it is of another model; convert again",
+            "the artifact's scores have another shape: it was made from another model; convert "
+            "again",
         )
     known = [one for one in weights or () if one.found is not None]
     if not known:

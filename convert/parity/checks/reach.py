@@ -39,7 +39,9 @@ def check_finite(found: Array, expected: Array) -> Check:
 def check_constant(found: Array, expected: Array) -> Check:
     """Count outputs that are the same for all rows where the oracle's differ."""
     if len(found) < 2:
-        return Check("constant", None, 0.0, "not checked", "outputs", note="one row is no range")
+        return Check(
+            "constant", None, 0.0, "not checked", "outputs", note="with one row no output can vary"
+        )
     with np.errstate(invalid="ignore"):
         varies = np.ptp(expected, axis=0) > _VARIES
         stuck = varies & (found == found[0]).all(axis=0)

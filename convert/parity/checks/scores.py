@@ -140,24 +140,33 @@ def check_flips(
     check = replace(
         _check("flips", share.estimate, limit, unit=unit),
         interval=(share.low, share.high),
-        note=_said_of_flips(margins[flipped], len(found), tie=tie, far=far),
+        note=_said_of_flips(
+            margins[flipped],
+            len(found),
+            tie=tie,
+            far=far,
+            edge="the threshold" if expected.shape[-1] == 1 else "a tie",
+        ),
     )
     return _undecided(check, len(found), MIN_DECIDING_ROWS if limit > 0 else 0)
 
 
-def _said_of_flips(margins: Array, rows: int, *, tie: float, far: float) -> str:
+def _said_of_flips(margins: Array, rows: int, *, tie: float, far: float, edge: str) -> str:
     """Tell of all flips by their margins: a row that is not judged has flipped all the same."""
     share = clopper_pearson(len(margins), rows)
+    said = f"{len(margins):,} of {rows:,} labels changed"
+    interval = f"95 % interval of all changes: {share.low:.2%} to {share.high:.2%}"
+    every = tie == -math.inf
+    near = int((margins <= (far if every else tie)).sum())
+    if near:
+        had = "a score" if near == 1 else "scores"
+        said += f"; {near:,} of them had {had} within {far if every else tie:.2g} of {edge}"
+        said += " (counted too)" if every else " (not counted)"
     distant = int((~(margins <= far)).sum())
-    said = f"{len(margins):,} of {rows:,} flipped in all, {share.low:.3g} to {share.high:.3g} exact"
-    if tie == -math.inf:
-        near = int((margins <= far).sum())
-        return f"{said}: {near:,} near the threshold, {distant:,} far from it, all judged"
-    beyond = int((~(margins <= tie)).sum())
-    return (
-        f"{said}: {len(margins) - beyond:,} near the threshold, {beyond:,} beyond it, which are "
-        f"judged, {distant:,} of them far"
-    )
+    if distant and not every:
+        had = "a score" if distant == 1 else "scores"
+        said += f"; {distant:,} of them had {had} more than {far:.2g} from {edge}"
+    return f"{said}; {interval}"
 
 
 def _margins(scores: Array, threshold: float) -> list[float]:

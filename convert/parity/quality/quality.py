@@ -88,7 +88,7 @@ def check_quality(
     oracle, found = _flat(oracle), _flat(found)
     sound = np.isfinite(oracle).all(axis=-1)
     if found.shape != oracle.shape or not np.isfinite(found[sound]).all():
-        note = "some scores are no numbers, so there is nothing to measure"
+        note = "some scores are not numbers, so quality cannot be measured"
         name = _name("accuracy" if labels else "mae")
         return (Check(name, None, bounds.quality_drop, "fail", unit="share of rows", note=note),)
     rows = Paired(oracle[sound], found[sound], truth[sound], threshold, len(labels))
@@ -189,8 +189,8 @@ def _check_accuracy(rows: Paired, bounds: Bounds) -> Check:
     )
     lost, gained = int((right & ~still).sum()), int((still & ~right).sum())
     said = (
-        f"{still.mean():.4f} against the Graph's {right.mean():.4f}: {lost:,} rows lost, "
-        f"{gained:,} gained of {len(right):,}; McNemar's p {mcnemar_exact(lost, gained):.3g}"
+        f"{still.mean():.4f}, the Graph's {right.mean():.4f}: of {len(right):,} rows {lost:,} "
+        f"became wrong and {gained:,} right; McNemar's p {mcnemar_exact(lost, gained):.3g}"
     )
     if _equal_up_to_rounding(rows, bounds):
         return Check(
@@ -207,7 +207,7 @@ def _check_accuracy(rows: Paired, bounds: Bounds) -> Check:
     if check.verdict != "undecided":
         return check
     more = rows_to_decide(lost, gained, len(right), drop=bounds.quality_drop)
-    needed = "no number of such rows" if more is None else f"about {more:,} more rows"
+    needed = "no number of rows like these" if more is None else f"about {more:,} more rows"
     return replace(check, note=f"{check.note}; {needed} would decide")
 
 
@@ -268,7 +268,7 @@ def _verdict(
         else (f"worse by {low:.3g} to {high:.3g}, with 95 % confidence")
     )
     if not math.isfinite(high - low):
-        sentence = "so few rows tell nothing of how sure that is"
+        sentence = "there are too few rows for an interval"
     note = "; ".join(filter(None, (said, sentence)))
     return Check(_name(figure), worse, limit, verdict, unit, (low, high), note)
 

@@ -84,7 +84,7 @@ def check_weights(target: str, graph: Graph, weights: Sequence[StoredWeight] | N
         weights: What `match_weights` gave; None where the file could not be looked into.
     """
     if weights is None:
-        note = f"this file of the target {target} is not looked into here"
+        note = f"the weights of this {target} file cannot be read here"
         return Check("weights", None, HALF_STEP, "not checked", unit="steps", note=note)
     found = [one for one in weights if one.found is not None]
     left = [one.where for one in weights if one.found is None]

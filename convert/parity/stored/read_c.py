@@ -109,7 +109,7 @@ def read_c(file: StoredFile) -> list[Stored]:
         write_function(layout, skip_padding(file.graph, timesteps=file.timesteps))
     except (KeyError, ValueError) as error:
         raise BundleDamaged(
-            f"the manifest tells other ranges of '{file.path.name}' than its model has"
+            f"the manifest has other ranges for '{file.path.name}' than its model has"
         ) from error
     if layout.integers:
         return [_read_integers(data, one) for one in layout.integer_sections]

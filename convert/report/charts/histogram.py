@@ -30,9 +30,9 @@ def histogram(pairs: list[Pair], limits: Mapping[str, float]) -> Element:
     """
     return chart(
         "Differences from the oracle",
-        "How many scores are how far below (left) or above (right) the oracle's. Rounding is "
-        "narrow and centred; a shift to one side is a fault that a mean of distances hides. "
-        "Each panel has its own scale; counts are drawn logarithmically, so that a single score "
+        "How many scores are how far below (left) or above (right) the oracle's. Rounding makes "
+        "a narrow peak in the middle; a peak to one side of it is a fault that the mean distance "
+        "hides. Each panel has its own scale; counts are logarithmic, so that a single score "
         "shows.",
         element("div", *(_panel(pair, limits.get(pair.name)) for pair in pairs), class_="panels"),
     )

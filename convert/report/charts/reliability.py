@@ -35,13 +35,13 @@ def reliability(found: Sequence[Probabilities] | str, *, labels: tuple[str, ...]
         what = f"the label '{shown(labels[1], 60)}'"
         axis = f"probability given to '{shown(labels[1], 20)}'"
     else:
-        what, axis = "the label decided for", "probability of the label decided for"
+        what, axis = "the chosen label", "probability of the chosen label"
     oracle, *artifacts = found
     return chart(
         title,
-        f"Of the rows to which about this probability was given for {what}, how many are so? On "
-        "the diagonal the probability can be taken at its word; below it the model is too sure. "
-        "Bars are 95 % intervals (Wilson) and say how much the labelled rows can tell.",
+        f"Of the rows with about this probability for {what}, how many really have it? On the "
+        "diagonal the probabilities are right; below it the model is too sure. Bars are 95 % "
+        "intervals (Wilson): the fewer labelled rows, the longer.",
         element("div", *(_panel(one, oracle, axis) for one in artifacts), class_="panels"),
         key=legend(
             [

@@ -90,7 +90,7 @@ def test_what_is_to_blame_and_what_was_noted_is_said(judged: Story) -> None:
     assert "flips is 2 %, the limit is 1 % (share of rows); 95 %: 1.5 % to 2.5 %; 20 of" in shown
     assert "· not checked: onnx float32: weights was not checked; <no> tensors" in shown
     assert "it is 'lstm' <b>" in shown
-    assert "the threshold 0.6100 fits its scores of these rows best; it is not applied" in shown
+    assert "the threshold 0.6100 makes the most labels right; it is not applied" in shown
     assert "Note: another <i> language" in shown
     assert "What is to blame" not in Page(page(judged)).shown
 
@@ -237,12 +237,12 @@ def test_every_kind_of_output_has_its_page(tell: TellStory, name: str) -> None:
 def test_scores_of_another_shape_are_said_not_drawn(tell: TellStory) -> None:
     oracle = np.random.default_rng(1).uniform(size=(20, 1))
     text = page(tell(oracle=oracle, scores=np.zeros((20, 3))))
-    assert "it gives [20, 3] numbers, the oracle [20, 1]" in text
+    assert "its scores have the shape [20, 3], the oracle's [20, 1]" in text
 
 
 def test_without_rows_the_charts_are_left_out_and_the_rest_stays(judged: Story) -> None:
     shown = Page(page(replace(judged, measured=None, latencies_us={}))).shown
-    assert "Left out: no artifact gave scores here." in shown
+    assert "Left out: no artifact has scores here." in shown
     assert "Left out: the bundle has no golden vectors" in shown
     assert "Embeddings hold " in shown
 
