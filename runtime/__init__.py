@@ -6,11 +6,10 @@ its module, and that the standard library only.
 
 from __future__ import annotations
 
+from gatelet import loads_when_asked
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from gatelet.runtime.bundle.opening import Artifact, Bundle, open_bundle
     from gatelet.runtime.predictor.prediction import Prediction
     from gatelet.runtime.predictor.predictor import Predictor, load
@@ -27,27 +26,6 @@ __all__ = [
     "load",
     "open_bundle",
 ]
-
-
-def loads_when_asked(package: str, modules: dict[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package that loads a module when a name of it is asked for.
-
-    Args:
-        package: The package's `__name__`.
-        modules: The module below the package, by the name that it defines.
-    """
-
-    def load_name(name: str) -> Any:
-        if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        import sys
-        from importlib import import_module
-
-        found = getattr(import_module(f"{package}.{modules[name]}"), name)
-        setattr(sys.modules[package], name, found)
-        return found
-
-    return load_name
 
 
 if not TYPE_CHECKING:

@@ -3,7 +3,7 @@
 Importing this package loads nothing; a name of it loads its module.
 """
 
-from gatelet.runtime import loads_when_asked
+from gatelet import loads_when_asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
