@@ -4,5 +4,7 @@ Not training, and nothing that a device needs.
 """
 
 from gatelet.convert.conversion import convert, convert_with_report
+from gatelet.convert.inspection import lint
+from gatelet.convert.proving import prove
 
-__all__ = ["convert", "convert_with_report"]
+__all__ = ["convert", "convert_with_report", "lint", "prove"]
