@@ -5,7 +5,6 @@ Only public names are used, so that modules may move between the commits.
 
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -97,7 +96,7 @@ def _cases(bundle: str) -> dict[str, Callable[[], Any]]:
 
 
 def compare_kernels(folders: list[str], first: int) -> None:
-    """Print the microseconds of each side's C code by case, called in turns."""
+    """Print the least microseconds of each side's C code by case, called in turns."""
     taken: dict[str, list[float]] = {}
     for name, scheme in (
         ("reviews", "float32"),
@@ -137,7 +136,7 @@ def _in_turns(runs: list[Callable[[Any], Any]], inputs: Iterator[Any], first: in
             runs[at](given)
             if number >= 2:
                 times[at].append((time.thread_time_ns() - start) / 1e3)
-    return [statistics.median(one) for one in times]
+    return [min(one) for one in times]
 
 
 if __name__ == "__main__":
