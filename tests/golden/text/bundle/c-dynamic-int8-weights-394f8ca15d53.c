@@ -1,0 +1,14 @@
+/* The weights of 'text' (c dynamic-int8) and its vocabulary as const arrays, for a program without files:
+ * cc -c this, in the bundle's folder. They are read at compile time, so it takes a moment only; of
+ * two arrays a linker that is given --gc-sections leaves out the one that nobody names. */
+#if defined(__APPLE__)
+#define ARRAY(name, file) \
+    __asm__(".const\n.globl _" name "\n.p2align 6\n_" name ":\n.incbin \"" file "\"\n.text\n")
+#else
+#define ARRAY(name, file) \
+    __asm__(".section .rodata." name ",\"a\"\n.globl " name "\n.balign 64\n" name ":\n" \
+            ".incbin \"" file "\"\n.text\n")
+#endif
+
+ARRAY("text_weights", "c-dynamic-int8-dfe2825c8cbe.bin");
+ARRAY("text_vocabulary", "c-vocabulary-3e8d2d1e7819.bin");
