@@ -19,10 +19,18 @@ import pytest
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
 from gatelet.runtime.graph.safetensors import Tensor, encode
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
+from tests import tiers
 from tests.fixture_types import WriteBundle
+from tests.shared import made_once
 
-# before NumPy is imported: its BLAS would keep every core busy for matrices that are small
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# before NumPy is imported: one thread for small matrices, and for each of several processes
+for name in (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+):
+    os.environ.setdefault(name, "1")
 
 
 def pytest_configure() -> None:
@@ -32,6 +40,12 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the fast tier leaves out, before `-m` looks at the markers, and set the order."""
+    tiers.arrange(items)
 
 
 @dataclass(frozen=True)
@@ -49,15 +63,30 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
 
     Tests must not change it: copy the bundle first.
     """
-    bundle = tmp_path_factory.mktemp("quickstart") / "demo"
+    return quickstart_once(tmp_path_factory, "reviews-en")
+
+
+def quickstart_once(factory: pytest.TempPathFactory, corpus: str) -> Quickstart:
+    """Run `gatelet quickstart` on a corpus, once for all processes of this test run."""
+    folder = made_once(
+        factory, f"quickstart-{corpus}", lambda folder: run_quickstart(folder / "demo", corpus)
+    )
+    printed = (folder / "stdout").read_text("utf-8")
+    return Quickstart(folder / "demo", folder / "demo-run", printed)
+
+
+def run_quickstart(bundle: Path, corpus: str) -> None:
+    """Run `gatelet quickstart`, and keep what it printed in `stdout` beside the bundle."""
+    command = [sys.executable, "-m", "gatelet", "quickstart", "--corpus", corpus]
     done = subprocess.run(
-        [sys.executable, "-m", "gatelet", "quickstart", "--out", str(bundle)],
+        [*command, "--out", str(bundle)],
         check=False,
         capture_output=True,
         text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
-    return Quickstart(bundle, bundle.with_name("demo-run"), done.stdout)
+    bundle.with_name("stdout").write_text(done.stdout, "utf-8")
 
 
 VOCABULARY, UNITS = 50, 4
@@ -75,7 +104,8 @@ def write_bundle() -> WriteBundle:
 @pytest.fixture(scope="session")
 def written_bundle(tmp_path_factory: pytest.TempPathFactory, write_bundle: WriteBundle) -> Path:
     """Write that bundle once, with both onnx artifacts; tests that change it take `bundle`."""
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "small")
+    made = made_once(tmp_path_factory, "small", lambda folder: write_bundle(folder / "small"))
+    return made / "small"
 
 
 @pytest.fixture

@@ -1,21 +1,32 @@
 """The architecture is what the tools say it is: a planted violation of each rule turns them red.
 
-The violations are planted in a copy of the tree, and `./check --lint` of that copy judges them.
+Each violation is judged by the one tool that holds the rule; all of `./check --lint` runs once.
 """
 
 import ast
+import contextlib
+import io
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from copy import deepcopy
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
+import grimp
 import pytest
+from importlinter import configuration
+from importlinter.application import use_cases
+from importlinter.application.app_config import settings
 
 from gatelet.cli.main import COMMANDS
+from tests import tiers
 
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = ("convert", "devices", "runtime", "train")
@@ -38,15 +49,11 @@ def _copy(names: list[str], to: Path) -> Path:
     return to
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _copy(_tracked(), tmp_path_factory.mktemp("copy"))
-
-
-def _lint(tree: Path) -> subprocess.CompletedProcess[str]:
-    """Run the copy's own check, on the copy's own gatelet."""
+def _run_in(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a copy of the tree, on the copy's own gatelet."""
     return subprocess.run(
-        [str(tree / "check"), "--lint"],
+        command,
+        cwd=tree,
         check=False,
         capture_output=True,
         text=True,
@@ -59,70 +66,233 @@ def _lint(tree: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_check_is_green_without_a_violation(copy: Path) -> None:
-    done = _lint(copy)
+def test_lint_is_green_for_this_tree_and_red_for_a_violation(tmp_path: Path) -> None:
+    """Run all of it once, with the fault that the last tool finds: the others stay green."""
+    tree = _copy(_tracked(), tmp_path)
+    if (ROOT / ".mypy_cache").exists():  # mypy compares digests, and a whole run takes a minute
+        shutil.copytree(ROOT / ".mypy_cache", tree / ".mypy_cache")
+    planted = tree / "runtime" / "files.py"
+    planted.write_text(planted.read_text("utf-8") + "\n\nimport gatelet.cli  # noqa: E402, F401\n")
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(": green, ") == 4
+    done = _run_in(tree, str(tree / "check"), "--lint")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.count(": green, ") == 3, done.stdout
+    assert "gatelet.runtime.files -> gatelet.cli" in done.stdout
+    assert done.stdout.endswith("check: RED: import-linter\n")
+
+
+def test_this_tree_keeps_every_contract() -> None:
+    broken, report = _lint_imports()
+
+    assert not broken, report
 
 
 PLANTED = [
-    ("runtime/data/metrics.py", "import tensorflow", "gatelet.runtime.data.metrics -> tensorflow"),
-    ("runtime/backends/onnx.py", "import keras", "gatelet.runtime.backends.onnx -> keras"),
-    ("runtime/bundle/opening.py", "import onnx", "gatelet.runtime.bundle.opening -> onnx"),
-    ("runtime/data/dataset.py", "import h5py", "gatelet.runtime.data.dataset -> h5py"),
-    ("runtime/graph/graph.py", "import jinja2", "gatelet.runtime.graph.graph -> jinja2"),
-    ("devices/__init__.py", "import jinja2", "gatelet.devices -> jinja2"),
-    ("devices/__init__.py", "import tensorflow", "gatelet.devices -> tensorflow"),
-    ("train/fit.py", "import gatelet.convert", "gatelet.train.fit -> gatelet.convert"),
-    ("convert/schemes.py", "import gatelet.train", "gatelet.convert.schemes -> gatelet.train"),
-    ("runtime/files.py", "import gatelet.train", "gatelet.runtime.files -> gatelet.train"),
-    ("runtime/files.py", "import gatelet.convert", "gatelet.runtime.files -> gatelet.convert"),
-    ("runtime/files.py", "import gatelet.cli", "gatelet.runtime.files -> gatelet.cli"),
-    ("devices/__init__.py", "import gatelet.convert", "gatelet.devices -> gatelet.convert"),
-    ("convert/schemes.py", "import gatelet.cli", "gatelet.convert.schemes -> gatelet.cli"),
-    ("gatelet/errors.py", "import gatelet.runtime", "gatelet.errors -> gatelet.runtime"),
-    ("train/fit.py", "import runtime", "`runtime` is banned: import gatelet.runtime"),
-    ("tests/conftest.py", "import convert", "`convert` is banned: import gatelet.convert"),
-    ("convert/schemes.py", "from train import fit", "`train` is banned: import gatelet.train"),
-    ("gatelet/errors.py", "from devices import x", "`devices` is banned: import gatelet.devices"),
-    ("runtime/bundle/opening.py", "from .graph import Graph", "TID252"),
-    ("runtime/bundle/opening.py", "def untyped(x):\n    return x", "no-untyped-def"),
+    (
+        "runtime/data/metrics.py",
+        "import tensorflow",
+        "imports",
+        "gatelet.runtime.data.metrics -> tensorflow",
+    ),
+    (
+        "runtime/backends/onnx.py",
+        "import keras",
+        "imports",
+        "gatelet.runtime.backends.onnx -> keras",
+    ),
+    (
+        "runtime/bundle/opening.py",
+        "import onnx",
+        "imports",
+        "gatelet.runtime.bundle.opening -> onnx",
+    ),
+    ("runtime/data/dataset.py", "import h5py", "imports", "gatelet.runtime.data.dataset -> h5py"),
+    ("runtime/graph/graph.py", "import jinja2", "imports", "gatelet.runtime.graph.graph -> jinja2"),
+    ("devices/__init__.py", "import jinja2", "imports", "gatelet.devices -> jinja2"),
+    ("devices/__init__.py", "import tensorflow", "imports", "gatelet.devices -> tensorflow"),
+    ("train/fit.py", "import gatelet.convert", "imports", "gatelet.train.fit -> gatelet.convert"),
+    (
+        "convert/schemes.py",
+        "import gatelet.train",
+        "imports",
+        "gatelet.convert.schemes -> gatelet.train",
+    ),
+    (
+        "runtime/files.py",
+        "import gatelet.train",
+        "imports",
+        "gatelet.runtime.files -> gatelet.train",
+    ),
+    (
+        "runtime/files.py",
+        "import gatelet.convert",
+        "imports",
+        "gatelet.runtime.files -> gatelet.convert",
+    ),
+    ("runtime/files.py", "import gatelet.cli", "imports", "gatelet.runtime.files -> gatelet.cli"),
+    (
+        "devices/__init__.py",
+        "import gatelet.convert",
+        "imports",
+        "gatelet.devices -> gatelet.convert",
+    ),
+    (
+        "convert/schemes.py",
+        "import gatelet.cli",
+        "imports",
+        "gatelet.convert.schemes -> gatelet.cli",
+    ),
+    ("gatelet/errors.py", "import gatelet.runtime", "imports", "gatelet.errors -> gatelet.runtime"),
+    ("train/fit.py", "import runtime", "ruff", "`runtime` is banned: import gatelet.runtime"),
+    ("tests/conftest.py", "import convert", "ruff", "`convert` is banned: import gatelet.convert"),
+    (
+        "convert/schemes.py",
+        "from train import fit",
+        "ruff",
+        "`train` is banned: import gatelet.train",
+    ),
+    (
+        "gatelet/errors.py",
+        "from devices import x",
+        "ruff",
+        "`devices` is banned: import gatelet.devices",
+    ),
+    ("runtime/bundle/opening.py", "from .graph import Graph", "ruff", "TID252"),
+    ("runtime/bundle/opening.py", "def untyped(x):\n    return x", "mypy", "no-untyped-def"),
 ]
+"""A file, what is added to it, the tool that must turn red, and what it must say."""
 
 
-@pytest.mark.parametrize(("path", "line", "message"), PLANTED)
-def test_check_is_red_for_a_planted_violation(
-    copy: Path, path: str, line: str, message: str
+def _planted(tool: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("path", "line", "message"),
+        [(p, line, said) for p, line, by, said in PLANTED if by == tool],
+    )
+
+
+@_planted("imports")
+def test_import_linter_is_red_for_a_planted_import(path: str, line: str, message: str) -> None:
+    broken, report = _lint_imports((path, line))
+
+    assert broken
+    assert message in report
+
+
+def test_every_contract_is_broken_by_a_planted_import() -> None:
+    broken = [_lint_imports((p, line))[0] for p, line, tool, _ in PLANTED if tool == "imports"]
+
+    assert set().union(*broken) == _contracts()
+
+
+@_planted("ruff")
+def test_ruff_is_red_for_a_planted_violation(
+    path: str, line: str, message: str, tmp_path: Path
 ) -> None:
-    planted = copy / path
-    before = planted.read_text("utf-8")
-    planted.write_text(f"{before}\n\n{line}\n", "utf-8")
-    try:
-        done = _lint(copy)
-    finally:
-        planted.write_text(before, "utf-8")
+    done = _judge_one_file(
+        tmp_path, path, line, "ruff", "check", "--no-cache", "--output-format=concise"
+    )
 
     assert done.returncode == 1
     assert message in done.stdout
-    assert "check: RED:" in done.stdout
+
+
+@_planted("mypy")
+def test_mypy_is_red_for_a_planted_violation(
+    path: str, line: str, message: str, tmp_path: Path
+) -> None:
+    command = ("mypy", "--follow-imports=skip", "--cache-dir", str(tmp_path / "cache"))
+    done = _judge_one_file(tmp_path, path, line, *command)
+
+    assert done.returncode == 1
+    assert message in done.stdout
+
+
+def _judge_one_file(
+    folder: Path, path: str, line: str, *command: str
+) -> subprocess.CompletedProcess[str]:
+    """Add a line to a file that is copied with the settings, and run a tool on that file alone.
+
+    The file is clean without it: `./check --lint` says so.
+    """
+    links = [name for name in _tracked() if (ROOT / name).is_symlink()]
+    tree = _copy([*links, "pyproject.toml", path], folder / "tree")
+    with (tree / path).open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{line}\n")
+    return _run_in(tree, sys.executable, "-m", *command, path)
+
+
+class _Graph:
+    """The imports of this tree, with others that are planted, where import-linter builds them."""
+
+    def __init__(self, graph: grimp.ImportGraph) -> None:
+        self.graph = graph
+
+    def build(self, *given: object, **settings: object) -> grimp.ImportGraph:
+        return self.graph
+
+
+@cache
+def _imports() -> grimp.ImportGraph:
+    return grimp.build_graph("gatelet", include_external_packages=True, cache_dir=None)
+
+
+def _lint_imports(*planted: tuple[str, str]) -> tuple[set[str], str]:
+    """Run import-linter on this tree and what is planted; return what is broken, and its report."""
+    configuration.configure()
+    graph = deepcopy(_imports())
+    for path, line in planted:
+        module = path.removeprefix("gatelet/").removesuffix(".py").removesuffix("/__init__")
+        imported = line.split()[1]
+        if imported not in graph.modules:
+            graph.add_module(imported, is_squashed=True)
+        graph.add_import(
+            importer=f"gatelet.{module.replace('/', '.')}",
+            imported=imported,
+            line_number=1,
+            line_contents=line,
+        )
+    settings.configure(GRAPH_BUILDER=_Graph(graph))
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        is_green = use_cases.lint_imports(
+            str(ROOT / "pyproject.toml"), cache_dir=None, no_logo=True
+        )
+    report = " ".join(printed.getvalue().split())
+    broken = {name for name in _contracts() if f"{name} BROKEN" in report}
+    assert is_green == (not broken) and all(name in report for name in _contracts()), report
+    return broken, report
+
+
+def _contracts() -> set[str]:
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    return {one["name"] for one in tomllib.loads(text)["tool"]["importlinter"]["contracts"]}
 
 
 def test_check_is_red_where_no_test_is_collected(tmp_path: Path) -> None:
     names = [n for n in _tracked() if not (n.startswith("tests/") and "/test_" in f"/{n}")]
     tree = _copy(names, tmp_path)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-m", "not full", "-p", "no:cacheprovider"],
-        cwd=tree,
-        check=False,
-        capture_output=True,
-        text=True,
+    done = _run_in(
+        tree, sys.executable, "-m", "pytest", "-m", "not full", "-p", "no:cacheprovider", "-n", "1"
     )
 
     # ./check runs this command and takes every exit code but 0 as red
-    assert '"$python" -m pytest -m "$markers" || red+=("pytest")' in (tree / "check").read_text()
+    command = '"$python" -m pytest -m "$markers" "${workers[@]}" || red+=("pytest")'
+    assert command in (tree / "check").read_text()
     assert done.returncode == 5, done.stdout + done.stderr
+
+
+def test_the_table_of_tiers_names_files_and_functions_that_exist() -> None:
+    files = {
+        name.removeprefix("tests/"): (ROOT / name).read_text("utf-8")
+        for name in _tracked()
+        if name.startswith("tests/") and name.endswith(".py")
+    }
+    for row in tiers.SLOW:
+        named = [text for name, text in files.items() if fnmatchcase(name, row.files)]
+        functions = [one for text in named for one in re.findall(r"^def (test_\w+)", text, re.M)]
+        assert any(fnmatchcase(one, row.tests) for one in functions), row
+    assert set(tiers.BEGIN_WITH) - set(files) == set()
 
 
 LOADED = """
@@ -262,8 +432,7 @@ def test_links_in_the_documents_lead_to_tracked_files() -> None:
 
 def test_documents_name_only_paths_that_exist() -> None:
     tracked = _tracked()
-    names = [n for n in tracked if re.fullmatch(r"(README|CONTRIBUTING|docs/[^/]+)\.md", n)]
-    text = "".join((ROOT / name).read_text("utf-8") for name in names)
+    text = "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     # a name in capitals stands for any
     named = [name.removeprefix("./") for name in re.findall(r"`([a-z_.]+/[a-z0-9_./]*)`", text)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Quickstart
+from tests.conftest import Quickstart, quickstart_once, run_quickstart
 
 ARTIFACTS = [
     ("c", "float32"),
@@ -27,19 +27,10 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"))
 
 
-def _quickstart_zh(out: Path) -> Quickstart:
-    command = [sys.executable, "-m", "gatelet", "quickstart", "--corpus", "reviews-zh"]
-    done = subprocess.run(
-        [*command, "--out", str(out)], check=False, capture_output=True, text=True, encoding="utf-8"
-    )
-    assert done.returncode == 0, done.stderr
-    return Quickstart(out, out.with_name(f"{out.name}-run"), done.stdout)
-
-
 @pytest.fixture(scope="module")
 def quickstart_zh(tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
     """Run `gatelet quickstart --corpus reviews-zh` once."""
-    return _quickstart_zh(tmp_path_factory.mktemp("quickstart-zh") / "demo-zh")
+    return quickstart_once(tmp_path_factory, "reviews-zh")
 
 
 def _assert_proven(found: Quickstart) -> None:
@@ -126,10 +117,12 @@ def test_quickstart_on_chinese_prints_a_table_and_two_predictions(
 def test_the_same_seed_gives_the_same_figures_and_the_same_artifacts(
     quickstart_zh: Quickstart, tmp_path: Path
 ) -> None:
-    again = _quickstart_zh(tmp_path / "demo-zh")
+    run_quickstart(tmp_path / "demo", "reviews-zh")
 
-    first, second = (_read(q.run / "metrics.json") for q in (quickstart_zh, again))
+    runs = (quickstart_zh.run, tmp_path / "demo-run")
+    first, second = (_read(run / "metrics.json") for run in runs)
     assert first == second
-    first, second = (_read(q.bundle / "manifest.json") for q in (quickstart_zh, again))
+    bundles = (quickstart_zh.bundle, tmp_path / "demo")
+    first, second = (_read(bundle / "manifest.json") for bundle in bundles)
     digests = [[one["sha256"] for one in made["artifacts"]] for made in (first, second)]
     assert digests[0] == digests[1]

@@ -20,6 +20,7 @@ from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run
+from tests.shared import made_once
 
 EditPart = Callable[[Path, str, Callable[[bytes], bytes]], None]
 ROWS = 300
@@ -101,7 +102,10 @@ def shift_keras_bias() -> Callable[[bytes], bytes]:
 @pytest.fixture(scope="session")
 def small_run(quickstart: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the trained run with only 40 rows in its test part, which converts in a second."""
-    return _small(quickstart.run, tmp_path_factory.mktemp("runs") / "small")
+    made = made_once(
+        tmp_path_factory, "small-run", lambda folder: _small(quickstart.run, folder / "small")
+    )
+    return made / "small"
 
 
 @pytest.fixture(scope="session")

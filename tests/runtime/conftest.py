@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.shared import made_once
+
 
 @pytest.fixture
 def hide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
@@ -28,10 +30,8 @@ def litert_bundle(
     tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path]
 ) -> Path:
     """Write the tiny bundle with litert and onnx artifacts, in that order; not to be changed."""
-    out = tmp_path_factory.mktemp("bundles") / "both"
-    return write_bundle(
-        out, artifacts=(("onnx", "float32"), ("litert", "float32"), ("litert", "dynamic-int8"))
-    )
+    artifacts = (("onnx", "float32"), ("litert", "float32"), ("litert", "dynamic-int8"))
+    return _written_once(tmp_path_factory, write_bundle, "both", artifacts)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +39,18 @@ def every_target_bundle(
     tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path]
 ) -> Path:
     """Write the tiny bundle with an artifact of every target; not to be changed."""
-    out = tmp_path_factory.mktemp("bundles") / "every"
     targets = ("c", "litert", "onnx", "onnx-text", "tflm")
-    return write_bundle(out, artifacts=tuple((target, "float32") for target in targets))
+    artifacts = tuple((target, "float32") for target in targets)
+    return _written_once(tmp_path_factory, write_bundle, "every", artifacts)
+
+
+def _written_once(
+    factory: pytest.TempPathFactory,
+    write_bundle: Callable[..., Path],
+    name: str,
+    artifacts: tuple[tuple[str, str], ...],
+) -> Path:
+    def write(folder: Path) -> None:
+        write_bundle(folder / name, artifacts=artifacts)
+
+    return made_once(factory, f"bundle-{name}", write) / name

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import made_once
+
 HERE = Path(__file__).parent
 
 
@@ -22,10 +24,10 @@ def write_network(package: str, folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def keras_3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the network as Keras 3 writes it."""
-    return write_network("keras", tmp_path_factory.mktemp("keras_3"))
+    return made_once(tmp_path_factory, "keras_3", lambda folder: write_network("keras", folder))
 
 
 @pytest.fixture(scope="session")
 def tf_keras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the network as tf_keras writes it."""
-    return write_network("tf_keras", tmp_path_factory.mktemp("tf_keras"))
+    return made_once(tmp_path_factory, "tf_keras", lambda folder: write_network("tf_keras", folder))
