@@ -15,13 +15,8 @@ from gatelet.convert.exporters.onnx.writer import (
     Call,
     Writer,
 )
-from gatelet.convert.quantize import (
-    INT4_MIDDLE,
-    pack_int4,
-    quantize_int4,
-    quantize_int8,
-    to_integers,
-)
+from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
+from gatelet.convert.quantize import quantize_int4, quantize_int8, to_integers
 from gatelet.runtime.graph import Shape
 
 __all__ = [
