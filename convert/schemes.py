@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatelet.errors import ConfigError
+from gatelet.runtime.bundle.manifest import Artifact
 
 __all__ = [
     "DEFAULT_ARTIFACTS",
     "EVERYTHING",
     "ON_REQUEST",
+    "REVISIONS",
     "SCHEMES",
     "TARGETS",
     "Scheme",
     "choose_artifacts",
+    "is_of_today",
     "names_them",
+    "revision_of",
 ]
 
 
@@ -79,6 +83,9 @@ TARGETS = {
     "onnx-text": ("float32", "dynamic-int8"),
 }
 
+REVISIONS: dict[tuple[str, str], int] = {}
+"""By target and scheme, raised when what is written or computed changes; 1 where none is listed."""
+
 DEFAULT_ARTIFACTS = (
     ("c", "float32"),
     ("c", "dynamic-int8"),
@@ -96,6 +103,19 @@ ON_REQUEST = ("tflm",)
 
 EVERYTHING = "all"
 """In place of a name: every target, or every scheme, that the model fits."""
+
+
+def revision_of(target: str, scheme: str) -> int:
+    """Return today's revision of what is written for a target and scheme."""
+    return REVISIONS.get((target, scheme), 1)
+
+
+def is_of_today(artifact: Artifact) -> bool:
+    """Tell whether an artifact is what today's code would write.
+
+    Comparisons with what today's code writes say "not checked" of another, never "fail".
+    """
+    return artifact.revision == revision_of(artifact.target, artifact.scheme)
 
 
 def names_them(names: Sequence[str]) -> bool:

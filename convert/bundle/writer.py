@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.convert.exporters.exported import Exported, stored_name
+from gatelet.convert.schemes import revision_of
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle.opening import (
     FORMAT_VERSION,
@@ -59,6 +60,7 @@ class BundleWriter:
     ) -> None:
         """Add an exported model; `facts` are further entries: ops, max_batch."""
         entry = self._add(f"{target}-{scheme}", suffix, data)
+        facts = {"revision": revision_of(target, scheme), **facts}
         self.artifacts.append({"target": target, "scheme": scheme, **entry, **facts})
 
     def add_exported(self, target: str, scheme: str, suffix: str, exported: Exported) -> None:

@@ -8,17 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "INT4_MIDDLE",
-    "pack_int4",
-    "quantize_int4",
-    "quantize_int8",
-    "to_integers",
-    "unpack_int4",
-]
+from gatelet.convert.layouts import INT4_MIDDLE
 
-INT4_MIDDLE = 7.5
-"""Level q of 0..15 stands for (q - 7.5) x scale: all 16 are used, and none is zero."""
+__all__ = ["quantize_int4", "quantize_int8", "to_integers"]
 
 _INT4_CLIPPINGS = np.linspace(0.4, 1.0, 19)
 
@@ -90,31 +82,3 @@ def quantize_int4(
         levels[better] = found[better].astype(np.uint8)
         multiples[better] = candidate[better]
     return levels, multiples, unit
-
-
-def pack_int4(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Put two levels in a byte: column j in the low half, column j + F/2 in the high one.
-
-    Args:
-        levels: [V, F] of 0..15; an odd F gets a column of zeros.
-
-    Returns:
-        [V, ceil(F / 2)].
-    """
-    if levels.shape[1] % 2:
-        levels = np.pad(levels, [(0, 0), (0, 1)])
-    low, high = np.split(levels, 2, axis=1)
-    return np.asarray(low | (high << 4), np.uint8)
-
-
-def unpack_int4(packed: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Take apart what `pack_int4` put together.
-
-    Args:
-        packed: [V, ceil(F / 2)].
-        columns: F.
-
-    Returns:
-        levels [V, F] of 0..15.
-    """
-    return np.concatenate([packed & 15, packed >> 4], axis=1)[:, :columns]

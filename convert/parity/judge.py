@@ -57,6 +57,7 @@ from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
 from gatelet.convert.rows.rows import Rows, side_by_side
+from gatelet.convert.schemes import is_of_today
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
 from gatelet.errors import BackendMissing
 from gatelet.runtime.backends import TARGETS
@@ -201,7 +202,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
         found = _run(predictor, given, f"{target} {scheme}")
         checks = [
-            check_weights(format_name, case.graph, weights),
+            check_weights(format_name, weights, is_of_today=is_of_today(artifact)),
             *_check_scores(case, found, bounds),
             *_check_quality(case, found, bounds),
             *check_behaviour(

@@ -29,6 +29,7 @@ __all__ = [
     "Artifact",
     "BundleFile",
     "Manifest",
+    "check_sections",
     "parse_manifest",
     "take",
     "take_texts",
@@ -37,6 +38,7 @@ __all__ = [
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MAX_PATH_CHARACTERS = 255
+LARGEST_STEP = 1e300
 VERDICTS = ("fail", "undecided", "not run", "pass")
 """Parity verdicts, the worst first."""
 
@@ -81,6 +83,7 @@ class Artifact(BundleFile):
             its target.
         companions: Paths of further files that it needs or offers, by their role.
         states: What its streaming file, the companion 'stream', carries; () if it has none.
+        revision: Of its target and scheme when it was written; 0 where the manifest has none.
         entry: Its whole entry in the manifest.
     """
 
@@ -92,6 +95,7 @@ class Artifact(BundleFile):
     parity: Mapping[str, Any] = field(default_factory=lambda: {"verdict": "not run"})
     companions: Mapping[str, str] = field(default_factory=dict)
     states: tuple[State, ...] = ()
+    revision: int = 0
     entry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -220,6 +224,8 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         raise ValueError(
             f"'verdict' is {show(parity['verdict'])}, expected one of {', '.join(VERDICTS)}"
         )
+    if "sections" in entry:
+        check_sections(entry)
     return Artifact(
         **_file_fields(entry),
         target=take(entry, "target", str),
@@ -230,8 +236,54 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         parity=parity,
         companions=_companions(entry),
         states=_states(entry),
+        revision=_whole({"revision": 0, **entry}, "revision"),
         entry=entry,
     )
+
+
+def check_sections(entry: Mapping[str, Any]) -> None:
+    """Check the table of what an artifact's file holds, if it has one.
+
+    Raises:
+        ValueError: It is no such table; whether it fits the file is not looked at.
+    """
+    for section in _entries({"sections": [], **entry}, "sections"):
+        take(section, "weight", str)
+        take(section, "order", str)
+        _whole({"gates": 0, **section}, "gates")
+        _check_array(section)
+        for key in ("rows", "columns"):
+            ends = {key: [0, 0], **section}
+            _check_wholes(ends, key)
+            if len(ends[key]) != 2:
+                raise ValueError(f"'{key}' is {show(ends[key])}, expected two integers")
+        step = section.get("step", 1)
+        for one in step if type(step) is list else [step]:
+            if not 0 < take({"step": one}, "step", float, int) <= LARGEST_STEP:
+                raise ValueError(f"'step' is {show(one)}, expected a number above 0")
+        for scales in _entries({"scales": [], **section}, "scales"):
+            take(scales, "along", str)
+            _check_array(scales)
+            if "codes" in scales:
+                _check_array(take(scales, "codes", dict))
+
+
+def _check_array(entry: Mapping[str, Any]) -> None:
+    take(entry, "dtype", str)
+    _whole(entry, "offset")
+    _check_wholes(entry, "shape")
+
+
+def _check_wholes(entry: Mapping[str, Any], key: str) -> None:
+    for one in take(entry, key, list):
+        _whole({key: one}, key)
+
+
+def _whole(entry: Mapping[str, Any], key: str) -> int:
+    value: int = take(entry, key, int)
+    if not 0 <= value < 2**63:
+        raise ValueError(f"'{key}' is {show(value)}, expected an integer from 0")
+    return value
 
 
 def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
@@ -255,10 +307,11 @@ def _file_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
     sha256 = take(entry, "sha256", str)
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError(f"'sha256' is {show(sha256)}, expected 64 hexadecimal digits")
-    count = take(entry, "bytes", int)
-    if not 0 <= count < 2**63:
-        raise ValueError(f"'bytes' is {show(count)}, expected an integer from 0")
-    return {"path": take(entry, "path", str), "bytes": count, "sha256": sha256}
+    return {
+        "path": take(entry, "path", str),
+        "bytes": _whole(entry, "bytes"),
+        "sha256": sha256,
+    }
 
 
 def _check_names(manifest: Manifest, path: Path) -> None:

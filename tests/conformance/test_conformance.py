@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.quantize import INT4_MIDDLE, quantize_int4
+from gatelet.convert.exporters.quantize import quantize_int4
 from gatelet.convert.exporters.targets import export
+from gatelet.convert.layouts import INT4_MIDDLE
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
@@ -139,7 +140,7 @@ def test_an_artifact_gives_what_keras_gives(
     path = tmp_path / "model"
     exported = export(model, target, SCHEMES[scheme], worker)
     path.write_bytes(exported.data)
-    stored = check_weights(target, case.graph, match_weights(target, StoredFile(path, case.graph)))
+    stored = check_weights(target, match_weights(target, StoredFile(path, case.graph)))
     assert stored.verdict == "pass", stored
     rounded = None
     if SCHEMES[scheme].embeddings:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.c.blob import coded_rows, pack_gates, tiled, tiled_int8
+from gatelet.convert.exporters.c.blob import coded_rows, tiled_int8
+from gatelet.convert.layouts import ORDERS, pack
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph
 from tests.convert.faults import Array, Change
@@ -45,15 +46,15 @@ def in_blob(graph: Graph, scheme: str, role: str, change: Weight) -> Change:
 
 def _packed(role: str, array: Array, scheme: str) -> list[bytes]:
     if role == "bias":
-        parts: Sequence[Array] = [pack_gates(array, 4)]
+        parts: Sequence[Array] = [pack(array, 4)]
     elif role == "embeddings" and scheme == "float32":
         parts = [array]
     elif role == "embeddings":
         parts = coded_rows(array)
     elif scheme == "float32":
-        parts = [tiled(pack_gates(array, 4), GATE_COLUMNS)]
+        parts = [ORDERS["tiles"](pack(array, 4), GATE_COLUMNS)]
     else:
-        parts = tiled_int8(pack_gates(array, 4), GATE_COLUMNS)
+        parts = tiled_int8(pack(array, 4), GATE_COLUMNS)
     return [np.ascontiguousarray(one, one.dtype.newbyteorder("<")).tobytes() for one in parts]
 
 

@@ -199,7 +199,7 @@ def test_files_for_microcontrollers_pass_with_every_recurrence(
     check_exported("tflm", SCHEMES[scheme], made, graph)
     path = tmp_path / "model.tflite"
     path.write_bytes(made.data)
-    stored = check_weights("tflm", graph, match_weights("tflm", StoredFile(path, graph, scheme)))
+    stored = check_weights("tflm", match_weights("tflm", StoredFile(path, graph)))
     assert stored.verdict == "pass", stored
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.quantize import pack_int4, unpack_int4
 from gatelet.convert.exporters.targets import export
+from gatelet.convert.layouts import pack_int4, unpack_int4
 from gatelet.convert.parity.checks.blame import blame
 from gatelet.convert.parity.oracles.oracle import ask_graph
 from gatelet.convert.parity.stored.file import StoredFile
@@ -68,13 +68,13 @@ def test_a_table_of_4_bits_is_held_against_the_graph(
     weights = match_weights(target, StoredFile(path, graph))
     read = table_of(weights)
     assert weights is not None and read.found is not None and 0 < read.steps_off <= 0.501
-    assert check_weights(target, graph, weights).verdict == "pass"
+    assert check_weights(target, weights).verdict == "pass"
     assert np.abs(read.found - array_of(graph.weights[read.weight])).max() > 0
 
     table = array_of(graph.weights[read.weight])
     for other in (np.roll(table, 1, axis=0), table * 1.2, np.where(table < 0, table * 0.5, table)):
         judging = with_table(graph, other)
-        found = check_weights(target, judging, match_weights(target, StoredFile(path, judging)))
+        found = check_weights(target, match_weights(target, StoredFile(path, judging)))
         assert found.verdict == "fail" and "embeddings" in found.note
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gatelet.convert.exporters.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
+from gatelet.convert.exporters.quantize import quantize_int4, to_integers
+from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
 
 RNG = np.random.default_rng(5)
 

@@ -1,6 +1,8 @@
 """What c and tflm files store is read back, and any other weight is seen."""
 
+import json
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,20 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.exporters.c.blob import tiled, tiled_int8, untiled, untiled_int8
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.tflm.export import export_tflm
 from gatelet.convert.lowering import lower
+from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.parity.stored.read_flatbuffers import _read
 from gatelet.convert.passes.pad_skip import skip_padding
 from gatelet.convert.reading import read_keras_object
 from gatelet.convert.rows.calibration import choose_rows
-from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.schemes import SCHEMES, TARGETS
 from gatelet.errors import BundleDamaged, ConversionError
 from gatelet.runtime.backends.reference import array_of
+from gatelet.runtime.bundle.manifest import check_sections as check_table
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
 from tests.conformance.cases import CASES
@@ -36,6 +39,7 @@ from tests.conformance.recurrent_cases import (
 
 T = 12
 FEW = (lstm_classic, gru_reset_before_masked, bidirectional_stack_masked)
+SCHEMES_OF_C = tuple(TARGETS["c"])
 SIZES = (
     "c float32",
     "c dynamic-int8",
@@ -74,13 +78,13 @@ def write(graph: Graph, target: str, scheme: str, path: Path) -> StoredFile:
     if target == "c":
         written = write_model(model, SCHEMES[scheme])
         path.write_bytes(written.weights)
-        return StoredFile(path, graph, scheme, T, observed=written.observed)
+        return StoredFile(path, graph, sections=written.sections)
     made = export_tflm(model, SCHEMES[scheme])
     path.write_bytes(made.data)
     beside = {one.role: path.with_name(one.role) for one in made.companions}
     for one in made.companions:
         beside[one.role].write_bytes(one.data)
-    return StoredFile(path, graph, scheme, T, beside)
+    return StoredFile(path, graph, beside)
 
 
 def check_all(build: Callable[[Any], Any], target: str, scheme: str, path: Path) -> None:
@@ -88,14 +92,14 @@ def check_all(build: Callable[[Any], Any], target: str, scheme: str, path: Path)
     file = write(graph, target, scheme, path)
     stored = match_weights(target, file)
     assert stored is not None
-    found = check_weights(target, graph, stored)
+    found = check_weights(target, stored)
     assert found.verdict == "pass" and "not checked" not in found.note, found
     for one in stored:
         tensor = graph.weights[one.weight]
         other = (array_of(tensor) * np.float32(1.1)).tobytes()
         changed = {**graph.weights, one.weight: Tensor("F32", tensor.shape, other)}
         judging = replace(graph, weights=changed)
-        seen = check_weights(target, judging, match_weights(target, replace(file, graph=judging)))
+        seen = check_weights(target, match_weights(target, replace(file, graph=judging)))
         assert seen.verdict == "fail" and one.where in seen.note, one.where
 
 
@@ -123,22 +127,105 @@ def test_every_weight_of_every_case_is_read(
         pytest.skip(str(error))
 
 
-def test_what_is_packed_can_be_unpacked() -> None:
-    rng = np.random.default_rng(1)
-    packed = rng.normal(size=(7, 128)).astype(np.float32)
-    assert np.array_equal(untiled(tiled(packed, 64)), packed)
-    values, scales, _ = tiled_int8(packed, 64)
-    assert np.abs(untiled_int8(values, 7) * scales - packed).max() <= 0.501 * scales.max()
+def test_a_blob_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    file = write(graph_of(lstm_classic), "c", "float32", tmp_path / "weights.bin")
+    data = file.path.read_bytes()
+    file.path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(BundleDamaged, match="the weights end before all"):
+        match_weights("c", file)
 
 
-def test_a_file_that_is_no_blob_is_named(tmp_path: Path) -> None:
-    graph = graph_of(lstm_classic)
-    path = tmp_path / "weights.bin"
-    data = write(graph, "c", "float32", path).path.read_bytes()
-    for broken, said in ((b"x" + data, "holds no weights"), (data[: len(data) // 2], "end before")):
-        path.write_bytes(broken)
-        with pytest.raises(BundleDamaged, match=said):
-            match_weights("c", StoredFile(path, graph, "float32", T))
+def test_a_blob_that_is_moved_by_a_byte_holds_other_weights(tmp_path: Path) -> None:
+    file = write(graph_of(lstm_classic), "c", "float32", tmp_path / "weights.bin")
+    file.path.write_bytes(b"x" + file.path.read_bytes())
+    assert check_weights("c", match_weights("c", file)).verdict == "fail"
+
+
+def test_without_a_table_nothing_is_checked(tmp_path: Path) -> None:
+    file = write(graph_of(lstm_classic), "c", "float32", tmp_path / "weights.bin")
+    stored = match_weights("c", replace(file, sections=None))
+    found = check_weights("c", stored)
+    assert found.verdict == "not checked" and "an older gatelet wrote it" in found.note
+
+
+def sections_of(file: StoredFile) -> list[dict[str, Any]]:
+    """Return a copy of the table, as a manifest has it."""
+    return list(json.loads(json.dumps(file.sections)))
+
+
+def check_sections(file: StoredFile, sections: list[dict[str, Any]]) -> Check:
+    judging = replace(file, sections=sections)
+    return check_weights("c", match_weights("c", judging))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES_OF_C)
+def test_a_table_that_swaps_two_weights_is_a_fault(scheme: str, tmp_path: Path) -> None:
+    file = write(graph_of(two_of_a_size), "c", scheme, tmp_path / "weights.bin")
+    sections = sections_of(file)
+    first, second = (one for one in sections if one["weight"].endswith(".recurrent_kernel"))
+    first["weight"], second["weight"] = second["weight"], first["weight"]
+    found = check_sections(file, sections)
+    assert found.verdict == "fail" and "recurrent_kernel of layer" in found.note
+
+
+@pytest.mark.parametrize("scheme", SCHEMES_OF_C)
+def test_a_weight_that_the_table_leaves_out_is_named(scheme: str, tmp_path: Path) -> None:
+    file = write(graph_of(gru_reset_before_masked), "c", scheme, tmp_path / "weights.bin")
+    sections = sections_of(file)
+    at = [i for i, one in enumerate(sections) if one["weight"].endswith(".recurrent_kernel")]
+    assert len(at) == 2, "the gates lie apart from the candidate"
+    del sections[at[1]]
+    found = check_sections(file, sections)
+    assert found.verdict == "pass" and "not found in the file: recurrent_kernel" in found.note
+    sections[at[0]]["order"] = "spirals"  # of a later gatelet
+    found = check_sections(file, sections)
+    assert found.verdict == "pass" and "not found in the file: recurrent_kernel" in found.note
+
+
+def test_a_table_of_wide_steps_acquits_nothing(tmp_path: Path) -> None:
+    file = write(graph_of(lstm_classic), "c", "dynamic-int8", tmp_path / "weights.bin")
+    sections = sections_of(file)
+    for one in sections:
+        if one["weight"].endswith(".embeddings"):
+            one |= {"dtype": "int8", "offset": 0, "shape": file.graph.weights[one["weight"]].shape}
+            one |= {"scales": [], "step": 1e9}
+    file.path.write_bytes(bytes(4096) + file.path.read_bytes()[4096:])
+    found = check_sections(file, sections)
+    assert "embeddings" in found.note, found
+
+
+SPOILED: tuple[Any, ...] = (0, 1, 3, 2**40, 2**62, [], [0], [2, 3], [2**40, 2**40], "", "rows")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES_OF_C)
+def test_a_spoiled_table_is_damage_or_a_fault(scheme: str, tmp_path: Path) -> None:
+    file = write(graph_of(gru_reset_before_masked), "c", scheme, tmp_path / "weights.bin")
+    rng = np.random.default_rng(3)
+    right, seen = match_weights("c", file), Counter[str]()
+    for _ in range(300):
+        sections = sections_of(file)
+        section = sections[rng.integers(len(sections))]
+        scales = section.get("scales", [])
+        places = [section, *scales, *(one["codes"] for one in scales if "codes" in one)]
+        place = places[rng.integers(len(places))]
+        key = str(rng.choice(sorted(set(place) - {"scales", "codes"})))
+        place[key] = SPOILED[rng.integers(len(SPOILED))]
+        try:
+            check_table({"sections": sections})
+        except ValueError:
+            seen["refused"] += 1
+            continue
+        try:
+            stored = match_weights("c", replace(file, sections=sections))
+        except BundleDamaged:
+            seen["damaged"] += 1
+            continue
+        assert stored is not None and right is not None
+        seen[check_weights("c", stored).verdict] += 1
+        for one, before in zip(stored, right, strict=True):
+            is_same = one.found is not None and np.array_equal(one.found, before.found)
+            assert is_same or one.found is None or one.steps_off > 0.501, place
+    assert min(seen[one] for one in ("refused", "damaged", "fail")) > 5, seen
 
 
 def two_of_a_size(keras: Any) -> Any:
@@ -160,7 +247,7 @@ def test_fused_operators_may_share_a_constant(tmp_path: Path) -> None:
     graph = replace(graph, weights={**graph.weights, **zero})
     path = tmp_path / "file"
     file = write(graph, "tflm", "float32", path)
-    found = check_weights("tflm", graph, match_weights("tflm", file))
+    found = check_weights("tflm", match_weights("tflm", file))
     assert found.verdict == "pass" and "not checked" not in found.note, found
 
 

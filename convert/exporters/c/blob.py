@@ -12,37 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.quantize import quantize_int8
+from gatelet.convert.layouts import ORDERS
 
-__all__ = [
-    "ALIGNMENT_BYTES",
-    "DTYPES",
-    "LARGEST_CODEBOOK",
-    "Blob",
-    "Lines",
-    "coded_rows",
-    "lines_of",
-    "pack_columns",
-    "pack_gates",
-    "tile_of",
-]
+__all__ = ["ALIGNMENT_BYTES", "LARGEST_CODEBOOK", "Blob", "Lines", "coded_rows", "lines_of"]
 
 ALIGNMENT_BYTES = 64
-LANES = 16
-LARGEST_TILE = 64
 INT8_CHUNK = 256
 MAGIC = b"gatelet2"
-"""Its digit is raised when what follows is packed in another way."""
 LARGEST_CODEBOOK = 256
 """The scales of an embedding's rows are told by a byte each."""
-DTYPES = {
-    "float": "<f4",
-    "int8_t": "i1",
-    "int16_t": "<i2",
-    "uint8_t": "u1",
-    "uint16_t": "<u2",
-    "int32_t": "<i4",
-}
-"""What a section of each type of C holds, in NumPy's words."""
 _SAME_RATIO = 1.0001
 _STATE_LIMIT = 127
 _STATE_OFF_UNITS = 1.5
@@ -78,41 +56,6 @@ class Blob:
         return bytes(self._data)
 
 
-def tile_of(columns: int) -> int:
-    """Give the columns of a tile: whole vectors of every processor, at most four of the widest."""
-    return min(LARGEST_TILE, -(-columns // LANES) * LANES)
-
-
-def pack_columns(matrix: Array) -> Array:
-    """Pad the last axis to whole tiles: [..., N] to [..., tiles * tile]."""
-    tile = tile_of(matrix.shape[-1])
-    return _padded(matrix, -(-matrix.shape[-1] // tile) * tile)
-
-
-def pack_gates(matrix: Array, gates: int) -> Array:
-    """Let the gates of 16 units lie together: [..., gates * U] to [..., tiles * gates * 16]."""
-    units = matrix.shape[-1] // gates
-    apart = matrix.reshape(*matrix.shape[:-1], gates, units)
-    padded = _padded(apart, -(-units // LANES) * LANES)
-    tiles = padded.reshape(*matrix.shape[:-1], gates, -1, LANES)
-    return np.moveaxis(tiles, -3, -2).reshape(*matrix.shape[:-1], -1)
-
-
-def _padded(array: Array, columns: int) -> Array:
-    widths = [(0, 0)] * (array.ndim - 1) + [(0, columns - array.shape[-1])]
-    return np.pad(array, widths)
-
-
-def tiled(matrix: Array, tile: int) -> Array:
-    """Give a packed matrix [K, N] as [tiles, K, tile]."""
-    return matrix.reshape(len(matrix), -1, tile).transpose(1, 0, 2)
-
-
-def untiled(values: Array) -> Array:
-    """Give the packed matrix [K, N] of [tiles, K, tile]."""
-    return values.transpose(1, 0, 2).reshape(values.shape[1], -1)
-
-
 def tiled_int8(matrix: Array, tile: int) -> tuple[Array, Array, Array]:
     """Quantize a packed matrix [K, N] by column.
 
@@ -121,18 +64,9 @@ def tiled_int8(matrix: Array, tile: int) -> tuple[Array, Array, Array]:
         values int16 [K / 256 rounded up, N], which hold 256 times 127.
     """
     values, scales = quantize_int8(matrix, axis=1)
-    rows, columns = matrix.shape
-    padded = np.pad(values, ((0, -rows % 4), (0, 0)))
-    fours = padded.reshape(-1, 4, columns // tile, tile)
-    starts = range(0, rows, INT8_CHUNK)
+    starts = range(0, len(matrix), INT8_CHUNK)
     chunks = [values[k : k + INT8_CHUNK].sum(axis=0, dtype=np.int16) for k in starts]
-    return fours.transpose(2, 0, 3, 1), scales[0], np.stack(chunks)
-
-
-def untiled_int8(values: Array, rows: int) -> Array:
-    """Give the packed integers [K, N] of [tiles, K / 4 rounded up, tile, 4]."""
-    fours = values.transpose(1, 3, 0, 2)
-    return fours.reshape(4 * values.shape[1], -1)[:rows]
+    return ORDERS["fours"](values, tile), scales[0], np.stack(chunks)
 
 
 def coded_rows(table: Array) -> tuple[Array, Array, Array]:

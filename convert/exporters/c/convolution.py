@@ -3,16 +3,14 @@
 Not their loops, which are in kernels/convolution.c.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gatelet.convert.exporters.c.blob import pack_columns, tile_of
 from gatelet.convert.exporters.c.sizes import Size, known
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
+from gatelet.convert.layouts import padded_columns
 
 __all__ = ["Window", "window_of", "write_conv", "write_kernels", "write_pooling"]
 
@@ -70,25 +68,23 @@ def _along(setting: Any, axis: int) -> int:
 
 
 def write_kernels(
-    writer: Writer, kernel: NDArray[Any], *, groups: int, raw: bool
+    writer: Writer, call: Call, role: str, *, groups: int = 1, raw: bool
 ) -> tuple[str, int]:
     """Store a kernel [h, w, C / groups, F], one matrix a group.
 
     Returns:
         The name of the array of matrices, and the floats of work that a convolution needs.
     """
-    seen, part = int(np.prod(kernel.shape[:-1])), kernel.shape[-1] // groups
-    columns = kernel.reshape(seen, groups, part)
-    tile = tile_of(part)
-    names = [
-        writer.matrix(pack_columns(columns[:, group]), tile, raw=raw) for group in range(groups)
-    ]
+    *seen, columns = call.weights[role].shape
+    width = columns // groups
+    parts = [call.part(role, columns=(start, start + width)) for start in range(0, columns, width)]
+    names = [writer.matrix(part, raw=raw) for part in parts]
     name = writer.name("kernels")
     # a struct's value is no constant expression to every compiler, so it is copied
     writer.line(f"struct gatelet_matrix {name}[{groups}];")
     for index, one in enumerate(names):
         writer.line(f"{name}[{index}] = {one};")
-    return name, 4 * (seen + -(-part // tile) * tile)
+    return name, 4 * (math.prod(seen) + padded_columns(width))
 
 
 def write_conv(writer: Writer, call: Call) -> list[Value]:
@@ -98,13 +94,13 @@ def write_conv(writer: Writer, call: Call) -> list[Value]:
     kernel, groups = call.weights["kernel"], attributes["groups"]
     windows = _windows(writer, x, kernel.shape[:-2], attributes)
     y = writer.make((x.dims[0], *(one.count for one in windows), known(kernel.shape[-1])))
-    kernels, floats = write_kernels(writer, kernel, groups=groups, raw=x.raw)
+    kernels, floats = write_kernels(writer, call, "kernel", groups=groups, raw=x.raw)
     texts = [one.text for one in windows]
     if len(windows) == 1:
         texts.insert(0, _NO_AXIS)
     name = writer.name("c")
     texts += [x.dims[0].text, x.dims[-1].text, str(kernel.shape[-1]), str(groups), kernels]
-    texts.append(writer.optional(call.weights, "bias"))
+    texts.append(writer.optional(call, "bias"))
     writer.line(f"const struct gatelet_convolution {name} = {{{', '.join(texts)}}};")
     writer.call("gatelet_convolve", f"&{name}", x.name, y.name, writer.work(str(floats)))
     return [y]

@@ -60,7 +60,8 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
         for one in libraries
     ]
     facts: dict[str, object] = {"prefix": written.prefix, **_skipped(model.skipping)}
-    if written.observed:  # what the integers stand for is told by nothing else
+    facts["sections"] = written.sections
+    if written.observed:
         facts["observed"] = {name: one.tolist() for name, one in written.observed.items()}
     if written.steps is not None:
         states = [state.to_manifest() for state in written.states]
@@ -77,7 +78,7 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
 
 
 def _skipped(graph: Graph) -> dict[str, object]:
-    """Tell for how many pads the blob holds states: where its weights lie depends on it."""
+    """Return for how many pads the blob holds states."""
     limits = [node.attributes["limit"] for node in graph.nodes if node.op == "TrimPadding"]
     return {"skipped_pads": limits[0]} if any(limits) else {}
 
@@ -86,12 +87,15 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
     """Write the calls and the weights; whole sequences and pieces share them."""
     blob = Blob()
     kernels: set[str] = set()
+    sections: list[dict[str, Any]] = []
     pieces = step_graph(model.streaming, model.graph)
     observed = _observed(model, scheme)
     whole, steps = (
         None
         if graph is None
-        else write_function(Writer(blob, scheme, observed, kernels=kernels), graph)
+        else write_function(
+            Writer(blob, scheme, observed, kernels=kernels, sections=sections), graph
+        )
         for graph in (model.skipping, pieces)
     )
     assert whole is not None
@@ -101,6 +105,7 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
         whole=whole,
         kernels=kernels,
         weights=blob.finish(),
+        sections=sections,
         vocabulary=write_vocabulary(model.vectorizer) if model.vectorizer else None,
         steps=steps,
         states=model.streaming.states if steps and model.streaming else (),

@@ -4,7 +4,7 @@ Not compilers: see `build`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class Model:
         whole: Runs whole sequences.
         kernels: The kernel files that it needs, without suffix.
         weights: The blob.
+        sections: The table of what it holds, as in docs/bundle.md.
         vocabulary: Of its vectorizer, where C can do what that does.
         steps: Runs pieces of sequences, where the model streams.
         states: What those carry.
@@ -48,6 +49,7 @@ class Model:
     whole: Function
     kernels: set[str]
     weights: bytes
+    sections: Sequence[Mapping[str, Any]] = ()
     vocabulary: Vocabulary | None = None
     steps: Function | None = None
     states: tuple[State, ...] = ()

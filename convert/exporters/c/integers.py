@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatelet.convert.exporters.c import layers, masks
-from gatelet.convert.exporters.c.recurrent import FLAGS
+from gatelet.convert.exporters.c.recurrent import FLAGS, gru_columns
 from gatelet.convert.exporters.c.sizes import elements, known
-from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
+from gatelet.convert.exporters.c.writer import Array, Call, Part, Value, Writer
+from gatelet.convert.layouts import ORDERS
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph, Node
@@ -132,37 +133,42 @@ def _fixed(factors: Array, rounded: Callable[[Array], Array] = np.rint) -> _Fixe
     return _Fixed(np.clip(exact, 0, 2**_MULTIPLIER_BITS - 1).astype(np.int64), shift)
 
 
-def _matrix(writer: Writer, kernel: Array, x_scale: float | Array, scale: float) -> str:
+def _matrix(writer: Writer, part: Part, x_scale: float | Array, scale: float) -> str:
     """Store a kernel [rows, columns] and give the name of its struct.
 
     Args:
         writer: Stores it.
-        kernel: Float weights.
+        part: Float weights.
         x_scale: Of what it is multiplied with; for features one a row.
         scale: Of what comes out.
     """
+    kernel = part.array
     rows, columns = kernel.shape
     scaled = kernel.astype(np.float64) * np.broadcast_to(x_scale, (rows,))[:, None]
     # rounded up, so that a column's integers, which are of what is stored, are at most 127
     fixed = _fixed(np.abs(scaled).max(axis=0, initial=0.0) / 127 / scale, np.ceil)
     multipliers = np.maximum(fixed.multipliers, 1)
     scales = multipliers * 2.0**-fixed.shift * scale
-    values = np.clip(np.rint(scaled / scales), -127, 127).T
-    step = scale / np.broadcast_to(x_scale, (rows,))
-    # the shift is in the code, and behind the multipliers for who reads weights back
-    told = np.append(multipliers, fixed.shift)
-    stored = writer.integer_weights(values, "int8_t", told, "int32_t", step=step)
+    integers = ORDERS["columns"](np.clip(np.rint(scaled / scales), -127, 127), 0)
+    values, by_column = writer.store(integers, "int8_t"), writer.store(multipliers, "int32_t")
+    step = np.asarray(scale / x_scale * 2.0**-fixed.shift).tolist()
+    along = [{"along": "columns", **by_column.entry}]
+    writer.section(part, values, "columns", scales=along, step=step)
     name = writer.name("m")
+    stored = (values.pointer, by_column.pointer)
     fields = ", ".join([*stored, str(rows), str(columns), str(fixed.shift)])
     writer.line(f"const struct gatelet_integer_matrix {name} = {{{fields}}};")
     return name
 
 
-def _bias(writer: Writer, bias: Array | None, scale: float) -> str:
-    if bias is None:
+def _bias(writer: Writer, call: Call, scale: float, *, row: int | None = None) -> str:
+    if "bias" not in call.weights:
         return "NULL"
-    exact = np.clip(np.rint(bias.astype(np.float64) / scale), -(2**30), 2**30)
-    return writer.integer_bias(exact, step=scale)
+    part = call.part("bias", row=row)
+    exact = np.clip(np.rint(part.array.astype(np.float64) / scale), -(2**30), 2**30)
+    stored = writer.store(exact, "int32_t")
+    writer.section(part, stored, step=scale)
+    return stored.pointer
 
 
 def _as_integers(writer: Writer, value: Value) -> tuple[Value, float | Array]:
@@ -197,9 +203,12 @@ def write_embedding(writer: Writer, call: Call) -> list[Value]:
     unit = (float(writer.observed[call.node.output][0]) or 1.0) / 127 * 256 / 65535
     largest = np.abs(table).max(axis=1, keepdims=True).astype(np.float64)
     multipliers = np.clip(np.ceil(largest / 127 * 256 / unit), 1, 65535)
-    values = np.clip(np.rint(table / (multipliers * unit / 256)), -127, 127)
+    integers = np.clip(np.rint(table / (multipliers * unit / 256)), -127, 127)
     y = writer.make((*ids.dims, known(F)), "int16", scale=unit)
-    stored = writer.integer_weights(values, "int8_t", multipliers, "uint16_t", step=unit / 256)
+    values, by_row = writer.store(integers, "int8_t"), writer.store(multipliers[:, 0], "uint16_t")
+    along = [{"along": "rows", **by_row.entry}]
+    writer.section(call.part("embeddings"), values, scales=along, step=unit / 256)
+    stored = (values.pointer, by_row.pointer)
     n = elements(ids.dims)
     writer.call("gatelet_integer_embedding", *stored, str(V), str(F), ids.name, n, y.name)
     return [y]
@@ -211,10 +220,10 @@ def write_dense(writer: Writer, call: Call) -> list[Value]:
     x, x_scale = _as_integers(writer, call.x)
     largest = float(writer.observed[call.node.output][0]) or 1.0
     scale = largest * HEADROOM / 32767
-    kernel = call.weights["kernel"]
-    matrix = _matrix(writer, kernel, x_scale, scale)
-    bias = _bias(writer, call.weights.get("bias"), scale)
-    y = writer.make((*x.dims[:-1], known(kernel.shape[1])), "int16", scale=scale)
+    matrix = _matrix(writer, call.part("kernel"), x_scale, scale)
+    bias = _bias(writer, call, scale)
+    units = call.weights["kernel"].shape[1]
+    y = writer.make((*x.dims[:-1], known(units)), "int16", scale=scale)
     m = elements(x.dims[:-1])
     writer.call("gatelet_integer_dense", f"&{matrix}", bias, x.name, m, y.name)
     return [y]
@@ -254,19 +263,20 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     writer.kernels |= {"integer", "recurrence", "product", "activations"}
     node, weights, attributes = call.node, call.weights, call.node.attributes
     x, x_scale = _as_integers(writer, call.x)
-    recurrent, bias = weights["recurrent_kernel"], weights.get("bias")
-    units = len(recurrent)
-    fields = {"kernel": _matrix(writer, weights["kernel"], x_scale, Z_UNIT)}
+    units = len(weights["recurrent_kernel"])
+    fields = {"kernel": _matrix(writer, call.part("kernel"), x_scale, Z_UNIT)}
     kind = {"LSTM": "LSTM", "SimpleRNN": "SIMPLE_RNN"}.get(node.op, "GRU")
+    recurrent, row = call.part("recurrent_kernel"), None
     if node.op == "GRU" and not attributes.get("reset_after", True):
         kind = "GRU_RESET_BEFORE"
-        fields["candidate"] = _matrix(writer, recurrent[:, 2 * units :], UNIT, Z_UNIT)
-        recurrent = recurrent[:, : 2 * units]
-    elif node.op == "GRU" and bias is not None:
-        bias, again = bias
-        fields["recurrent_bias"] = _bias(writer, again, Z_UNIT)
+        parts = (call.part("recurrent_kernel", columns=c) for c in gru_columns(units))
+        recurrent, candidate = parts
+        fields["candidate"] = _matrix(writer, candidate, UNIT, Z_UNIT)
+    elif node.op == "GRU" and "bias" in weights:
+        row = 0
+        fields["recurrent_bias"] = _bias(writer, call, Z_UNIT, row=1)
     fields["recurrent"] = _matrix(writer, recurrent, UNIT, Z_UNIT)
-    fields["bias"] = _bias(writer, bias, Z_UNIT)
+    fields["bias"] = _bias(writer, call, Z_UNIT, row=row)
     rows, timesteps = x.dims[:2]
     sequence = (timesteps,) if attributes["return_sequences"] else ()
     y = writer.make((rows, *sequence, known(units)), "int16", scale=UNIT)

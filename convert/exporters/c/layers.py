@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import pack_columns, tile_of
 from gatelet.convert.exporters.c.sizes import Size, elements, known
-from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
+from gatelet.convert.exporters.c.writer import Call, Part, Value, Writer, number
+from gatelet.convert.layouts import padded_columns
 
 __all__ = [
     "as_floats",
@@ -67,9 +67,9 @@ def write_embedding(writer: Writer, call: Call) -> list[Value]:
     """Write an `Embedding` node."""
     ids = as_ids(writer, call.x)
     writer.kernels |= {"layers", "product"}
-    table = call.weights["embeddings"]
-    name, limit = writer.table(table)
-    y = writer.make((*ids.dims, known(table.shape[1])), exact_limit=limit)
+    name, limit = writer.table(call.part("embeddings"))
+    features = call.weights["embeddings"].shape[1]
+    y = writer.make((*ids.dims, known(features)), exact_limit=limit)
     writer.call("gatelet_embedding", f"&{name}", ids.name, elements(ids.dims), y.name)
     return [y]
 
@@ -77,31 +77,28 @@ def write_embedding(writer: Writer, call: Call) -> list[Value]:
 def write_dense(writer: Writer, call: Call) -> list[Value]:
     """Write a `Dense` node."""
     writer.kernels |= {"layers", "product"}
-    x, kernel = call.x, call.weights["kernel"]
-    tile = tile_of(kernel.shape[1])
-    packed = pack_columns(kernel)
-    name = writer.matrix(packed, tile, raw=x.raw, exact_limit=x.exact_limit)
-    bias = call.weights.get("bias")
-    pointer = "NULL" if bias is None else writer.weights(pack_columns(bias))
-    y = writer.make((*x.dims[:-1], known(kernel.shape[1])))
-    work = writer.work(str(4 * packed.shape[1]))
+    x, units = call.x, call.weights["kernel"].shape[1]
+    name = writer.matrix(call.part("kernel"), raw=x.raw, exact_limit=x.exact_limit)
+    bias = writer.optional(call, "bias", gates=1)
+    y = writer.make((*x.dims[:-1], known(units)))
+    work = writer.work(str(4 * padded_columns(units)))
     m = elements(x.dims[:-1])
-    writer.call("gatelet_dense", f"&{name}", pointer, x.name, m, str(kernel.shape[1]), y.name, work)
+    writer.call("gatelet_dense", f"&{name}", bias, x.name, m, str(units), y.name, work)
     return [y]
 
 
 def write_prelu(writer: Writer, call: Call) -> list[Value]:
     """Write a `PReLU` node."""
     y = writer.make(call.x.dims)
-    _combine_weight(writer, "GATELET_PRELU", call.x, call.weights["alpha"], y)
+    _combine_weight(writer, "GATELET_PRELU", call.x, call.part("alpha"), y)
     return [y]
 
 
 def write_affine(writer: Writer, call: Call) -> list[Value]:
     """Write an `Affine` node."""
     y = writer.make(call.x.dims)
-    _combine_weight(writer, "GATELET_MULTIPLY", call.x, call.weights["scale"], y)
-    _combine_weight(writer, "GATELET_ADD", y, call.weights["shift"], y)
+    _combine_weight(writer, "GATELET_MULTIPLY", call.x, call.part("scale"), y)
+    _combine_weight(writer, "GATELET_ADD", y, call.part("shift"), y)
     return [y]
 
 
@@ -112,9 +109,10 @@ def write_layer_normalization(writer: Writer, call: Call) -> list[Value]:
     _reduce(writer, "GATELET_NORMALIZE", x, attributes["axes"], attributes["epsilon"], y)
     for role, operation in (("gamma", "GATELET_MULTIPLY"), ("beta", "GATELET_ADD")):
         if role in call.weights:
-            weight = call.weights[role]
-            if weight.ndim == len(attributes["axes"]) < len(x.dims) - 1:
-                weight = _over_axes(weight, attributes["axes"], len(x.dims))
+            weight = call.part(role)
+            if weight.array.ndim == len(attributes["axes"]) < len(x.dims) - 1:
+                over = _over_axes(weight.array, attributes["axes"], len(x.dims))
+                weight = Part(over, weight.place)
             _combine_weight(writer, operation, y, weight, y)
     return [y]
 
@@ -210,15 +208,13 @@ def write_average(writer: Writer, call: Call) -> list[Value]:
     return [y]
 
 
-def _combine_weight(
-    writer: Writer, operation: str, x: Value, weight: NDArray[Any], y: Value
-) -> None:
+def _combine_weight(writer: Writer, operation: str, x: Value, weight: Part, y: Value) -> None:
     """Combine x with a weight that is broadcast to x without B."""
     writer.kernels.add("layers")
-    dims = tuple(map(known, weight.shape))
+    dims = tuple(map(known, weight.array.shape))
     a, b = _strides(writer, x.dims, y.dims), _strides(writer, dims, y.dims)
     shape, rank = writer.ints(y.dims), str(len(y.dims))
-    pointer = writer.weights(np.asarray(weight))
+    pointer = writer.vector(weight)
     writer.call("gatelet_combine", operation, x.name, a, pointer, b, shape, rank, y.name)
 
 

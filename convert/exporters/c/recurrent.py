@@ -3,15 +3,11 @@
 Not their steps, which are in kernels/.
 """
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from gatelet.convert.exporters.c.activations import activation_text
-from gatelet.convert.exporters.c.blob import LANES, pack_columns, pack_gates, tile_of
 from gatelet.convert.exporters.c.convolution import window_of, write_kernels
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
+from gatelet.convert.layouts import LANES, padded_columns
 
 __all__ = ["FLAGS", "write_conv_lstm_2d", "write_recurrence"]
 
@@ -46,12 +42,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
         "features": features.text,
         "units": str(units),
     }
-    if gates == 1:
-        tile = tile_of(units)
-        columns = -(-units // tile) * tile
-    else:
-        columns = gates * -(-units // LANES) * LANES
-    padded = -(-units // LANES) * LANES
+    columns, padded = padded_columns(gates * units, gates), -(-units // LANES) * LANES
     fields["work"] = writer.work(_work_floats(rows, timesteps, columns, padded))
     _write_struct(writer, "gatelet_recurrence", f"gatelet_{function}", fields)
     return outputs
@@ -69,30 +60,26 @@ def _work_floats(rows: Size, timesteps: Size, columns: int, padded: int) -> str:
 
 
 def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
-    weights, x = call.weights, call.x
-
-    def pack(matrix: NDArray[Any], count: int = gates) -> NDArray[Any]:
-        return pack_columns(matrix) if count == 1 else pack_gates(matrix, count)
-
-    def store(matrix: NDArray[Any], count: int = gates, **facts: Any) -> str:
-        tile = tile_of(matrix.shape[1]) if count == 1 else count * LANES
-        return writer.matrix(pack(matrix, count), tile, **facts)
-
-    fields = {"kernel": store(weights["kernel"], raw=x.raw, exact_limit=x.exact_limit)}
-    recurrent, bias = weights["recurrent_kernel"], weights.get("bias")
+    x, units = call.x, len(call.weights["recurrent_kernel"])
+    kernel = writer.matrix(call.part("kernel"), gates, raw=x.raw, exact_limit=x.exact_limit)
+    fields = {"kernel": kernel}
     reset_after = call.node.attributes.get("reset_after", True)
     if call.node.op == "GRU" and not reset_after:
-        units = len(recurrent)
-        fields["recurrent"] = store(recurrent[:, : 2 * units], 2)
-        fields["candidate"] = store(recurrent[:, 2 * units :], 1)
+        parts = (call.part("recurrent_kernel", columns=c) for c in gru_columns(units))
+        fields["recurrent"], fields["candidate"] = map(writer.matrix, parts, (2, 1))
     else:
-        fields["recurrent"] = store(recurrent)
-    if bias is not None and call.node.op == "GRU" and reset_after:
-        bias, recurrent_bias = bias
-        fields["recurrent_bias"] = writer.weights(pack(recurrent_bias))
-    if bias is not None:
-        fields["bias"] = writer.weights(pack(bias))
+        fields["recurrent"] = writer.matrix(call.part("recurrent_kernel"), gates)
+    if "bias" in call.weights and call.node.op == "GRU" and reset_after:
+        fields["recurrent_bias"] = writer.vector(call.part("bias", row=1), gates)
+        fields["bias"] = writer.vector(call.part("bias", row=0), gates)
+    elif "bias" in call.weights:
+        fields["bias"] = writer.vector(call.part("bias"), gates)
     return fields
+
+
+def gru_columns(units: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the columns of a GRU's gates, and those of its candidate."""
+    return (0, 2 * units), (2 * units, 3 * units)
 
 
 def _pointers(call: Call, outputs: list[Value], states: int) -> dict[str, str]:
@@ -150,12 +137,12 @@ def write_conv_lstm_2d(writer: Writer, call: Call) -> list[Value]:
     fields = _pointers(call, outputs, 2)
     fields |= {"rows": rows.text, "timesteps": timesteps.text, "units": str(units)}
     most = 0
-    for name, weights, around, taken in (
-        ("input", kernel, windows, channels.text),
-        ("recurrent", recurrent, inner, str(units)),
+    for name, role, around, taken in (
+        ("input", "kernel", windows, channels.text),
+        ("recurrent", "recurrent_kernel", inner, str(units)),
     ):
-        kernels, floats = write_kernels(writer, weights, groups=1, raw=x.raw or name != "input")
-        bias = writer.optional(call.weights, "bias") if name == "input" else "NULL"
+        kernels, floats = write_kernels(writer, call, role, raw=x.raw or name != "input")
+        bias = writer.optional(call, "bias") if name == "input" else "NULL"
         most = max(most, floats)
         texts = [around[0].text, around[1].text, rows.text, taken, str(4 * units), "1"]
         fields[name] = f"{{{', '.join([*texts, kernels, bias])}}}"

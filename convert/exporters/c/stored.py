@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from gatelet.convert.exporters.c.blob import (
     ALIGNMENT_BYTES,
     INT8_CHUNK,
-    LANES,
     LARGEST_CODEBOOK,
     lines_of,
-    tile_of,
 )
 from gatelet.convert.exporters.c.writer import INT8_MIN_ELEMENTS
 from gatelet.convert.exporters.raw import RAW_STAYS_RAW
+from gatelet.convert.layouts import padded_columns
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, Node
@@ -96,7 +95,7 @@ def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:
     if role == "embeddings":
         yield from (math.prod(shape), 2 * shape[0])
     elif role in ("kernel", "recurrent_kernel"):
-        yield from (math.prod(shape), 4 * (shape[-1] + 1))
+        yield from (math.prod(shape), 4 * shape[-1])
     else:
         yield 4 * math.prod(shape)
 
@@ -108,21 +107,11 @@ def _columns(node: Node, role: str, shape: Sequence[int]) -> list[int]:
         if role == "bias":
             return [last]
         groups = node.attributes.get("groups", 1)
-        return [_whole(last // groups)] * groups
-    if node.op == "Dense":
-        return [_whole(last)]
-    if node.op not in _GATES:
+        return [padded_columns(last // groups)] * groups
+    if node.op != "Dense" and node.op not in _GATES:
         return [math.prod(shape)]
-    if gates == 1:
-        return [_whole(last)]
-    by_gate = -(-(last // gates) // LANES) * LANES
-    if role == "bias":
-        return [gates * by_gate] * (math.prod(shape) // last)
     if role == "recurrent_kernel" and not node.attributes.get("reset_after", True):
-        return [2 * by_gate, _whole(last // gates)]
-    return [gates * by_gate]
-
-
-def _whole(columns: int) -> int:
-    tile = tile_of(columns)
-    return -(-columns // tile) * tile
+        units = last // gates
+        return [padded_columns(2 * units, 2), padded_columns(units)]
+    apart = math.prod(shape) // last if role == "bias" else 1
+    return [padded_columns(last, gates)] * apart

@@ -10,19 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import DTYPES, Blob, coded_rows, lines_of, tiled, tiled_int8
+from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, tiled_int8
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
-from gatelet.convert.exporters.quantize import pack_int4, quantize_int4
+from gatelet.convert.exporters.quantize import quantize_int4
+from gatelet.convert.layouts import DTYPES, LANES, ORDERS, pack, pack_int4, tile_of
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph.graph import Node
 
-__all__ = ["Call", "Value", "Writer", "number"]
+__all__ = ["Call", "Part", "Stored", "Value", "Writer", "number"]
 
 INT8_MIN_ELEMENTS = 1024
 """Smaller weights stay float32: their bytes do not count, their error does."""
 ACTIVATION_LIMIT = 16383
 INT4_LIMIT = 120
 """A multiple of 15, of which the levels of 4 bits are odd halves, that 7 bits hold."""
+_DTYPES = {
+    "float": "float32",
+    "int8_t": "int8",
+    "int16_t": "int16",
+    "int32_t": "int32",
+    "uint8_t": "uint8",
+    "uint16_t": "uint16",
+}
 _C_TYPES = {
     "float": ("float", 4),
     "ids": ("int32_t", 4),
@@ -69,6 +78,38 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A weight of the Graph, or some of its rows or columns, seen as a matrix.
+
+    Args:
+        array: The numbers.
+        place: What the table of sections says of them: `weight`, and `rows` or `columns`.
+    """
+
+    array: Array
+    place: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An array in the blob."""
+
+    c_type: str
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def pointer(self) -> str:
+        """C's expression for it."""
+        return f"AT({self.c_type}, {self.offset})"
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the table of sections says of it."""
+        return {"dtype": _DTYPES[self.c_type], "shape": self.shape, "offset": self.offset}
+
+
+@dataclass(frozen=True)
 class Call:
     """A node and what it is given."""
 
@@ -82,6 +123,18 @@ class Call:
         """The first input."""
         return self.inputs[0]
 
+    def part(
+        self, role: str, *, row: int | None = None, columns: tuple[int, int] | None = None
+    ) -> Part:
+        """Return a weight, one of its rows, or some columns of all its rows."""
+        array, place = self.weights[role], {"weight": self.node.weights[role]}
+        if row is not None:
+            return Part(array[row], {**place, "rows": (row, row + 1)})
+        if columns is not None:
+            matrix = array.reshape(-1, array.shape[-1])[:, slice(*columns)]
+            return Part(matrix, {**place, "columns": columns})
+        return Part(array, place)
+
 
 @dataclass
 class Writer:
@@ -91,6 +144,7 @@ class Writer:
         blob: Where weights go.
         scheme: What is stored how.
         observed: The largest magnitudes of values, for a scheme that computes in integers.
+        sections: The table of what the blob holds of the Graph, as in docs/bundle.md.
     """
 
     blob: Blob
@@ -99,6 +153,7 @@ class Writer:
     lines: list[str] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     kernels: set[str] = field(default_factory=set)
+    sections: list[dict[str, Any]] = field(default_factory=list)
     _names: int = 0
 
     @property
@@ -161,37 +216,37 @@ class Writer:
         self.line(f"(void){name};")
         return Size(name, most)
 
-    def weights(self, array: Array, c_type: str = "float") -> str:
-        """Store an array as it is and give a pointer to it."""
-        return f"AT({c_type}, {self.blob.add(np.asarray(array, DTYPES[c_type]))})"
+    def store(self, array: Array, c_type: str = "float") -> Stored:
+        """Store an array as it is."""
+        stored = np.asarray(array, DTYPES[_DTYPES[c_type]])
+        return Stored(c_type, stored.shape, self.blob.add(stored))
 
-    def integer_weights(
-        self,
-        values: Array,
-        c_type: str,
-        multipliers: Array,
-        multiplier_type: str,
-        *,
-        step: float | Array,
-    ) -> tuple[str, str]:
-        """Store integers, and multipliers of them, and give pointers to both.
+    def weights(self, array: Array, c_type: str = "float") -> str:
+        """Store an array as it is and return a pointer to it."""
+        return self.store(array, c_type).pointer
+
+    def section(self, part: Part, values: Stored, order: str = "rows", **facts: Any) -> None:
+        """Note where a part of a weight lies.
 
         Args:
-            values: Of 8 bits.
-            c_type: Of them.
-            multipliers: Broadcast over the values; or one a row of them, and behind those a shift.
-            multiplier_type: Of them.
-            step: What the products are multiples of, for who reads them back.
+            part: The part.
+            values: Its numbers.
+            order: One of `layouts.ORDERS`.
+            facts: `gates`, `scales` and `step`, as in docs/bundle.md.
         """
-        return self.weights(values, c_type), self.weights(multipliers, multiplier_type)
+        entry = {**part.place, "order": order, **values.entry, **facts}
+        if entry not in self.sections:  # whole sequences and pieces share weights
+            self.sections.append(entry)
 
-    def integer_bias(self, values: Array, *, step: float) -> str:
-        """Store integers of 32 bits, multiples of `step`, and give a pointer to them."""
-        return self.weights(values, "int32_t")
+    def vector(self, part: Part, gates: int = 0) -> str:
+        """Store floats, packed for so many gates, and return a pointer to them."""
+        stored = self.store(pack(part.array, gates))
+        self.section(part, stored, gates=gates)
+        return stored.pointer
 
-    def optional(self, weights: Mapping[str, Array], role: str) -> str:
-        """Store a weight if there is one."""
-        return self.weights(weights[role]) if role in weights else "NULL"
+    def optional(self, call: Call, role: str, gates: int = 0) -> str:
+        """Store a weight as `vector` does, if there is one."""
+        return self.vector(call.part(role), gates) if role in call.weights else "NULL"
 
     def is_quantized(self, array: Array, *, raw: bool) -> bool:
         """Tell whether a weight is stored in 8 bits.
@@ -201,43 +256,51 @@ class Writer:
         """
         return self.quantized and array.size >= INT8_MIN_ELEMENTS and not raw
 
-    def matrix(self, packed: Array, tile: int, *, raw: bool = False, exact_limit: int = 0) -> str:
-        """Store a packed matrix [K, N] and give the name of its struct."""
+    def matrix(self, part: Part, gates: int = 1, *, raw: bool = False, exact_limit: int = 0) -> str:
+        """Pack and store a matrix [K, N] and return the name of its struct."""
+        packed = pack(part.array, gates)
         rows, columns = packed.shape
+        tile = tile_of(part.array.shape[1]) if gates == 1 else gates * LANES
         name = self.name("m")
         if self.is_quantized(packed, raw=raw):
-            values, scales, sums = tiled_int8(packed, tile)
-            fields = [
-                "NULL",
-                self.weights(values, "int8_t"),
-                self.weights(scales),
-                self.weights(sums, "int16_t"),
-            ]
+            integers, by_column, sums = tiled_int8(packed, tile)
+            values, scales = self.store(integers, "int8_t"), self.store(by_column)
+            more: dict[str, Any] = {"scales": [{"along": "columns", **scales.entry}]}
+            self.section(part, values, "fours", gates=gates, **more)
+            fields = ["NULL", values.pointer, scales.pointer, self.weights(sums, "int16_t")]
             limit = exact_limit or ACTIVATION_LIMIT
         else:
-            fields = [self.weights(tiled(packed, tile)), "NULL", "NULL", "NULL"]
+            values = self.store(ORDERS["tiles"](packed, tile))
+            self.section(part, values, "tiles", gates=gates)
+            fields = [values.pointer, "NULL", "NULL", "NULL"]
             limit = 0
         fields += [str(rows), str(columns // tile), str(tile), str(limit)]
         self.line(f"const struct gatelet_matrix {name} = {{{', '.join(fields)}}};")
         return name
 
-    def table(self, table: Array) -> tuple[str, int]:
-        """Store an embedding; give the name of its struct, and the exact limit of its rows."""
+    def table(self, part: Part) -> tuple[str, int]:
+        """Store an embedding; return the name of its struct, and the exact limit of its rows."""
+        table = part.array
         V, F = table.shape
         name, fields, limit = self.name("table"), ["NULL"] * 5, 0
         if self.fewest_bytes and table.size >= INT8_MIN_ELEMENTS:
             levels, multiples, unit = quantize_int4(table)
-            stored = pack_int4(levels), multiples[:, 0]
-            fields[2:4] = [self.weights(one, "uint8_t") for one in stored]
-            fields[4] = self.weights(np.array([unit]))
+            values = self.store(pack_int4(levels), "uint8_t")
+            by_row, units = self.store(multiples[:, 0], "uint8_t"), self.store(np.array([unit]))
+            scales = [{"along": "rows", **one.entry} for one in (by_row, units)]
+            self.section(part, values, "halves", scales=scales)
+            fields[2:] = [one.pointer for one in (values, by_row, units)]
             limit = INT4_LIMIT
         elif self.is_quantized(table, raw=False):
-            values, codes, codebook = coded_rows(table)
-            fields[1], fields[3] = self.weights(values, "int8_t"), self.weights(codes, "uint8_t")
-            fields[4] = self.weights(codebook)
+            integers, by_row_code, by_code = coded_rows(table)
+            values = self.store(integers, "int8_t")
+            codes, codebook = self.store(by_row_code, "uint8_t"), self.store(by_code)
+            scale = {"along": "rows", **codebook.entry, "codes": codes.entry}
+            self.section(part, values, scales=[scale])
+            fields[1], fields[3], fields[4] = values.pointer, codes.pointer, codebook.pointer
             limit = 127
         else:
-            fields[0] = self.weights(table)
+            fields[0] = self.vector(part)
         text = ", ".join([*fields, str(V), str(F)])
         self.line(f"const struct gatelet_table {name} = {{{text}}};")
         return name, limit

@@ -18,7 +18,8 @@ from gatelet.convert.exporters.litert.step import (
     product,
     sizes_of,
 )
-from gatelet.convert.exporters.quantize import INT4_MIDDLE, pack_int4, quantize_int4, to_integers
+from gatelet.convert.exporters.quantize import quantize_int4, to_integers
+from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
 
 __all__ = [
     "affine",

@@ -15,13 +15,8 @@ from gatelet.convert.exporters.onnx.writer import (
     Call,
     Writer,
 )
-from gatelet.convert.exporters.quantize import (
-    INT4_MIDDLE,
-    pack_int4,
-    quantize_int4,
-    quantize_int8,
-    to_integers,
-)
+from gatelet.convert.exporters.quantize import quantize_int4, quantize_int8, to_integers
+from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
 from gatelet.runtime.graph.graph import Shape
 
 __all__ = [

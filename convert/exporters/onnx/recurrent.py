@@ -19,6 +19,7 @@ from gatelet.convert.exporters.onnx.writer import (
     Writer,
 )
 from gatelet.convert.exporters.quantize import quantize_int8
+from gatelet.convert.layouts import ONNX_GATES, reorder_gates
 from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["count_scans", "node_needs_scan", "write_recurrence"]
@@ -263,11 +264,8 @@ def _bias(call: Call) -> Array:
 
 
 def _onnx_gates(op: str, matrix: Array) -> Array:
-    """Reorder gates along the last axis: an LSTM's from Keras' i, f, c, o to ONNX' i, o, f, c."""
-    if op != "LSTM":
-        return matrix
-    i, f, c, o = np.split(matrix, 4, axis=-1)
-    return np.concatenate([i, o, f, c], axis=-1)
+    """Reorder an LSTM's gates along the last axis from Keras' order to ONNX'."""
+    return reorder_gates(matrix, ONNX_GATES) if op == "LSTM" else matrix
 
 
 def _trimmed(inputs: list[str]) -> list[str]:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gatelet.convert.exporters.onnx.activations import activate, exact_sigmoid
 from gatelet.convert.exporters.onnx.convolution import channels_first, write_convolution
 from gatelet.convert.exporters.onnx.writer import Array, Call, Writer
+from gatelet.convert.layouts import ONNX_LOOP_GATES, reorder_gates
 
 __all__ = ["write_conv_lstm_2d", "write_scan"]
 
@@ -175,10 +174,7 @@ def _gates_together(call: Call, matrix: Array) -> Array:
 
     Each node in the loop costs time at each step: so one activation serves three gates.
     """
-    if "LSTM" not in call.node.op:
-        return matrix
-    i, f, g, o = np.split(matrix, 4, axis=-1)
-    return np.concatenate([i, f, o, g], axis=-1)
+    return reorder_gates(matrix, ONNX_LOOP_GATES) if "LSTM" in call.node.op else matrix
 
 
 def _lstm_cell(body: Writer, call: Call, gates: str, c: str) -> list[str]:

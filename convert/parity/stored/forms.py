@@ -8,56 +8,40 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import pack_columns, pack_gates
-from gatelet.convert.exporters.onnx.recurrent import node_needs_scan
-from gatelet.runtime.graph.graph import Node
+from gatelet.convert.layouts import ONNX_GATES, ONNX_LOOP_GATES, reorder_gates
 
-__all__ = ["Places", "forms_of", "packing_of"]
+__all__ = ["Places", "forms_of"]
 
 Places = NDArray[np.int64]
 """For each element of a tensor the place in the weight that it comes from; -1 for zero."""
 
 
-def packing_of(target: str, scheme: str) -> str:
-    """Name how a target packs weights: c has other kernels for integers, and other forms."""
-    return "c integers" if (target, scheme) == ("c", "full-int8") else target
-
-
-def forms_of(packing: str, node: Node, role: str, shape: tuple[int, ...]) -> Iterator[list[Places]]:
-    """Give the forms in which a target may store a weight, each one part or several.
+def forms_of(
+    target: str, op: str, role: str, shape: tuple[int, ...]
+) -> Iterator[tuple[str, list[Places]]]:
+    """Return the forms in which a target may store a weight.
 
     Args:
-        packing: Of the file's target: see `packing_of`.
-        node: That uses the weight.
+        target: Of the file.
+        op: Of the node that uses the weight.
         role: Of the weight in it.
         shape: Of the weight.
+
+    Returns:
+        The operator that takes a weight in that form, '' for any other; and one part or several.
     """
     places = np.arange(int(np.prod(shape))).reshape(shape)
-    if packing == "c":
-        yield _in_blob(node, role, places)
+    if target == "onnx" and "LSTM" in op:
+        yield "", [reorder_gates(places, ONNX_LOOP_GATES)]
+        own = reorder_gates(places, ONNX_GATES)
+        yield "LSTM", [_with_zeros(own) if role == "bias" else own]
         return
-    forms = _FORMS.get((packing, node.op, role), (_as_it_is,))
-    if packing == "onnx" and "LSTM" in node.op:
-        in_loop = node.op == "ConvLSTM2D" or node_needs_scan(node)
-        forms = (_LOOP_FORM,) if in_loop else forms
-    for form in forms:
-        yield form(places)
+    for form in _FORMS.get((target, op, role), (_as_it_is,)):
+        yield "", form(places)
 
 
 def _as_it_is(places: Places) -> list[Places]:
     return [places]
-
-
-def _onnx_gates(places: Places) -> Places:
-    """Reorder an LSTM's gates along the last axis, from i, f, c, o to i, o, f, c."""
-    i, f, c, o = np.split(places, 4, axis=-1)
-    return np.concatenate([i, o, f, c], axis=-1)
-
-
-def _onnx_loop_gates(places: Places) -> Places:
-    """Reorder an LSTM's gates from i, f, c, o to i, f, o, c, as the exporter's Scan has them."""
-    i, f, c, o = np.split(places, 4, axis=-1)
-    return np.concatenate([i, f, o, c], axis=-1)
 
 
 def _with_zeros(places: Places) -> Places:
@@ -76,48 +60,18 @@ def _rows_apart(places: Places) -> list[Places]:
     return list(places) if places.ndim == 2 else [places]
 
 
-def _in_blob(node: Node, role: str, places: Places) -> list[Places]:
-    """Pack places as the exporter packs: columns in whole tiles, the gates of a unit together."""
-    gates = _GATES_OF.get(node.op, 1)
-    if node.op in _CONVOLUTIONS and role in ("kernel", "recurrent_kernel"):
-        groups = node.attributes.get("groups", 1) if role == "kernel" else 1
-        seen = places.reshape(-1, places.shape[-1])
-        return [_packed(part, 1) for part in np.split(seen, groups, axis=1)]
-    if node.op in _CONVOLUTIONS or role not in ("kernel", "recurrent_kernel", "bias"):
-        return [places]
-    if role == "recurrent_kernel" and not node.attributes.get("reset_after", True):
-        return [_packed(part, part.shape[1] // len(part)) for part in _gates_apart(places)]
-    return [_packed(part, gates) for part in (_rows_apart(places) if role == "bias" else [places])]
-
-
-def _packed(places: Places, gates: int) -> Places:
-    # packing fills up with zeros
-    packed = pack_columns(places + 1) if gates == 1 else pack_gates(places + 1, gates)
-    return np.asarray(packed - 1, np.int64)
-
-
 def _whole(form: Callable[[Places], Places]) -> Callable[[Places], list[Places]]:
     return lambda places: [form(places)]
 
 
 _Form = Callable[[Places], list[Places]]
 _FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
-    ("onnx", "LSTM", "kernel"): (_whole(_onnx_gates),),
-    ("onnx", "LSTM", "recurrent_kernel"): (_whole(_onnx_gates),),
-    ("onnx", "LSTM", "bias"): (_whole(lambda places: _with_zeros(_onnx_gates(places))),),
     ("onnx", "GRU", "bias"): (_whole(_with_zeros), _rows_apart),
     ("onnx", "SimpleRNN", "bias"): (_whole(_with_zeros), _as_it_is),
     ("onnx", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
     ("litert", "GRU", "bias"): (_as_it_is, _rows_apart),
     ("litert", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
-    ("c integers", "GRU", "bias"): (_as_it_is, _rows_apart),
-    ("c integers", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
     ("tflm", "GRU", "bias"): (_as_it_is, _rows_apart),
     ("tflm", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
 }
 """How a target stores a weight other than as it is; the order of axes is found by trying."""
-
-_GATES_OF = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
-_CONVOLUTIONS = ("Conv1D", "Conv2D", "ConvLSTM2D")
-
-_LOOP_FORM = _whole(_onnx_loop_gates)

@@ -3,12 +3,16 @@
 Not their comparison with the Graph, which is `weights`.
 """
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from gatelet.convert.parity.stored.file import Stored, StoredFile, of_levels, scaled
 
 __all__ = ["read_onnx"]
 
+_LSTMS = ("LSTM", "DynamicQuantizeLSTM")
 _INT8_SUFFIX, _INT4_SUFFIX, _SCALES_SUFFIX = "_int8", "_int4", "_scales"
 
 
@@ -38,4 +42,20 @@ def read_onnx(file: StoredFile) -> list[Stored]:
         for candidate in [own] if own is not None else scales:
             for unit in {1.0} if candidate.dtype.kind == "f" else units - {0.0}:
                 found += scaled(name, array, candidate.astype(np.float64) * unit)
-    return found
+    taken = _taken_by_lstms(model)
+    return [replace(one, operator="LSTM") if one.name in taken else one for one in found]
+
+
+def _taken_by_lstms(model: Any) -> set[str]:
+    """Return the initializers that are weights of the operator LSTM, cast or not."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    wanted: list[str] = []
+    for node in model.graph.node:
+        if node.op_type in _LSTMS:
+            wanted += node.input[1:4]
+    taken: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        taken.add(name)
+        wanted += makers[name].input if name in makers else ()
+    return taken

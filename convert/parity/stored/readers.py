@@ -12,10 +12,10 @@ from gatelet.convert.parity.stored.read_onnx import read_onnx
 
 __all__ = ["READERS"]
 
-READERS: dict[str, Callable[[StoredFile], list[Stored]]] = {
+READERS: dict[str, Callable[[StoredFile], list[Stored] | None]] = {
     "litert": read_litert,
     "onnx": read_onnx,
     "tflm": read_tflm,
     "c": read_c,
 }
-"""By target."""
+"""By target; None where a file does not say what this reader needs."""

@@ -23,7 +23,7 @@ from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.errors import BundleDamaged, ConversionError
+from gatelet.errors import ConversionError
 from gatelet.runtime.backends.c.backend import CBackend, open_library
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph
@@ -171,22 +171,22 @@ def test_parity_reads_the_integers_and_sees_others(tmp_path: Path) -> None:
     right, wrong = (write_model(model_of(one), FULL_INT8) for one in (graph, other))
     path = tmp_path / "w.bin"
 
-    def check(data: bytes, observed: Any) -> Any:
+    def check(data: bytes, sections: Any) -> Any:
         path.write_bytes(data)
-        file = StoredFile(path, graph, "full-int8", 12, observed=observed)
-        return check_weights("c", graph, match_weights("c", file))
+        file = StoredFile(path, graph, sections=sections)
+        return check_weights("c", match_weights("c", file))
 
-    found = check(right.weights, right.observed)
+    found = check(right.weights, right.sections)
     assert found.verdict == "pass" and "not checked" not in found.note
-    found = check(wrong.weights, wrong.observed)
+    found = check(wrong.weights, wrong.sections)
     assert found.verdict == "fail" and "kernel of layer" in found.note
     one_byte = bytearray(right.weights)
     one_byte[64 + 6 * 9 + 2] ^= 0x20  # in row 9 of the embedding
-    found = check(bytes(one_byte), right.observed)
+    found = check(bytes(one_byte), right.sections)
     assert found.verdict == "fail" and "embeddings" in found.note
-    assert check(right.weights, {}).verdict == "not checked"
-    with pytest.raises(BundleDamaged, match="other ranges"):
-        check(right.weights, {"other": np.ones(1)})
+    assert check(right.weights, None).verdict == "not checked"
+    twice = [{**one, "step": 2.0} if "step" in one else one for one in right.sections]
+    assert check(right.weights, twice).verdict == "fail"
 
 
 def test_a_row_and_a_column_of_zeros_cost_the_others_nothing(tmp_path: Path) -> None:
