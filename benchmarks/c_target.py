@@ -46,7 +46,7 @@ Run = Callable[[Any], Any]
 
 
 def padded(bundle: str, scheme: str) -> Run:
-    """Give onnxruntime with the Graph as it is, no padding skipped."""
+    """Return onnxruntime with the Graph as it is, no padding skipped."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -57,7 +57,7 @@ def padded(bundle: str, scheme: str) -> Run:
 
 
 def at_level(bundle: str, scheme: str, level: str) -> Run:
-    """Give the Predictor with the code of one level of x86-64."""
+    """Return the Predictor with the code of one level of x86-64."""
     os.environ["GATELET_LEVEL"] = level
     try:
         return load(bundle, target="c", scheme=scheme).scores
@@ -66,7 +66,7 @@ def at_level(bundle: str, scheme: str, level: str) -> Run:
 
 
 def backend_of(bundle: str, scheme: str) -> Run:
-    """Give the c backend without the Predictor, which checks ids and sorts rows by length."""
+    """Return the c backend without the Predictor, which checks ids and sorts rows by length."""
     opened = open_bundle(bundle)
     artifact = next(a for a in opened.artifacts if (a.target, a.scheme) == ("c", scheme))
     companions = {role: opened.path / path for role, path in artifact.companions.items()}
@@ -82,7 +82,7 @@ def draw(rng: np.random.Generator, rows: int, tokens: int, vocabulary: int) -> A
 
 
 def medians(runs: dict[str, Run], rows: int, tokens: int, vocabulary: int, rounds: int) -> Any:
-    """Give the median microseconds of each, interleaved."""
+    """Return the median microseconds of each, interleaved."""
     rng, order = np.random.default_rng(tokens), random.Random(tokens)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
@@ -97,7 +97,7 @@ def medians(runs: dict[str, Run], rows: int, tokens: int, vocabulary: int, round
 
 
 def start_of(bundle: str, target: str) -> tuple[float, float]:
-    """Give the processor ms of a process up to its first prediction, and its peak memory in MB."""
+    """Return a process' processor ms up to its first prediction, and its peak memory in MB."""
     found = []
     for _ in range(STARTS):
         command = [sys.executable, "-c", START, bundle, target]

@@ -66,7 +66,7 @@ def paired(
 
 
 def bare_engine(predictor: Predictor) -> Run:
-    """Give the least that a user of the engine alone would write."""
+    """Return the least that a user of the engine alone would write."""
     backend: Any = predictor._backend
     if predictor.target == "onnx":
         return lambda row: backend._session.run(None, {"ids": row})

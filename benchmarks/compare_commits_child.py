@@ -62,7 +62,7 @@ def write_models(folder: Path) -> None:
 
 
 def answer_calls(bundle: str) -> None:
-    """Tell the cases; then, for each that is asked, the microseconds that a call takes."""
+    """Report the cases; then, for each that is asked, the microseconds that a call takes."""
     cases = _cases(bundle)
     for call in cases.values():
         for _ in range(WARM_UP_CALLS):

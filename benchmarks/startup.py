@@ -66,7 +66,7 @@ def main(path: str) -> None:
 
 
 def bare_scripts(bundle: Bundle, maxlen: int) -> dict[str, str]:
-    """Give the least that a user of each engine alone would write, by the engine's name."""
+    """Return the least that a user of each engine alone would write, by the engine's name."""
     scripts = {}
     for artifact in bundle.artifacts:
         model = str(bundle.path / artifact.path)

@@ -46,8 +46,8 @@ def prove(
         data: Texts or arrays to compare on; None for seeded random inputs and the golden vectors.
         with_keras: Ask Keras too, where it is installed and the bundle keeps the model.
         settings: Limits other than the tolerance table's.
-        progress: Told what is being done.
-        advance: Told how many rows are done, by whom.
+        progress: Called with what is being done.
+        advance: Called with how many rows are done, by whom.
 
     Returns:
         The report.
@@ -90,7 +90,7 @@ def prove(
 
 
 def _golden_timesteps(bundle: Bundle) -> dict[str, int]:
-    """Give the timesteps of the golden inputs, by graph input."""
+    """Return the timesteps of the golden inputs, by graph input."""
     golden = bundle.golden()
     found = {} if golden is None else golden.inputs
     return {n: len(rows[0]) for n, rows in found.items() if rows and isinstance(rows[0], list)}

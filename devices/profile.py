@@ -53,7 +53,7 @@ class DeviceProfile:
 
 
 def profile_names() -> tuple[str, ...]:
-    """Give the names of all profiles, sorted."""
+    """Return the names of all profiles, sorted."""
     return tuple(sorted(path.stem for path in _PROFILES.glob("*.toml")))
 
 

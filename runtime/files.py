@@ -83,7 +83,7 @@ def check_output_directory(out: Path, *, marker: str, kind: str) -> None:
 
 
 def _bundle_around(out: Path) -> Path | None:
-    """Give the bundle that a place lies in. A web page's manifest.json is none of ours."""
+    """Return the bundle that a place lies in. A web page's manifest.json is none of ours."""
     for folder in Path(os.path.realpath(out)).parents:
         try:
             found = json.loads((folder / "manifest.json").read_bytes())
@@ -96,7 +96,7 @@ def _bundle_around(out: Path) -> Path | None:
 
 @contextlib.contextmanager
 def stage_beside(out: Path) -> Iterator[Path]:
-    """Give an empty folder next to `out`, on the same file system, and remove it afterwards.
+    """Yield an empty folder next to `out`, on the same file system, and remove it afterwards.
 
     Folders that a killed process left behind are removed first.
 

@@ -94,7 +94,7 @@ VOCABULARY, UNITS = 50, 4
 
 @pytest.fixture(scope="session")
 def write_bundle() -> WriteBundle:
-    """Give a function that writes a bundle of a tiny LSTM with seeded weights, in milliseconds.
+    """Return a function that writes a bundle of a tiny LSTM with seeded weights, in milliseconds.
 
     Its vocabulary is w1 .. w48, with 10 timesteps.
     """
@@ -110,13 +110,13 @@ def written_bundle(tmp_path_factory: pytest.TempPathFactory, write_bundle: Write
 
 @pytest.fixture
 def bundle(written_bundle: Path, tmp_path: Path) -> Path:
-    """Give a copy of the tiny bundle."""
+    """Return a copy of the tiny bundle."""
     return Path(shutil.copytree(written_bundle, tmp_path / "small"))
 
 
 @pytest.fixture
 def edit_manifest() -> Callable[..., None]:
-    """Give a function that sets fields of a bundle's manifest; ... deletes one."""
+    """Return a function that sets fields of a bundle's manifest; ... deletes one."""
 
     def edit(bundle: Path, **fields: object) -> None:
         path = bundle / "manifest.json"
@@ -129,7 +129,7 @@ def edit_manifest() -> Callable[..., None]:
 
 @pytest.fixture
 def put_part() -> Callable[[Path, str, bytes], None]:
-    """Give a function that replaces a part of a bundle, digests included: a consistent forgery."""
+    """Return a function that replaces a part of a bundle, with its digest: a consistent forgery."""
 
     def put(bundle: Path, key: str, data: bytes) -> None:
         path = bundle / "manifest.json"
@@ -265,7 +265,7 @@ def _graph(*, outputs: int, timesteps: int | None, features: int | None) -> Grap
 
 @pytest.fixture
 def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give a folder that modules are imported from, and forget those of engines afterwards."""
+    """Return a folder that modules are imported from, and forget those of engines afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
     known = set(sys.modules)
     yield tmp_path

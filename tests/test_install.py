@@ -91,7 +91,7 @@ Make = Callable[[str], Environment]
 def environment(
     wheel: Path, quickstart: Quickstart, tmp_path_factory: pytest.TempPathFactory
 ) -> Make:
-    """Give a function that makes the environment of an extra, '' for none, once."""
+    """Return a function that makes the environment of an extra, '' for none, once."""
     made: dict[str, Environment] = {}
 
     def make(extra: str) -> Environment:

@@ -17,7 +17,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_NOTHING = 1, 4, 5
 
 @pytest.fixture
 def run_pytest(tmp_path: Path) -> RunPytest:
-    """Give a function that runs pytest with this plugin alone, in an empty folder."""
+    """Return a function that runs pytest with this plugin alone, in an empty folder."""
     (tmp_path / "here").mkdir()
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:

@@ -257,7 +257,7 @@ class TrainConfig:
         return cls.resolve(toml=Path(path), overrides=overrides)
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
-        """Give the fields that are set, as JSON and TOML can hold them."""
+        """Return the fields that are set, as JSON and TOML can hold them."""
         values = {setting.name: getattr(self, setting.name) for setting in settings()}
         return {
             name: str(value) if isinstance(value, Path) else value

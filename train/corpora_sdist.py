@@ -65,7 +65,7 @@ def cache_folder() -> Path:
 
 
 def fetch(sdist: Sdist, *, cache: Path) -> bytes:
-    """Give a source distribution, from the cache if it is there and whole.
+    """Return a source distribution, from the cache if it is there and whole.
 
     Args:
         sdist: What to fetch, and what it has to be.

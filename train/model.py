@@ -170,7 +170,7 @@ class Network:
         )
 
     def scores(self, ids: Ids) -> list[list[float]]:
-        """Give the model's own scores.
+        """Return the model's own scores.
 
         Args:
             ids: Token ids [B, T].
@@ -238,7 +238,7 @@ class Network:
 
 
 def _momentum(window_steps: float) -> float:
-    """Give the decay whose moving average looks back over so many steps; 0 for no average.
+    """Return the decay whose moving average looks back over so many steps; 0 for no average.
 
     Source: Polyak & Juditsky 1992, with the exponential weights of Kingma & Ba 2015, section 7.2.
     """

@@ -115,7 +115,7 @@ def measure(
     files: Path,
     given: Any,
 ) -> dict[str, Any]:
-    """Give a row a candidate: its figures, or why it has none."""
+    """Return a row for each candidate: its figures, or why it has none."""
     tell("writing the model for each engine")
     write_files(bundle, files)
     graph = bundle.graph()
@@ -203,7 +203,7 @@ def open_worker(
 def environment_of(
     candidate: Candidate, requirements: dict[str, tuple[str, ...]], folder: Path
 ) -> Path:
-    """Give the Python of an engine's environment; of another build where pip finds not the first.
+    """Return the Python of an engine's environment; of another build where pip finds not the first.
 
     Raises:
         NotInstalled: pip can install neither.
@@ -220,7 +220,7 @@ def environment_of(
 
 
 def plain_environment() -> dict[str, str]:
-    """Give the variables for a worker, which sees its own environment's packages only."""
+    """Return the variables for a worker, which sees its own environment's packages only."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     return {**kept, "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
@@ -229,7 +229,7 @@ def plain_environment() -> dict[str, str]:
 def bursts(
     opened: list[Opened], lengths: list[int], *, rows: int, given: Any
 ) -> dict[tuple[str, int], float]:
-    """Give the median microseconds of a call: of each burst, and of the bursts in turn."""
+    """Return the median microseconds of a call: of each burst, and of the bursts in turn."""
     order, taken = random.Random(rows), {}
     calls = given.calls if rows == 1 else 3
     for number in range(given.rounds if rows == 1 else max(3, given.rounds // 3)):
@@ -246,7 +246,7 @@ def bursts(
 
 
 def differences(opened: list[Opened], bundle: Bundle, facts: dict[str, Any]) -> dict[str, float]:
-    """Give each engine's largest difference from Keras; where it is not here, from the Graph."""
+    """Return each engine's largest difference from Keras; where it is not here, from the Graph."""
     rng = random.Random(7)
     T, rows = facts["timesteps"], []
     for _ in range(AGREEMENT_ROWS):
@@ -263,7 +263,7 @@ def differences(opened: list[Opened], bundle: Bundle, facts: dict[str, Any]) -> 
 
 
 def cold_starts(opened: list[Opened], *, rounds: int) -> dict[str, dict[str, float]]:
-    """Give what a process that predicts once takes over one that does nothing."""
+    """Return what a process that predicts once takes over one that does nothing."""
     taken: dict[str, list[dict[str, float]]] = {}
     for number in range(rounds):
         tell(f"cold starts: round {number + 1}")
@@ -286,7 +286,7 @@ def cold_starts(opened: list[Opened], *, rounds: int) -> dict[str, dict[str, flo
 
 
 def table(found: dict[str, Any], *, markdown: bool) -> str:
-    """Give the table as text."""
+    """Return the table as text."""
     lengths = [str(n) for n in LENGTHS if n <= found["timesteps"]]
     header = [
         "engine",
@@ -344,7 +344,7 @@ def processor() -> str:
 
 
 def tell(text: str) -> None:
-    """Tell the progress."""
+    """Report the progress."""
     print(text, file=sys.stderr, flush=True)
 
 

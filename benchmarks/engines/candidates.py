@@ -114,7 +114,7 @@ def write_files(bundle: Bundle, folder: Path) -> None:
 
 
 def torch_weights(graph: Graph) -> dict[str, Any] | None:
-    """Give the weights of Embedding, LSTM, Dense and a sigmoid; None for any other network."""
+    """Return the weights of Embedding, LSTM, Dense and a sigmoid; None for any other network."""
     if [node.op for node in graph.nodes] != ["Embedding", "LSTM", "Dense", "Activation"]:
         return None
     embedding, lstm, dense, _ = graph.nodes

@@ -20,7 +20,7 @@ class NotInstalled(Exception):
 
 
 def python_of(folder: Path, requirements: Sequence[str]) -> Path:
-    """Give the Python of the environment with some requirements, made now or found.
+    """Return the Python of the environment with some requirements, made now or found.
 
     Raises:
         NotInstalled: pip cannot install them.
@@ -45,7 +45,7 @@ def python_of(folder: Path, requirements: Sequence[str]) -> Path:
 
 
 def installed_bytes(python: Path) -> int:
-    """Give what the packages take, byte code left out: the environment has no pip of its own."""
+    """Return what the packages take, byte code left out: the environment has no pip of its own."""
     folder = python.parents[1] / "lib"
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sum(path.stat().st_size for path in files if path.suffix != ".pyc")

@@ -180,7 +180,7 @@ def draw(rng: random.Random, rows: int, tokens: int, spec: dict[str, Any]) -> Ro
 
 
 def answer(request: dict[str, Any], spec: dict[str, Any], prepare: Prepare, call: Call) -> Any:
-    """Give the microseconds of each call, or the scores of rows that are given."""
+    """Return the microseconds of each call, or the scores of rows that are given."""
     if "ids" in request:
         return [[float(x) for x in row] for row in call(prepare(request["ids"]))]
     import random
@@ -195,7 +195,7 @@ def answer(request: dict[str, Any], spec: dict[str, Any], prepare: Prepare, call
 
 
 def status() -> dict[str, float]:
-    """Give the processor ms since this process began, and its peak memory in MB."""
+    """Return the processor ms since this process began, and its peak memory in MB."""
     with open("/proc/self/status") as file:  # noqa: PTH123  pathlib would count
         peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
     return {"start_ms": time.process_time() * 1e3, "peak_mb": peak / 1024}

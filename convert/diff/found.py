@@ -94,7 +94,7 @@ class ArtifactDiff:
         return worst(finding.verdict for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON carries."""
+        """Return what JSON carries."""
         return {"verdict": self.verdict, **asdict(self)}
 
 
@@ -122,7 +122,7 @@ class BundleDiff:
         return worst(one.verdict for one in self.artifacts if one.verdict != "not run")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON carries."""
+        """Return what JSON carries."""
         return {
             "verdict": self.verdict,
             "rows": self.rows,

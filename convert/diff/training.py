@@ -22,7 +22,7 @@ _MAX_CHARACTERS = 120
 
 
 def changes(old: Bundle, new: Bundle) -> Iterator[tuple[str, str, str]]:
-    """Give the name, the old value and the new value of everything that differs."""
+    """Return the name, the old value and the new value of everything that differs."""
     before, after = _facts(old), _facts(new)
     for name in dict.fromkeys((*before, *after)):
         was, is_now = before.get(name, _NONE), after.get(name, _NONE)

@@ -24,7 +24,7 @@ _HASH_DIGITS = 12
 
 
 def stored_name(stem: str, suffix: str, data: bytes) -> str:
-    """Give the name that a file has in a bundle: by its content, so that none is ever changed."""
+    """Return the name that a file has in a bundle: by its content, so that none is ever changed."""
     return f"{stem}-{hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]}{suffix}"
 
 

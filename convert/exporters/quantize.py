@@ -38,7 +38,7 @@ def quantize_int8(
 def to_integers(
     values: NDArray[Any], dtype: type[np.integer[Any]]
 ) -> tuple[NDArray[Any], np.float32]:
-    """Give integers and a unit whose products are the values, positive ones rounded up.
+    """Return integers and a unit whose products are the values, positive ones rounded up.
 
     Args:
         values: Float array.

@@ -51,7 +51,7 @@ def judge_route(
         bundle: Without a Graph.
         answers: What is right.
         settings: Limits other than the tolerance table's.
-        progress: Told what is being done.
+        progress: Called with what is being done.
     """
     reports = []
     for artifact in bundle.artifacts:
@@ -77,7 +77,7 @@ def prove_route(
         with_keras: Ask Keras, where it is installed and the bundle keeps the model; else the
             golden vectors are all that can be compared with.
         settings: Limits other than the tolerance table's.
-        progress: Told what is being done.
+        progress: Called with what is being done.
 
     Raises:
         BundleError: There is neither Keras nor a golden vector to compare with.

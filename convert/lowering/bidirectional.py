@@ -62,7 +62,7 @@ def lower_bidirectional(
 
 
 def _part(layer: SourceLayer, role: str, builder: GraphBuilder) -> SourceLayer:
-    """Give one of the two layers, with the zeros at masked timesteps that Bidirectional wants."""
+    """Return one of the two layers, with the zeros at masked timesteps that Bidirectional wants."""
     part = layer.parts[role]
     if not isinstance(part, SourceLayer) or part.class_name not in _CLASSES:
         raise refuse(

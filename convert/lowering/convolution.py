@@ -112,7 +112,7 @@ def lower_separable_conv(
 def output_size(
     size: int | None, kernel: int, *, stride: int, dilation_rate: int, padding: str
 ) -> int | None:
-    """Give how many windows fit along an axis; None for an open one."""
+    """Return how many windows fit along an axis; None for an open one."""
     if size is None:
         return None
     if padding == "valid":
@@ -164,7 +164,7 @@ def _to_last(conv: _Conv, x: Value, builder: GraphBuilder) -> Value:
 def _depthwise(
     conv: _Conv, kernel: NDArray[Any], x: Value, builder: GraphBuilder
 ) -> NDArray[np.generic]:
-    """Give a depthwise kernel as that of a convolution with a group for each channel."""
+    """Return a depthwise kernel as that of a convolution with a group for each channel."""
     multiplier = read_int(conv.layer, "depth_multiplier", default=1)
     channels = features_of(conv.layer, x)
     expected = (*conv.kernel_size, channels, multiplier)

@@ -210,7 +210,7 @@ def _lower(model: SourceModel, *, time_is_open: bool) -> Graph:
 
 
 def _feeds_embedding(model: SourceModel, value: str) -> bool:
-    """Tell whether a value holds ids: it reaches an Embedding, if through layers that keep it."""
+    """Return whether a value holds ids: it reaches an Embedding, if through layers that keep it."""
     for call in model.calls:
         if value not in call.inputs:
             continue

@@ -17,7 +17,7 @@ __all__ = ["concatenated_mask", "joined", "merged_mask"]
 def merged_mask(
     layer: SourceLayer, inputs: Sequence[Value], *, builder: GraphBuilder
 ) -> str | None:
-    """Give the mask of Add and its like."""
+    """Return the mask of Add and its like."""
     masks = [one.mask for one in inputs if one.mask is not None]
     if not masks or _drops_masks(builder) or (builder.ors_masks and len(masks) < len(inputs)):
         return None
@@ -27,7 +27,7 @@ def merged_mask(
 def concatenated_mask(
     layer: SourceLayer, inputs: Sequence[Value], *, axis: int, builder: GraphBuilder
 ) -> str | None:
-    """Give the mask of Concatenate: along time the masks one after the other, else joined.
+    """Return the mask of Concatenate: along time the masks one after the other, else joined.
 
     Raises:
         UnsupportedLayer: The values have other axes than [B, T, F].

@@ -158,7 +158,7 @@ def _affines(
 
 
 def _fold(weights: Mapping[str, Array], epsilon: float) -> tuple[Array, Array]:
-    """Give scale and shift [N] of a batch normalisation, in float64."""
+    """Return scale and shift [N] of a batch normalisation, in float64."""
     scale = 1 / np.sqrt(weights["moving_variance"].astype(np.float64) + epsilon)
     if "gamma" in weights:
         scale = scale * weights["gamma"]
@@ -181,7 +181,7 @@ def _axes(layer: SourceLayer, x: Value) -> list[int]:
 
 
 def _shape_over(layer: SourceLayer, x: Value, axes: Sequence[int]) -> tuple[int, ...]:
-    """Give the shape of a weight over some axes, 1 along the others and without B."""
+    """Return the shape of a weight over some axes, 1 along the others and without B."""
     sizes = [size if axis in axes else 1 for axis, size in enumerate(x.shape)][1:]
     known = tuple(size for size in sizes if size is not None)
     if len(known) != len(sizes) or 0 in axes:

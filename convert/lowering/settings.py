@@ -29,7 +29,7 @@ __all__ = [
 
 
 def read_setting(layer: SourceLayer, *names: str, default: Any = None) -> Any:
-    """Give a setting by its name, or by the names that older versions of Keras had for it."""
+    """Return a setting by its name, or by the names that older versions of Keras had for it."""
     for name in names:
         if layer.config.get(name) is not None:
             return layer.config[name]
@@ -112,7 +112,7 @@ def read_sizes(
 
 
 def features_of(layer: SourceLayer, value: Value) -> int:
-    """Give the size of a value's last axis.
+    """Return the size of a value's last axis.
 
     Raises:
         TimeMustBeKnown: It is open.
@@ -173,7 +173,7 @@ def require_default(layer: SourceLayer, **defaults: object) -> None:
 
 
 def refuse(layer: SourceLayer, what: str, way_out: str) -> UnsupportedLayer:
-    """Give the error for something about a layer that cannot be lowered.
+    """Return the error for something about a layer that cannot be lowered.
 
     Args:
         layer: The layer.

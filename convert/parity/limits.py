@@ -56,7 +56,7 @@ class Settings:
             raise ConfigError(f"strict is {self.strict!r}: expected true or false")
 
     def over(self, others: "Settings") -> "Settings":
-        """Give these settings, and the others' where these have none."""
+        """Return these settings, and the others' where these have none."""
         found: dict[str, Any] = {}
         for one in fields(self):
             mine = getattr(self, one.name)

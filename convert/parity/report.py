@@ -16,13 +16,13 @@ _ORDER = ("fail", "undecided", "not run", "pass")
 
 
 def worst(verdicts: Iterable[str]) -> str:
-    """Give the worst of verdicts: fail, undecided, not run, pass; 'not checked' is none."""
+    """Return the worst of verdicts: fail, undecided, not run, pass; 'not checked' is none."""
     found = set(verdicts)
     return next((verdict for verdict in _ORDER if verdict in found), "not run")
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
-    """Give figures as JSON can hold them: None for NaN and infinity."""
+    """Return figures as JSON can hold them: None for NaN and infinity."""
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
@@ -50,7 +50,7 @@ class Check:
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON carries; it has no infinities."""
+        """Return what JSON carries; it has no infinities."""
         measured = self.figure is not None and math.isfinite(self.figure)
         found: dict[str, Any] = {
             "name": self.name,
@@ -101,7 +101,7 @@ class ArtifactReport:
         return worst(check.verdict for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON carries; `golden_scores` is for the manifest only."""
+        """Return what JSON carries; `golden_scores` is for the manifest only."""
         found: dict[str, Any] = {
             "target": self.target,
             "scheme": self.scheme,
@@ -120,7 +120,7 @@ class ArtifactReport:
         return found
 
     def to_manifest(self) -> dict[str, Any]:
-        """Give the parity entry of the artifact in the manifest."""
+        """Return the parity entry of the artifact in the manifest."""
         return {**self.to_dict(), "golden_scores": self.golden_scores}
 
 
@@ -150,7 +150,7 @@ class ParityReport:
         return worst(one.verdict for one in self.artifacts if one.verdict != "not run")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON carries."""
+        """Return what JSON carries."""
         return {
             "verdict": self.verdict,
             "rows": self.rows,

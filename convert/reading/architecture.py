@@ -297,7 +297,7 @@ class _Reader:
             self.refused.append((name, kind, what))
 
     def _tells_no_modules(self, entry: Mapping[str, Any]) -> bool:
-        """Tell whether a class is only its name; what is no layer that is lowered is told later."""
+        """Return whether a class is only its name; whether it can be lowered is seen later."""
         is_old = self.keras_version.split(".")[0] == "1"  # has words of its own
         given = "module" in entry or stored_class(entry) or isinstance(entry["config"], list)
         return entry["class_name"] in COMMON_LAYERS and not is_old and not given

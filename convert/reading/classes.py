@@ -13,12 +13,12 @@ _KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow", "builtins")
 
 
 def stored_class(entry: Mapping[str, Any]) -> str:
-    """Give the class that the file names, where an equivalent stands for it."""
+    """Return the class that the file names, where an equivalent stands for it."""
     return str(entry.get("stored_class", ""))
 
 
 def class_of(entry: Mapping[str, Any]) -> str:
-    """Give the class; with its package where it is not Keras' own."""
+    """Return the class; with its package where it is not Keras' own."""
     kind = str(entry["class_name"])
     if not is_custom(entry) or ">" in kind:
         return kind
@@ -29,7 +29,7 @@ def class_of(entry: Mapping[str, Any]) -> str:
 
 
 def is_custom(entry: Mapping[str, Any]) -> bool:
-    """Tell whether a class is not Keras' own, though it may have the name of one.
+    """Return whether a class is not Keras' own, though it may have the name of one.
 
     Of a class that was never registered Keras writes that it is in no module. HDF5 files say
     nothing of modules, so there a class is what its name says.
@@ -46,7 +46,7 @@ def is_custom(entry: Mapping[str, Any]) -> bool:
 
 
 def is_operation(entry: Mapping[str, Any]) -> bool:
-    """Tell whether this is an operation of Keras 3, such as `keras.ops.add`.
+    """Return whether this is an operation of Keras 3, such as `keras.ops.add`.
 
     HDF5 files of Keras 3 do not say from which module it is, but layers can be trained.
     """

@@ -57,7 +57,7 @@ def replace_custom(entry: Mapping[str, Any], equivalents: Equivalents) -> Mappin
 def _described(
     given: Any, config: Mapping[str, Any], *, name: str, kind: str
 ) -> tuple[str, Mapping[str, Any]]:
-    """Give the class' name and the settings of an equivalent."""
+    """Return the class' name and the settings of an equivalent."""
     if isinstance(given, str):
         return given, config
     if isinstance(given, type):

@@ -49,7 +49,7 @@ def read_keras_file(path: Path, *, equivalents: Equivalents = MappingProxyType({
 
 
 def suffix_of(path: Path) -> str:
-    """Tell a model's format by its content.
+    """Recognise a model's format by its content.
 
     Args:
         path: The file.
@@ -81,12 +81,12 @@ def suffix_of(path: Path) -> str:
 
 
 def keras_suffix(data: bytes) -> str:
-    """Give the suffix by which Keras knows the format of a model in memory: '.keras' or '.h5'."""
+    """Return the suffix by which Keras knows the format of a model in memory: '.keras' or '.h5'."""
     return LEGACY_SUFFIX if data.startswith(HDF5_MAGIC) else KERAS_SUFFIX
 
 
 def _holds_pickle(path: Path) -> bool:
-    """Tell a PyTorch or joblib archive from a `.keras` file."""
+    """Distinguish a PyTorch or joblib archive from a `.keras` file."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -128,7 +128,7 @@ def _refused_file(path: Path, head: bytes) -> str:
 
 
 def _is_pickle(path: Path, head: bytes) -> bool:
-    """Tell a pickle by its first opcodes; protocols 0 and 1 only with a pickle's name."""
+    """Recognise a pickle by its first opcodes; protocols 0 and 1 only with a pickle's name."""
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return True
     named = path.suffix in (".joblib", ".p", ".pickle", ".pkl")

@@ -92,11 +92,11 @@ class FlatWeights:
         """Legacy files hold no vocabulary."""
 
     def part(self, name: str, layer: SourceLayer) -> "FlatWeights":
-        """Give the place of a part."""
+        """Return the place of a part."""
         return FlatWeights(self.arrays, (*self.path, name))
 
     def layers(self, model: SourceModel) -> Mapping[str, "FlatWeights"]:
-        """Give the places of a model's layers."""
+        """Return the places of a model's layers."""
         return {name: FlatWeights(self.arrays, (*self.path, name)) for name in model.layers}
 
 
@@ -129,7 +129,7 @@ def read_flat_weights(file: Hdf5, group: str, model: SourceModel, where: str) ->
 
 
 def _stands_in(layer: SourceLayer) -> bool:
-    """Tell whether it is, or holds, an equivalent: its weights have the custom layer's names."""
+    """Return whether it is, or holds, an equivalent: its weights have the custom layer's names."""
     parts = (
         one
         for part in layer.parts.values()
@@ -171,7 +171,7 @@ def _flipped(kernel: NDArray[Any]) -> NDArray[Any]:
 
 
 def _weight_lists(file: Hdf5, group: str, where: str) -> dict[str, list[str]]:
-    """Give the paths of each stored layer's weights, where there are any, in the file's order."""
+    """Return the paths of each stored layer's weights, where there are any, in the file's order."""
     names = file.texts(group, "layer_names")
     if names is None:
         raise ModelError(
@@ -223,7 +223,7 @@ def _major(model: SourceModel) -> int:
 def _distributed(
     layer: SourceLayer, slots: _Slots, stored: Sequence[str], where: str
 ) -> dict[_Path, list[str]]:
-    """Give each inner layer its weights."""
+    """Assign each inner layer its weights."""
     if not layer.parts:  # nothing to tell apart: the lowering checks the number
         return {(layer.name,): list(stored)}
     places = (*slots.trainable, *slots.fixed)
@@ -246,7 +246,7 @@ def _distributed(
 
 
 def _slots(layer: SourceLayer, path: _Path, *, keras1: bool, major: int) -> _Slots:
-    """Give the places of all weights in a layer, in the order in which Keras lists them."""
+    """Return the places of all weights in a layer, in the order in which Keras lists them."""
     trainable, fixed = _own_roles(layer, keras1=keras1)
     own = _Slots(
         tuple(_Slot(path, role) for role in trainable), tuple(_Slot(path, role) for role in fixed)
@@ -273,7 +273,7 @@ def _slots(layer: SourceLayer, path: _Path, *, keras1: bool, major: int) -> _Slo
 
 
 def _own_roles(layer: SourceLayer, *, keras1: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the roles of the weights that a class owns: trainable ones, and others."""
+    """Return the roles of the weights that a class owns: trainable ones, and others."""
     kind, config = layer.class_name, layer.config
     bias = ("bias",) if config.get("use_bias", True) else ()
     if keras1 and (gates := count_separate_gates(layer)):

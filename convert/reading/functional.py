@@ -91,7 +91,7 @@ def order_calls(
 
 
 def outputs_of(layer: SourceLayer) -> int | None:
-    """Give the number of outputs of a layer, states included; None if it is not known."""
+    """Return the number of outputs of a layer, states included; None if it is not known."""
     nested = layer.parts.get("model")
     if isinstance(nested, SourceModel):
         return len(nested.outputs)
@@ -133,7 +133,7 @@ class _Walk:
                 self.done[key] = self.started[key]
 
     def calls(self) -> Iterator[SourceCall]:
-        """Give the calls entered, each after those that it needs."""
+        """Return the calls entered, each after those that it needs."""
         for key, arguments in self.done.items():
             name, node = key
             layer = self.entries[name].layer
@@ -148,7 +148,7 @@ class _Walk:
             )
 
     def _enter(self, ref: Ref) -> Iterator[Ref]:
-        """Give what the call that makes a tensor needs; nothing if that was entered before."""
+        """Return what the call that makes a tensor needs; nothing if that was entered before."""
         entry = self.entries.get(ref.layer)
         if entry is None:
             raise ModelError(
@@ -239,7 +239,7 @@ class _Masks:
                 )
 
     def _written(self, mask: Ref) -> _Source | None:
-        """Give the source of a mask that the file computes; None if it is of another form."""
+        """Return the source of a mask that the file computes; None if it is of another form."""
         if mask.layer not in self.known:
             self.known[mask.layer] = None  # so that a cycle ends
             self.known[mask.layer] = self._judge(mask)
@@ -263,7 +263,7 @@ class _Masks:
         return sources[0] if entry.class_name in ("Any", "ExpandDims") else _MERGED
 
     def _made_by_layers(self, value: Ref) -> _Source | None:
-        """Give the source of the mask that a value has: the nearest layer that makes one."""
+        """Return the source of the mask that a value has: the nearest layer that makes one."""
         for _ in range(len(self.calls) + 1):
             entry = self.entries[value.layer]
             arguments = self.calls.get((value.layer, value.node))
@@ -278,7 +278,7 @@ class _Masks:
 
 
 def _compared_with(node: Any) -> Any:
-    """Give the constant of a NotEqual operation."""
+    """Return the constant of a NotEqual operation."""
     try:
         return node["args"][1]
     except (TypeError, LookupError):
@@ -286,7 +286,7 @@ def _compared_with(node: Any) -> Any:
 
 
 def _padding_of(layer: SourceLayer) -> Any:
-    """Give the value that a layer takes as padding; None if it makes no mask."""
+    """Return the value that a layer takes as padding; None if it makes no mask."""
     if layer.class_name == "Masking":
         return layer.config.get("mask_value", 0.0)
     return 0 if layer.class_name == "Embedding" and layer.config.get("mask_zero") else None

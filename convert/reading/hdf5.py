@@ -65,7 +65,7 @@ def open_hdf5(file: IO[bytes], where: str) -> "Iterator[Hdf5]":
 
 
 def join(*parts: str) -> str:
-    """Give a path in the form that `Hdf5` knows: one slash between names, no empty names.
+    """Return a path in the form that `Hdf5` knows: one slash between names, no empty names.
 
     Files from Windows have backslashes; layer names may hold slashes of either kind.
     """
@@ -89,15 +89,15 @@ class Hdf5:
         self._walk(file)
 
     def has_group(self, path: str) -> bool:
-        """Tell whether there is a group."""
+        """Return whether there is a group."""
         return join(path) in self._groups or join(path) in self._children
 
     def has_dataset(self, path: str) -> bool:
-        """Tell whether there is a dataset."""
+        """Return whether there is a dataset."""
         return join(path) in self._datasets
 
     def children(self, path: str) -> list[str]:
-        """Give the names in a group; [] without one."""
+        """Return the names in a group; [] without one."""
         return list(self._children.get(join(path), ()))
 
     def text(self, path: str, name: str) -> str | None:

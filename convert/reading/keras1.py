@@ -118,7 +118,7 @@ def translate_merge(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def count_separate_gates(layer: SourceLayer) -> int:
-    """Give the number of weights of a recurrent layer that stores its gates apart; else 0."""
+    """Return the number of weights of a recurrent layer that stores its gates apart; else 0."""
     if layer.config.get("consume_less") == "gpu":
         return 0
     return 3 * len(_GATES.get(layer.class_name, ()))

@@ -49,7 +49,7 @@ def read_keras_object(
 
 
 def is_keras_model(model: Any) -> bool:
-    """Tell whether an object is a model of a Keras, without importing any."""
+    """Return whether an object is a model of a Keras, without importing any."""
     return any(
         base.__name__ == "Model" and base.__module__.split(".")[0] in _KERAS_PACKAGES
         for base in type(model).__mro__
@@ -57,7 +57,7 @@ def is_keras_model(model: Any) -> bool:
 
 
 def _kind_of(model: Any) -> str:
-    """Tell which of Keras' kinds of model this is; a subclass may add anything but a `call`."""
+    """Return which of Keras' kinds of model this is; a subclass may add anything but a `call`."""
     for base in type(model).__mro__:
         own = base.__module__.split(".")[0] in _KERAS_PACKAGES
         if own and base.__name__ in _KINDS:
@@ -109,14 +109,14 @@ def _check_own(model: Any, equivalents: Equivalents) -> None:
 
 
 def _layers_in(model: Any) -> list[Any]:
-    """Give the layers of a model, those inside others too."""
+    """Return the layers of a model, those inside others too."""
     if hasattr(model, "_flatten_layers"):
         return [layer for layer in model._flatten_layers() if layer is not model]
     return list(model.layers)
 
 
 def _names_of(kind: type) -> set[str]:
-    """Give the names of Keras' own classes that a class is made from."""
+    """Return the names of Keras' own classes that a class is made from."""
     return {base.__name__ for base in kind.__mro__ if _is_own(base)}
 
 

@@ -61,12 +61,12 @@ _END = re.compile(r"(_\d+)*(:\d+)?$")
 
 
 def own_setting(config: Mapping[str, Any]) -> str:
-    """Give a setting that no layer of Keras' own has; '' where there is none."""
+    """Return a setting that no layer of Keras' own has; '' where there is none."""
     return next((str(name) for name in config if name not in KNOWN_SETTINGS), "")
 
 
 def own_weight(paths: Sequence[str]) -> str:
-    """Give a weight's name that no layer of Keras' own has; '' where there is none.
+    """Return a weight's name that no layer of Keras' own has; '' where there is none.
 
     Args:
         paths: As in the attribute 'weight_names', such as 'lstm_1/lstm_cell/kernel_1:0'.

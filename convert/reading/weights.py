@@ -35,20 +35,20 @@ class WeightsNode(Protocol):
     """Where the weights of a layer, or of a model, are found."""
 
     def own(self, layer: SourceLayer) -> Arrays:
-        """Give the weights of a layer without those of its parts."""
+        """Return the weights of a layer without those of its parts."""
 
     def vocabulary(self, layer: SourceLayer) -> Sequence[str] | None:
-        """Give what a TextVectorization layer was adapted to, if that is not in its settings."""
+        """Return what a TextVectorization layer was adapted to, if that is not in its settings."""
 
     def part(self, name: str, layer: SourceLayer) -> "WeightsNode":
-        """Give the place of a part of a layer."""
+        """Return the place of a part of a layer."""
 
     def layers(self, model: SourceModel) -> Mapping[str, "WeightsNode"]:
-        """Give the places of a model's layers, by their names."""
+        """Return the places of a model's layers, by their names."""
 
 
 def add_weights(model: SourceModel, node: WeightsNode) -> SourceModel:
-    """Give the model with all weights.
+    """Return the model with all weights.
 
     Args:
         model: As `read_architecture` gives it.
@@ -101,7 +101,7 @@ def _own_weights(layer: SourceLayer, node: WeightsNode, known: _Known) -> Arrays
 
 
 def _whole_vocabulary(layer: SourceLayer, node: WeightsNode) -> list[str]:
-    """Give the token of every id, as `get_vocabulary()` does."""
+    """Return the token of every id, as `get_vocabulary()` does."""
     given = layer.config.get("vocabulary")
     if not given:
         given = node.vocabulary(layer)
@@ -133,7 +133,7 @@ def _check_lines(layer: SourceLayer, lines: Sequence[str]) -> None:
 
 
 def is_grouped(file: Hdf5) -> bool:
-    """Tell whether an HDF5 file has the grouped layout."""
+    """Return whether an HDF5 file has the grouped layout."""
     return any(file.has_group(name) for name in _CONTAINERS)
 
 
@@ -176,7 +176,7 @@ class GroupedWeights:
         return found
 
     def part(self, name: str, layer: SourceLayer) -> "GroupedWeights":
-        """Give the group of a part."""
+        """Return the group of a part."""
         if name.startswith("cell_"):
             cells = [part for part in layer.parts.values() if isinstance(part, SourceLayer)]
             places = self._places(join(self.path, "cells"), cells)
@@ -184,7 +184,7 @@ class GroupedWeights:
         return self._at(join(self.path, _PARTS.get(name, name)))
 
     def layers(self, model: SourceModel) -> Mapping[str, "GroupedWeights"]:
-        """Give the groups of a model's layers."""
+        """Return the groups of a model's layers."""
         container = next(
             (one for one in _CONTAINERS if self.file.has_group(join(self.path, one))), "layers"
         )
@@ -244,7 +244,7 @@ def _count_by_class(groups: Sequence[str], layers: Sequence[SourceLayer]) -> lis
 
 
 def _snake_case(class_name: str) -> str:
-    """Give the name of a class as Keras 3 spells it in weight files."""
+    """Return the name of a class as Keras 3 spells it in weight files."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
@@ -266,13 +266,13 @@ class ObjectWeights:
         return [str(token) for token in self.found.get_vocabulary()]
 
     def part(self, name: str, layer: SourceLayer) -> "ObjectWeights":
-        """Give the layer inside a layer."""
+        """Return the layer inside a layer."""
         if name.startswith("cell_"):
             return ObjectWeights(self.found.cells[int(name.removeprefix("cell_"))])
         return ObjectWeights(getattr(self.found, _PARTS.get(name, name)))
 
     def layers(self, model: SourceModel) -> Mapping[str, "ObjectWeights"]:
-        """Give a model's layers."""
+        """Return a model's layers."""
         by_name = {str(layer.name): ObjectWeights(layer) for layer in self.found.layers}
         missing = [name for name in model.layers if name not in by_name]
         if missing:

@@ -91,7 +91,7 @@ def read_arguments(
 
 
 def references(structure: Any) -> list[Ref]:
-    """Give the tensors in any nesting, in the order in which Keras flattens it.
+    """Return the tensors in any nesting, in the order in which Keras flattens it.
 
     Args:
         structure: Lists and objects around references of any dialect; other values are ignored.
@@ -100,7 +100,7 @@ def references(structure: Any) -> list[Ref]:
 
 
 def all_references(node: Any) -> list[Ref]:
-    """Give the tensors of a call, those among its keyword arguments too."""
+    """Return the tensors of a call, those among its keyword arguments too."""
     if isinstance(node, Mapping) and set(node) == {"args", "kwargs"}:
         return references(node)
     return [
@@ -160,7 +160,7 @@ class _Call:
         return Arguments(tuple(inputs), tuple(states), tuple(masks))
 
     def _trains_otherwise(self) -> bool:
-        """Tell whether training changes what the layer gives: a recurrence only drops."""
+        """Return whether training changes what the layer gives: a recurrence only drops."""
         is_plain = self.class_name in _RECURRENT_LAYERS
         return not is_plain or any(self.settings.get(key) for key in _DROPPING)
 
@@ -182,14 +182,14 @@ class _Call:
 
 
 def _is_empty(value: Any) -> bool:
-    """Tell whether an argument says nothing: None, False, or lists of None."""
+    """Return whether an argument says nothing: None, False, or lists of None."""
     if isinstance(value, list | tuple):
         return all(map(_is_empty, value))
     return value is None or value is False
 
 
 def _legacy_leaves(structure: Any) -> Iterator[Any]:
-    """Give the references with their keyword arguments, as Keras 1, 2 and tf.keras nest them."""
+    """Return the references with their keyword arguments, as Keras 1, 2 and tf.keras nest them."""
     if _is_reference(structure):
         yield structure
     elif isinstance(structure, list | tuple):

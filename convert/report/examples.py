@@ -111,7 +111,7 @@ def _in_turns(orders: Sequence[Sequence[int]]) -> Iterator[int]:
 
 
 def _order(bundle: Bundle, scores: NDArray[Any], oracle: NDArray[Any]) -> list[int]:
-    """Give the rows that are wrong at all, the worst first."""
+    """Return the rows that are wrong at all, the worst first."""
     errors = _errors(scores, oracle).reshape(len(oracle), -1).max(axis=1, initial=0)
     candidates = np.argsort(-errors, kind="stable")[:_CANDIDATES].tolist()
     wrong = [row for row in candidates if errors[row] > 0]
@@ -119,7 +119,7 @@ def _order(bundle: Bundle, scores: NDArray[Any], oracle: NDArray[Any]) -> list[i
 
 
 def _errors(scores: NDArray[Any], oracle: NDArray[Any]) -> NDArray[Any]:
-    """Give |scores - oracle|; infinite where one side only is not finite."""
+    """Return |scores - oracle|; infinite where one side only is not finite."""
     with np.errstate(invalid="ignore"):
         distance = np.abs(scores - oracle)
     same = (scores == oracle) | (np.isnan(scores) & np.isnan(oracle))
@@ -192,7 +192,7 @@ def _tokens(measured: Measured, row: int, vectorizer: AnyVectorizer) -> tuple[To
 
 
 def tokens_of(vectorizer: AnyVectorizer, text: str) -> tuple[Token, ...]:
-    """Give each word of a text with its id, and what became of it.
+    """Return each word of a text with its id, and what became of it.
 
     The ids of those that are not cut are those of `vectorizer.ids`.
     """

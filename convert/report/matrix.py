@@ -40,7 +40,7 @@ def sentence(one: ArtifactReport, check: Check) -> str:
 
 
 def findings(report: ParityReport) -> list[tuple[str, str]]:
-    """Give (verdict, sentence) of every check that did not pass and of every note, fails first."""
+    """Return (verdict, sentence) of every check that did not pass and each note, fails first."""
     found = []
     for one in report.artifacts:
         found += [(c.verdict, sentence(one, c)) for c in one.checks if c.verdict != "pass"]
@@ -115,7 +115,7 @@ def _marked(verdict: str) -> Element:
 
 
 def _extras(check: Check) -> list[str]:
-    """Give what a check says beside its figure and limit: its interval, and what was seen."""
+    """Return what a check says beside its figure and limit: its interval, and what was seen."""
     said = []
     if check.interval is not None:
         low, high = (write_check(end, check) for end in check.interval)

@@ -167,7 +167,7 @@ def _limits(report: ParityReport) -> dict[str, float]:
 
 
 def layers(graph: Graph) -> list[LayerBytes]:
-    """Give the bytes of each layer's weights; a tensor that two share counts once."""
+    """Return the bytes of each layer's weights; a tensor that two share counts once."""
     counted: set[str] = set()
     found: dict[tuple[str, str], int] = {}
     for node in graph.nodes:

@@ -37,7 +37,7 @@ class Pair:
 
 
 def pairs(measured: Measured) -> Iterator[Pair]:
-    """Give the scores of each artifact that ran.
+    """Return the scores of each artifact that ran.
 
     Two scores of a row that sum to 1 say the same, so of two softmax outputs the second stands
     for both.
@@ -79,7 +79,7 @@ class Probabilities:
 
 
 def probabilities(measured: Measured, labels: tuple[str, ...]) -> list[Probabilities] | str:
-    """Give what the oracle and each artifact are sure of; text says why there is nothing.
+    """Return what the oracle and each artifact are sure of; text says why there is nothing.
 
     Of two labels that is the probability of the second; of more, that of the label decided for.
     """

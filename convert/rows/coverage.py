@@ -17,7 +17,7 @@ _MOST_CHARACTERS = 10_000
 
 
 def notes_on_texts(vectorizer: AnyVectorizer, texts: Sequence[str]) -> tuple[str, ...]:
-    """Give a sentence on texts whose words are mostly unknown.
+    """Return a sentence on texts whose words are mostly unknown.
 
     Args:
         vectorizer: Of the model.
@@ -33,7 +33,7 @@ def notes_on_texts(vectorizer: AnyVectorizer, texts: Sequence[str]) -> tuple[str
 
 
 def share_known(vectorizer: AnyVectorizer, texts: Sequence[str]) -> float | None:
-    """Give the share of the texts' tokens that the vocabulary knows; None for no tokens."""
+    """Return the share of the texts' tokens that the vocabulary knows; None for no tokens."""
     known = total = 0
     for text in texts:
         tokens = vectorizer.tokens(text[:_MOST_CHARACTERS])

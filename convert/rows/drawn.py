@@ -93,7 +93,7 @@ def random_rows(
 
 
 def separator_of(vectorizer: AnyVectorizer) -> str:
-    """Give what stands between two words that are to be two."""
+    """Return what stands between two words that are to be two."""
     if isinstance(vectorizer, Vectorizer):
         return "" if vectorizer.char_level else vectorizer.split
     return "" if vectorizer.split == "character" else " "

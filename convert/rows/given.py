@@ -42,7 +42,7 @@ Progress = Callable[[str], None]
 
 
 def texts_of(source: ModelSource) -> Sequence[str]:
-    """Give the texts of the test part; () for a model without a vectorizer."""
+    """Return the texts of the test part; () for a model without a vectorizer."""
     return source.test.texts if source.test is not None and source.vectorizer is not None else ()
 
 
@@ -54,7 +54,7 @@ def known_truth(
     *,
     named: bool,
 ) -> Any:
-    """Give the truth of the compared rows.
+    """Return the truth of the compared rows.
 
     A conversion does without few rows, which decide nothing, and without labels that cannot be
     the numbers that are taken for the names of a model without any.
@@ -63,7 +63,7 @@ def known_truth(
         data: The rows.
         graph: The model.
         labels: Its own; () for a regression.
-        progress: Told what is left out.
+        progress: Called with what is left out.
         named: Somebody named the labels: then others are wrong, as `gatelet parity` says too.
 
     Raises:
@@ -82,7 +82,7 @@ def known_truth(
 
 
 def needs_calibration(chosen: tuple[tuple[str, Scheme], ...]) -> bool:
-    """Tell whether an artifact computes in integers, whose scales come from real rows."""
+    """Return whether an artifact computes in integers, whose scales come from real rows."""
     return any(scheme.activations != "float32" for _, scheme in chosen)
 
 
@@ -140,7 +140,7 @@ def _choose(rows: Mapping[str, Array], source: str, *, all_rows: bool) -> Calibr
 
 
 def _left(calibration: Calibration, rows: int) -> list[int]:
-    """Give the places of the other rows; a single one serves for both."""
+    """Return the places of the other rows; a single one serves for both."""
     used = set(calibration.places)
     return [row for row in range(rows) if row not in used] or list(range(rows))
 
@@ -150,7 +150,7 @@ def _ids_of(vectorizer: AnyVectorizer, rows: Dataset, graph: Graph) -> dict[str,
 
 
 def declared_timesteps(source: ModelSource, graph: Graph) -> dict[str, int]:
-    """Give the timesteps that the Keras model declares, by graph input."""
+    """Return the timesteps that the Keras model declares, by graph input."""
     declared = zip(graph.inputs, source.model.inputs, strict=True)
     return {
         one.name: shape[1]

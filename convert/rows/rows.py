@@ -45,7 +45,7 @@ class Rows:
         return only.tolist() if only.dtype == object else only
 
     def differs_from_first(self) -> Array:
-        """Tell for each row whether some input differs from the first row's, bool [N]."""
+        """Return for each row whether some input differs from the first row's, bool [N]."""
         different = [
             (array != array[0]).reshape(len(array), -1).any(axis=1) for array in self.feed.values()
         ]
@@ -59,7 +59,7 @@ class Rows:
 
 
 def side_by_side(outputs: Any) -> Array:
-    """Give one array for all outputs of a model.
+    """Return one array for all outputs of a model.
 
     Args:
         outputs: An array-like [N, ...], or several by name.
@@ -108,7 +108,7 @@ def _check_kind(one: GraphInput, array: Array, name: str) -> None:
 
 
 def ids_of(vectorizer: AnyVectorizer, texts: Sequence[str]) -> Array:
-    """Give the padded ids of texts, int32 [N, T]."""
+    """Return the padded ids of texts, int32 [N, T]."""
     found = np.zeros((len(texts), vectorizer.maxlen), np.int32)
     for row, text in enumerate(texts):
         found[row] = vectorizer.pad(text)

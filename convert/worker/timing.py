@@ -56,7 +56,7 @@ class Timings:
 
 
 def _seconds_of(pid: int | None) -> float:
-    """Give the processor time of a process and of its ended children; 0 where it is not told."""
+    """Return the processor time of a process and of its ended children; 0 where it is not told."""
     if pid is None:
         return 0.0
     try:

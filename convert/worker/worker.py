@@ -222,7 +222,7 @@ def _pass_on(stream: IO[bytes], answers: "queue.Queue[bytes]") -> None:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Give a process' resident memory; 0 where the system does not tell."""
+    """Return a process' resident memory; 0 where the system does not tell."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell what this machine can run; 1 if nothing can."""
+    """Report what this machine can run; 1 if nothing can."""
     found = diagnose(arguments.bundle)
     if arguments.json:
         print_json(found.to_dict())

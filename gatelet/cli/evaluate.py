@@ -112,7 +112,7 @@ def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[st
 
 
 def _rows_of(scores: Any, bundle: Bundle) -> list[list[float]]:
-    """Give one list of numbers a row: a regression's sequence one after the other."""
+    """Return one list of numbers a row: a regression's sequence one after the other."""
     if isinstance(scores, dict):
         raise DataError(
             f"bundle '{bundle.path}' has {len(scores)} outputs ({', '.join(scores)}), and the "

@@ -61,7 +61,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Give the limits: of the flags, else of `gatelet.toml` here or beside the data."""
+    """Return the limits: of the flags, else of `gatelet.toml` here or beside the data."""
     flags = Settings(
         max_accuracy_drop=arguments.max_accuracy_drop,
         max_flips=arguments.max_flips,
@@ -141,7 +141,7 @@ def print_report(bundle: Bundle, report: ParityReport) -> None:
 
 
 def _quality_cells(report: ParityReport, one: ArtifactReport) -> tuple[str, ...]:
-    """Give an artifact's accuracy, and how much lower it is than the Graph's."""
+    """Return an artifact's accuracy, and how much lower it is than the Graph's."""
     if "accuracy" not in report.quality:
         return ()
     drop = next((c for c in one.checks if c.name == "accuracy_drop"), None)

@@ -44,7 +44,7 @@ def run_arrays(arguments: argparse.Namespace) -> int:
 
 
 def row_of(scores: Any, row: int = 0) -> list[Any]:
-    """Give the numbers of a row, from an array or from nested lists."""
+    """Return the numbers of a row, from an array or from nested lists."""
     found = scores[row]
     return list(found.tolist() if hasattr(found, "tolist") else found)
 

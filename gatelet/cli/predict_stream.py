@@ -165,7 +165,7 @@ def _number(cell: str) -> float | None:
 
 
 def _numbers(line: str, inputs: Sequence[GraphInput], where: str) -> list[Any]:
-    """Give the inputs of one timestep, in the model's order, from the numbers of a line."""
+    """Return the inputs of one timestep, in the model's order, from the numbers of a line."""
     cells = _cells(line)
     values = [_number(cell) for cell in cells]
     for cell, value in zip(cells, values, strict=True):
@@ -186,7 +186,7 @@ def _numbers(line: str, inputs: Sequence[GraphInput], where: str) -> list[Any]:
 
 
 def _step_shape(one: GraphInput) -> tuple[int, ...]:
-    """Give the shape of one timestep of one row."""
+    """Return the shape of one timestep of one row."""
     sizes = one.shape[2:] if has_time(one) else one.shape[1:]
     if None in sizes:
         raise DataError(
@@ -206,12 +206,12 @@ def _shaped(flat: Iterator[Any], shape: tuple[int, ...], convert: Callable[[Any]
 
 
 def _whole(value: float) -> int | float:
-    """Give an id; a number that is none stays as it is, for the check to name."""
+    """Return an id; a number that is none stays as it is, for the check to name."""
     return int(value) if value.is_integer() else value
 
 
 def _array_steps(path: Path, inputs: Sequence[GraphInput]) -> Iterator[_Step]:
-    """Give the timesteps of each sequence of a `.npz`."""
+    """Return the timesteps of each sequence of a `.npz`."""
     from gatelet.runtime.data.arrays import read_arrays
 
     arrays = list(read_arrays(path, require_targets=False).inputs)

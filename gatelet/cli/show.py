@@ -17,7 +17,7 @@ _DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def progress(text: str) -> None:
-    """Tell what is being done."""
+    """Show what is being done."""
     if sys.stderr is not None:  # print would use standard output instead
         print(one_line(text), file=sys.stderr, flush=True)
 
@@ -37,7 +37,7 @@ class ProgressBar:
         self._clear()
 
     def tell(self, text: str) -> None:
-        """Tell what is being done, above the bar."""
+        """Show what is being done, above the bar."""
         self._clear()
         progress(text)
 
@@ -65,7 +65,7 @@ class ProgressBar:
 
 
 def one_line(text: str) -> str:
-    """Give a text without what could fake output: line breaks, controls, changes of direction."""
+    """Return a text without what could fake output: line breaks, controls, changes of direction."""
     return "".join(_written(c) for c in " ".join(text.split()))
 
 

@@ -52,7 +52,7 @@ def open_artifact(
 
 
 def read_contract(data: bytes) -> dict[str, Any]:
-    """Give what a file says of its inputs, its outputs and the timesteps that are not run.
+    """Return what a file says of its inputs, its outputs and the timesteps that are not run.
 
     Raises:
         BackendError: It says nothing.
@@ -139,14 +139,14 @@ class TflmBackend:
         }
 
     def _fed(self, feeds: list[tuple[Array, str]], row: int) -> list[tuple[Array, str]]:
-        """Give a row's inputs, with the rows of tables in the place of ids."""
+        """Return a row's inputs, with the rows of tables in the place of ids."""
         return [
             (feed[row] if table is None else table.look_up(feed[row]), order)
             for (feed, order), table in zip(feeds, self._tables, strict=True)
         ]
 
     def _counted(self, inputs: Mapping[str, Any]) -> Array | None:
-        """Tell which timesteps count, bool [B, T]; None where all do."""
+        """Return which timesteps count, bool [B, T]; None where all do."""
         skip = self._contract["skip"]
         if skip is None:
             return None
@@ -178,7 +178,7 @@ class TflmBackend:
         return steps
 
     def _assembled(self, one: Any, values: list[Array], kept: Any, timesteps: int) -> Array:
-        """Give an output of a row: after the last step, or with a timestep each.
+        """Return an output of a row: after the last step, or with a timestep each.
 
         At a timestep that is not run the output is that of the step before.
         """
@@ -201,12 +201,12 @@ class TflmBackend:
 
 
 def _as_numbers(values: Array, one: Mapping[str, Any]) -> Array:
-    """Give an output in float32, which the file may give as integers with a scale."""
+    """Return an output in float32, which the file may give as integers with a scale."""
     return values if one["scale"] is None else values.astype(np.float32) * np.float32(one["scale"])
 
 
 def _as_steps(values: Array, order: str) -> Array:
-    """Give a row's input a step each, as the file takes it: [T, 1, 1] or [T, 1, 1, F]."""
+    """Return a row's input a step each, as the file takes it: [T, 1, 1] or [T, 1, 1, F]."""
     if order == "once":
         return np.ascontiguousarray(values[None, None])
     return np.ascontiguousarray(values).reshape(len(values), 1, 1, *values.shape[1:])

@@ -51,7 +51,7 @@ class Table:
         return self._multipliers
 
     def look_up(self, ids: Array) -> Array:
-        """Give the rows of ids [T]: int16 or float32 [T, F]."""
+        """Return the rows of ids [T]: int16 or float32 [T, F]."""
         values = self._values[ids]
         if self._multipliers is None:
             return values
@@ -61,7 +61,7 @@ class Table:
 def tables_of(
     contract: Mapping[str, Any], companions: Mapping[str, bytes]
 ) -> tuple[Table | None, ...]:
-    """Give the table that each of a file's inputs takes rows of; None for other inputs.
+    """Return the table that each of a file's inputs takes rows of; None for other inputs.
 
     Raises:
         BackendError: A companion is missing, or has another length.

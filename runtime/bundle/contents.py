@@ -154,7 +154,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def sha256_for(count: int) -> Callable[[], Any]:
-    """Give the SHA-256 that is done sooner with this many bytes, its loading included."""
+    """Return the SHA-256 that is done sooner with this many bytes, its loading included."""
     if count < _WORTH_OPENSSL_BYTES and "_hashlib" not in sys.modules:
         for name in _OWN_SHA256:
             try:
@@ -168,7 +168,7 @@ def sha256_for(count: int) -> Callable[[], Any]:
 
 
 def _look_at(root: Path, file: BundleFile) -> os.stat_result:
-    """Give what a file is, which must lie inside once links are followed; few bundles have any."""
+    """Return what a file is; it must lie inside once links, which few bundles have, are followed."""
     path = root
     for part in file.path.split("/"):
         path = path / part

@@ -350,7 +350,7 @@ def _check_names(manifest: Manifest, path: Path) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether a path is relative, stays inside, and means the same on every system."""
+    """Return whether a path is relative, stays inside, and means the same on every system."""
     pure = PurePosixPath(name)
     return (
         str(pure) == name

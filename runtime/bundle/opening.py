@@ -105,7 +105,7 @@ class Bundle:
         return next((verdict for verdict in VERDICTS if verdict in found), "not run")
 
     def part(self, key: str) -> Path | None:
-        """Give the path of 'graph', 'weights', 'vectorizer', 'golden' or 'source', if there."""
+        """Return the path of 'graph', 'weights', 'vectorizer', 'golden' or 'source', if there."""
         name = self.manifest.get(key)
         return None if name is None else self.path / str(name)
 
@@ -132,7 +132,7 @@ class Bundle:
         return "interface" in self.manifest
 
     def interface(self) -> Graph:
-        """Give what the model takes and gives: the Graph, or one node where there is none."""
+        """Return what the model takes and gives: the Graph, or one node where there is none."""
         if not self.is_opaque:
             return self.graph()
         from gatelet.runtime.graph.interface import interface_of
@@ -140,7 +140,7 @@ class Bundle:
         return interface_of(self.manifest["interface"])
 
     def structure(self) -> Graph:
-        """Give the same, but of a Graph the weights are not read, and not there."""
+        """Return the same, but of a Graph the weights are not read, and not there."""
         if self.is_opaque:
             return self.interface()
         return graph_from_json(self._read("graph"), None, name=str(self.part("graph")))
@@ -193,7 +193,7 @@ class Bundle:
 
 
 def is_bundle(path: Path) -> bool:
-    """Tell whether a folder claims to be a bundle."""
+    """Return whether a folder claims to be a bundle."""
     return (path / MANIFEST).is_file()
 
 
@@ -261,7 +261,7 @@ def _bundle(manifest: Manifest, generation: tuple[int, ...], contents: Contents)
 
 
 def _read_manifest(path: Path) -> tuple[bytes, tuple[int, ...]]:
-    """Give the manifest, and what tells it from those before and after it.
+    """Return the manifest, and what tells it from those before and after it.
 
     Its content does not: of two conversions in a row the second may bring the old bundle back.
     """

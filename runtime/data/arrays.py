@@ -38,7 +38,7 @@ class Arrays:
         return len(self.inputs[0])
 
     def rows(self, places: Sequence[int]) -> "Arrays":
-        """Give some of the rows, by their places."""
+        """Return some of the rows, by their places."""
         kept = list(places)
         targets = None if self.targets is None else self.targets[kept]
         return replace(self, inputs=tuple(one[kept] for one in self.inputs), targets=targets)

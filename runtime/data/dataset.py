@@ -56,7 +56,7 @@ class Dataset:
         return len(self.texts)
 
     def rows(self, places: Iterable[int]) -> "Dataset":
-        """Give some of the rows, by their places."""
+        """Return some of the rows, by their places."""
         kept = list(places)
         labels = None if self.labels is None else tuple(self.labels[row] for row in kept)
         return replace(self, texts=tuple(self.texts[row] for row in kept), labels=labels)
@@ -69,7 +69,7 @@ class Dataset:
         return tuple(sorted(names))
 
     def label_ids(self, names: Sequence[str]) -> list[int]:
-        """Give each row the position of its label in `names`.
+        """Return, for each row, the position of its label in `names`.
 
         Args:
             names: The labels in a model's order.

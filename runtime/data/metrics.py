@@ -62,7 +62,7 @@ class Metrics:
     labels: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON can hold: `per_label` by name, None for NaN."""
+        """Return what JSON can hold: `per_label` by name, None for NaN."""
         return {
             "rows": self.rows,
             "accuracy": self.accuracy,
@@ -166,7 +166,7 @@ def _label_metrics(matrix: list[list[int]], label: int) -> LabelMetrics:
 
 
 def _roc_auc(positive: Sequence[bool], scores: Sequence[float]) -> float | None:
-    """Give the probability that a positive row scores above a negative one, a tie counting half.
+    """Return the probability that a positive row scores above a negative one, a tie counting half.
 
     (R - n1 (n1 + 1) / 2) / (n1 n0), where R sums the ranks of the n1 positive rows and equal
     scores share the middle of their ranks.
@@ -203,7 +203,7 @@ def _roc_auc_one_vs_rest(labels_true: Sequence[int], rows: list[list[float]]) ->
 
 
 def _brier_of_probability(positive: Sequence[bool], scores: Sequence[float]) -> float:
-    """Give the mean of (p - y)^2, in 0..1: half the sum over both labels.
+    """Return the mean of (p - y)^2, in 0..1: half the sum over both labels.
 
     Source: Brier 1950, in the form for two classes of which one is scored.
     """
@@ -211,7 +211,7 @@ def _brier_of_probability(positive: Sequence[bool], scores: Sequence[float]) -> 
 
 
 def _brier_of_distribution(labels_true: Sequence[int], rows: list[list[float]]) -> float:
-    """Give the mean over the rows of the sum over the labels of (p - y)^2, in 0..2.
+    """Return the mean over the rows of the sum over the labels of (p - y)^2, in 0..2.
 
     Source: Brier 1950, equation 2.
     """

@@ -31,7 +31,7 @@ class RegressionMetrics:
     max_error: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON can hold: None for NaN."""
+        """Return what JSON can hold: None for NaN."""
         return {
             name: value if math.isfinite(value) else None for name, value in asdict(self).items()
         }

@@ -154,7 +154,7 @@ class Run:
 
 
 def is_run(path: Path | str) -> bool:
-    """Tell whether a folder is a run, damaged ones included.
+    """Return whether a folder is a run, damaged ones included.
 
     Args:
         path: Any path; it need not exist.

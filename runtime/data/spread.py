@@ -37,7 +37,7 @@ def spread_rows(ids: Sequence[Collection[int]], lengths: Sequence[int], *, count
 
 
 def even_parts(lengths: Sequence[int]) -> list[list[int]]:
-    """Give the places of rows, the shortest rows first, in LENGTHS parts of about one size."""
+    """Return the places of rows, the shortest rows first, in LENGTHS parts of about one size."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     parts = min(LENGTHS, max(len(order), 1))
     cuts = [len(order) * part // parts for part in range(parts + 1)]

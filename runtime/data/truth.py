@@ -18,7 +18,7 @@ __all__ = ["label_ids_of", "values_of"]
 
 
 def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
-    """Give each row the position of its label.
+    """Return, for each row, the position of its label.
 
     Args:
         data: Texts with labels, or arrays with y [N], which holds labels or their numbers.
@@ -39,7 +39,7 @@ def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
 
 
 def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> list[Any]:
-    """Give one label a row; of one-hot rows the position of the one."""
+    """Return one label a row; of one-hot rows the position of the one."""
     found = targets.reshape(len(targets), -1)
     width = found.shape[1]
     if width == 1:
@@ -54,7 +54,7 @@ def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> list[Any]:
 
 
 def values_of(data: Dataset | Arrays, *, width: int) -> "NDArray[Any]":
-    """Give the values of a regression.
+    """Return the values of a regression.
 
     Args:
         data: Texts whose labels are numbers, or arrays with y.

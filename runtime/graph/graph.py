@@ -185,7 +185,7 @@ class Graph:
         return sum(math.prod(tensor.shape) for tensor in self.weights.values())
 
     def shape_of(self, value: str) -> Shape:
-        """Give the shape of a value.
+        """Return the shape of a value.
 
         Raises:
             KeyError: There is no such value.
@@ -199,7 +199,7 @@ class Graph:
         raise KeyError(value)
 
     def to_json(self) -> str:
-        """Give everything but the weights' values, as stable text."""
+        """Return everything but the weights' values, as stable text."""
         return json.dumps(
             {
                 "format": _FORMAT,

@@ -48,7 +48,7 @@ def interface_of(found: Mapping[str, Any]) -> Graph:
 
 
 def interface_to_dict(interface: Graph) -> dict[str, Any]:
-    """Give what `interface_of` reads."""
+    """Return what `interface_of` reads."""
     return {
         "inputs": [
             {

@@ -71,7 +71,7 @@ class Tensor:
 
 
 def encode(tensors: Mapping[str, Tensor]) -> bytes:
-    """Give the bytes of a safetensors file; the same tensors give the same bytes.
+    """Return the bytes of a safetensors file; the same tensors give the same bytes.
 
     Args:
         tensors: Tensors by name; they are stored in this order.

@@ -40,7 +40,7 @@ class State:
     node: str = ""
 
     def to_manifest(self) -> "dict[str, Any]":
-        """Give the entry of the manifest."""
+        """Return the entry of the manifest."""
         return {"input": self.input, "output": self.output, "shape": [None, *self.shape]}
 
 

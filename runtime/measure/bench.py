@@ -99,7 +99,7 @@ class Result:
     measured: tuple[Measured, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON takes it, the figures of one text beside the others."""
+        """Return it as JSON takes it, the figures of one text beside the others."""
         first = {key: value for key, value in asdict(self.measured[0]).items() if key != "calls"}
         return {**asdict(self), **first}
 
@@ -180,7 +180,7 @@ def _predictors(
 
 
 def _possible(length: int, bundle: Bundle, predictor: Predictor) -> int:
-    """Give a length that the model takes."""
+    """Return a length that the model takes."""
     vectorizer = bundle.vectorizer()
     if vectorizer is not None:
         return min(length, vectorizer.maxlen)
@@ -253,7 +253,7 @@ def _summary(times_us: list[float], shape: tuple[int, int]) -> Measured:
 def _cold_start(
     bundle: Bundle, predictor: Predictor, length: int, draw: random.Random
 ) -> tuple[float, float]:
-    """Give milliseconds and megabytes of a process that predicts once."""
+    """Return milliseconds and megabytes of a process that predicts once."""
     inputs = random_inputs(predictor, length, 1, draw)
     path = str(bundle.path.absolute())
     request = json.dumps([path, predictor.target, predictor.scheme, inputs])

@@ -18,7 +18,7 @@ WARM_UP_CALLS = 10
 
 
 def median_latencies_us(bundle: Bundle, *, calls: int = CALLS) -> dict[tuple[str, str], float]:
-    """Give the median microseconds of each artifact; as `latencies_us`."""
+    """Return the median microseconds of each artifact; as `latencies_us`."""
     taken = latencies_us(bundle, calls=calls)
     return {key: statistics.median(times) for key, times in taken.items()}
 
@@ -64,7 +64,7 @@ def _predictors(bundle: Bundle) -> dict[tuple[str, str], tuple[Predictor, list[A
 
 
 def _single_rows(golden: Golden, predictor: Predictor) -> list[Any]:
-    """Give the golden rows as `Predictor.scores` takes them: texts, arrays, or all by name."""
+    """Return the golden rows as `Predictor.scores` takes them: texts, arrays, or all by name."""
     if predictor.takes_texts:
         return [[text] for text in golden.texts or ()]
     rows = [

@@ -23,7 +23,7 @@ LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 
 def are_texts(inputs: Any) -> bool:
-    """Tell texts from ids and features; a list that begins with a text must go on so."""
+    """Distinguish texts from ids and features; a list that begins with a text must go on so."""
     if isinstance(inputs, str | bytes):
         raise InputError("expected a list of texts, got a single text: put it in a list")
     if not isinstance(inputs, Sequence) or not inputs or not isinstance(inputs[0], str):
@@ -35,7 +35,7 @@ def are_texts(inputs: Any) -> bool:
 
 
 def is_known_good(vectorizer: AnyVectorizer | None, graph: Graph) -> bool:
-    """Tell whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
+    """Return whether whatever a vectorizer gives is an input of the Graph, so needs no check."""
     one = graph.inputs[0]
     return (
         vectorizer is not None
@@ -48,7 +48,7 @@ def is_known_good(vectorizer: AnyVectorizer | None, graph: Graph) -> bool:
 
 
 def by_input(inputs: Any, taken: Sequence[GraphInput], *, name: str) -> dict[str, Any]:
-    """Tell which of a model's several inputs is which.
+    """Report which of a model's several inputs is which.
 
     Args:
         inputs: A dict by the inputs' names, or a list in the model's order.
@@ -87,7 +87,7 @@ def check_counts(rows: Mapping[str, Any]) -> None:
 
 
 def zero_row(taken: GraphInput) -> list[Any]:
-    """Give one row of zeros [1, ...], of one timestep where the model takes any number."""
+    """Return one row of zeros [1, ...], of one timestep where the model takes any number."""
     row: Any = 0 if taken.dtype == "int32" else 0.0
     for size in reversed(taken.shape[1:]):
         row = [row] * (size or 1)
@@ -189,7 +189,7 @@ def _check_range(values: Sequence[Any], expected: GraphInput) -> None:
 
 
 def _flatten(inputs: Any, expected: GraphInput) -> tuple[tuple[int, ...], list[Any]]:
-    """Give the shape of nested lists, all rows of the same length, and the values in them."""
+    """Return the shape of nested lists, all rows of the same length, and the values in them."""
     shape: tuple[int, ...] = ()
     level = [inputs]
     if not _is_list(inputs):

@@ -75,7 +75,7 @@ def probe_all(
 
 
 def _ask(probes: Sequence[Probe], timeout_s: float) -> tuple[list[bytes], int | None]:
-    """Give the answers that a child gave, and its exit code; None if it was ended."""
+    """Return the answers that a child gave, and its exit code; None if it was ended."""
     questions = "".join(json.dumps(asdict(probe)) + "\n" for probe in probes)
     with subprocess.Popen(
         _COMMAND,

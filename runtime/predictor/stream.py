@@ -225,7 +225,7 @@ class Stream:
 
 
 def without_limit(vectorizer: AnyVectorizer) -> AnyVectorizer:
-    """Give a vectorizer that cuts no text: a stream has no end."""
+    """Return a vectorizer that cuts no text: a stream has no end."""
     return replace(vectorizer, maxlen=LARGEST_MAXLEN)
 
 
@@ -238,7 +238,7 @@ def _open_time(one: GraphInput) -> GraphInput:
 def _one_size(
     given: Mapping[str, Any], inputs: Sequence[GraphInput], *, axis: int, what: str
 ) -> int:
-    """Give the one number of rows, or of timesteps, that all inputs have.
+    """Return the one number of rows, or of timesteps, that all inputs have.
 
     Raises:
         InputError: They have different ones, or none.

@@ -52,7 +52,7 @@ class Explanation:
     padding: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON takes it."""
+        """Return it as JSON takes it."""
         return {
             "tokens": [vars(token) for token in self.tokens],
             "ids": list(self.ids),
@@ -63,7 +63,7 @@ class Explanation:
 
 
 def explain(vectorizer: AnyVectorizer, text: str) -> Explanation:
-    """Tell what a vectorizer makes of a text.
+    """Report what a vectorizer makes of a text.
 
     Raises:
         InputError: The text is longer than `LONGEST_EXPLAINED` characters.
@@ -87,7 +87,7 @@ def explain(vectorizer: AnyVectorizer, text: str) -> Explanation:
 
 
 def _tokens(vectorizer: AnyVectorizer, text: str) -> list[tuple[str, int | None, bool]]:
-    """Give each token, its id and whether the vocabulary holds it."""
+    """Return each token, its id and whether the vocabulary holds it."""
     if isinstance(text, str) and len(text) > LONGEST_EXPLAINED:
         raise InputError(
             f"the text has {len(text):,} characters; an explanation takes up to "

@@ -158,7 +158,7 @@ def decode(data: bytes, where: str) -> str:
 
 
 def parse_spec(text: str, where: str, *, kind: str = TOKENIZER) -> dict[str, Any]:
-    """Give the fields of a vectorizer's JSON, values unchecked.
+    """Return the fields of a vectorizer's JSON, values unchecked.
 
     Args:
         text: The JSON.
@@ -197,13 +197,13 @@ def parse_spec(text: str, where: str, *, kind: str = TOKENIZER) -> dict[str, Any
 
 
 def kind_of(text: str) -> str:
-    """Tell which kind a vectorizer's JSON says it is of; TOKENIZER where it does not tell."""
+    """Return which kind a vectorizer's JSON says it is of; TOKENIZER where it does not tell."""
     found = re.search(_KIND, text[:_HEADER_CHARACTERS])
     return found[1] if found and found[1] in KINDS else TOKENIZER
 
 
 def format_spec(spec: Mapping[str, Any], *, kind: str = TOKENIZER) -> str:
-    """Give the JSON that `parse_spec` reads, in ASCII: lone surrogates survive it.
+    """Return the JSON that `parse_spec` reads, in ASCII: lone surrogates survive it.
 
     Args:
         spec: The fields, in the order of the file.
@@ -224,7 +224,7 @@ def format_spec(spec: Mapping[str, Any], *, kind: str = TOKENIZER) -> str:
 
 
 def parse_keras_tokenizer(text: str, where: str) -> dict[str, Any]:
-    """Give the config in the JSON of a Keras Tokenizer, 'word_index' parsed, values unchecked.
+    """Return the config in the JSON of a Keras Tokenizer, 'word_index' parsed, values unchecked.
 
     Raises:
         ModelError: The text is not what Tokenizer.to_json() writes.

@@ -11,7 +11,7 @@ PIECE_CHARACTERS = 65_536
 
 
 def pieces(text: str, *, at: str | None, from_end: bool) -> Iterator[str]:
-    """Give a text piece by piece.
+    """Yield a text piece by piece.
 
     Args:
         text: Of any length.

@@ -11,7 +11,7 @@ _TABLE = {code: _PRIVATE + code - _FIRST for code in range(_FIRST, _LAST + 1)}
 
 
 def as_utf8(text: str) -> str:
-    """Give the text with U+D800..U+DFFF as U+F0000..U+F07FF; any other text as it is."""
+    """Return the text with U+D800..U+DFFF as U+F0000..U+F07FF; any other text as it is."""
     try:
         text.encode()
     except UnicodeEncodeError:

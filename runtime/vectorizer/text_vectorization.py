@@ -111,7 +111,7 @@ class TextVectorization:
             return cls(ngrams=None if ngrams is None else tuple(ngrams), **spec)
 
     def to_json(self) -> str:
-        """Give one line of ASCII JSON, the same for the same vectorizer."""
+        """Return one line of ASCII JSON, the same for the same vectorizer."""
         spec = {name: getattr(self, name) for name in TEXT_VECTORIZATION_FIELDS}
         spec["ngrams"] = None if self.ngrams is None else list(self.ngrams)
         return format_spec(spec, kind=TEXT_VECTORIZATION)
@@ -121,7 +121,7 @@ class TextVectorization:
         write_atomically(Path(path), self.to_json().encode("ascii"))
 
     def tokens(self, text: str) -> list[str]:
-        """Give the tokens of a text as they are looked up, n-grams included, all of them.
+        """Return the tokens of a text as they are looked up, n-grams included, all of them.
 
         Raises:
             TypeError: `text` is no str.
@@ -129,7 +129,7 @@ class TextVectorization:
         return self._tokens(text, most=None)
 
     def _tokens(self, text: str, *, most: int | None) -> list[str]:
-        """Give the tokens, or at least the first `most`: the rest of a long text is left alone."""
+        """Return the tokens, or at least the first `most`: the rest of a long text is not read."""
         if not isinstance(text, str):
             raise TypeError(f"a text is {show(text)}: expected a str")
         # the n-grams of the first width are as many as the words, but for the width
@@ -153,7 +153,7 @@ class TextVectorization:
         ]
 
     def ids(self, text: str) -> list[int]:
-        """Give the ids of the real tokens, at most maxlen: those after it are cut.
+        """Return the ids of the real tokens, at most maxlen: those after it are cut.
 
         Raises:
             TypeError: `text` is no str.
@@ -164,7 +164,7 @@ class TextVectorization:
         return [get(token, OOV_ID) if token else PAD_ID for token in tokens]
 
     def pad(self, text: str) -> list[int]:
-        """Give exactly maxlen ids, zeros after the real ones.
+        """Return exactly maxlen ids, zeros after the real ones.
 
         Raises:
             TypeError: `text` is no str.

@@ -264,7 +264,7 @@ class Vectorizer:
             return cls(**spec)
 
     def to_json(self) -> str:
-        """Give one line of ASCII JSON, the same for the same vectorizer.
+        """Return one line of ASCII JSON, the same for the same vectorizer.
 
         Raises:
             DataError: A string holds the two halves of a surrogate pair as two characters,
@@ -284,7 +284,7 @@ class Vectorizer:
         write_atomically(Path(path), self.to_json().encode("ascii"))
 
     def tokens(self, text: str) -> list[str]:
-        """Give the words of a text as they are looked up, all of them.
+        """Return the words of a text as they are looked up, all of them.
 
         Raises:
             TypeError: `text` is no str.
@@ -292,7 +292,7 @@ class Vectorizer:
         return [word for word in self._split(text) if word]
 
     def _split(self, text: str) -> list[str]:
-        """Give the words, and an empty one wherever two separators meet."""
+        """Return the words, and an empty one wherever two separators meet."""
         if not isinstance(text, str):
             raise TypeError(f"a text is {show(text)}: expected a str")
         if self._ascii is not None and text.isascii():
@@ -302,7 +302,7 @@ class Vectorizer:
         return list(text) if self.char_level else text.translate(self._table).split(self.split)
 
     def ids(self, text: str) -> list[int]:
-        """Give the ids of the real tokens, at most maxlen.
+        """Return the ids of the real tokens, at most maxlen.
 
         Raises:
             TypeError: `text` is no str.
@@ -324,7 +324,7 @@ class Vectorizer:
         return list(map(self._get, filter(None, words), repeat(self.oov_id)))
 
     def _ids_in_pieces(self, text: str) -> list[int]:
-        """Give the ids of a long text, looking only at as much of it as is kept."""
+        """Return the ids of a long text, looking only at as much of it as is kept."""
         from_end = self.truncating == "pre"
         ids: list[int] = []
         for part in map(self._known, self._words_in_pieces(text)):
@@ -334,7 +334,7 @@ class Vectorizer:
         return ids[-self.maxlen :] if from_end else ids[: self.maxlen]
 
     def _words_in_pieces(self, text: str) -> Iterable[Iterable[str]]:
-        """Give the words of each piece, that of the kept side first."""
+        """Return the words of each piece, that of the kept side first."""
         from_end = self.truncating == "pre"
         if not self.char_level:
             at = " " if self.split == " " else None
@@ -344,7 +344,7 @@ class Vectorizer:
         return pieces(whole, at="", from_end=from_end)
 
     def shortened(self, text: str) -> str:
-        """Give a text of the same ids for an engine that splits, but does not lower-case.
+        """Return a text of the same ids for an engine that splits, but does not lower-case.
 
         A long text is replaced by the words that its ids come from, at most maxlen. Of a word
         longer than all that are known as much is kept as no known word has.
@@ -363,7 +363,7 @@ class Vectorizer:
         return ("" if self.char_level else self.split).join(word[:most] for word in kept)
 
     def pad(self, text: str) -> list[int]:
-        """Give exactly maxlen ids, as pad_sequences does.
+        """Return exactly maxlen ids, as pad_sequences does.
 
         Raises:
             TypeError: `text` is no str.
@@ -376,7 +376,7 @@ class Vectorizer:
 def _split_words(
     ids: Mapping[str, int], oov_token: str | None, num_words: int | None
 ) -> dict[str, Any]:
-    """Give the fields that Keras keeps in one word_index."""
+    """Return the fields that Keras keeps in one word_index."""
     return {
         "oov_id": None if oov_token is None else ids[oov_token],
         "vocabulary": {
@@ -388,7 +388,7 @@ def _split_words(
 
 
 def _ascii_table(table: Mapping[int, Any], *, lower: bool) -> bytes | None:
-    """Give what lowers and filters a text of ASCII at once; None where it takes more than that."""
+    """Return what lowers and filters ASCII text at once; None where it takes more than that."""
     made = [table[ord(chr(code).lower()) if lower else code] for code in range(128)]
     codes = [
         code if isinstance(code, int) else ord(code) if len(code) == 1 else 128 for code in made

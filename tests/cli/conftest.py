@@ -56,7 +56,7 @@ RunCli = Callable[..., Done]
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
-    """Give a function that runs a command in this process."""
+    """Return a function that runs a command in this process."""
 
     def run(*words: object) -> Done:
         capsys.readouterr()
@@ -69,7 +69,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
 
 @pytest.fixture
 def cli_process() -> RunCli:
-    """Give a function that runs a command in a process, without some packages if told so."""
+    """Return a function that runs a command in a process, without some packages if told so."""
 
     def run(*words: object, without: tuple[str, ...] = (), stdin: bytes | None = None) -> Done:
         start = ["-c", HIDING, ",".join(without)] if without else ["-m", "gatelet"]
@@ -86,7 +86,7 @@ def cli_process() -> RunCli:
 
 @pytest.fixture
 def tree() -> Callable[[Path], dict[str, bytes]]:
-    """Give a function that reads all files below a folder: before and after must be the same."""
+    """Return a function that reads all files below a folder: before and after must be the same."""
 
     def read(folder: Path) -> dict[str, bytes]:
         return {

@@ -26,7 +26,7 @@ def complain(
     bundle: Path,
     tree: Callable[[Path], dict[str, bytes]],
 ) -> Callable[[], str]:
-    """Give a function that runs a command on the bundle and gives its complaint."""
+    """Return a function that runs a command on the bundle and gives its complaint."""
     name = request.param
     (bundle.parent / "data.csv").write_text("text,label\nw1,0\nw2,1\n")
 

@@ -33,7 +33,7 @@ def parity(bundle: Path, data: Path, *flags: str) -> int:
 
 
 def verdicts(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """Give the verdicts of the float32 artifact's checks."""
+    """Return the verdicts of the float32 artifact's checks."""
     report = json.loads(capsys.readouterr().out)
     return {check["name"]: check["verdict"] for check in report["artifacts"][0]["checks"]}
 
@@ -171,7 +171,7 @@ def test_a_file_that_says_nothing_usable_is_refused(
 
 
 def refused(bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Give the one sentence that a run ends with."""
+    """Return the one sentence that a run ends with."""
     assert parity(bundle, data) == 1
     out, err = capsys.readouterr()
     assert out == "" and "Traceback" not in err

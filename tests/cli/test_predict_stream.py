@@ -30,7 +30,7 @@ def sensors(tmp_path_factory: pytest.TempPathFactory, write_bundle: WriteBundle)
 
 @pytest.fixture
 def give(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Give a function that sets what standard input holds."""
+    """Return a function that sets what standard input holds."""
 
     def given(text: str) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))

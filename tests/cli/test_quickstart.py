@@ -40,7 +40,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig
 def converted(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[dict[str, object]]]:
-    """Give a function that replaces conversion by the tiny bundle and a verdict."""
+    """Return a function that replaces conversion by the tiny bundle and a verdict."""
 
     def set_verdict(verdict: str) -> list[dict[str, object]]:
         calls: list[dict[str, object]] = []

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """Give a model, and the folder where its weights and its configuration lie apart."""
+    """Return a model, and the folder where its weights and its configuration lie apart."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import keras

@@ -89,7 +89,7 @@ LIMITS = {
 
 
 def holds(found: Any, expected: Any, pair: tuple[str, str], float32_limit: float) -> bool:
-    """Tell whether outputs are within the limits of a (target, scheme)."""
+    """Return whether outputs are within the limits of a (target, scheme)."""
     limit = LIMITS[pair]
     if not within(found, expected, limit.largest or float32_limit):
         return False

@@ -139,7 +139,7 @@ def open_gates(model: Any) -> None:
 
 
 def model_shape(model: Any, index: int) -> tuple[int | None, ...]:
-    """Give the shape of a model's input without the batch."""
+    """Return the shape of a model's input without the batch."""
     return tuple(model.inputs[index].shape[1:])
 
 
@@ -202,12 +202,12 @@ def before_softmax(graph: Graph) -> tuple[str, ...]:
 
 
 def batches(rows: int) -> list[slice]:
-    """Give the slices to run: all rows, seven rows, and one row of each kind."""
+    """Return the slices to run: all rows, seven rows, and one row of each kind."""
     return [slice(0, rows), slice(rows - 7, rows), *(slice(i, i + 1) for i in range(len(KINDS)))]
 
 
 def within(found: Any, expected: Any, limit: float) -> bool:
-    """Tell whether all differences, relative to max(1, |y|), are within a limit; NaN equals NaN."""
+    """Return whether all differences, relative to max(1, |y|), are within a limit; NaN is NaN."""
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape:
         return False

@@ -28,7 +28,7 @@ ROWS = 300
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
-    """Give Keras, imported without what it warns of."""
+    """Return Keras, imported without what it warns of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import keras
@@ -37,7 +37,7 @@ def keras() -> Any:
 
 @pytest.fixture(scope="session")
 def digests_of() -> Callable[[Path], dict[str, str]]:
-    """Give a function that tells every file below a folder with its content's digest."""
+    """Return a function that tells every file below a folder with its content's digest."""
 
     def digests(folder: Path) -> dict[str, str]:
         return {
@@ -51,7 +51,7 @@ def digests_of() -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def edit_part() -> EditPart:
-    """Give a function that edits a file of a bundle and repairs the manifest: only parity can tell.
+    """Return a function that edits a file of a bundle and repairs the manifest: parity alone sees it.
 
     The part is a key of the manifest ('vectorizer') or 'target scheme' ('onnx float32').
     """
@@ -78,7 +78,7 @@ def edit_part() -> EditPart:
 
 @pytest.fixture(scope="session")
 def shift_keras_bias() -> Callable[[bytes], bytes]:
-    """Give a function that adds 1 to the bias of the dense layer in a `.keras` file."""
+    """Return a function that adds 1 to the bias of the dense layer in a `.keras` file."""
 
     def shift(data: bytes) -> bytes:
         import h5py
@@ -101,7 +101,7 @@ def shift_keras_bias() -> Callable[[bytes], bytes]:
 
 @pytest.fixture(scope="session")
 def small_run(quickstart: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the trained run with only 40 rows in its test part, which converts in a second."""
+    """Return the trained run with only 40 rows in its test part, which converts in a second."""
     made = made_once(
         tmp_path_factory, "small-run", lambda folder: _small(quickstart.run, folder / "small")
     )
@@ -114,7 +114,7 @@ def other_run(
     tmp_path_factory: pytest.TempPathFactory,
     shift_keras_bias: Callable[[bytes], bytes],
 ) -> Path:
-    """Give the same run with another model: its scores are far from those of `small_run`."""
+    """Return the same run with another model: its scores are far from those of `small_run`."""
     run = _small(quickstart.run, tmp_path_factory.mktemp("runs") / "other")
     model = run / "model.keras"
     model.write_bytes(shift_keras_bias(model.read_bytes()))
@@ -136,7 +136,7 @@ def no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def without_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give the environment of a child process to which TensorFlow is not installed."""
+    """Return the environment of a child process to which TensorFlow is not installed."""
     folder = tmp_path_factory.mktemp("hidden")
     (folder / "sitecustomize.py").write_text("import sys\nsys.modules['tensorflow'] = None\n")
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
@@ -145,19 +145,19 @@ def without_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
 
 @pytest.fixture
 def trained(quickstart: Any, tmp_path: Path) -> Path:
-    """Give a copy of the trained bundle."""
+    """Return a copy of the trained bundle."""
     return Path(shutil.copytree(quickstart.bundle, tmp_path / "trained"))
 
 
 @pytest.fixture(scope="session")
 def held_out(quickstart: Any) -> Dataset:
-    """Give the rows that the quickstart did not train on."""
+    """Return the rows that the quickstart did not train on."""
     return Run.open(quickstart.run).test()
 
 
 @pytest.fixture(scope="session")
 def rows(held_out: Dataset) -> Dataset:
-    """Give enough rows of the test part to decide everything."""
+    """Return enough rows of the test part to decide everything."""
     return Dataset(
         texts=held_out.texts[:ROWS],
         labels=held_out.labels[:ROWS] if held_out.labels is not None else None,
@@ -182,13 +182,13 @@ def whole(quickstart: Any, held_out: Dataset) -> Oracle:
 
 @pytest.fixture(scope="session")
 def few(rows: Dataset) -> Dataset:
-    """Give a few rows, for checks that need no more."""
+    """Return a few rows, for checks that need no more."""
     return Dataset(texts=rows.texts[:32], labels=None, name="few rows")
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Give an empty folder in which a conversion may leave only its bundle."""
+    """Return an empty folder in which a conversion may leave only its bundle."""
     folder = tmp_path / "work"
     folder.mkdir()
     return folder

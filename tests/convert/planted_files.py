@@ -23,7 +23,7 @@ Weight = Callable[[Array], Array]
 
 
 def weight_of(graph: Graph, role: str) -> Array:
-    """Give the recurrence's weight of a role, or the embedding's."""
+    """Return the recurrence's weight of a role, or the embedding's."""
     nodes = [node for node in graph.nodes if node.op in ("LSTM", "Embedding")]
     (name,) = (node.weights[role] for node in nodes if role in node.weights)
     return array_of(graph.weights[name])

@@ -26,7 +26,7 @@ def old(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Pa
 
 @pytest.fixture(scope="module")
 def new(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path]) -> Path:
-    """Give a bundle of another model: it has two outputs."""
+    """Return a bundle of another model: it has two outputs."""
     return write_bundle(tmp_path_factory.mktemp("new") / "new", outputs=2)
 
 
@@ -45,7 +45,7 @@ def files_of(bundle: Path) -> set[str]:
 
 
 def outputs_of(bundle: Path) -> int:
-    """Tell which of the two bundles this is, by its predictions."""
+    """Return which of the two bundles this is, by its predictions."""
     return len(load(bundle).scores(IDS)[0])
 
 

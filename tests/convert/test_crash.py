@@ -62,7 +62,7 @@ class Versions:
     scores: tuple[NDArray[Any], NDArray[Any]]
 
     def which(self, bundle: Path) -> int:
-        """Tell whose predictions a bundle gives: 0 or 1."""
+        """Return whose predictions a bundle gives: 0 or 1."""
         found = np.asarray(load(bundle).scores(TEXTS))
         (number,) = (i for i in (0, 1) if np.abs(found - self.scores[i]).max() < 1e-6)
         return number
@@ -175,7 +175,7 @@ def kill_before_change(
 
 @pytest.fixture
 def watched(tmp_path: Path, without_tensorflow: dict[str, str]) -> dict[str, str]:
-    """Give an environment in which a process kills itself before the change KILL_AT."""
+    """Return an environment in which a process kills itself before the change KILL_AT."""
     hidden, *others = without_tensorflow["PYTHONPATH"].split(os.pathsep)
     folder = tmp_path / "watch"
     folder.mkdir()

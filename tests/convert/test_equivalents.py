@@ -25,7 +25,7 @@ def squash(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def model(keras: Any) -> Any:
-    """Give a model with a custom recurrence, a custom layer with weights, and a Lambda."""
+    """Return a model with a custom recurrence, a custom layer with weights, and a Lambda."""
     k = keras
 
     @k.saving.register_keras_serializable("mine")

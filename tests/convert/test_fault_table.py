@@ -124,7 +124,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory, rows: Dataset) -> Path:
 
 @pytest.fixture(scope="module")
 def labelled(sound: Path, rows: Dataset) -> Dataset:
-    """Give labels that the model mostly has right, so that a fault can cost quality."""
+    """Return labels that the model mostly has right, so that a fault can cost quality."""
     rng = random.Random(6)
     said = [one.label for one in load(sound, target="reference").predict(list(rows.texts))]
     other = {"good": "bad", "bad": "good"}

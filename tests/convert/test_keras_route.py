@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def attention(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the file of an LSTM with attention behind it."""
+    """Return the file of an LSTM with attention behind it."""
     k = keras
     k.utils.set_random_seed(3)
     x = k.Input((12,), dtype="int32")

@@ -132,7 +132,7 @@ def test_a_keras_file_that_keras_cannot_load_is_said_and_the_rest_goes_on(
 
 
 def shifted_vocabulary(data: bytes) -> bytes:
-    """Give every word the id of the next, as if someone had counted from another number."""
+    """Shift every word to the id of the next, as if someone had counted from another number."""
     spec = json.loads(data)
     last = spec["num_words"] - 1
     moved = {word: i + 1 for word, i in spec["vocabulary"].items() if i < last}

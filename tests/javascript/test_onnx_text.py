@@ -42,7 +42,7 @@ In Python there are no exceptions."""
 
 
 def engines() -> dict[str, list[str]]:
-    """Give the command of each engine; fail or skip where one is missing."""
+    """Return the command of each engine; fail or skip where one is missing."""
     node = shutil.which("node")
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if node and chromium and (HERE / "node_modules").is_dir():

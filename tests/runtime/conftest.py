@@ -12,7 +12,7 @@ from tests.shared import made_once
 
 @pytest.fixture
 def hide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Give a function that makes packages look as if they were not installed."""
+    """Return a function that makes packages look as if they were not installed."""
 
     def hide_packages(*names: str) -> None:
         find = importlib.util.find_spec

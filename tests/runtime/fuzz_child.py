@@ -103,7 +103,7 @@ def answer_of(request: Request) -> Answer:
 
 
 def outcome(request: Request) -> tuple[str, str]:
-    """Give the name and the message of the error, ('', '') where there is none."""
+    """Return the name and the message of the error, ('', '') where there is none."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (request.cpu_s, request.cpu_s))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -120,7 +120,7 @@ def outcome(request: Request) -> tuple[str, str]:
 
 
 def where(error: BaseException) -> str:
-    """Give the last lines of a traceback."""
+    """Return the last lines of a traceback."""
     places: list[Any] = []
     at = error.__traceback__
     while at is not None:

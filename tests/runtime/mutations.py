@@ -66,7 +66,7 @@ def mutants(
 
 
 def _files_of(manifest: Mapping[str, Any], target: str, *, everything: bool) -> list[str]:
-    """Give the files that a target reads, the manifest and its own ones twice; or all there are."""
+    """Return the files that a target reads, the manifest and its own twice; or all there are."""
     if everything:
         return [one["path"] for one in (*manifest["files"], *manifest["artifacts"])]
     shared = [manifest[key] for key in ("graph", "weights", "vectorizer", "golden")]
@@ -79,7 +79,7 @@ def _files_of(manifest: Mapping[str, Any], target: str, *, everything: bool) -> 
 
 
 def _repaired(manifest: bytes, file: str, data: bytes) -> bytes:
-    """Give the manifest with the length and digest that a file has now."""
+    """Return the manifest with the length and digest that a file has now."""
     if file == MANIFEST:
         return manifest
     found = json.loads(manifest)

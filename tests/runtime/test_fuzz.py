@@ -86,7 +86,7 @@ def open_here(mutant: Mutant) -> None:
 
 
 def is_read(mutant: Mutant) -> bool:
-    """Tell whether `load` reads the file: of the c target it reads what it uses, no more."""
+    """Return whether `load` reads the file: of the c target it reads what it uses, no more."""
     if mutant.target != "c":
         return True
     manifest = json.loads((mutant.path / "manifest.json").read_bytes())

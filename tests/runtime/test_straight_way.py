@@ -42,7 +42,7 @@ def straight(every_target_bundle: Path) -> Predictor:
 
 @pytest.fixture(scope="module")
 def usual(every_target_bundle: Path) -> Predictor:
-    """Give the same without the straight way."""
+    """Return the same without the straight way."""
     predictor = load(every_target_bundle, target="c")
     assert predictor._try_rows is not None
     predictor._try_rows = None
@@ -50,7 +50,7 @@ def usual(every_target_bundle: Path) -> Predictor:
 
 
 def outcome(run: Callable[[], Any]) -> Any:
-    """Give types and bits of the answer, or type and text of the error."""
+    """Return types and bits of the answer, or type and text of the error."""
     try:
         found = run()
     except GateletError as error:

@@ -28,7 +28,7 @@ from tests.fixture_types import PutPart
 
 
 def lstm(timesteps: int | None, features: int, units: int) -> Graph:
-    """Give an LSTM of zeros; nothing runs it."""
+    """Return an LSTM of zeros; nothing runs it."""
     weights = {
         name: Tensor("F32", shape, bytes(4 * math.prod(shape)))
         for name, shape in {"k": (features, 4 * units), "r": (units, 4 * units)}.items()

@@ -19,7 +19,7 @@ WriteReviews = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def write_reviews() -> WriteReviews:
-    """Give a function that writes a CSV file of made-up reviews."""
+    """Return a function that writes a CSV file of made-up reviews."""
 
     def write(path: Path, *, rows: int = 300, labels: Sequence[str] = ("good", "bad")) -> Path:
         generator = random.Random(7)

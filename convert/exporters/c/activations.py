@@ -50,7 +50,7 @@ def activation_refusal(graph: Graph) -> str:
 
 
 def activation_text(name: str, parameters: Mapping[str, Any]) -> str:
-    """Give the initializer of a struct gatelet_activation.
+    """Return the initializer of a struct gatelet_activation.
 
     Raises:
         ConversionError: The activation is not known.

@@ -82,7 +82,7 @@ class Library:
 
 
 def compilers() -> dict[str, list[str]]:
-    """Give the compilers that are installed, by name."""
+    """Return the compilers that are installed, by name."""
     found = {}
     package = importlib.util.find_spec("ziglang")
     if package is not None and package.origin is not None:
@@ -166,7 +166,7 @@ def _build(
 
 
 def kernel_object(command: Sequence[str], flags: Sequence[str]) -> Path:
-    """Give the kernels compiled with some flags, from the user's cache folder where they are."""
+    """Return the kernels compiled with some flags, from the user's cache folder where they are."""
     text = all_kernels_text()
     key = "\0".join((text, *command, *FLAGS, *flags))
     folder = _cache() / "kernels"

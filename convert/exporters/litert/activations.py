@@ -22,7 +22,7 @@ def activation(step: Step) -> TfTensor:
 
 
 def activations_of(step: Step) -> tuple[Activation, Activation]:
-    """Give a recurrence's activation and recurrent activation as functions."""
+    """Return a recurrence's activation and recurrent activation as functions."""
 
     def bind(setting: str) -> Activation:
         parameters = step.attributes.get(f"{setting}_parameters", {})
@@ -32,7 +32,7 @@ def activations_of(step: Step) -> tuple[Activation, Activation]:
 
 
 def _bind(tf: Tf, name: str, parameters: Mapping[str, Any]) -> Activation:
-    """Give an activation as a function; what `parameters` leave out is as in Keras 3."""
+    """Return an activation as a function; what `parameters` leave out is as in Keras 3."""
     function = ACTIVATIONS.get(name)
     if function is None:
         raise ConversionError(

@@ -65,7 +65,7 @@ class _Loop:
     backwards: bool
 
     def run(self, start: States, *, with_sequence: bool) -> tuple[TfTensor, States]:
-        """Give y [B, T, ...] or the last step's [B, ...], and the last states."""
+        """Return y [B, T, ...] or the last step's [B, ...], and the last states."""
         tf = self.tf
         T, B = sizes_of(tf, self.projected)[:2]
         counter = T if self.backwards else 0
@@ -130,7 +130,7 @@ class _Loop:
         return tuple(self.tf.where(counts, n, o) for n, o in zip(new, old, strict=True))
 
     def _rows(self, values: TfTensor, first: TfTensor, count: int) -> list[TfTensor]:
-        """Give rows `first`, `first + 1`, ... of values with time first."""
+        """Return rows `first`, `first + 1`, ... of values with time first."""
         tf = self.tf
         if count == 1:
             return [tf.gather(values, first)]
@@ -140,7 +140,7 @@ class _Loop:
 
 
 def _write_rows(tf: Tf, sequence: TfTensor, rows: TfTensor, first: TfTensor) -> TfTensor:
-    """Give the sequence with rows from `first` on, by one DYNAMIC_UPDATE_SLICE.
+    """Return the sequence with rows from `first` on, by one DYNAMIC_UPDATE_SLICE.
 
     TensorFlow's public API has no such operator; tf.tensor_scatter_nd_update takes twice as long
     here and ten times in tflite-runtime, and a TensorArray needs a fixed batch.
@@ -152,13 +152,13 @@ def _write_rows(tf: Tf, sequence: TfTensor, rows: TfTensor, first: TfTensor) -> 
 
 
 def _zero_state(step: Step, projected: TfTensor) -> TfTensor:
-    """Give zeros [B, ..., U]: as projected, with the units in place of its last size."""
+    """Return zeros [B, ..., U]: as projected, with the units in place of its last size."""
     sizes = sizes_of(step.tf, projected)
     return step.tf.zeros(step.tf.stack([*sizes[1:-1], step.units]))
 
 
 def _outputs_where_masked(step: Step, y: TfTensor) -> TfTensor:
-    """Give what is output at masked steps, where that is not the state.
+    """Return what is output at masked steps, where that is not the state.
 
     With `zero_output_for_mask` it is zero. Otherwise it is the previous output, which is the
     state, except that it is zero, not a given initial state, before the first step that counts,

@@ -82,7 +82,7 @@ def add_metadata(data: bytes, model: Exportable, scheme: Scheme) -> bytes:
 
 
 def carried_bytes(data: bytes) -> int:
-    """Give what the vocabulary takes in a file that `add_metadata` gave, 0 where it has none."""
+    """Return what the vocabulary takes in a file that `add_metadata` gave, 0 where it has none."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         sizes = {one.filename: one.compress_size for one in archive.infolist()}
     return sizes.get(_VOCABULARY_FILE, 0)

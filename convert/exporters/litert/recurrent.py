@@ -67,6 +67,6 @@ def simple_rnn(step: Step) -> list[TfTensor]:
 
 
 def _project(step: Step, bias: TfTensor | None) -> TfTensor:
-    """Give x @ kernel + bias for all timesteps, time first: [T, B, ...]."""
+    """Return x @ kernel + bias for all timesteps, time first: [T, B, ...]."""
     x = step.tf.transpose(step.inputs[0], [1, 0, 2])
     return product(step.tf, x, input_kernel(step), bias)

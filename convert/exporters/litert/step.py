@@ -65,7 +65,7 @@ class Step:
 
 
 def sizes_of(tf: Tf, x: TfTensor) -> list[Any]:
-    """Give a value's sizes: integers where they are known, scalars of the graph elsewhere."""
+    """Return a value's sizes: integers where they are known, scalars of the graph elsewhere."""
     known = x.shape.as_list()
     if None not in known:
         return list(known)
@@ -85,7 +85,7 @@ def reshape_rows(tf: Tf, x: TfTensor, sizes: Sequence[Any]) -> TfTensor:
 
 
 def product(tf: Tf, x: TfTensor, kernel: TfTensor, bias: TfTensor | None) -> TfTensor:
-    """Give x @ kernel + bias over the last axis, of x of any rank.
+    """Return x @ kernel + bias over the last axis, of x of any rank.
 
     Rows are laid out flat: that is one FULLY_CONNECTED, which has int8 kernels in every engine.
     """
@@ -100,7 +100,7 @@ def product(tf: Tf, x: TfTensor, kernel: TfTensor, bias: TfTensor | None) -> TfT
 
 
 def over(tf: Tf, mask: TfTensor, x: TfTensor) -> TfTensor:
-    """Give a mask the rank of x, with size 1 in the axes that it lacks."""
+    """Reshape a mask to the rank of x, with size 1 in the axes that it lacks."""
     for _ in range(x.shape.rank - mask.shape.rank):
         mask = tf.expand_dims(mask, -1)
     return mask

@@ -186,7 +186,7 @@ def _output_sizes(name: str, graph: Graph) -> list[int | str]:
 
 
 def _operators(graph: Any) -> set[str]:
-    """Give the names of all operators, those inside a Scan too."""
+    """Return the names of all operators, those inside a Scan too."""
     found = set()
     for node in graph.node:
         found.add(node.op_type)

@@ -23,7 +23,7 @@ _STEP_BYTES = 16
 
 
 def arena_bytes(data: bytes, *, inputs: int) -> int:
-    """Give the smallest arena, in steps of 16 bytes, in which a file opens and runs.
+    """Return the smallest arena, in steps of 16 bytes, in which a file opens and runs.
 
     Args:
         data: The file.
@@ -88,7 +88,7 @@ def _run(data: bytes, inputs: int, arena: int) -> Any:
 
 @contextlib.contextmanager
 def _standard_error() -> Iterator[IO[bytes]]:
-    """Give a file that takes what the library prints, which has no other way to be read."""
+    """Return a file that takes what the library prints, which has no other way to be read."""
     with tempfile.TemporaryFile() as log:
         saved = os.dup(2)
         os.dup2(log.fileno(), 2)

@@ -55,7 +55,7 @@ const unsigned int gatelet_model_bytes = {count};
 def companions(
     data: bytes, ops: tuple[str, ...], facts: Mapping[str, Any], *, name: str, scheme: str
 ) -> tuple[Companion, ...]:
-    """Give the header of the operators and the source of the array.
+    """Return the header of the operators and the source of the array.
 
     Args:
         data: The artifact.
@@ -73,7 +73,7 @@ def companions(
 
 
 def table_companions(tables: tuple[Table, ...], *, scheme: str) -> tuple[Companion, ...]:
-    """Give the tables that lie beside a file, and the C++ that reads their rows."""
+    """Return the tables that lie beside a file, and the C++ that reads their rows."""
     if not tables:
         return ()
     header = rows_header(tables, scheme=scheme).encode()
@@ -86,7 +86,7 @@ def table_companions(tables: tuple[Table, ...], *, scheme: str) -> tuple[Compani
 def resolver_header(
     ops: tuple[str, ...], facts: Mapping[str, Any], *, name: str, scheme: str
 ) -> str:
-    """Give a C++ header that registers the operators."""
+    """Return a C++ header that registers the operators."""
     calls = [f"  TF_LITE_ENSURE_STATUS(resolver.{add_method(op)}());" for op in ops]
     return _HEADER.format(
         name=_plain(name),
@@ -100,13 +100,13 @@ def resolver_header(
 
 
 def add_method(op: str) -> str:
-    """Give the method of MicroMutableOpResolver: AddFullyConnected for FULLY_CONNECTED."""
+    """Return the method of MicroMutableOpResolver: AddFullyConnected for FULLY_CONNECTED."""
     words = [word if word == "LSTM" else word.capitalize() for word in op.split("_")]
     return f"Add{''.join(words)}"
 
 
 def array_source(data: bytes, *, name: str, scheme: str) -> str:
-    """Give C++ source with the file as an aligned array."""
+    """Return C++ source with the file as an aligned array."""
     lines = [
         "  " + "".join(f"{byte}," for byte in data[start : start + _BYTES_A_LINE])
         for start in range(0, len(data), _BYTES_A_LINE)
@@ -115,5 +115,5 @@ def array_source(data: bytes, *, name: str, scheme: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Give a name that cannot end a comment or a line."""
+    """Return a name that cannot end a comment or a line."""
     return "".join(one if one.isalnum() or one in "-_. " else "_" for one in name)

@@ -18,7 +18,7 @@ __all__ = ["contract", "written"]
 
 
 def written(graph: Graph, writer: StepWriter, step: Step) -> bytes:
-    """Give the file of a step, with how to feed it."""
+    """Return the file of a step, with how to feed it."""
     writer.file.add_metadata(CONTRACT, json.dumps(contract(graph, writer, step)).encode())
     inputs, outputs = step.tensors
     return writer.file.finish(inputs, outputs, description="gatelet: one timestep a call")
@@ -45,7 +45,7 @@ def contract(graph: Graph, writer: StepWriter, step: Step) -> dict[str, Any]:
 
 
 def _empty(graph: Graph, step: Step) -> dict[str, Any]:
-    """Give the outputs of a row without a timestep that counts: the Graph's for a masked one."""
+    """Return the outputs of a row without a timestep that counts: the Graph's for a masked one."""
     assert step.skip is not None
     feed = {}
     for one in graph.inputs:

@@ -75,10 +75,10 @@ def fused_of(graph: Graph) -> frozenset[str]:
 
 
 def _is_fused(node: Node) -> bool:
-    """Tell whether an LSTM becomes the fused operator: it is a plain one, and gives no states."""
+    """Return whether an LSTM becomes the fused operator: it is a plain one, and gives no states."""
     return can_fuse(node) and len(node.outputs) == 1
 
 
 def _fits(name: str, ranges: dict[str, float]) -> bool:
-    """Tell whether the fused operator's integers hold what was observed."""
+    """Return whether the fused operator's integers hold what was observed."""
     return max(ranges[f"{name}_input"], ranges[f"{name}_recurrent"]) < FUSED_RANGE

@@ -28,7 +28,7 @@ _TYPES = {
 
 
 def schema() -> Any:
-    """Give the format's Python form, which comes with the tflite-micro package."""
+    """Return the format's Python form, which comes with the tflite-micro package."""
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated
 
     return schema_py_generated
@@ -158,7 +158,7 @@ class FileWriter:
     def finish(
         self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, description: str
     ) -> bytes:
-        """Give the file's bytes."""
+        """Return the file's bytes."""
         import flatbuffers  # comes with tflite-micro
 
         graph = self._schema.SubGraphT()

@@ -63,7 +63,7 @@ def observe(graph: Graph, rows: Mapping[str, Array]) -> Observed:
 def losses(
     graph: Graph, rows: Mapping[str, Array], data: bytes, writer: StepWriter
 ) -> list[dict[str, Any]]:
-    """Tell which tensors of an integer file differ most from the float file's.
+    """Report which tensors of an integer file differ most from the float file's.
 
     Args:
         graph: The model.

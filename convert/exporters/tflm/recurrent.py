@@ -64,7 +64,7 @@ def check_bounded(node: Node) -> None:
 
 
 def can_fuse(node: Node) -> bool:
-    """Tell whether the fused operator computes an LSTM node: it has no other activations."""
+    """Return whether the fused operator computes an LSTM node: it has no other activations."""
     return (
         node.op == "LSTM"
         and node.attributes.get("activation") == "tanh"
@@ -171,7 +171,7 @@ def _fused_lstm(writer: StepWriter, node: Node, x: Tensor, weights: Mapping[str,
 def _gate_weights(
     writer: StepWriter, x: Tensor, kernel: Array, recurrent: Array, bias: Array
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Give a gate's kernel [U, F], recurrent kernel [U, U] and bias [U]."""
+    """Return a gate's kernel [U, F], recurrent kernel [U, U] and bias [U]."""
     if not writer.integers:
         return (
             writer.weight(kernel, "float32"),
@@ -186,7 +186,7 @@ def _gate_weights(
 
 
 def _cell_scale(writer: StepWriter, node: Node) -> float:
-    """Give the finest power of two that holds the cell state, which the operator asks for."""
+    """Return the finest power of two that holds the cell state, which the operator asks for."""
     assert writer.ranges is not None
     largest = max(HEADROOM * writer.ranges[f"{node.name}_next"], 1.0)
     bits = int(np.floor(np.log2(LARGEST_INT16 / largest)))

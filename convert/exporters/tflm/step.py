@@ -77,7 +77,7 @@ class StepWriter:
         self._node, self._count = node, 0
 
     def name(self) -> str:
-        """Give the name of the node's next tensor."""
+        """Return the name of the node's next tensor."""
         self._count += 1
         return f"{self._node}_{self._count}"
 
@@ -246,7 +246,7 @@ class StepWriter:
         return self.file.tensor(name, shape, "int16", scale=self.scale_of(name))
 
     def as_float(self, x: Tensor) -> Tensor:
-        """Give the tensor in float32."""
+        """Return the tensor in float32."""
         if x.dtype == "float32":
             return x
         key = (x.index, "float32")
@@ -257,7 +257,7 @@ class StepWriter:
         return self._converted[key]
 
     def as_integer(self, x: Tensor) -> Tensor:
-        """Give the tensor in int16."""
+        """Return the tensor in int16."""
         if x.dtype == "int16":
             return x
         if x.data is not None:  # a constant was not observed: its own values give its range
@@ -286,7 +286,7 @@ class StepWriter:
         self.file.operator("ASSIGN_VARIABLE", [handle, value], [], options)
 
     def scale_of(self, name: str) -> float | None:
-        """Give the scale of the result of that name; None in floats."""
+        """Return the scale of the result of that name; None in floats."""
         return None if self.ranges is None else self._scale(HEADROOM * self.ranges[name])
 
     def _rescaled(self, x: Tensor, scale: float) -> Tensor:
@@ -306,5 +306,5 @@ class StepWriter:
 
     @staticmethod
     def _scale(largest: float) -> float:
-        """Give the int16 scale that holds a magnitude."""
+        """Return the int16 scale that holds a magnitude."""
         return float(np.float32((largest or 1.0) / LARGEST_INT16))

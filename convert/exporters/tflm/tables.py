@@ -104,7 +104,7 @@ def table_of(weights: Array, *, role: str, integers: bool) -> Table:
 
 
 def rows_header(tables: Sequence[Table], *, scheme: str) -> str:
-    """Give C++ that reads rows, which needs no library."""
+    """Return C++ that reads rows, which needs no library."""
     structs = [
         _STRUCT.format(
             name=one.role.title().replace("_", ""),

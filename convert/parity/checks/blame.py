@@ -156,7 +156,7 @@ def _of_the_rest(failed: Sequence[str]) -> tuple[str, ...]:
 
 
 def signal_to_noise_db(graph: Graph, weight: StoredWeight) -> float:
-    """Give the ratio of a weight's power to that of what its file has otherwise, in decibels."""
+    """Return the ratio of a weight's power to that of what its file has otherwise, in decibels."""
     from gatelet.runtime.backends.reference import array_of
 
     return _ratio_db(array_of(graph.weights[weight.weight]), weight.found)
@@ -173,7 +173,7 @@ def _ratio_db(right: Array, wrong: Array | None) -> float:
 
 
 def _error(graph: Graph, rows: Rows, weights: Mapping[str, StoredWeight], right: Array) -> float:
-    """Give the largest error of the Graph with other weights."""
+    """Return the largest error of the Graph with other weights."""
     values = run_graph(_with(graph, weights), rows.feed, dtype=np.float64)
     outputs = side_by_side({name: values[name] for name in graph.outputs})
     return float(difference(outputs, right).max(initial=0.0))

@@ -144,7 +144,7 @@ def readable_golden(bundle: Bundle) -> Golden | None:
 
 
 def golden_arrays(golden: Golden) -> tuple[Rows, Array]:
-    """Give the golden inputs and outputs as arrays."""
+    """Return the golden inputs and outputs as arrays."""
     inputs = {
         name: np.array(values, np.int32 if _is_integer(values) else np.float32)
         for name, values in golden.inputs.items()

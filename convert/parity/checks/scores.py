@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 
 def difference(found: Array, expected: Array) -> Array:
-    """Give |found - expected| relative to max(1, |expected|).
+    """Return |found - expected| relative to max(1, |expected|).
 
     Args:
         found: What an artifact gave, [N, ...].
@@ -152,7 +152,7 @@ def check_flips(
 
 
 def _said_of_flips(margins: Array, rows: int, *, tie: float, far: float, edge: str) -> str:
-    """Tell of all flips by their margins: a row that is not judged has flipped all the same."""
+    """Describe all flips by their margins: a row that is not judged has flipped all the same."""
     share = clopper_pearson(len(margins), rows)
     said = f"{len(margins):,} of {rows:,} labels changed"
     interval = f"95 % interval of all changes: {share.low:.2%} to {share.high:.2%}"
@@ -170,7 +170,7 @@ def _said_of_flips(margins: Array, rows: int, *, tie: float, far: float, edge: s
 
 
 def _margins(scores: Array, threshold: float) -> list[float]:
-    """Give the error, relative to max(1, |y|), that each row needs to be decided otherwise."""
+    """Return the error, relative to max(1, |y|), that each row needs to be decided otherwise."""
     if scores.shape[-1] == 1:
         only = scores[:, 0]
         return list(np.abs(only - threshold) / np.maximum(1, np.abs(only)))

@@ -82,7 +82,7 @@ def _step(stream: Stream, graph: Graph, rows: Rows, steps: slice) -> Mapping[str
 
 
 def _so_far(parts: list[Mapping[str, Array]], kinds: Mapping[str, str]) -> dict[str, Array]:
-    """Give outputs with a time axis for all timesteps so far, others as after the last."""
+    """Return outputs with a time axis for all timesteps so far, others as after the last."""
     return {
         name: np.concatenate([part[name] for part in parts], axis=1)
         if kinds[name] == STEPS

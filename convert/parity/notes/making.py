@@ -14,7 +14,7 @@ _TOLD = 3
 
 
 def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give a sentence for each thing that a reader of the figures should know."""
+    """Return a sentence for each thing that a reader of the figures should know."""
     return (
         *notes_on_pruning(manifest),
         *notes_on_tables(manifest),
@@ -23,7 +23,7 @@ def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def notes_on_tables(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give a sentence for each artifact whose embedding lies beside it: its bytes are not all."""
+    """Return a sentence for each artifact whose embedding lies beside it: its bytes are not all."""
     files = manifest.get("files")
     sizes = {
         one["path"]: one["bytes"]
@@ -54,7 +54,7 @@ def _artifacts(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def notes_on_calibration(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give a sentence for each calibrated artifact.
+    """Return a sentence for each calibrated artifact.
 
     Args:
         manifest: Of a bundle; an entry of another form than gatelet writes is not told of.

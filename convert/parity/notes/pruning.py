@@ -11,7 +11,7 @@ __all__ = ["notes_on_pruning"]
 
 
 def notes_on_pruning(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give a sentence on what a smaller vocabulary cost, as the conversion measured it.
+    """Return a sentence on what a smaller vocabulary cost, as the conversion measured it.
 
     Args:
         manifest: Of a bundle; an entry of another form than gatelet writes counts as not measured.
@@ -44,7 +44,7 @@ def _cost(pruning: Mapping[str, Any]) -> str:
 
 
 def _numbers(facts: Any, *names: str) -> tuple[float, ...]:
-    """Give the facts of these names; () unless each is a finite number."""
+    """Return the facts of these names; () unless each is a finite number."""
     found = [facts.get(name) for name in names] if isinstance(facts, Mapping) else []
     sound = [
         float(one)

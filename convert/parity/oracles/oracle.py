@@ -32,7 +32,7 @@ Advance = Callable[[str, int, int], None]
 
 
 def nothing_to_tell(what: str, done: int, rows: int) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Oracle:
         Args:
             graph: It is asked in float64 and, for some rows, in float32.
             inputs: ids [N, T] or features [N, T, F], by graph input.
-            advance: Told how many rows are done.
+            advance: Called with how many rows are done.
             **known: Other fields.
 
         Raises:
@@ -90,7 +90,7 @@ class Oracle:
 
 
 def float32_limit(graph: Graph, inputs: Rows, double: Array) -> float:
-    """Give the limit that float32 artifacts are held to on some rows.
+    """Return the limit that float32 artifacts are held to on some rows.
 
     Args:
         graph: The model.
@@ -103,7 +103,7 @@ def float32_limit(graph: Graph, inputs: Rows, double: Array) -> float:
 
 
 def ask_graph(graph: Graph, inputs: Rows, *, advance: Advance = nothing_to_tell) -> Array:
-    """Give what a Graph gives in float64, several outputs side by side."""
+    """Return what a Graph gives in float64, several outputs side by side."""
     tokens = sum(array.size for array in inputs.feed.values())
     backend = ReferenceBackend(graph, dtype=np.float64, project_ahead=pays_off(graph, tokens))
     found: Array | None = None

@@ -59,7 +59,7 @@ def decided(scores: Array, threshold: float) -> NDArray[np.int64]:
 
 
 def are_probabilities(scores: Array) -> bool:
-    """Tell whether scores [N, C] are probabilities: within 0..1, and of sum 1 where C > 1."""
+    """Return whether scores [N, C] are probabilities: within 0..1, and of sum 1 where C > 1."""
     known = scores[np.isfinite(scores).all(axis=-1)]
     if not len(known) or known.min() < 0 or known.max() > 1:
         return False
@@ -67,7 +67,7 @@ def are_probabilities(scores: Array) -> bool:
 
 
 def brier_of_rows(scores: Array, truth: Array) -> Floats:
-    """Give each row's part of the Brier score: (p - y)^2, or its sum over more than two labels.
+    """Return each row's part of the Brier score: (p - y)^2, or its sum over more than two labels.
 
     Source: Brier 1950; two columns are measured as the one probability that they stand for.
     """
@@ -90,7 +90,7 @@ def f1_features(classes: int, threshold: float) -> Features:
 
 
 def macro_f1(sums: Floats, classes: int) -> Floats:
-    """Give the mean F1 over the labels that occur in truth or prediction, as scikit-learn does."""
+    """Return the mean F1 over the labels in truth or prediction, as scikit-learn does."""
     hits, said, so = (
         sums[..., part * classes : (part + 1) * classes].astype(np.float64) for part in range(3)
     )
@@ -123,7 +123,7 @@ def calibration_features(threshold: float, classes: int) -> Features:
 
 
 def expected_calibration_error(sums: Floats) -> Floats:
-    """Give the mean over rows of their bin's distance between confidence and outcome."""
+    """Return the mean over rows of their bin's distance between confidence and outcome."""
     return np.asarray(np.abs(sums[..., 1:]).sum(axis=-1) / np.maximum(1, sums[..., 0]))
 
 
@@ -140,12 +140,12 @@ def regression_features(figure: Callable[[Floats], Floats]) -> Features:
 
 
 def rmse(sums: Floats) -> Floats:
-    """Give the root of the mean squared error."""
+    """Return the root of the mean squared error."""
     return np.asarray(np.sqrt(sums[..., 1] / sums[..., 4]))
 
 
 def r2(sums: Floats) -> Floats:
-    """Give the share of the values' variance that is explained; NaN where they do not vary."""
+    """Return the share of the values' variance that is explained; NaN where they do not vary."""
     _, squared, values, squares, count = (sums[..., index] for index in range(5))
     around_mean = squares - values**2 / count
     with np.errstate(divide="ignore", invalid="ignore"):

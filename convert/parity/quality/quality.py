@@ -100,7 +100,7 @@ def check_quality(
 
 
 def undecided_quality(labels: Sequence[str], bounds: Bounds) -> Check:
-    """Give the check of a limit that was asked for where no row has a label to hold it against."""
+    """Return the check of a limit that was asked for, where no row has a label."""
     name, unit = (_name("accuracy"), "share of rows") if labels else (_name("mae"), "score")
     what = "labels" if labels else "right values"
     note = f"there are no {what}, so no drop can be measured: give labelled rows with --data"
@@ -110,7 +110,7 @@ def undecided_quality(labels: Sequence[str], bounds: Bounds) -> Check:
 def quality_of(
     scores: Array, truth: Array, *, labels: Sequence[str], threshold: float
 ) -> dict[str, float]:
-    """Give a model's own figures on labelled rows, by name; NaN where one cannot be had."""
+    """Return a model's own figures on labelled rows, by name; NaN where one cannot be had."""
     scores = _flat(scores)
     sound = np.isfinite(scores).all(axis=-1)
     rows = Paired(scores[sound], scores[sound], truth[sound], threshold, len(labels))
@@ -137,7 +137,7 @@ def quality_of(
 
 
 def notes_on_quality(quality: Mapping[str, float], rows: int) -> tuple[str, ...]:
-    """Give a sentence where the model itself is clearly worse than chance: labels may be swapped.
+    """Return a sentence where the model itself is clearly worse than chance: labels may be swapped.
 
     Args:
         quality: The Graph's own figures.
@@ -274,7 +274,7 @@ def _verdict(
 
 
 def _flat(scores: Array) -> Array:
-    """Give one list of numbers a row: a sequence's one after the other."""
+    """Return one list of numbers a row: a sequence's one after the other."""
     return scores.reshape(len(scores), -1)
 
 
@@ -283,7 +283,7 @@ def _name(figure: str) -> str:
 
 
 def _equal_up_to_rounding(rows: Paired, bounds: Bounds) -> bool:
-    """Tell whether only rounding sets the two apart: then there is nothing to be inferred."""
+    """Return whether only rounding sets the two apart: then there is nothing to be inferred."""
     if not bounds.is_exact:
         return False
     distance = np.abs(rows.found - rows.oracle) / np.maximum(1, np.abs(rows.oracle))
@@ -347,7 +347,7 @@ def _area_difference(rows: Paired) -> Interval | None:
 
 
 def _area(rows: Paired) -> float:
-    """Give the area under the ROC curve: scores that tell nothing have an area of a half."""
+    """Return the area under the ROC curve: scores that tell nothing have an area of a half."""
     blind = Paired(np.zeros_like(rows.found), rows.found, rows.truth, rows.threshold, rows.classes)
     found = _area_difference(blind)
     return math.nan if found is None else 0.5 + found.estimate

@@ -50,7 +50,7 @@ class Interval:
 
 
 def clopper_pearson(hits: int, rows: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """Give the exact interval of a share.
+    """Return the exact interval of a share.
 
     Args:
         hits: How many rows have the property.
@@ -68,7 +68,7 @@ def clopper_pearson(hits: int, rows: int, *, confidence: float = CONFIDENCE) -> 
 
 
 def mcnemar_exact(lost: int, gained: int) -> float:
-    """Give the two-sided p of two programs being right equally often.
+    """Return the two-sided p of two programs being right equally often.
 
     Args:
         lost: Rows that only the first has right.
@@ -85,7 +85,7 @@ def mcnemar_exact(lost: int, gained: int) -> float:
 def accuracy_difference(
     lost: float, gained: float, rows: float, *, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Give the difference of two accuracies on the same rows, second less first.
+    """Return the difference of two accuracies on the same rows, second less first.
 
     The score interval: it holds where hardly any row differs, and where none does.
 
@@ -122,7 +122,7 @@ def accuracy_difference(
 def auc_difference(
     positive: NDArray[np.bool_], first: Floats, second: Floats, *, confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Give the difference of two areas under the ROC curve on the same rows, second less first.
+    """Return the difference of two areas under the ROC curve on the same rows, second less first.
 
     Args:
         positive: Which rows are of the positive class, [N].
@@ -149,7 +149,7 @@ def auc_difference(
 def auc_difference_one_vs_rest(
     truth: NDArray[np.int64], first: Floats, second: Floats, *, confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Give the difference of the mean one-against-the-rest areas of several classes.
+    """Return the difference of the mean one-against-the-rest areas of several classes.
 
     Each row's influence on the mean is summed over the classes, then its variance taken.
 
@@ -179,7 +179,7 @@ def auc_difference_one_vs_rest(
 
 
 def mean_interval(differences: Floats, *, confidence: float = CONFIDENCE) -> Interval:
-    """Give the mean of paired differences, by the normal distribution.
+    """Return the mean of paired differences, by the normal distribution.
 
     Args:
         differences: One a row, [N]; a single row tells nothing of the spread.
@@ -240,7 +240,7 @@ def bootstrap_sums(
 
 
 def _poisson_of_16_bits() -> Floats:
-    """Give the Poisson number, of mean 1, for each number of 16 bits: ten times as fast to draw."""
+    """Return the Poisson number, of mean 1, for each number of 16 bits: drawn ten times as fast."""
     shares = [math.exp(-1) / math.factorial(count) for count in range(9)]
     ends = np.rint(np.cumsum(shares) * 2**16).astype(int)
     ends[-1] = 2**16
@@ -248,7 +248,7 @@ def _poisson_of_16_bits() -> Floats:
 
 
 def percentile_interval(figures: Floats, *, confidence: float = CONFIDENCE) -> Interval:
-    """Give the interval of a figure from its values over resampled rows.
+    """Return the interval of a figure from its values over resampled rows.
 
     Args:
         figures: That of the rows themselves first, then those of the rounds; NaN is left out.
@@ -292,7 +292,7 @@ def rows_to_decide(lost: int, gained: int, rows: int, *, drop: float) -> int | N
 
 
 def _placements(positive: NDArray[np.bool_], scores: Floats) -> tuple[float, Floats, Floats]:
-    """Give the area, the share of negatives below each positive, of positives above each negative.
+    """Return the area, and the shares of negatives below, and of positives above, each other row.
 
     A tie counts half.
     """
@@ -324,7 +324,7 @@ def _beta_quantile(share: float, a: float, b: float) -> float:
 
 
 def _beta_cdf(x: float, a: float, b: float) -> float:
-    """Give the regularised incomplete beta function I_x(a, b).
+    """Return the regularised incomplete beta function I_x(a, b).
 
     Source: DLMF 8.17.22, the continued fraction, evaluated as Lentz 1976 does.
     """

@@ -70,7 +70,7 @@ class Stored:
 
 
 def scaled(name: str, array: Array, scales: Array) -> Iterator[Stored]:
-    """Give integers times their scales, where the shapes fit."""
+    """Return integers times their scales, where the shapes fit."""
     try:
         steps = np.broadcast_to(scales.astype(np.float64), array.shape)
     except ValueError:
@@ -79,7 +79,7 @@ def scaled(name: str, array: Array, scales: Array) -> Iterator[Stored]:
 
 
 def of_levels(name: str, packed: Array, multiples: Array, units: set[float]) -> Iterator[Stored]:
-    """Give the tables of F and, where the last half column is filled up, F - 1 columns."""
+    """Return the tables of F and, where the last half column is filled up, F - 1 columns."""
     if packed.ndim != 2 or multiples.shape != (len(packed), 1) or multiples is packed:
         return
     if multiples.dtype != np.uint8:

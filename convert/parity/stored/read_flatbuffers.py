@@ -81,7 +81,7 @@ def _open(schema: Any, file: StoredFile) -> Any:
 
 
 def _constant(schema: Any, model: Any, tensor: Any) -> Array | None:
-    """Give what a tensor holds; None where it is no constant, or packed, or of no known type."""
+    """Return what a tensor holds; None where it is no constant, or packed, or of no known type."""
     types = {
         schema.TensorType.FLOAT32: np.float32,
         schema.TensorType.FLOAT16: np.float16,
@@ -108,7 +108,7 @@ def _scale_of(tensor: Any) -> Sequence[float]:
 
 
 def _read(tensor: Any, array: Array) -> Stored:
-    """Give the numbers that a tensor stands for by its own scales."""
+    """Return the numbers that a tensor stands for by its own scales."""
     name = _name_of(tensor)
     if array.dtype.kind == "f":
         return Stored(name, array)
@@ -147,7 +147,7 @@ def _of_row_scales(stored: Sequence[Stored]) -> Iterator[Stored]:
 
 
 def _beside(file: StoredFile) -> Iterator[Stored]:
-    """Give the embedding tables that a file takes rows of, each once."""
+    """Return the embedding tables that a file takes rows of, each once."""
     contract = read_contract(file.path.read_bytes())
     told = {one["table"]["companion"] for one in contract["inputs"] if "table" in one}
     if not told <= set(file.companions):  # a file alone

@@ -103,16 +103,16 @@ class Frame:
         return self.height - BOTTOM
 
     def at_x(self, value: float) -> float:
-        """Give the place of a value along the bottom."""
+        """Return the place of a value along the bottom."""
         return self.left + self.x.map(value) * (WIDTH - RIGHT - self.left)
 
     def at_y(self, value: float) -> float:
-        """Give the place of a value along the left side."""
+        """Return the place of a value along the left side."""
         assert self.y is not None
         return self.bottom - self.y.map(value) * (self.bottom - TOP)
 
     def draw(self, *marks: Content, label: str) -> Element:
-        """Give the picture: grid, ticks and titles, then the marks.
+        """Return the picture: grid, ticks and titles, then the marks.
 
         Args:
             *marks: What the chart shows.

@@ -64,7 +64,7 @@ def bins_of(one: Probabilities) -> list[Bin]:
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
-    """Give the mean distance from the diagonal, each bin with the weight of its rows.
+    """Return the mean distance from the diagonal, each bin with the weight of its rows.
 
     Source: Naeini et al. 2015, Obtaining well calibrated probabilities using Bayesian binning.
     """
@@ -104,7 +104,7 @@ def _panel(one: Probabilities, oracle: Probabilities, axis: str) -> Element:
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share.
+    """Return the 95 % interval of a share.
 
     Source: Wilson 1927, Probable inference, the law of succession, and statistical inference.
     """

@@ -83,7 +83,7 @@ def _ends(frame: Frame, low: float, high: float) -> dict[str, float]:
 
 
 def _cells(pair: Pair, frame: Frame) -> list[Element]:
-    """Give one path for each shade: cells of about as many rows share one."""
+    """Return one path for each shade: cells of about as many rows share one."""
     assert frame.y is not None
     edges = np.linspace(frame.x.low, frame.x.high, CELLS + 1)
     counts, _, _ = np.histogram2d(pair.expected, pair.found, bins=(edges, edges))

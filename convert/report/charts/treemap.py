@@ -146,7 +146,7 @@ def squarify(values: Sequence[int], box: Box) -> list[Box]:
 
 
 def _ratio(areas: Sequence[float], side: float) -> float:
-    """Give the worst ratio of sides in a row of rectangles along `side`."""
+    """Return the worst ratio of sides in a row of rectangles along `side`."""
     whole = sum(areas)
     if not whole or not side:
         return float("inf")

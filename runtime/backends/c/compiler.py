@@ -34,7 +34,7 @@ _FLAGS = (
 
 
 def own_folder() -> Path:
-    """Give a folder for what compilers make, which nobody else can write to.
+    """Return a folder for what compilers make, which nobody else can write to.
 
     Returns:
         $GATELET_CACHE, or `gatelet` in $XDG_CACHE_HOME or ~/.cache; where that cannot be written, a
@@ -72,7 +72,7 @@ def _home() -> Path:
 
 
 def find_compiler() -> list[str] | None:
-    """Give the command of the C compiler, `$CC` (such as 'ccache gcc') or cc; None without one."""
+    """Return the command of the C compiler, `$CC` (such as 'ccache gcc') or cc; None if missing."""
     try:
         words = shlex.split(os.environ.get("CC", "")) or ["cc"]
     except ValueError:  # a quotation without an end
@@ -82,7 +82,7 @@ def find_compiler() -> list[str] | None:
 
 
 def compile_library(source: Path) -> Path:
-    """Give the library made from a source, compiled now or found in the user's cache folder.
+    """Return the library made from a source, compiled now or found in the user's cache folder.
 
     Raises:
         BackendMissing: There is no C compiler.

@@ -33,7 +33,7 @@ def activate(name: str, x: Array, parameters: dict[str, Any]) -> Array:
 
 
 def vector_activation(name: str, parameters: dict[str, Any]) -> Callable[[Vector], Vector]:
-    """Give an activation of the vectors [U] of a recurrence.
+    """Return an activation of the vectors [U] of a recurrence.
 
     Raises:
         ModelError: The name is not known, or its axis is not the last one.
@@ -57,7 +57,7 @@ def _elementwise(name: str, parameters: dict[str, Any]) -> Callable[[float], flo
 
 
 def exp(x: float) -> float:
-    """Give e to the x; infinity where it is too large."""
+    """Return e to the x; infinity where it is too large."""
     try:
         return math.exp(x)
     except OverflowError:
@@ -88,7 +88,7 @@ def _relu(
 
 
 def sigmoid(x: float) -> float:
-    """Give 1 / (1 + e^-x), without an overflow."""
+    """Return 1 / (1 + e^-x), without an overflow."""
     if x >= 0:
         return 1 / (1 + math.exp(-x))
     small = math.exp(x)

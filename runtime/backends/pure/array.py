@@ -53,7 +53,7 @@ class Array:
     pads: tuple[int, ...] = ()
 
     def nested(self) -> Any:
-        """Give nested lists."""
+        """Return nested lists."""
         found: list[Any] = self.data
         for size in reversed(self.shape[1:]):
             found = [found[at : at + size] for at in range(0, len(found), size)] if size else []
@@ -88,7 +88,7 @@ class Weight:
         return Array(self.shape, self.values)
 
     def row(self, index: int) -> list[float]:
-        """Give row `index` of [V, ...]; only these bytes are read.
+        """Return row `index` of [V, ...]; only these bytes are read.
 
         Raises:
             IndexError: There is no such row.
@@ -133,7 +133,7 @@ def check_width(x: Array, kernel: Weight) -> None:
 
 
 def checked_count(shape: Iterable[int]) -> int:
-    """Give the number of elements.
+    """Return the number of elements.
 
     Raises:
         ModelError: It is absurd.
@@ -148,7 +148,7 @@ def checked_count(shape: Iterable[int]) -> int:
 
 
 def strides_of(shape: Sequence[int]) -> list[int]:
-    """Give how far apart neighbours lie, by axis."""
+    """Return how far apart neighbours lie, by axis."""
     strides = [1] * len(shape)
     for axis in range(len(shape) - 2, -1, -1):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
@@ -156,7 +156,7 @@ def strides_of(shape: Sequence[int]) -> list[int]:
 
 
 def gather(axes: Iterable[tuple[int, int]], *, start: int = 0) -> list[int]:
-    """Give the places of a view's elements in the flat list.
+    """Return the places of a view's elements in the flat list.
 
     Args:
         axes: (size, stride) of each axis of the view, outermost first.
@@ -203,7 +203,7 @@ def expand(x: Array, shape: tuple[int, ...]) -> list[Any]:
 
 
 def chunks(data: list[Any], size: int) -> Iterable[list[Any]]:
-    """Give the data in pieces of `size`."""
+    """Return the data in pieces of `size`."""
     return (data[at : at + size] for at in range(0, len(data), size)) if size else ()
 
 

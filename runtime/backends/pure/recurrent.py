@@ -115,7 +115,7 @@ def _lstm_states(
     activation: Callable[[Vector], Vector],
     gate: Callable[[Vector], Vector],
 ) -> States:
-    """Give the next (h, c) from the sums of the gates i, f, g, o.
+    """Return the next (h, c) from the sums of the gates i, f, g, o.
 
     Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
     """
@@ -213,7 +213,7 @@ def _walk_row(
 def _trajectory(
     known: list[States], step: Step, row: Vector, states: States, steps: int
 ) -> list[States]:
-    """Give the states after 0, 1, ... timesteps of padding, each computed once.
+    """Return the states after 0, 1, ... timesteps of padding, each computed once.
 
     Threads may do so at the same time: each extends a copy of its own.
     """
@@ -241,7 +241,7 @@ def _bias(call: Call, role: str) -> Vector:
 
 
 def _each(function: Callable[[Vector], Vector], size: int) -> Callable[[Vector], Vector]:
-    """Give a function of vectors [U] for all places of [H, W, U]."""
+    """Return a function of vectors [U] for all places of [H, W, U]."""
     return lambda data: [value for part in chunks(data, size) for value in function(part)]
 
 

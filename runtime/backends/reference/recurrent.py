@@ -68,7 +68,7 @@ def run_steps(project: Projection, states: States, step: Step, call: Call) -> li
 
 
 def activations_of(call: Call) -> tuple[Activation, Activation]:
-    """Give a recurrence's activation and recurrent activation as functions."""
+    """Return a recurrence's activation and recurrent activation as functions."""
 
     def bind(setting: str) -> Activation:
         name = call.attributes.get(setting, "linear")
@@ -242,7 +242,7 @@ def _function(activation: str | Activation) -> Activation:
 
 
 def _project(call: Call, bias: Array | None) -> Projection:
-    """Give the input's part of a step: at its timestep, so that it is still in the cache."""
+    """Return the input's part of a step: at its timestep, so that it is still in the cache."""
     if TABLE in call.weights:
         table, ids = call.weights[TABLE], call.inputs[0].astype(np.int64)
         return lambda t: np.asarray(table[ids[:, t]])

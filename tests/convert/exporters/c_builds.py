@@ -15,7 +15,7 @@ LIBRARY = ("-DGATELET_LIBRARY", "-DGATELET_ONE_LEVEL", "-fPIC", "-shared", "-std
 
 
 def small_graph(*, vocabulary: int = 50, units: int = 8) -> Graph:
-    """Give ids [B, T] to an Embedding, an LSTM and one sigmoid score."""
+    """Feed ids [B, T] to an Embedding, an LSTM and one sigmoid score."""
     maker = GraphMaker()
     ids = maker.input("ids", None, None, vocabulary=vocabulary)
     table = {"embeddings": maker.weight(vocabulary, 6)}

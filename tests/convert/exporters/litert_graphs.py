@@ -50,7 +50,7 @@ class Compared:
         return self.backend.run(feeds)
 
     def excesses(self, feeds: Feeds, *, floor: float = FLOOR) -> dict[str, float]:
-        """Give each output's largest difference from the reference as a multiple of the limit."""
+        """Return each output's largest difference from the reference as a multiple of the limit."""
         exact = ReferenceBackend(self.graph, dtype=np.float64).run(feeds)
         single = run_graph(self.graph, feeds)
         found = self.run(feeds)
@@ -66,7 +66,7 @@ class Compared:
         return worst
 
     def failures(self, many: Iterable[Feeds], *, floor: float = FLOOR) -> list[str]:
-        """Tell what exceeds the limit: 'output at its input's shape: multiple'."""
+        """Report what exceeds the limit: 'output at its input's shape: multiple'."""
         return [
             f"{name} at {next(iter(feeds.values())).shape}: {excess:.2g}"
             for feeds in many
@@ -75,7 +75,7 @@ class Compared:
         ]
 
     def int8_bytes(self) -> int:
-        """Give the size of the constants that are stored as int8, each counted once."""
+        """Return the size of the constants that are stored as int8, each counted once."""
         from tensorflow.lite.python import schema_py_generated as schema
 
         tensors = [one for graph in self.model.subgraphs for one in graph.tensors]

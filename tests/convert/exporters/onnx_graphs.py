@@ -134,7 +134,7 @@ class Compared:
         return dict(zip(self.graph.outputs, found, strict=True))
 
     def excess(self, feeds: Mapping[str, Array], *, floor: float = FLOOR) -> float:
-        """Give the largest difference from the reference as a multiple of the limit."""
+        """Return the largest difference from the reference as a multiple of the limit."""
         exact = ReferenceBackend(self.graph, dtype=np.float64).run(feeds)
         single = ReferenceBackend(self.graph).run(feeds)
         found = self.run(feeds)
@@ -150,7 +150,7 @@ class Compared:
 
 
 def mask_of(kind: str, B: int, T: int, *, seed: int = 0) -> Array:
-    """Give a mask [B, T]; rows have different numbers of real timesteps."""
+    """Return a mask [B, T]; rows have different numbers of real timesteps."""
     if kind == "none":
         return np.ones((B, T), bool)
     if kind == "all":

@@ -69,7 +69,7 @@ def make() -> tuple[Compared, list[str]]:
 
 @cache
 def excesses() -> dict[str, float]:
-    """Give the largest excess of each output over all inputs, on one interpreter."""
+    """Return the largest excess of each output over all inputs, on one interpreter."""
     compared, outputs = make()
     generator = np.random.default_rng(0)
     inputs: list[Any] = [generator.normal(size=(B, T, F)) * 3 for B, T in SIZES]

@@ -34,7 +34,7 @@ PAIRS = (
 
 
 def options(initial: bool) -> Iterator[dict[str, Any]]:
-    """Give every combination: direction, sequence, and what y is where masked."""
+    """Return every combination: direction, sequence, and what y is where masked."""
     masked_outputs = MASKED_OUTPUTS if initial else MASKED_OUTPUTS[:2]
     for sequence, backwards in product((False, True), repeat=2):
         for masked in (None, *masked_outputs):

@@ -33,7 +33,7 @@ def make(
 
 
 def worst(compared: Compared, *arrays: Array) -> float:
-    """Give the excess over the limit for each array as the only input; the largest."""
+    """Return the excess over the limit for each array as the only input; the largest."""
     return max(compared.excess({"features": array}) for array in arrays)
 
 

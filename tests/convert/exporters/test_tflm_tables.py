@@ -35,7 +35,7 @@ def scores(made: Exported, folder: Path) -> Any:
 
 
 def both_ways() -> Graph:
-    """Give a model that reads one table forwards and backwards, and another beside it."""
+    """Return a model that reads one table forwards and backwards, and another beside it."""
     maker = GraphMaker()
     ids = maker.input("ids", None, None, vocabulary=V)
     tables = [{"embeddings": maker.weight(V, 6)}, {"embeddings": maker.weight(V, 5)}]

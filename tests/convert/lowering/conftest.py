@@ -34,20 +34,20 @@ PADDED_IDS = np.array(
 
 @pytest.fixture
 def ids() -> Array:
-    """Give ids below 10, [7, 6], with every way of padding."""
+    """Return ids below 10, [7, 6], with every way of padding."""
     return PADDED_IDS.copy()
 
 
 @pytest.fixture
 def features() -> Array:
-    """Give features [7, 6, 3] that are 0 where `ids` are."""
+    """Return features [7, 6, 3] that are 0 where `ids` are."""
     values = np.random.default_rng(5).normal(0, 1.5, (7, 6, 3)).astype(np.float32)
     return np.where(PADDED_IDS[..., None] == 0, np.float32(0), values)
 
 
 @pytest.fixture
 def check() -> Check:
-    """Give a function that compares a live model with its Graph, and gives the Graph."""
+    """Return a function that compares a live model with its Graph, and gives the Graph."""
     return check_model
 
 
@@ -123,7 +123,7 @@ def _set_weights(model: Any, *, deviation: float = 0.7) -> None:
 
 @pytest.fixture
 def source_of() -> Callable[..., SourceModel]:
-    """Give a function that makes the source of a model of one layer, as an old file holds it."""
+    """Return a function that makes the source of a model of one layer, as an old file holds it."""
     return _source_of
 
 

@@ -23,11 +23,11 @@ def write_network(package: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def keras_3(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the network as Keras 3 writes it."""
+    """Return a folder with the network as Keras 3 writes it."""
     return made_once(tmp_path_factory, "keras_3", lambda folder: write_network("keras", folder))
 
 
 @pytest.fixture(scope="session")
 def tf_keras(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the network as tf_keras writes it."""
+    """Return a folder with the network as tf_keras writes it."""
     return made_once(tmp_path_factory, "tf_keras", lambda folder: write_network("tf_keras", folder))

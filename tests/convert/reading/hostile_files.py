@@ -72,7 +72,7 @@ def write_legacy(path: Path, *, config: Any = CONFIG, weights: Fill | None = Non
 
 
 def changed(**settings: Any) -> dict[str, Any]:
-    """Give the configuration with other settings of its Dense layer."""
+    """Return the configuration with other settings of its Dense layer."""
     layers = CONFIG["config"]["layers"]
     dense = {"class_name": "Dense", "config": {**DENSE, **settings}}
     return {**CONFIG, "config": {**CONFIG["config"], "layers": [layers[0], dense]}}

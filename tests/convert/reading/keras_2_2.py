@@ -59,7 +59,7 @@ def taken(name: str, shape: list[int | None], dtype: str) -> dict[str, Any]:
 
 
 def recurrent(units: int, **settings: Any) -> dict[str, Any]:
-    """Give the settings of a recurrent layer."""
+    """Return the settings of a recurrent layer."""
     return {
         "units": units,
         "activation": "tanh",

@@ -34,7 +34,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], ...]] = {
 
 
 def weights_of(name: str) -> list[Array]:
-    """Give a layer's weights; variances, like all others, are positive or small enough."""
+    """Return a layer's weights; variances, like all others, are positive or small enough."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     return [
         rng.uniform(0.2, 0.9, shape).astype(np.float32) - np.float32(0.5 * (len(shape) > 1))
@@ -43,7 +43,7 @@ def weights_of(name: str) -> list[Array]:
 
 
 def inputs() -> list[NDArray[Any]]:
-    """Give ids [8, 6] and features [8, 6, 3]."""
+    """Return ids [8, 6] and features [8, 6, 3]."""
     rng = np.random.default_rng(3)
     return [rng.integers(0, 12, (8, 6)), rng.normal(size=(8, 6, 3)).astype(np.float32)]
 

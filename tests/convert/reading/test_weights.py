@@ -83,7 +83,7 @@ def test_a_vocabulary_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def numbered(*shape: int, start: int) -> Any:
-    """Give an array whose values tell it from others."""
+    """Return an array whose values tell it from others."""
     return np.arange(start, start + np.prod(shape), dtype=np.float32).reshape(shape)
 
 

@@ -28,13 +28,13 @@ def operation(name: str, kind: str, *calls: Any) -> Entry:
 
 
 def tensor(name: str, node: int = 0, index: int = 0) -> Entry:
-    """Give a tensor as Keras 3 writes it."""
+    """Return a tensor as Keras 3 writes it."""
     history = {"shape": [None, 3], "dtype": "float32", "keras_history": [name, node, index]}
     return {"class_name": "__keras_tensor__", "config": history}
 
 
 def call(*args: Any, **kwargs: Any) -> Entry:
-    """Give a call as Keras 3 writes it."""
+    """Return a call as Keras 3 writes it."""
     return {"args": list(args), "kwargs": kwargs}
 
 

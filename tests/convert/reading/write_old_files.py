@@ -29,7 +29,7 @@ SUFFIX = ".keras" if MAJOR == 3 or sys.argv[1].endswith("2.13.1") else ".h5"
 
 
 def keras_1():
-    """Give a Sequential and a functional model in the words of Keras 1."""
+    """Return a Sequential and a functional model in the words of Keras 1."""
     from keras.models import Model, Sequential
 
     line = Sequential()
@@ -50,7 +50,7 @@ def keras_1():
 
 
 def keras_2_and_3():
-    """Give a Sequential and a functional model."""
+    """Return a Sequential and a functional model."""
     line = keras.models.Sequential()
     line.add(L.Embedding(12, 4, input_length=6) if MAJOR < 3 else L.Embedding(12, 4))
     line.add(L.Conv1D(5, 3, padding="same"))
@@ -75,7 +75,7 @@ def keras_2_and_3():
 
 
 def write(model, path):
-    """Give a model weights and inputs of some size, save it, and save what it predicts."""
+    """Set a model's weights and inputs to some size, save it, and save what it predicts."""
     rng = np.random.RandomState(7)
     model.set_weights(
         [rng.uniform(0.1, 0.9, w.shape) - 0.3 * (w.ndim > 1) for w in model.get_weights()]

@@ -65,7 +65,7 @@ def judged(written_bundle: Path) -> Story:
 
 @pytest.fixture(scope="session")
 def tell(judged: Story) -> TellStory:
-    """Give a function that tells the story with other rows: scores by the oracle's, or texts."""
+    """Return a function that tells the story with other rows: scores by the oracle's, or texts."""
 
     def tell(
         *,

@@ -31,7 +31,7 @@ Look = Callable[[Path], list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def look() -> Look:
-    """Give a function that opens a page at two widths, light and dark, and tells what it saw."""
+    """Return a function that opens a page at two widths, light and dark, and tells what it saw."""
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     node = shutil.which("node")
     missing = [
