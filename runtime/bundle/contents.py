@@ -168,7 +168,7 @@ def sha256_for(count: int) -> Callable[[], Any]:
 
 
 def _look_at(root: Path, file: BundleFile) -> os.stat_result:
-    """Return what a file is; it must lie inside once links, which few bundles have, are followed."""
+    """Return what a file is; it must lie inside once links, which few have, are followed."""
     path = root
     for part in file.path.split("/"):
         path = path / part

@@ -51,7 +51,7 @@ def digests_of() -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def edit_part() -> EditPart:
-    """Return a function that edits a file of a bundle and repairs the manifest: parity alone sees it.
+    """Return a function that edits a file of a bundle and its digest: parity alone can see it.
 
     The part is a key of the manifest ('vectorizer') or 'target scheme' ('onnx float32').
     """
