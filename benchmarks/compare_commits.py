@@ -157,6 +157,9 @@ def main() -> None:
         names = " and ".join(commit[:10] for commit in commits)
         print(f"{names}, {taken.rounds} rounds, Python {sys.version.split()[0]}")
         beyond = figures.report()
+    load, processors = os.getloadavg()[1], os.cpu_count() or 1
+    if load > processors:
+        print(f"\nload {load:.0f} on {processors} processors: starts vary by 5 %, try again")
     limits = f"ratio at most {LARGEST_RATIO}, memory at most {MOST_ADDED_MB} MB more"
     print(f"\n{limits}: {f'{beyond} figures are beyond' if beyond else 'all figures hold'}")
     sys.exit(1 if beyond else 0)
