@@ -177,7 +177,11 @@ def test_a_weight_that_the_table_leaves_out_is_named(scheme: str, tmp_path: Path
     del sections[at[1]]
     found = check_sections(file, sections)
     assert found.verdict == "pass" and "not found in the file: recurrent_kernel" in found.note
-    sections[at[0]]["order"] = "spirals"  # of a later gatelet
+    offset = sections[at[0]]["offset"]
+    sections[at[0]]["offset"] = sections[0]["offset"]
+    found = check_sections(file, sections)
+    assert found.verdict == "fail" and "recurrent_kernel of layer" in found.note
+    sections[at[0]] |= {"order": "spirals", "offset": offset}  # an order of a later gatelet
     found = check_sections(file, sections)
     assert found.verdict == "pass" and "not found in the file: recurrent_kernel" in found.note
 
