@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatelet.convert.parity.report import ParityReport
 from gatelet.convert.proving import prove
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.bundle.opening import open_bundle
@@ -16,6 +18,7 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import encode
 from tests.convert.faults import ALL, Array, Change, EditPart, keep_only, onnx_recurrence, reds
+from tests.convert.planted_files import in_blob
 
 GATES = "ifgo"
 ONNX_ORDER = "iofg"
@@ -157,6 +160,55 @@ def test_two_gates_swapped(
     # in a quantized file only the scales of the gates are swapped: a smaller fault
     assert scheme == "dynamic-int8" or found >= SCORES | {"golden"}
     assert not found & SAFE_FROM_WEIGHTS
+
+
+def edit_artifacts(bundle: Path, **fields: Any) -> None:
+    """Change, or with None take out, fields of every artifact."""
+    path = bundle / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    for artifact in manifest["artifacts"]:
+        artifact |= fields
+        for key in [key for key, value in fields.items() if value is None]:
+            del artifact[key]
+    path.write_text(json.dumps(manifest), "utf-8")
+
+
+def weights_of(report: ParityReport) -> dict[str, str]:
+    return {
+        one.target: check.verdict
+        for one in report.artifacts
+        for check in one.checks
+        if check.name == "weights"
+    }
+
+
+def test_a_fault_in_a_file_of_another_revision_is_left_to_the_other_checks(
+    trained: Path, few: Dataset, graph: Graph, edit_part: EditPart
+) -> None:
+    keep_only(trained, ("onnx", "float32"))
+    change = in_onnx_gates("kernel", scaled("f", 1.1))
+    edit_part(trained, "onnx float32", change)
+    assert weights_of(prove(open_bundle(trained), few, with_keras=False)) == {"onnx": "fail"}
+    for revision in (None, 2):
+        edit_artifacts(trained, revision=revision)
+        report = prove(open_bundle(trained), few, with_keras=False)
+        assert weights_of(report) == {"onnx": "not checked"}
+        assert report.verdict == "fail"
+
+
+def test_a_c_artifact_is_held_to_its_table_in_any_revision(
+    trained: Path, few: Dataset, graph: Graph, edit_part: EditPart
+) -> None:
+    keep_only(trained, ("c", "dynamic-int8"))
+    edit_artifacts(trained, revision=None)
+    report = prove(open_bundle(trained), few, with_keras=False)
+    assert (report.verdict, weights_of(report)) == ("pass", {"c": "pass"})
+    change = in_blob(graph, "dynamic-int8", "kernel", lambda array: array * np.float32(1.02))
+    edit_part(trained, "c dynamic-int8", change)
+    assert weights_of(prove(open_bundle(trained), few, with_keras=False)) == {"c": "fail"}
+    edit_artifacts(trained, sections=None)
+    report = prove(open_bundle(trained), few, with_keras=False)
+    assert weights_of(report) == {"c": "not checked"}
 
 
 def test_a_fault_in_one_artifact_leaves_the_others_green(

@@ -21,6 +21,25 @@ from tests.fixture_types import EditManifest, PutPart
 from tests.runtime.bundle_files import manifest_of, write
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "bundle.schema.json").read_bytes())
+SECTION: dict[str, Any] = {
+    "weight": "lstm.kernel",
+    "order": "rows",
+    "gates": 4,
+    "columns": [0, 8],
+    "step": 0.5,
+    "dtype": "int8",
+    "shape": [8, 8],
+    "offset": 64,
+    "scales": [
+        {
+            "along": "rows",
+            "dtype": "float32",
+            "shape": [2],
+            "offset": 128,
+            "codes": {"dtype": "uint8", "shape": [8], "offset": 192},
+        }
+    ],
+}
 ANYTHING: tuple[Any, ...] = (None, True, False, 0, -1, 7, 2**70, 0.5, -2.5, "", "x", [], [[]], {})
 
 
@@ -113,6 +132,16 @@ def test_refuses_a_manifest_with_a_wrong_field(
         ({"sha256": "G" * 64}, "expected 64 hexadecimal digits"),
         ({"sha256": "0" * 10**7}, "expected 64 hexadecimal digits"),
         ({"sha256": 5}, "'sha256' is 5, expected text"),
+        ({"revision": -1}, "'revision' is -1, expected an integer from 0"),
+        ({"revision": None}, "'revision' is None, expected an integer"),
+        ({"sections": {}}, "'sections' is {}, expected a list"),
+        ({"sections": [{**SECTION, "weight": 1}]}, "'weight' is 1, expected text"),
+        ({"sections": [{**SECTION, "offset": -1}]}, "'offset' is -1, expected an integer from 0"),
+        ({"sections": [{**SECTION, "shape": [2**63]}]}, "'shape' is .*, expected an integer"),
+        ({"sections": [{**SECTION, "rows": [1]}]}, r"'rows' is \[1\], expected two integers"),
+        ({"sections": [{**SECTION, "step": [1, 0]}]}, "'step' is 0, expected a number above 0"),
+        ({"sections": [{**SECTION, "step": 10**400}]}, "'step' is .*, expected a number above 0"),
+        ({"sections": [{**SECTION, "scales": [{}]}]}, "'along' is missing"),
     ],
     ids=lambda value: None if isinstance(value, str) else next(iter(value)),
 )
@@ -235,6 +264,16 @@ def put(value: Any, place: tuple[Any, ...], new: object) -> None:
         value[place[-1]] = copy.deepcopy(new)
 
 
+def test_an_artifact_without_a_revision_has_the_first(bundle: Path) -> None:
+    manifest = manifest_of(bundle)
+    for entry, revision in zip(manifest["artifacts"], (..., 7), strict=False):
+        entry.pop("revision", None)
+        if revision is not ...:
+            entry["revision"] = revision
+    write(bundle, manifest)
+    assert [one.revision for one in open_bundle(bundle).artifacts][:2] == [0, 7]
+
+
 def test_the_schema_accepts_what_is_written(bundle: Path) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(manifest_of(bundle), SCHEMA)
@@ -243,7 +282,10 @@ def test_the_schema_accepts_what_is_written(bundle: Path) -> None:
 def test_the_schema_refuses_what_the_reader_refuses(bundle: Path) -> None:
     """Whatever the schema accepts opens, or fails for a reason that no schema can tell."""
     manifest = manifest_of(bundle)
+    first = manifest["artifacts"][0]
+    manifest["artifacts"][0] = {"sections": [SECTION], "revision": 1, **first}
     validator = jsonschema.Draft202012Validator(SCHEMA)
+    assert validator.is_valid(manifest)
     refused = 0
     for place in places_of(manifest):
         for value in ANYTHING:

@@ -159,7 +159,7 @@ def _as_told(
     Those whose steps are so wide that other numbers would be as near are not taken for it.
     """
     flat = np.append(weight.reshape(-1).astype(np.float64), 0.0)
-    rebuilt, is_told, steps = np.zeros(weight.size), np.zeros(weight.size, bool), 0.0
+    rebuilt, is_told, steps = flat[:-1].copy(), np.zeros(weight.size, bool), 0.0
     for one in stored:
         if one.name != asked.weight or one.places is None:
             continue
@@ -167,8 +167,8 @@ def _as_told(
         steps = max(steps, _steps_off(one, values, flat[places]))
         real = places >= 0
         rebuilt[places[real]], is_told[places[real]] = values[real], True
-    is_near = steps > HALF_STEP or _distance(rebuilt, flat[:-1]) <= _RECOGNISED
-    if not is_told.all() or not is_near:
+    is_near = is_told.all() and _distance(rebuilt, flat[:-1]) <= _RECOGNISED
+    if steps <= HALF_STEP and not is_near:  # a part that is wrong is a fault without the others
         return asked
     return replace(asked, found=rebuilt.reshape(weight.shape), steps_off=steps)
 
