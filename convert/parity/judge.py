@@ -59,7 +59,7 @@ from gatelet.convert.parity.stored.match import StoredWeight, check_weights, mat
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
 from gatelet.errors import BackendMissing
-from gatelet.runtime.backends import TARGETS
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle, Golden
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact
@@ -173,9 +173,10 @@ def _modules(artifact: Artifact, *, all_engines: bool) -> tuple[str | None, ...]
     Returns:
         Their modules; None leaves the choice, and the error, to the opening.
     """
-    installed = [one.module for one in TARGETS.get(artifact.target, ()) if one.is_installed]
     meant = [
-        m for m in installed if not artifact.engines or m.replace("_", "-") in artifact.engines
+        one.module
+        for one in row_of(artifact.target).engines
+        if one.is_installed and (not artifact.engines or one.package in artifact.engines)
     ]
     return tuple(meant) if all_engines and len(meant) > 1 else (None,)
 

@@ -9,14 +9,10 @@ from dataclasses import replace
 from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.reading import SourceModel
 from gatelet.errors import ConversionError
+from gatelet.runtime.backends.targets import TARGETS
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.states import STREAM_ROLE
-from gatelet.runtime.graph.streaming import (
-    STREAMING_TARGETS,
-    StreamingGraph,
-    streaming_refusal,
-    to_stream,
-)
+from gatelet.runtime.graph.streaming import StreamingGraph, streaming_refusal, to_stream
 
 __all__ = [
     "STREAMING_TARGETS",
@@ -25,6 +21,9 @@ __all__ = [
     "streaming_beside",
     "with_stream",
 ]
+
+STREAMING_TARGETS = tuple(name for name, row in TARGETS.items() if row.streaming == "file")
+"""The targets whose artifacts can have a streaming file beside them."""
 
 
 def choose_streaming(

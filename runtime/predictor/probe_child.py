@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import BackendError, BundleDamaged, BundleError, GateletError
+from gatelet.runtime.backends.targets import GRAPH_TARGETS
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_pure, open_reference
+from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_graph
 from gatelet.runtime.predictor.probe import MEMORY_LIMIT_BYTES
 
 __all__ = ["main"]
@@ -65,10 +66,8 @@ def _limit_of(scheme: str) -> float:
 
 
 def _open(bundle: Bundle, target: str, scheme: str) -> Predictor:
-    if target == "reference":
-        return open_reference(bundle)
-    if target == "pure":
-        return open_pure(bundle)
+    if target in GRAPH_TARGETS:
+        return open_graph(bundle, target)
     for artifact in bundle.artifacts:
         if (artifact.target, artifact.scheme) == (target, scheme):
             return open_artifact(bundle, artifact)

@@ -23,7 +23,8 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.passes.streaming import streaming_beside
 from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.runtime.backends.c.backend import CBackend, Library
+from gatelet.runtime.backends.c.backend import CBackend
+from gatelet.runtime.backends.c.library import Library
 from gatelet.runtime.graph.states import State
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import Prepared, conditioned, prepare

@@ -28,6 +28,7 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError, DataError, OutputError
 from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.decision import decide
@@ -85,7 +86,7 @@ def ask_oracles(
     notes: tuple[str, ...] = ()
     texts: Sequence[str] = () if isinstance(rows, Arrays) else rows
     needs_texts = keras_takes_texts and isinstance(vectorizer, TextVectorization)
-    needs_texts |= any(artifact.target == "onnx-text" for artifact in bundle.artifacts)
+    needs_texts |= any(row_of(artifact.target).takes_texts for artifact in bundle.artifacts)
     if needs_texts and not texts and vectorizer is not None and not isinstance(rows, Arrays):
         texts = random_texts(vectorizer)
     if isinstance(rows, Arrays):
