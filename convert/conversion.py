@@ -14,8 +14,15 @@ from typing import Any
 from gatelet.convert.bundle.device_fit import check_flash, profiles_for
 from gatelet.convert.bundle.facts import check_labels, check_vocabulary, default_labels, facts_of
 from gatelet.convert.bundle.writer import BundleWriter, commit
+from gatelet.convert.exporters.choice import (
+    EVERYTHING,
+    choose_artifacts,
+    fitting,
+    installed,
+    names_them,
+)
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import EXPORTERS, fitting, installed
+from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.gates import check_predictions, export_checked
 from gatelet.convert.keras_route.convert import RouteSettings, convert_past_the_graph
 from gatelet.convert.lowering import lower
@@ -43,7 +50,7 @@ from gatelet.convert.rows.given import (
     part_calibration,
     texts_of,
 )
-from gatelet.convert.schemes import EVERYTHING, Scheme, choose_artifacts, names_them
+from gatelet.convert.schemes import Scheme
 from gatelet.convert.worker.timing import Timings
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import CompilerFailed, ConfigError, DataError

@@ -5,17 +5,15 @@ artifact that a gate refuses ends the conversion, and nothing is written.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.exported import Exportable, Exported
-from gatelet.convert.exporters.onnx import count_scans
-from gatelet.convert.exporters.stored_bytes import SKIPPING_TARGETS, operator_bytes, weight_bytes
-from gatelet.convert.exporters.targets import export
-from gatelet.convert.gates.operators import FileFacts, read_litert_facts, read_onnx_facts
+from gatelet.convert.exporters.stored_bytes import operator_bytes, weight_bytes
+from gatelet.convert.exporters.targets import EXPORTERS, export
+from gatelet.convert.gates.operators import READERS, FileFacts
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import BackendError, ConversionError
@@ -41,16 +39,6 @@ BESIDE, SLACK_BYTES = 3, 16 * 1024
 ROWS = 64
 """Of the real inputs, whose outputs are looked at."""
 
-_READERS: dict[str, Callable[[bytes], FileFacts]] = {
-    "litert": read_litert_facts,
-    "onnx": read_onnx_facts,
-    "onnx-text": read_onnx_facts,
-    "tflm": read_litert_facts,
-}
-"""By target; what other targets make is no graph of operators."""
-
-# TensorFlow Lite Micro resets such tensors and resources by itself, and streams by them
-_KEEPS_VARIABLES = ("tflm",)
 _MIN_SPREAD = 1e-3
 _SERVING = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 
@@ -70,7 +58,7 @@ def export_checked(model: Exportable, target: str, scheme: Scheme, worker: Worke
         exported,
         model.graph,
         skipping=model.skipping,
-        beside_bytes=2 * words if target == "onnx-text" else 0,
+        beside_bytes=2 * words if EXPORTERS[target].vocabulary_bytes else 0,
     )
     return exported
 
@@ -91,15 +79,16 @@ def check_exported(
         scheme: Of the artifact.
         exported: The artifact.
         graph: What was exported.
-        skipping: The same with padding skipped, which litert and onnx files are made from.
+        skipping: The same with padding skipped, which most targets' files are made from.
         beside_bytes: What the file holds beside the Graph.
 
     Raises:
         ConversionError: A gate refuses it; the message names what was found, and where.
     """
-    if target in _READERS:
-        check_operators(target, _READERS[target](exported.data), graph)
-    stored = skipping if skipping is not None and target in SKIPPING_TARGETS else graph
+    row = EXPORTERS[target]
+    if row.suffix in READERS:
+        check_operators(target, READERS[row.suffix](exported.data), graph)
+    stored = skipping if skipping is not None and row.skips_padding else graph
     check_bytes(
         target,
         scheme,
@@ -128,31 +117,31 @@ def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
     for op in facts.custom_ops:
         kind = "needs TensorFlow's own kernels (Flex)" if op.startswith("Flex") else "is custom"
         raise _refused(target, "operators", f"the operator '{op}' {kind}, so no device runs it")
-    for op in facts.resources if target not in _KEEPS_VARIABLES else ():
+    row = EXPORTERS[target]
+    for op in facts.resources if not row.keeps_variables else ():
         raise _refused(
             target,
             "variables",
             f"the operator '{op}' uses a resource variable, which outlives a call",
         )
-    if facts.variables and target not in _KEEPS_VARIABLES:
+    if facts.variables and not row.keeps_variables:
         raise _refused(
             target,
             "variables",
             f"the tensor '{facts.variables[0]}' keeps its value between calls, so predictions "
             "depend on what came before",
         )
-    if target == "onnx" and graph is not None:
-        _check_loops(facts, graph)
+    if row.loops is not None and graph is not None:
+        _check_loops(target, facts, graph, needed=row.loops(graph))
 
 
-def _check_loops(facts: FileFacts, graph: Graph) -> None:
-    needed = count_scans(graph)
+def _check_loops(target: str, facts: FileFacts, graph: Graph, *, needed: int) -> None:
     if len(facts.loops) > needed:
         served = [node for node in graph.nodes if node.op in _SERVING]
         operators = ", ".join(sorted({_SERVING[node.op] for node in served})) or "no loop"
         layers = ", ".join(dict.fromkeys(f"'{node.source}'" for node in served))
         raise _refused(
-            "onnx",
+            target,
             "operators",
             f"it has {len(facts.loops)} loops ({', '.join(sorted(set(facts.loops)))}) where "
             f"{needed} are needed: {operators} serves for {layers or 'this model'}",
@@ -165,7 +154,7 @@ def check_bytes(
     found: int,
     *,
     parameters: int,
-    expected: int | None,
+    expected: int,
     beside: int,
     companion_bytes: int = 0,
 ) -> None:
@@ -176,18 +165,14 @@ def check_bytes(
         scheme: Of the file.
         found: Its bytes.
         parameters: Of the model.
-        expected: What its weights take in this scheme; None where that is not known.
+        expected: What its weights take in this scheme.
         beside: What it may hold beside them.
         companion_bytes: Of files beside it, which may hold the weights in its place.
 
     Raises:
         ConversionError: With the bytes found and the bytes expected.
     """
-    if expected is None:  # any storage from 4 bits to float32
-        low, high = 4 * parameters // 10, 4 * parameters
-    else:
-        low, high = int(LOW * expected), int(HIGH * expected)
-    high += beside
+    low, high = int(LOW * expected), int(HIGH * expected) + beside
     too_small = found + companion_bytes < low
     if too_small or found > high:
         what = "holds too little to contain its weights" if too_small else "is too large"

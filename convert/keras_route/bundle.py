@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from gatelet.convert.bundle.writer import BundleWriter, commit
 from gatelet.convert.exporters.exported import Exported
-from gatelet.convert.exporters.stored_bytes import BYTES_OF
 from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.gates import check_bytes, check_predictions
 from gatelet.convert.parity.oracles.ask import ids_of, rows_of
@@ -26,7 +25,9 @@ from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConfigError, ModelError
+from gatelet.runtime.backends.targets import TARGETS
 from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.bundle.storage import BYTES_OF
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.files import stage_beside
 from gatelet.runtime.graph.graph import Graph
@@ -41,7 +42,7 @@ __all__ = [
     "write_route_bundle",
 ]
 
-ROUTE_SCHEMES = {"litert": ("float32", "dynamic-int8"), "onnx": ("float32",)}
+ROUTE_SCHEMES = {name: row.past_graph for name, row in EXPORTERS.items() if row.past_graph}
 """What Keras' own converters make well enough to be offered."""
 
 BESIDE_BYTES = 512 * 1024
@@ -206,10 +207,8 @@ def _export(
         expected=int(parameters * BYTES_OF[scheme.weights]),
         beside=BESIDE_BYTES,
     )
-    return replace(exported, facts={**exported.facts, "engines": [_ENGINES[target]]})
-
-
-_ENGINES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
+    engine = TARGETS[target].engines[0].package
+    return replace(exported, facts={**exported.facts, "engines": [engine]})
 
 
 def _check_vectorizer(vectorizer: AnyVectorizer, interface: Graph) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from gatelet.convert.bundle.device_fit import check_flash, profiles_for
 from gatelet.convert.exporters.c.build import ZIG_TARGETS
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.exporters.targets import TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.devices import profile_names, read_profile
 from gatelet.devices.profile import profile_of
 from gatelet.errors import ConfigError, ConversionError

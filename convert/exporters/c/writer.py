@@ -14,12 +14,11 @@ from gatelet.convert.exporters.c.blob import DTYPES, Blob, coded_rows, lines_of,
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
 from gatelet.convert.exporters.quantize import pack_int4, quantize_int4
 from gatelet.convert.schemes import Scheme
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Node
 
 __all__ = ["Call", "Value", "Writer", "number"]
 
-INT8_MIN_ELEMENTS = 1024
-"""Smaller weights stay float32: their bytes do not count, their error does."""
 ACTIVATION_LIMIT = 16383
 INT4_LIMIT = 120
 """A multiple of 15, of which the levels of 4 bits are odd halves, that 7 bits hold."""
@@ -199,7 +198,7 @@ class Writer:
         Features as the user feeds them are not rounded: one column may be a thousand times
         another.
         """
-        return self.quantized and array.size >= INT8_MIN_ELEMENTS and not raw
+        return self.quantized and array.size >= SMALL_ELEMENTS and not raw
 
     def matrix(self, packed: Array, tile: int, *, raw: bool = False, exact_limit: int = 0) -> str:
         """Store a packed matrix [K, N] and give the name of its struct."""
@@ -225,7 +224,7 @@ class Writer:
         """Store an embedding; give the name of its struct, and the exact limit of its rows."""
         V, F = table.shape
         name, fields, limit = self.name("table"), ["NULL"] * 5, 0
-        if self.fewest_bytes and table.size >= INT8_MIN_ELEMENTS:
+        if self.fewest_bytes and table.size >= SMALL_ELEMENTS:
             levels, multiples, unit = quantize_int4(table)
             stored = pack_int4(levels), multiples[:, 0]
             fields[2:4] = [self.weights(one, "uint8_t") for one in stored]
