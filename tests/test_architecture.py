@@ -7,7 +7,6 @@ import ast
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,26 +15,13 @@ from pathlib import Path
 import pytest
 
 from gatelet.cli.main import COMMANDS
+from tests.tree_copy import ROOT
+from tests.tree_copy import copied as _copy
+from tests.tree_copy import tracked as _tracked
 
-ROOT = Path(__file__).resolve().parent.parent
 LINKS = ("convert", "devices", "runtime", "train")
 MAX_LINES = 400
 MAX_FILE_BYTES = 1_000_000
-
-
-def _tracked() -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    return [name for name in listed.split("\0") if name and os.path.lexists(ROOT / name)]
-
-
-def _copy(names: list[str], to: Path) -> Path:
-    for name in names:
-        target = to / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target, follow_symlinks=False)
-    return to
 
 
 @pytest.fixture(scope="module")

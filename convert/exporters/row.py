@@ -67,6 +67,7 @@ class Exporter:
         vocabulary_bytes: What a vectorizer's words take in an artifact; None where it has none.
         loops: How many loop operators a Graph needs; None where their number says nothing.
         keeps_variables: Tensors may outlive a call: the engine resets them itself.
+        stored_as: The target whose files store weights as its own do, for parity; '' for none.
         past_graph: The schemes that Keras' own converters make well enough to be offered.
     """
 
@@ -89,6 +90,7 @@ class Exporter:
     vocabulary_bytes: Callable[[AnyVectorizer], int] | None = None
     loops: Callable[[Graph], int] | None = None
     keeps_variables: bool = False
+    stored_as: str = ""
     past_graph: tuple[str, ...] = ()
 
     def lacks(self, scheme: Scheme) -> str:

@@ -149,6 +149,7 @@ EXPORTERS: dict[str, Exporter] = {
         frames=_ONNX_FRAMES,
         vocabulary_bytes=vocabulary_bytes,
         loops=count_scans,
+        stored_as="onnx",
     ),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.parity.checks.behaviour import check_behaviour, odd_lengths
 from gatelet.convert.parity.checks.blame import blame
 from gatelet.convert.parity.checks.golden import (
@@ -198,7 +199,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
             note = f"{target} is judged on texts, and there are none: give some with --data"
             return ArtifactReport(target, scheme, (), engine, note=note)
         given = _on_texts(case) if predictor.takes_texts else case
-        format_name = target.removesuffix("-text")
+        format_name = EXPORTERS[target].stored_as or target
         weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
         found = _run(predictor, given, f"{target} {scheme}")
         checks = [

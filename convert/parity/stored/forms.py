@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.c.blob import pack_columns, pack_gates
 from gatelet.convert.exporters.onnx.recurrent import node_needs_scan
-from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.graph.graph import Node
 
 __all__ = ["Places", "forms_of", "packing_of"]
@@ -21,8 +20,7 @@ Places = NDArray[np.int64]
 
 def packing_of(target: str, scheme: str) -> str:
     """Name how a target packs weights: c has other kernels for integers, and other forms."""
-    in_integers = scheme in SCHEMES and SCHEMES[scheme].activations != "float32"
-    return "c integers" if target == "c" and in_integers else target
+    return "c integers" if (target, scheme) == ("c", "full-int8") else target
 
 
 def forms_of(packing: str, node: Node, role: str, shape: tuple[int, ...]) -> Iterator[list[Places]]:
