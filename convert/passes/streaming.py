@@ -44,7 +44,7 @@ def choose_streaming(
     if wanted is False or (wanted is None and not stateful):
         return None
     why = streaming_refusal(graph)
-    if why is None:
+    if not why:
         return to_stream(graph)
     if wanted:
         raise ConversionError(

@@ -35,13 +35,13 @@ class StreamingGraph:
     states: tuple[State, ...]
 
 
-def streaming_refusal(graph: Graph) -> str | None:
-    """Tell why a model cannot take a sequence in pieces; None where it can."""
+def streaming_refusal(graph: Graph) -> str:
+    """Say why a model cannot take a sequence in pieces; '' where it can."""
     try:
         to_stream(graph)
     except ModelError as error:
         return str(error)
-    return None
+    return ""
 
 
 def to_stream(graph: Graph) -> StreamingGraph:

@@ -141,7 +141,7 @@ def _open_artifact(bundle: Bundle, artifact: Artifact) -> Backend:
 def _not_here(bundle: Bundle, graph: Graph, artifact: Artifact) -> BundleError:
     """Say why an artifact has no streaming file, and what to do."""
     why = streaming_refusal(graph)
-    if why is not None:
+    if why:
         return _cannot(bundle, why)
     others = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
     ways = [f"open {' or '.join(others)}"] if others else []
