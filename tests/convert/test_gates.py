@@ -156,7 +156,11 @@ def test_an_operator_without_a_stock_kernel_is_refused(graph: Graph) -> None:
         check_operators("onnx", facts, graph)
 
 
-def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(graph: Graph) -> None:
+def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_operators = dataclasses.replace(table.EXPORTERS["tflm"], suffix=".bin")
+    monkeypatch.setitem(table.EXPORTERS, "tflm", without_operators)
     tables = sum(
         4 * math.prod(graph.weights[node.weights["embeddings"]].shape)
         for node in graph.nodes
@@ -166,10 +170,10 @@ def test_only_a_table_beside_a_file_counts_for_the_weights_in_it(graph: Graph) -
     beside = (Companion("c_array", "m", ".cc", bytes(10**7)),)
     small = Exported(rest, ("GATHER",), companions=beside)
     with pytest.raises(ConversionError, match="holds too little to contain its weights"):
-        check_exported("c_like", SCHEMES["float32-features"], small, graph)
+        check_exported("tflm", SCHEMES["float32-features"], small, graph)
     table_beside = Companion("embedding", "m", ".bin", bytes(tables))
     whole = dataclasses.replace(small, companions=(*beside, table_beside))
-    check_exported("c_like", SCHEMES["float32-features"], whole, graph)
+    check_exported("tflm", SCHEMES["float32-features"], whole, graph)
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "SimpleRNN"])
