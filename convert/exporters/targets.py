@@ -1,6 +1,8 @@
 """The table of targets: how each is exported to; and the one way to call an exporter.
 
-Not how a target is run: that side's row is in `gatelet.runtime.backends.targets`.
+Not how a target is run: that side's row is in `gatelet.runtime.backends.targets`. Nor who reads its
+weights back: parity has a table of its own (`gatelet.convert.parity.stored.readers`), since what is
+checked does not choose its checker.
 """
 
 import tempfile
