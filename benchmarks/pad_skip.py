@@ -13,10 +13,11 @@ import numpy as np
 
 from gatelet.convert.exporters.litert import export_litert
 from gatelet.convert.exporters.onnx import export_onnx
+from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.lowering import lower
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import read_keras_file
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.data.run import Run
 

@@ -15,8 +15,8 @@ from gatelet.convert.bundle.device_fit import check_flash
 from gatelet.convert.bundle.facts import describe
 from gatelet.convert.bundle.writer import BundleWriter, commit
 from gatelet.convert.exporters.artifacts import export_all, with_stream
+from gatelet.convert.exporters.choice import choose, fitting
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import fitting, installed
 from gatelet.convert.gates.gates import check_made
 from gatelet.convert.keras_route.convert import convert_past_the_graph
 from gatelet.convert.lowering.lower_source import lower_source
@@ -138,12 +138,12 @@ def _convert_through_the_graph(
     model_or_run: Any, settings: ConversionSettings, writer: BundleWriter, worker: Worker
 ) -> ParityReport:
     """Read, lower, rewrite, export, gate and prove; the caller commits."""
-    progress = settings.progress
-    chosen = settings.chosen if settings.names_targets else installed(settings.chosen, progress)
+    progress, choice = settings.progress, choose(settings)
+    chosen = choice.artifacts
     source = read_source(model_or_run, settings, worker)
     graph = lower_source(source, settings)
     model = rewrite(source, graph, settings)
-    if settings.takes_what_fits:
+    if choice.what_fits:
         vectorizer = model.source.vectorizer
         chosen = fitting(chosen, model.graph, vectorizer=vectorizer, progress=progress)
     parted = part_calibration(model.source, model.rows, model.graph, chosen)
@@ -161,14 +161,14 @@ def _convert_through_the_graph(
         streaming=model.streaming,
         stream_files=model.stream_files,
         scratch=writer.stage,
-        platforms=tuple(dict.fromkeys(one.platform for one in settings.profiles)),
+        platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles)),
     )
-    optional = not settings.names_targets and not settings.profiles
+    optional = not choice.by_name and not choice.profiles
     made = export_all(exportable, chosen, worker, optional=optional, progress=progress)
     check_made(made, exportable)
     for one in made:
         writer.add_exported(one.target, one.scheme.name, one.suffix, with_stream(one))
-    check_flash(settings.profiles, writer.artifacts, writer.files)
+    check_flash(choice.profiles, writer.artifacts, writer.files)
     return prove_draft(writer, model, settings, worker)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gatelet.convert.exporters.stored_bytes import SKIPPING_TARGETS, file_bytes
-from gatelet.convert.exporters.targets import refusal
+from gatelet.convert.exporters.stored_bytes import file_bytes
+from gatelet.convert.exporters.targets import EXPORTERS, TARGETS, refusal
 from gatelet.convert.lowering import LOWERINGS, lower
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel
 from gatelet.convert.reading.source import SourceLayer
-from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
+from gatelet.convert.schemes import SCHEMES, Scheme
 from gatelet.errors import GateletError
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -42,7 +42,7 @@ class Prospect:
     Args:
         target: Of the artifact.
         scheme: Of the artifact.
-        bytes: About how many it would have; None where that is not known.
+        bytes: About how many it would have; None where it cannot be made.
         obstacle: Why the target cannot take the model in this scheme; '' where it can.
     """
 
@@ -114,7 +114,7 @@ def _prospect(
     obstacle = refusal(graph, target, scheme, vectorizer=vectorizer)
     if obstacle:
         return Prospect(target, scheme.name, None, obstacle)
-    stored = skipping if target in SKIPPING_TARGETS else graph
+    stored = skipping if EXPORTERS[target].skips_padding else graph
     return Prospect(target, scheme.name, file_bytes(stored, target, scheme, vectorizer=vectorizer))
 
 

@@ -5,12 +5,9 @@ Not the artifacts' schemes: see `gatelet.convert.schemes`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
-from gatelet.convert.schemes import EVERYTHING, Scheme, choose_artifacts, names_them
-from gatelet.devices import DeviceProfile, read_profile
 from gatelet.errors import ConfigError
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
@@ -28,8 +25,8 @@ class ConversionSettings:
     """What a conversion is asked for; `gatelet.convert.convert` describes each field.
 
     Raises:
-        ConfigError: A target, scheme, device or route is not known, a device runs none of the
-            targets, or the route cannot honour a setting.
+        ConfigError: The route is not known, or cannot honour a setting. Targets, schemes and
+            devices are held to their tables by `gatelet.convert.exporters.choice`.
     """
 
     targets: Sequence[str] = ()
@@ -53,13 +50,6 @@ class ConversionSettings:
             raise ConfigError(f"route '{self.route}' is not known; known are {', '.join(ROUTES)}")
         if self.route == "keras":
             self._refuse_what_keras_lacks()
-        targets = list(dict.fromkeys(target for target, _ in self.chosen))
-        for one in self.profiles:
-            if not set(targets) & set(one.targets):
-                raise ConfigError(
-                    f"device '{one.name}' runs {', '.join(one.targets)}, and the conversion makes "
-                    f"{', '.join(targets)}: choose one of its own with --target"
-                )
 
     def _refuse_what_keras_lacks(self) -> None:
         """Refuse a setting that the route past the Graph cannot honour, by its name."""
@@ -75,30 +65,10 @@ class ConversionSettings:
             if given:
                 raise ConfigError(f"the route 'keras' cannot honour {name}: {why}; leave it out")
 
-    @cached_property
-    def chosen(self) -> tuple[tuple[str, Scheme], ...]:
-        """The targets and schemes that are asked for, or those of every conversion."""
-        return choose_artifacts(tuple(self.targets), tuple(self.schemes))
-
-    @cached_property
-    def profiles(self) -> tuple[DeviceProfile, ...]:
-        """The profiles of the devices."""
-        return tuple(read_profile(name) for name in dict.fromkeys(self.devices))
-
     @property
     def asks_keras(self) -> bool:
         """Whether Keras is an oracle too: where it is installed, unless it is left out."""
         return self.with_keras and has_keras()
-
-    @property
-    def names_targets(self) -> bool:
-        """Whether somebody asked for these targets: then none of them is left out."""
-        return names_them(self.targets)
-
-    @property
-    def takes_what_fits(self) -> bool:
-        """Whether artifacts that cannot take the model are left out, and not an error."""
-        return not self.names_targets or EVERYTHING in self.schemes
 
 
 def has_keras() -> bool:

@@ -27,26 +27,13 @@ from importlinter.application.app_config import settings
 
 from gatelet.cli.main import COMMANDS
 from tests import tiers
+from tests.tree_copy import ROOT
+from tests.tree_copy import copied as _copy
+from tests.tree_copy import tracked as _tracked
 
-ROOT = Path(__file__).resolve().parent.parent
 LINKS = ("convert", "devices", "runtime", "train")
 MAX_LINES = 400
 MAX_FILE_BYTES = 1_000_000
-
-
-def _tracked() -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    return [name for name in listed.split("\0") if name and os.path.lexists(ROOT / name)]
-
-
-def _copy(names: list[str], to: Path) -> Path:
-    for name in names:
-        target = to / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target, follow_symlinks=False)
-    return to
 
 
 def _run_in(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import export
+from gatelet.convert.exporters.targets import TARGETS, export
 from gatelet.convert.parity.checks.behaviour import takes_few_timesteps
 from gatelet.convert.passes import skip_padding
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.bundle.opening import open_bundle

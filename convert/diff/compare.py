@@ -5,6 +5,7 @@ Not the data that comes out (`found`), and nothing in either bundle changes.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.metrics import decide
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_reference
+from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_graph
 
 __all__ = ["compare"]
 
@@ -82,7 +83,8 @@ def compare(
     """
     limits = limits or Limits()
     given = _given(old, new, data)
-    whole = _Side("reference", "float32", (None, None), open_reference, open_reference)
+    open_ = partial(open_graph, target="reference")
+    whole = _Side("reference", "float32", (None, None), open_, open_)
     compared = [
         _compared(old, new, one, given, limits, progress) for one in (whole, *_sides(old, new))
     ]

@@ -11,8 +11,9 @@ from gatelet.convert.exporters.targets import EXPORTERS, export
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import CompilerFailed
+from gatelet.runtime.backends.targets import TARGETS
 from gatelet.runtime.graph.states import STREAM_ROLE
-from gatelet.runtime.graph.streaming import STREAMING_TARGETS, StreamingGraph
+from gatelet.runtime.graph.streaming import StreamingGraph
 
 __all__ = ["Made", "export_all", "with_stream"]
 
@@ -77,7 +78,8 @@ def export_all(
             progress(f"leaving out {target}: {error}")
             continue
         form = None
-        if model.stream_files and model.streaming is not None and target in STREAMING_TARGETS:
+        in_file = TARGETS[target].streaming == "file"
+        if model.stream_files and model.streaming is not None and in_file:
             progress(f"exporting {target} {scheme.name} for streaming")
             graph = model.streaming.graph
             form = export(replace(model, graph=graph, skipping=graph), target, scheme, worker)

@@ -10,6 +10,7 @@ from typing import Any
 
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.schemes import Scheme
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import encode
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -38,7 +39,7 @@ def identity_of(model: Exportable, target: str, scheme: Scheme) -> dict[str, Any
         "weights_sha256": _sha256(encode(model.graph.weights)),
         "labels": list(model.labels),
         "threshold": model.threshold,
-        "inputs": _TEXT if target == "onnx-text" else _inputs(model.graph),
+        "inputs": _TEXT if row_of(target).takes_texts else _inputs(model.graph),
         "outputs": [
             {"name": name, "shape": list(model.graph.shape_of(name))}
             for name in model.graph.outputs

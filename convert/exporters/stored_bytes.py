@@ -5,82 +5,38 @@ tells it.
 """
 
 import math
-from dataclasses import dataclass
 
-from gatelet.convert.exporters.c.stored import c_weight_bytes
+from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.schemes import Scheme
+from gatelet.runtime.bundle.storage import BYTES_OF, SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
-from gatelet.runtime.vectorizer.surrogates import as_utf8
 
-__all__ = ["SKIPPING_TARGETS", "file_bytes", "operator_bytes", "vocabulary_bytes", "weight_bytes"]
-
-SKIPPING_TARGETS = ("litert", "onnx", "onnx-text", "c")
-"""The targets whose artifacts are made from the Graph that skips padding."""
-
-BYTES_OF = {"float32": 4.0, "float16": 2.0, "int16": 2.0, "int8": 1.0, "int4": 0.5}
-"""By the type that a scheme stores large weights in."""
-
-SMALL_ELEMENTS = 1024
-"""Smaller tensors stay float32 in quantized files."""
+__all__ = ["file_bytes", "operator_bytes", "weight_bytes"]
 
 _RECURRENCES = ("ConvLSTM2D", "GRU", "LSTM", "SimpleRNN")
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """What takes bytes beside weights.
-
-    Args:
-        file: The file itself.
-        last: A recurrence that gives its last output.
-        sequence: A recurrence that gives all of them.
-        other: Any other node.
-    """
-
-    file: int
-    last: int
-    sequence: int
-    other: int
-
-
-# measured over the shapes of the public examples; LiteRT writes the body of a loop out
-_FRAMES = {
-    ("litert", "float32"): _Frame(2_500, 5_000, 16_500, 400),
-    ("litert", "int8"): _Frame(2_500, 8_500, 25_000, 450),
-    ("onnx", "float32"): _Frame(200, 600, 600, 350),
-    ("onnx", "int8"): _Frame(200, 800, 900, 500),
-    ("c", "float32"): _Frame(0, 0, 0, 0),  # operators are code, in files beside it
-    ("c", "int8"): _Frame(0, 0, 0, 0),
-}
-"""By target and the type of large weights; another type is taken for the int8 of its target."""
-
-
-def weight_bytes(graph: Graph, target: str, scheme: Scheme) -> int | None:
-    """Give the bytes of a Graph's weights as a scheme stores them.
+def weight_bytes(graph: Graph, target: str, scheme: Scheme) -> int:
+    """Return the bytes of a Graph's weights as a scheme stores them, scales included.
 
     Args:
         graph: What is exported.
         target: Of the artifact.
         scheme: Stores it.
-
-    Returns:
-        The bytes, scales included; None for a scheme whose storage is not known here.
     """
-    large = BYTES_OF.get(scheme.weights)
-    if large is None:
-        return None
-    if target == "c":
-        return c_weight_bytes(graph, scheme)
-    tables = BYTES_OF.get(scheme.embedding_type, large)
+    row = EXPORTERS[target]
+    if row.weight_bytes is not None:
+        return row.weight_bytes(graph, scheme)
+    large, tables = BYTES_OF[scheme.weights], BYTES_OF[scheme.embedding_type]
     if scheme.activations != "float32":  # integers throughout: biases take 64 bits
         sizes = [(math.prod(t.shape), len(t.shape)) for t in graph.weights.values()]
         return sum(int(large * count) if rank > 1 else 8 * count for count, rank in sizes)
     ops = {name: node.op for node in graph.nodes for name in node.weights.values()}
-    row_scale = 2 if target == "litert" else 4  # int16 there
+    scale = row.row_scale_bytes
     return sum(
-        _tensor_bytes(tensor, ops.get(name, ""), large=large, tables=tables, row_scale=row_scale)
+        _tensor_bytes(tensor, ops.get(name, ""), large=large, tables=tables, row_scale=scale)
         for name, tensor in graph.weights.items()
     )
 
@@ -100,18 +56,9 @@ def _tensor_bytes(tensor: Tensor, op: str, *, large: float, tables: float, row_s
     return int(each * elements) + scales
 
 
-def vocabulary_bytes(vectorizer: AnyVectorizer | None, target: str) -> int:
-    """Give what a vectorizer's words and their ids take in an artifact: in those of onnx-text."""
-    if vectorizer is None or target != "onnx-text":
-        return 0
-    # each word has a mark and its length, each id a mark and seven bits to a byte
-    words = sum(2 + len(as_utf8(word).encode()) for word in vectorizer.vocabulary)
-    return words + sum(1 + -(-i.bit_length() // 7) for i in vectorizer.vocabulary.values())
-
-
 def file_bytes(
     graph: Graph, target: str, scheme: Scheme, *, vectorizer: AnyVectorizer | None = None
-) -> int | None:
+) -> int:
     """Predict the bytes of an artifact.
 
     Args:
@@ -121,20 +68,25 @@ def file_bytes(
         vectorizer: Of the model, which an artifact may hold too.
 
     Returns:
-        The bytes, right within a few percent for models whose weights outweigh their operators;
-        None for a scheme whose storage is not known here.
+        The bytes, right within a few percent for models whose weights outweigh their operators.
     """
-    weights = weight_bytes(graph, target, scheme)
-    if weights is None:
-        return None
-    return weights + operator_bytes(graph, target, scheme) + vocabulary_bytes(vectorizer, target)
+    row = EXPORTERS[target]
+    words = row.vocabulary_bytes(vectorizer) if row.vocabulary_bytes and vectorizer else 0
+    inside = weight_bytes(graph, target, scheme) - _table_bytes_beside(graph, scheme)
+    return inside + operator_bytes(graph, target, scheme) + words
+
+
+def _table_bytes_beside(graph: Graph, scheme: Scheme) -> int:
+    """Return the bytes of embeddings that lie beside a file."""
+    tables = {node.weights["embeddings"] for node in graph.nodes if node.op == "Embedding"}
+    elements = sum(math.prod(graph.weights[name].shape) for name in tables)
+    return int(BYTES_OF[scheme.embedding_type] * elements) if scheme.outside else 0
 
 
 def operator_bytes(graph: Graph, target: str, scheme: Scheme) -> int:
     """Predict what an artifact takes beside weights: operators, names, constants of loops."""
-    stored = "float32" if BYTES_OF.get(scheme.weights, 1) > 1 else "int8"
-    kind = target.removesuffix("-text")
-    frame = _FRAMES.get((kind, stored)) or _FRAMES["onnx", "int8"]
+    floats, others = EXPORTERS[target].frames
+    frame = floats if BYTES_OF[scheme.weights] > 1 else others
     loops = [node for node in graph.nodes if node.op in _RECURRENCES]
     sequences = sum(bool(node.attributes.get("return_sequences")) for node in loops)
     return (

@@ -5,7 +5,7 @@ artifact that a gate refuses ends the conversion, and nothing is written.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.artifacts import Made
 from gatelet.convert.exporters.exported import Exportable, Exported
-from gatelet.convert.exporters.onnx import count_scans
-from gatelet.convert.exporters.stored_bytes import SKIPPING_TARGETS, operator_bytes, weight_bytes
-from gatelet.convert.gates.operators import FileFacts, read_litert_facts, read_onnx_facts
+from gatelet.convert.exporters.stored_bytes import operator_bytes, weight_bytes
+from gatelet.convert.exporters.targets import EXPORTERS
+from gatelet.convert.gates.operators import READERS, FileFacts
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import BackendError, ConversionError
 from gatelet.runtime.bundle.opening import Bundle
@@ -42,16 +42,6 @@ BESIDE, SLACK_BYTES = 3, 16 * 1024
 ROWS = 64
 """Of the real inputs, whose outputs are looked at."""
 
-_READERS: dict[str, Callable[[bytes], FileFacts]] = {
-    "litert": read_litert_facts,
-    "onnx": read_onnx_facts,
-    "onnx-text": read_onnx_facts,
-    "tflm": read_litert_facts,
-}
-"""By target; what other targets make is no graph of operators."""
-
-# TensorFlow Lite Micro resets such tensors and resources by itself, and streams by them
-_KEEPS_VARIABLES = ("tflm",)
 _MIN_SPREAD = 1e-3
 _SERVING = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 
@@ -69,7 +59,7 @@ def check_made(made: Sequence[Made], model: Exportable) -> None:
     # the words of a tokenizer in the graph, and their lengths
     words = 2 * len(model.vectorizer.to_json()) if model.vectorizer is not None else 0
     for one in made:
-        beside = words if one.target == "onnx-text" else 0
+        beside = words if EXPORTERS[one.target].vocabulary_bytes else 0
         check_exported(
             one.target,
             one.scheme,
@@ -99,15 +89,16 @@ def check_exported(
         scheme: Of the artifact.
         exported: The artifact.
         graph: What was exported.
-        skipping: The same with padding skipped, which litert and onnx files are made from.
+        skipping: The same with padding skipped, which most targets' files are made from.
         beside_bytes: What the file holds beside the Graph.
 
     Raises:
         ConversionError: A gate refuses it; the message names what was found, and where.
     """
-    if target in _READERS:
-        check_operators(target, _READERS[target](exported.data), graph)
-    stored = skipping if skipping is not None and target in SKIPPING_TARGETS else graph
+    row = EXPORTERS[target]
+    if row.suffix in READERS:
+        check_operators(target, READERS[row.suffix](exported.data), graph)
+    stored = skipping if skipping is not None and row.skips_padding else graph
     check_bytes(
         target,
         scheme,
@@ -138,31 +129,31 @@ def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
     for op in facts.custom_ops:
         kind = "needs TensorFlow's own kernels (Flex)" if op.startswith("Flex") else "is custom"
         raise _refused(target, "operators", f"the operator '{op}' {kind}, so no device runs it")
-    for op in facts.resources if target not in _KEEPS_VARIABLES else ():
+    row = EXPORTERS[target]
+    for op in facts.resources if not row.keeps_variables else ():
         raise _refused(
             target,
             "variables",
             f"the operator '{op}' uses a resource variable, which outlives a call",
         )
-    if facts.variables and target not in _KEEPS_VARIABLES:
+    if facts.variables and not row.keeps_variables:
         raise _refused(
             target,
             "variables",
             f"the tensor '{facts.variables[0]}' keeps its value between calls, so predictions "
             "depend on what came before",
         )
-    if target == "onnx" and graph is not None:
-        _check_loops(facts, graph)
+    if row.loops is not None and graph is not None:
+        _check_loops(target, facts, graph, needed=row.loops(graph))
 
 
-def _check_loops(facts: FileFacts, graph: Graph) -> None:
-    needed = count_scans(graph)
+def _check_loops(target: str, facts: FileFacts, graph: Graph, *, needed: int) -> None:
     if len(facts.loops) > needed:
         served = [node for node in graph.nodes if node.op in _SERVING]
         operators = ", ".join(sorted({_SERVING[node.op] for node in served})) or "no loop"
         layers = ", ".join(dict.fromkeys(f"'{node.source}'" for node in served))
         raise _refused(
-            "onnx",
+            target,
             "operators",
             f"it has {len(facts.loops)} loops ({', '.join(sorted(set(facts.loops)))}) where "
             f"{needed} are needed: {operators} serves for {layers or 'this model'}",
@@ -175,13 +166,13 @@ class Budget:
 
     Args:
         parameters: Of the model.
-        expected: What its weights take in this scheme; None where that is not known.
+        expected: What its weights take in this scheme.
         beside: What it may hold beside them.
         companion_bytes: Of files beside it, which may hold the weights in its place.
     """
 
     parameters: int
-    expected: int | None
+    expected: int
     beside: int
     companion_bytes: int = 0
 
@@ -198,11 +189,7 @@ def check_bytes(target: str, scheme: Scheme, found: int, budget: Budget) -> None
     Raises:
         ConversionError: With the bytes found and the bytes expected.
     """
-    if budget.expected is None:  # any storage from 4 bits to float32
-        low, high = 4 * budget.parameters // 10, 4 * budget.parameters
-    else:
-        low, high = int(LOW * budget.expected), int(HIGH * budget.expected)
-    high += budget.beside
+    low, high = int(LOW * budget.expected), int(HIGH * budget.expected) + budget.beside
     too_small = found + budget.companion_bytes < low
     if too_small or found > high:
         what = "holds too little to contain its weights" if too_small else "is too large"

@@ -4,11 +4,11 @@ Not a judgement, which `gatelet.convert.gates.gates` passes, and no engine or co
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FileFacts", "read_litert_facts", "read_onnx_facts"]
+__all__ = ["READERS", "FileFacts", "read_litert_facts", "read_onnx_facts"]
 
 # fields of the TensorFlow Lite schema, version 3, by their place in the table
 _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 1, 2
@@ -135,3 +135,10 @@ class _Table:
 
 def _u32(data: bytes, place: int) -> int:
     return int(struct.unpack_from("<I", data, place)[0])
+
+
+READERS: dict[str, Callable[[bytes], FileFacts]] = {
+    ".tflite": read_litert_facts,
+    ".onnx": read_onnx_facts,
+}
+"""By the suffix of files that are graphs of operators."""

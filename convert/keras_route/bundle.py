@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.exported import Exported
-from gatelet.convert.exporters.stored_bytes import BYTES_OF
+from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.gates import Budget, check_bytes
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.rows.rows import Rows, side_by_side
@@ -21,6 +21,8 @@ from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConfigError, ModelError
+from gatelet.runtime.backends.targets import TARGETS
+from gatelet.runtime.bundle.storage import BYTES_OF
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
@@ -35,7 +37,7 @@ __all__ = [
     "route_golden",
 ]
 
-ROUTE_SCHEMES = {"litert": ("float32", "dynamic-int8"), "onnx": ("float32",)}
+ROUTE_SCHEMES = {name: row.past_graph for name, row in EXPORTERS.items() if row.past_graph}
 """What Keras' own converters make well enough to be offered."""
 
 BESIDE_BYTES = 512 * 1024
@@ -141,10 +143,8 @@ def export_route(
         len(exported.data),
         Budget(parameters, int(parameters * BYTES_OF[scheme.weights]), BESIDE_BYTES),
     )
-    return replace(exported, facts={**exported.facts, "engines": [_ENGINES[target]]})
-
-
-_ENGINES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
+    engine = TARGETS[target].engines[0].package
+    return replace(exported, facts={**exported.facts, "engines": [engine]})
 
 
 def check_vectorizer(vectorizer: AnyVectorizer, interface: Graph) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.convert.bundle.writer import BundleWriter
+from gatelet.convert.exporters.choice import choose
 from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.gates import check_predictions
 from gatelet.convert.keras_route.bundle import (
@@ -79,7 +80,7 @@ def convert_past_the_graph(
     """
     if not has_keras():
         raise ConversionError("the route past the Graph needs Keras: pip install 'gatelet[train]'")
-    kept, progress = route_artifacts(settings.chosen), settings.progress
+    kept, progress = route_artifacts(choose(settings).artifacts), settings.progress
     source = _read(model_or_run, settings)
     with tempfile.TemporaryDirectory(dir=writer.stage, prefix="gatelet-") as folder:
         model = Path(folder) / f"model{keras_suffix(source.keras_file)}"

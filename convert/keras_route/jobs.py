@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from gatelet.convert.exporters.exported import Exported
+from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.gates import check_operators
-from gatelet.convert.gates.operators import read_litert_facts, read_onnx_facts
+from gatelet.convert.gates.operators import READERS
 from gatelet.convert.parity.oracles.keras_jobs import predict
 from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.worker.tensorflow import import_tensorflow
 from gatelet.errors import ConversionError, ModelError
 
-__all__ = ["answer_job", "describe_job", "export_keras_job", "to_onnx"]
+__all__ = ["CONVERTERS", "answer_job", "describe_job", "export_keras_job", "to_onnx"]
 
 BATCHES = (None, 1)
 """The batch settings that are tried, the better one first."""
@@ -89,12 +90,12 @@ def export_keras_job(target: str, scheme: str, model: str, interface: str, out: 
     loaded, _ = _load(model)
     described = json.loads(interface)
     refusals = []
-    convert = _CONVERTERS[target]
+    convert, row = CONVERTERS[target], EXPORTERS[target]
     candidates: list[tuple[int, Exported]] = []
     for batch in BATCHES:
         try:
             data = convert(loaded, described, batch, scheme)
-            facts = (read_litert_facts if target == "litert" else read_onnx_facts)(data)
+            facts = READERS[row.suffix](data)
             check_operators(target, facts, None)
         except Exception as error:  # converters raise whatever they like
             said = " ".join(str(error).split())[:200]
@@ -102,7 +103,7 @@ def export_keras_job(target: str, scheme: str, model: str, interface: str, out: 
             continue
         ops = tuple(sorted(set(facts.loops)))
         settings = {"route": "keras", "batch": batch}
-        loops = 0 if target == "litert" else len(facts.loops)
+        loops = len(facts.loops) if row.loops else 0
         candidates.append((loops, Exported(data, ops, max_batch=batch, facts=settings)))
     if not candidates:
         told = "; ".join(refusals)
@@ -245,7 +246,7 @@ def to_onnx(model: Any, described: Any, batch: int | None, scheme: str) -> bytes
     return bytes(made.SerializeToString())
 
 
-_CONVERTERS: dict[str, Callable[[Any, Any, int | None, str], bytes]] = {
+CONVERTERS: dict[str, Callable[[Any, Any, int | None, str], bytes]] = {
     "litert": _to_litert,
     "onnx": to_onnx,
 }

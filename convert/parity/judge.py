@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.parity.checks.behaviour import check_behaviour, odd_lengths
 from gatelet.convert.parity.checks.blame import blame
 from gatelet.convert.parity.checks.golden import (
@@ -60,7 +61,7 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import is_of_today
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
 from gatelet.errors import BackendMissing
-from gatelet.runtime.backends import TARGETS
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle, Golden
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact
@@ -174,9 +175,10 @@ def _modules(artifact: Artifact, *, all_engines: bool) -> tuple[str | None, ...]
     Returns:
         Their modules; None leaves the choice, and the error, to the opening.
     """
-    installed = [one.module for one in TARGETS.get(artifact.target, ()) if one.is_installed]
     meant = [
-        m for m in installed if not artifact.engines or m.replace("_", "-") in artifact.engines
+        one.module
+        for one in row_of(artifact.target).engines
+        if one.is_installed and (not artifact.engines or one.package in artifact.engines)
     ]
     return tuple(meant) if all_engines and len(meant) > 1 else (None,)
 
@@ -198,7 +200,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
             note = f"{target} is compared on texts, and there are none: give some with --data"
             return ArtifactReport(target, scheme, (), engine, note=note)
         given = _on_texts(case) if predictor.takes_texts else case
-        format_name = target.removesuffix("-text")
+        format_name = EXPORTERS[target].stored_as or target
         weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
         found = _run(predictor, given, f"{target} {scheme}")
         checks = [

@@ -8,11 +8,7 @@ from collections.abc import Callable, Iterator
 from gatelet.convert.reading import SourceModel
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.graph.streaming import (
-    StreamingGraph,
-    streaming_refusal,
-    to_stream,
-)
+from gatelet.runtime.graph.streaming import StreamingGraph, streaming_refusal, to_stream
 
 __all__ = [
     "choose_streaming",
@@ -39,7 +35,7 @@ def choose_streaming(
     if wanted is False or (wanted is None and not stateful):
         return None
     why = streaming_refusal(graph)
-    if why is None:
+    if not why:
         return to_stream(graph)
     if wanted:
         raise ConversionError(

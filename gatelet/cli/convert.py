@@ -13,9 +13,11 @@ from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
+from gatelet.convert.exporters.choice import EVERYTHING
+from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.reading.model_source import Padding, read_vectorizer
-from gatelet.convert.schemes import EVERYTHING, SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.settings import ROUTES
 from gatelet.runtime.bundle.opening import Bundle
 

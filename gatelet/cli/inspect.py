@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.cli.show_graph import show_graph
 from gatelet.errors import ModelError
 from gatelet.runtime.bundle.opening import MANIFEST, is_bundle, open_bundle
 from gatelet.runtime.bundle.sizes import Sizes, layers_of, sizes_of
 from gatelet.runtime.data.run import MARKER, is_run
-from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.prediction import check_labels
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
@@ -106,27 +106,3 @@ def _show_sizes(found: Sequence[Sizes]) -> None:
     ]
     whole = ("all", "", *(f"{one.bytes:,}" for one in found))
     print_table(("bytes of", "what", *(one.name for one in found)), [*rows, whole])
-
-
-def show_graph(graph: Graph) -> None:
-    """Print a Graph: its inputs and a line for each node."""
-    for one in graph.inputs:
-        limit = "" if one.vocabulary is None else f", below {one.vocabulary:,}"
-        print(f"input      {one_line(one.name)} {one.dtype} {_shape(one.shape)}{limit}")
-    print(f"parameters {graph.parameters:,}")
-    print()
-    rows = [
-        (node.op, _shape(node.shape), _settings(node.attributes), node.source)
-        for node in graph.nodes
-    ]
-    print_table(("operation", "output", "settings", "layer"), rows)
-
-
-def _shape(shape: tuple[int | None, ...]) -> str:
-    sizes = ("?" if size is None else str(size) for size in shape)
-    return f"[{', '.join(sizes)}]"
-
-
-def _settings(attributes: object) -> str:
-    found = dict(attributes) if isinstance(attributes, dict) else {}
-    return ", ".join(f"{key}={value}" for key, value in found.items())

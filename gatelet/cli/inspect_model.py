@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gatelet.cli.inspect import show_graph
 from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.cli.show_graph import show_graph
 from gatelet.convert.inspection import Lint, lint
 from gatelet.convert.passes.rewriting import padded_timesteps
 from gatelet.convert.reading.model_source import open_source

@@ -1,19 +1,18 @@
-"""The protocol of backends, and the table of them.
+"""The protocol of backends, and the opening of them.
 
-Not an engine: those are the files beside this one.
+Not an engine: those are the files beside this one, and `targets` has the table of them.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
-import sys
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gatelet.errors import BackendError, BackendMissing
+from gatelet.errors import BackendError
+from gatelet.runtime.backends.targets import engine_module, row_of, unknown_target
 from gatelet.runtime.graph.graph import Graph
 
 TYPE_CHECKING = False
@@ -22,17 +21,7 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-__all__ = [
-    "GRAPH_TARGETS",
-    "ROWS_AT_ONCE",
-    "TARGETS",
-    "Backend",
-    "Engine",
-    "engine_module",
-    "installed_targets",
-    "open_backend",
-    "row_trial",
-]
+__all__ = ["Backend", "graph_backend", "open_backend", "row_trial", "used_companions"]
 
 
 class Backend(Protocol):
@@ -61,78 +50,6 @@ class Backend(Protocol):
         ...
 
 
-class Engine:
-    """A package that can run a target's artifacts.
-
-    Args:
-        module: What to import.
-        extra: The extra of gatelet that installs it.
-    """
-
-    def __init__(self, module: str, extra: str) -> None:
-        self.module = module
-        self.extra = extra
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether the package can be found; it is not imported."""
-        try:
-            spec = importlib.util.find_spec(self.module)
-        except ValueError:  # a module put into sys.modules by hand
-            return self.module in sys.modules
-        # a folder that only happens to have the name has no file of its own
-        return spec is not None and spec.origin is not None
-
-
-TARGETS: dict[str, tuple[Engine, ...]] = {
-    "c": (Engine("ctypes", ""),),  # Python's own; needs a library in the bundle, or a compiler
-    "litert": (Engine("ai_edge_litert", "litert"), Engine("tflite_runtime", "tflite-runtime")),
-    "onnx": (Engine("onnxruntime", "onnx"),),
-    "onnx-text": (Engine("onnxruntime", "onnx"),),
-    "reference": (Engine("numpy", "onnx"),),
-    "pure": (Engine("math", ""),),  # Python's own, so always installed
-    "tflm": (Engine("tflite_micro", "tflm"),),  # a test bench: on devices it is C++
-}
-"""The engines of each target, the preferred ones first; targets in the runtime's order."""
-
-ROWS_AT_ONCE = 64
-"""The most rows that a backend is given."""
-
-GRAPH_TARGETS = ("reference", "pure")
-"""The targets that run the bundle's Graph itself, and so have no artifacts."""
-
-
-def installed_targets() -> tuple[str, ...]:
-    """Give the targets that an installed engine can run, in the runtime's order."""
-    return tuple(
-        target for target, engines in TARGETS.items() if any(e.is_installed for e in engines)
-    )
-
-
-def engine_module(target: str) -> str:
-    """Give the module of the preferred engine that is installed for a target.
-
-    Raises:
-        BackendMissing: None is.
-        BackendError: The target is not known.
-    """
-    if target not in TARGETS:
-        raise BackendError(
-            f"target '{target}' is not known to this gatelet; known are {', '.join(TARGETS)}: "
-            "update gatelet",
-            target=target,
-        )
-    for engine in TARGETS[target]:
-        if engine.is_installed:
-            return engine.module
-    extra = TARGETS[target][0].extra
-    raise BackendMissing(
-        f"the {target} backend is not installed: pip install 'gatelet[{extra}]'",
-        target=target,
-        command=f"pip install 'gatelet[{extra}]'",
-    )
-
-
 def open_backend(
     target: str,
     path: Path,
@@ -145,12 +62,12 @@ def open_backend(
     """Open an artifact file.
 
     Args:
-        target: A target with files: 'litert' or 'onnx'.
+        target: A target with files.
         path: The artifact.
         threads: For the engine's kernels.
         companions: Files beside it, by their role; a backend takes those that it knows.
         module: Of the engine; None for the preferred one that is installed.
-        steps: Open the streaming form that an artifact of the target 'c' holds beside the whole.
+        steps: Open the streaming form that the artifact holds inside it; see `Target.streaming`.
 
     Raises:
         BackendMissing: No engine for the target is installed.
@@ -158,8 +75,7 @@ def open_backend(
     """
     module = module or engine_module(target)
     try:
-        backend = importlib.import_module(f"gatelet.runtime.backends.{target.replace('-', '_')}")
-        opened: Backend = backend.open_artifact(
+        opened: Backend = _module_of(target).open_artifact(
             path,
             module=module,
             threads=threads,
@@ -175,6 +91,32 @@ def open_backend(
             target=target,
         ) from error
     return opened
+
+
+def graph_backend(target: str, graph: Graph) -> Backend:
+    """Open a Graph in a target that runs the Graph itself.
+
+    Raises:
+        BackendMissing: Its engine is not installed.
+    """
+    engine_module(target)
+    opened: Backend = _module_of(target).open_graph(graph)
+    return opened
+
+
+def used_companions(target: str, companions: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the companions of an artifact that are read here: of code, those of this machine."""
+    if not row_of(target).is_code:
+        return companions
+    return {role: companions[role] for role in _module_of(target).used_roles(companions)}
+
+
+def _module_of(target: str) -> Any:
+    """Import the backend of a target."""
+    module = row_of(target).module
+    if not module:
+        raise unknown_target(target)
+    return importlib.import_module(f"gatelet.runtime.backends.{module}")
 
 
 def row_trial(backend: Backend, graph: Graph) -> Callable[[Any, int], Any] | None:

@@ -33,7 +33,6 @@ class OnnxTextBackend:
     """
 
     target = "onnx-text"
-    takes_texts = True
 
     def __init__(self, backend: OnnxBackend) -> None:
         self.engine = backend.engine

@@ -9,27 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.bundle.storage import Storage, storage_of
 from gatelet.runtime.graph.graph import Graph
 
 __all__ = ["SizePart", "Sizes", "layers_of", "sizes_of"]
 
-_SMALL_ELEMENTS = 1024
-"""Smaller tensors are stored in float32 by all schemes but full-int8."""
-
 _KINDS = {"embeddings": "embedding", "kernel": "kernel", "recurrent_kernel": "recurrent kernel"}
-
-# bytes an element: of an embedding, of other large weights
-_STORED = {
-    "float32": (4.0, 4.0),
-    "float32-b1": (4.0, 4.0),
-    "float16": (2.0, 2.0),
-    "dynamic-int8": (1.0, 1.0),
-    "dynamic-int8-b1": (1.0, 1.0),
-    "dynamic-int8-emb4": (0.5, 1.0),
-    "full-int8": (1.0, 1.0),
-    "float32-features": (0.0, 4.0),  # the embedding lies beside the file
-    "full-int8-features": (0.0, 1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -70,9 +55,9 @@ class Sizes:
 def sizes_of(bundle: Bundle) -> tuple[Sizes, ...]:
     """Divide the weights in float32, each artifact, and the vectorizer.
 
-    An artifact's layers are counted as its scheme stores them; 'rest' is what its file has more:
-    operators, scales, states after padding, names. A scheme that is not known is all rest. What a
-    vocabulary takes in a file is told by the manifest.
+    An artifact's layers are counted as the manifest says that it stores them; 'rest' is what its
+    file has more: operators, scales, states after padding, names. A file of a type that is not
+    known here is all rest. What a vocabulary takes in a file is told by the manifest.
 
     Args:
         bundle: The opened bundle.
@@ -81,12 +66,15 @@ def sizes_of(bundle: Bundle) -> tuple[Sizes, ...]:
         The weights ('before'), the artifacts ('after') in their order, the vectorizer.
     """
     graph = bundle.graph()
-    found = [_divided("weights", graph, "float32", _stored_bytes(graph, "float32"))]
+    whole = Storage("float32", "float32")
+    size = sum(whole.bytes_of(role, elements) for _, role, elements in _weights(graph))
+    found = [_divided("weights", graph, whole, round(size))]
     for artifact in bundle.artifacts:
         name = f"{artifact.target} {artifact.scheme}"
         vocabulary = artifact.entry.get("vocabulary_bytes")
         words = vocabulary if isinstance(vocabulary, int) else 0
-        found.append(_divided(name, graph, artifact.scheme, artifact.bytes, words=words))
+        stored = storage_of(artifact.entry)
+        found.append(_divided(name, graph, stored, artifact.bytes, words=words))
     vectorizer = bundle.part("vectorizer")
     if vectorizer is not None:
         size = vectorizer.stat().st_size
@@ -94,12 +82,14 @@ def sizes_of(bundle: Bundle) -> tuple[Sizes, ...]:
     return tuple(found)
 
 
-def _divided(name: str, graph: Graph, scheme: str, whole: int, *, words: int = 0) -> Sizes:
+def _divided(
+    name: str, graph: Graph, storage: Storage | None, whole: int, *, words: int = 0
+) -> Sizes:
     counts: dict[tuple[str, str], float] = {}
-    if scheme in _STORED:
+    if storage is not None:
         for layer, role, elements in _weights(graph):
             key = (layer, _KINDS.get(role, "bias" if "bias" in role else "other weights"))
-            counts[key] = counts.get(key, 0.0) + _bytes(role, elements, scheme)
+            counts[key] = counts.get(key, 0.0) + storage.bytes_of(role, elements)
     parts = [SizePart(layer, kind, round(size)) for (layer, kind), size in counts.items() if size]
     if 0 < words <= whole:
         parts.append(SizePart("", "vocabulary", words))
@@ -117,19 +107,6 @@ def _weights(graph: Graph) -> list[tuple[str, str, int]]:
             elements = math.prod(graph.weights[tensor].shape)
             seen.setdefault(tensor, (node.source or node.name, role, elements))
     return list(seen.values())
-
-
-def _bytes(role: str, elements: int, scheme: str) -> float:
-    embedding, other = _STORED[scheme]
-    each = embedding if role == "embeddings" else other
-    if scheme.startswith("full-int8"):
-        return elements * (8.0 if "bias" in role else each)
-    small = elements < _SMALL_ELEMENTS and each > 0
-    return elements * (4.0 if small else each)
-
-
-def _stored_bytes(graph: Graph, scheme: str) -> int:
-    return round(sum(_bytes(role, elements, scheme) for _, role, elements in _weights(graph)))
 
 
 def layers_of(sizes: Sizes) -> Mapping[tuple[str, str], int]:

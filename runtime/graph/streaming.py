@@ -14,17 +14,11 @@ from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import RECURRENCES, STEPS, Kinds, follow_steps
 
 __all__ = [
-    "STREAMING_TARGETS",
     "StreamingGraph",
     "streaming_refusal",
     "to_stream",
     "with_states",
 ]
-
-STREAMING_TARGETS = ("litert", "onnx")
-"""The targets whose artifacts can have one; 'reference' and 'pure' run the Graph and need none.
-
-An artifact of the target 'c' holds its streaming form beside the whole, in the same library."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +35,13 @@ class StreamingGraph:
     states: tuple[State, ...]
 
 
-def streaming_refusal(graph: Graph) -> str | None:
-    """Tell why a model cannot take a sequence in pieces; None where it can."""
+def streaming_refusal(graph: Graph) -> str:
+    """Say why a model cannot take a sequence in pieces; '' where it can."""
     try:
         to_stream(graph)
     except ModelError as error:
         return str(error)
-    return None
+    return ""
 
 
 def to_stream(graph: Graph) -> StreamingGraph:

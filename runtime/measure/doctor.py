@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import GateletError
-from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS
-from gatelet.runtime.backends.backend import Engine
 from gatelet.runtime.backends.c.compiler import find_compiler, host_platform
+from gatelet.runtime.backends.targets import GRAPH_TARGETS, TARGETS, Engine
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from gatelet.runtime.predictor.probe import Probe, probe_all
 
@@ -156,7 +155,7 @@ def diagnose(path: Path | None = None) -> Diagnosis:
     """
     bundle = None if path is None else open_bundle(path)
     backends = tuple(
-        _backend(target, engine) for target, engines in TARGETS.items() for engine in engines
+        _backend(target, engine) for target, row in TARGETS.items() for engine in row.engines
     )
     if bundle is None:
         return Diagnosis(machine(), backends)
@@ -195,38 +194,34 @@ def _features() -> tuple[str, ...]:
 
 
 def _backend(target: str, engine: Engine) -> Backend:
-    name = "python" if target == "pure" else engine.module.replace("_", "-")
-    if target == "pure":
+    name, command = engine.package, engine.command
+    if TARGETS[target].is_code:
+        return _code_backend(target, engine)
+    if engine.is_python:
         return Backend(target, name, platform.python_version(), works=True)
-    if target == "c":
-        return _c_backend(name)
-    command = "pip install numpy" if target == "reference" else _install(engine.extra)
     if not engine.is_installed:
         missing = _no_wheel(engine.module, machine())
         if missing is not None:
             return Backend(target, name, None, works=False, problem=missing)
         return Backend(target, name, None, works=False, command=command, problem="not installed")
-    version, said = _try_import(engine.module, target)
+    version, said = _try_import(engine)
     if version is not None:
         return Backend(target, name, version, works=True)
     problem, mend = _explain_import(engine.module, said, command)
     return Backend(target, name, None, works=False, command=mend, problem=problem)
 
 
-def _c_backend(name: str) -> Backend:
+def _code_backend(target: str, engine: Engine) -> Backend:
     """Look at Python's own ctypes, and at what makes a library where a bundle has none."""
-    version, said = _try_import("ctypes", "c")
+    name = engine.package
+    version, said = _try_import(engine)
     if version is None:
-        problem = f"this Python cannot import its own ctypes: {said[-200:]}"
-        return Backend("c", name, None, works=False, problem=problem)
+        problem = f"this Python cannot import its own {engine.module}: {said[-200:]}"
+        return Backend(target, name, None, works=False, problem=problem)
     if find_compiler() is not None:
-        return Backend("c", name, version, works=True)
+        return Backend(target, name, version, works=True)
     problem = f"no C compiler: runs only bundles with a library for {host_platform()}"
-    return Backend("c", name, version, works=True, problem=problem)
-
-
-def _install(extra: str) -> str:
-    return f"pip install 'gatelet[{extra}]'"
+    return Backend(target, name, version, works=True, problem=problem)
 
 
 def _no_wheel(module: str, here: Machine) -> str | None:
@@ -243,15 +238,14 @@ def _no_wheel(module: str, here: Machine) -> str | None:
     return None
 
 
-def _try_import(module: str, target: str) -> tuple[str | None, str]:
+def _try_import(engine: Engine) -> tuple[str | None, str]:
     """Import an engine in a child process: its version, or the last line of what it said."""
-    imported = f"{module}.interpreter" if target == "litert" else module
-    version = f"importlib.metadata.version({module.replace('_', '-')!r})"
+    version = f"importlib.metadata.version({engine.package!r})"
     script = (
         "import base64, importlib, importlib.metadata, platform\n"
-        f"module = importlib.import_module({imported!r})\n"
-        f"{_OPEN_A_MODEL if target == 'litert' else ''}\n"
-        f"print({'platform.python_version()' if target == 'c' else version})"
+        f"module = importlib.import_module({engine.loads!r})\n"
+        f"{_OPEN_A_MODEL if engine.loads != engine.module else ''}\n"
+        f"print({'platform.python_version()' if engine.is_python else version})"
     )
     try:
         done = subprocess.run(

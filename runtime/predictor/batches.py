@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import chain, groupby
 
-from gatelet.runtime.backends.backend import ROWS_AT_ONCE
+from gatelet.runtime.backends.targets import ROWS_AT_ONCE
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.call_cost import Cost, timestep_us
 

@@ -9,14 +9,14 @@ import math
 from functools import cache
 from pathlib import Path
 
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.records import dataclass
 
 __all__ = ["Cost", "cost_of", "timestep_us"]
 
-# per call and per timestep, measured with LSTM(8) to LSTM(256), 1 to 64 rows, 5 to 80 timesteps;
-# the calls of two engines by what all batches of benchmarks/batches.py take
-_BY_ENGINE = {"litert": (20.0, 0.7), "onnx": (20.0, 0.1), "reference": (100.0, 20.0)}
+# measured with LSTM(8) to LSTM(256), 1 to 64 rows, 5 to 80 timesteps; so is what the table of
+# targets says of a timestep, and of a call by what all batches of benchmarks/batches.py take
 _WEIGHTS_A_US, _WEIGHTS_A_STEP_US, _LEAST_ROW_US = 40_000, 60_000, 0.1
 _SHARE_OF_KERNELS = 1 / 3  # of a row's timestep in LiteRT; the gates' functions take the rest
 
@@ -57,16 +57,16 @@ def cost_of(graph: Graph, target: str) -> Cost:
         if role in ("kernel", "recurrent_kernel") and "recurrent_kernel" in node.weights
     }
     weights = sum(math.prod(graph.weights[tensor].shape) for tensor in used)
-    call, step = _BY_ENGINE.get(target, (Cost.call, Cost.step))
+    row = row_of(target)
     return Cost(
-        call,
-        step + weights / _WEIGHTS_A_STEP_US,
+        row.call_us,
+        row.step_us + weights / _WEIGHTS_A_STEP_US,
         _LEAST_ROW_US + weights / _WEIGHTS_A_US,
-        _rows_of_litert_kernels() if target == "litert" else 1,
+        _rows_of_kernels() if row.multiplies_rows_together else 1,
     )
 
 
-def _rows_of_litert_kernels() -> int:
+def _rows_of_kernels() -> int:
     """Give how many rows XNNPACK's matrix kernels take at once here.
 
     Source: XNNPACK, src/configs/gemm-config.c, of float32.

@@ -4,11 +4,15 @@ Not the opening of it, which `gatelet.runtime.predictor.predictor` does.
 """
 
 import os
-from collections.abc import Mapping
 
 from gatelet.errors import BackendError, BackendMissing, BundleError, ParityRefused
-from gatelet.runtime.backends import GRAPH_TARGETS, TARGETS, installed_targets
-from gatelet.runtime.backends.backend import engine_module
+from gatelet.runtime.backends.targets import (
+    GRAPH_TARGETS,
+    TARGETS,
+    engine_module,
+    installed_targets,
+    unknown_target,
+)
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 
 __all__ = [
@@ -16,7 +20,6 @@ __all__ = [
     "choose_artifact",
     "graph_target",
     "target_of_variable",
-    "used_companions",
 ]
 
 TARGET_VARIABLE = "GATELET_TARGET"
@@ -97,29 +100,20 @@ def check_engine(bundle: Bundle, artifact: Artifact) -> None:
         raise _wrong_engine(bundle, artifact)
 
 
-def used_companions(artifact: Artifact) -> Mapping[str, str]:
-    """Give the companions that are read here: of a c artifact the library of this machine."""
-    if artifact.target != "c":
-        return artifact.companions
-    from gatelet.runtime.backends.c.backend import used_roles
-
-    return {role: artifact.companions[role] for role in used_roles(artifact.companions)}
-
-
 def _suitability(artifact: Artifact) -> int | None:
     """Rank an artifact for the engine that would run it: 0 is best, None does not run."""
     if not artifact.engines:
         return 0
-    engine = _package(engine_module(artifact.target))
-    return artifact.engines.index(engine) if engine in artifact.engines else None
+    package = _package(artifact.target)
+    return artifact.engines.index(package) if package in artifact.engines else None
 
 
 def _wrong_engine(bundle: Bundle, artifact: Artifact) -> BackendMissing:
-    extras = {_package(one.module): one.extra for one in TARGETS[artifact.target]}
-    extra = next((extras[name] for name in artifact.engines if name in extras), artifact.target)
-    command = f"pip install 'gatelet[{extra}]'"
+    commands = {one.package: one.command for one in TARGETS[artifact.target].engines}
+    command = next((commands[name] for name in artifact.engines if name in commands), None)
+    command = command or f"pip install 'gatelet[{artifact.target}]'"
     return BackendMissing(
-        f"{_package(engine_module(artifact.target))}, which is installed here, does not run "
+        f"{_package(artifact.target)}, which is installed here, does not run "
         f"{artifact.target} {artifact.scheme} of bundle '{bundle.path}': {command}, or choose "
         "another --scheme",
         target=artifact.target,
@@ -127,19 +121,17 @@ def _wrong_engine(bundle: Bundle, artifact: Artifact) -> BackendMissing:
     )
 
 
-def _package(module: str) -> str:
-    return module.replace("_", "-")
+def _package(target: str) -> str:
+    """Return the package of the engine that would run a target here."""
+    module = engine_module(target)
+    return next(one.package for one in TARGETS[target].engines if one.module == module)
 
 
 def _missing(targets: list[str]) -> BackendError:
     known = [name for name in targets if name in TARGETS]
     if not known:
-        return BackendError(
-            f"target '{targets[0]}' is not known to this gatelet; known are {', '.join(TARGETS)}: "
-            "update gatelet",
-            target=targets[0],
-        )
-    commands = " or ".join(f"pip install 'gatelet[{TARGETS[name][0].extra}]'" for name in known)
+        return unknown_target(targets[0])
+    commands = " or ".join(TARGETS[name].engines[0].command for name in known)
     return BackendMissing(
         f"the {' or '.join(known)} backend is not installed: {commands}",
         target=known[0],

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatelet.errors import BackendError, BundleError, GateletError, ModelError
-from gatelet.runtime.backends import Backend, open_backend
-from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.backends.backend import (
+    Backend,
+    first_line,
+    graph_backend,
+    open_backend,
+    used_companions,
+)
+from gatelet.runtime.backends.targets import GRAPH_TARGETS, row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.states import STREAM_ROLE, State
-from gatelet.runtime.graph.streaming import STREAMING_TARGETS, streaming_refusal, to_stream
-from gatelet.runtime.predictor.choice import used_companions
+from gatelet.runtime.graph.streaming import streaming_refusal, to_stream
 from gatelet.runtime.predictor.stream import Decide, Stream, without_limit
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
@@ -99,7 +104,7 @@ def open_streaming(
             form = to_stream(graph)
         except ModelError as error:
             raise _cannot(bundle, str(error)) from error
-        backend = _graph_backend(form.graph, target)
+        backend = graph_backend(target, form.graph)
         return Streaming(bundle, graph, backend, form.states, vectorizer)
     if not artifact.states:
         raise _not_here(bundle, graph, artifact)
@@ -117,44 +122,33 @@ def _artifact(bundle: Bundle, target: str, scheme: str) -> Artifact | None:
 
 
 def _open_artifact(bundle: Bundle, artifact: Artifact) -> Backend:
-    """Open the streaming file; of c the artifact itself, whose library has both forms."""
-    in_itself = artifact.target == "c"
-    companions = used_companions(artifact) if in_itself else {}
-    named = artifact.path if in_itself else artifact.companions[STREAM_ROLE]
+    """Open the streaming file, or the artifact itself where that has both forms."""
+    inside = row_of(artifact.target).streaming == "inside"
+    companions = used_companions(artifact.target, artifact.companions) if inside else {}
+    named = artifact.path if inside else artifact.companions[STREAM_ROLE]
     bundle.contents.check(named, *companions.values())
     bundle.check_unchanged(named, *companions.values())  # it may be long since it was checked
     backend = open_backend(
         artifact.target,
         bundle.path / named,
         companions={role: bundle.path / path for role, path in companions.items()},
-        steps=in_itself,
+        steps=inside,
     )
     bundle.check_unchanged(named, *companions.values())
     return backend
 
 
-def _graph_backend(graph: Graph, target: str) -> Backend:
-    if target == "pure":
-        from gatelet.runtime.backends.pure import PureBackend
-
-        return PureBackend(graph)
-    from gatelet.runtime.backends.reference import ReferenceBackend
-
-    return ReferenceBackend(graph)
-
-
 def _not_here(bundle: Bundle, graph: Graph, artifact: Artifact) -> BundleError:
     """Say why an artifact has no streaming file, and what to do."""
     why = streaming_refusal(graph)
-    if why is not None:
+    if why:
         return _cannot(bundle, why)
     others = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
     ways = [f"open {' or '.join(others)}"] if others else []
-    if artifact.target in STREAMING_TARGETS:
-        ways.append("convert it again with --stream")
-    elif artifact.target == "c":
-        ways.append("convert it again")
-    ways.append("open it with the target 'reference' or 'pure'")
+    again = {"file": "convert it again with --stream", "inside": "convert it again"}
+    if row_of(artifact.target).streaming in again:
+        ways.append(again[row_of(artifact.target).streaming])
+    ways.append(f"open it with the target {' or '.join(map(repr, GRAPH_TARGETS))}")
     return BundleError(
         f"bundle '{bundle.path}' has no streaming file for {artifact.target} {artifact.scheme}: "
         f"{', or '.join(ways)}"

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatelet.errors import (
-    BackendError,
-    BackendMissing,
-    BundleError,
-    GateletError,
-    InputError,
+from gatelet.errors import BackendError, BundleError, GateletError, InputError
+from gatelet.runtime.backends.backend import (
+    Backend,
+    graph_backend,
+    open_backend,
+    row_trial,
+    used_companions,
 )
-from gatelet.runtime.backends import GRAPH_TARGETS, Backend, installed_targets, open_backend
-from gatelet.runtime.backends.backend import ROWS_AT_ONCE, row_trial
+from gatelet.runtime.backends.targets import GRAPH_TARGETS, row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle, open_bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.choice import (
@@ -23,7 +23,6 @@ from gatelet.runtime.predictor.choice import (
     choose_artifact,
     graph_target,
     target_of_variable,
-    used_companions,
 )
 from gatelet.runtime.predictor.prediction import Prediction, check_labels, decided_rows
 
@@ -37,12 +36,18 @@ if TYPE_CHECKING:
     from gatelet.runtime.vectorizer.explanation import Explanation
     from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["MAX_ROW_S", "Prediction", "Predictor", "choose_artifact", "load", "open_artifact"]
+__all__ = [
+    "MAX_ROW_S",
+    "Prediction",
+    "Predictor",
+    "choose_artifact",
+    "load",
+    "open_artifact",
+    "open_graph",
+]
 
 MAX_ROW_S = 60.0
 """The longest that one row may take by what a bundle declares, unless the caller says more."""
-
-_ROWS_OF_PURE = 8  # more at once gain nothing there, and take memory
 
 
 class Predictor:
@@ -66,13 +71,14 @@ class Predictor:
         self.engine = backend.engine
         self.note: str | None = None
         self._backend = backend
-        self.takes_texts = bool(getattr(backend, "takes_texts", False))
+        row = row_of(self.target)
+        self.takes_texts = row.takes_texts
         self._graph = _graph_of(bundle, self.target)
         self._vectorizers: list[AnyVectorizer | None] = []
         if not getattr(backend, "reads_texts", False):
             _ = self._vectorizer  # damage is told now
         check_labels(bundle, self._graph)
-        self._rows_at_once = min(max_batch or ROWS_AT_ONCE, ROWS_AT_ONCE)
+        self._rows_at_once = min(max_batch or row.rows_at_once, row.rows_at_once)
         self._usual: Scorer | None = None
         self._try_rows = row_trial(backend, self._graph)
         self._gives_rows = len(self._graph.shape_of(self._graph.outputs[0])) == 2
@@ -212,8 +218,8 @@ class Predictor:
 
 
 def _graph_of(bundle: Bundle, target: str) -> Graph:
-    """Give the Graph, its weights looked at; without them for c, which has its own."""
-    if target == "c":
+    """Give the Graph, its weights looked at; without them for code, which has its own."""
+    if row_of(target).is_code:
         return bundle.structure()
     from gatelet.runtime.predictor.finite import check_finite
 
@@ -287,22 +293,23 @@ def _load(
         bundle.contents.check()
         if probe:
             _probe(bundle, target, "float32")
-        return open_reference(bundle) if target == "reference" else open_pure(bundle)
+        return open_graph(bundle, target)
     artifact = choose_artifact(bundle, target=target, scheme=scheme)
-    if artifact.target != "c":  # which starts without reading what it does not use
+    is_code = row_of(artifact.target).is_code
+    if not is_code:  # which starts without reading what it does not use
         bundle.contents.check()
     try:
         if probe:
             _probe(bundle, artifact.target, artifact.scheme)
         return open_artifact(bundle, artifact, threads=threads)
     except BackendError as error:
-        if target is not None or artifact.target != "c":
+        if target is not None or not is_code:
             raise
         return _load_another(bundle, scheme, error, threads=threads, probe=probe)
 
 
 def _check_row(predictor: Predictor, max_row_s: float) -> None:
-    if predictor.target == "c" or predictor.bundle.is_opaque:
+    if row_of(predictor.target).is_code or predictor.bundle.is_opaque:
         return
     from gatelet.runtime.predictor.workload import check_row
 
@@ -325,14 +332,15 @@ def _probe(bundle: Bundle, target: str | None, scheme: str) -> None:
 def _load_another(
     bundle: Bundle, scheme: str | None, error: BackendError, *, threads: int, probe: bool
 ) -> Predictor:
-    """Open what comes after the c target, which needs a library for this very machine.
+    """Open what comes after code, which needs a library for this very machine.
 
     Raises:
         BackendError: The bundle has nothing else: `error` itself.
     """
     from dataclasses import replace
 
-    others = replace(bundle, artifacts=tuple(a for a in bundle.artifacts if a.target != "c"))
+    kept = tuple(one for one in bundle.artifacts if not row_of(one.target).is_code)
+    others = replace(bundle, artifacts=kept)
     target = graph_target(others, scheme)
     try:
         predictor = _load(others, target, scheme, threads=threads, probe=probe)
@@ -359,7 +367,7 @@ def open_artifact(
     """
     if module is None:
         check_engine(bundle, artifact)
-    companions = used_companions(artifact)
+    companions = used_companions(artifact.target, artifact.companions)
     names = (artifact.path, *companions.values())
     bundle.contents.check(*names)
     backend = open_backend(
@@ -373,26 +381,10 @@ def open_artifact(
     return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
 
 
-def open_reference(bundle: Bundle) -> Predictor:
-    """Open the Graph of a bundle in the NumPy reference backend.
+def open_graph(bundle: Bundle, target: str) -> Predictor:
+    """Open the Graph of a bundle: by NumPy ('reference'), or in plain Python ('pure'), slowly.
 
     Raises:
         BackendMissing: NumPy is not installed.
     """
-    if "reference" not in installed_targets():
-        raise BackendMissing(
-            "the reference backend needs NumPy: pip install numpy",
-            target="reference",
-            command="pip install numpy",
-        )
-    from gatelet.runtime.backends.reference import ReferenceBackend
-
-    return Predictor(bundle, ReferenceBackend(bundle.graph()), scheme="float32")
-
-
-def open_pure(bundle: Bundle) -> Predictor:
-    """Open the Graph of a bundle in plain Python, which is slow and needs nothing."""
-    from gatelet.runtime.backends.pure import PureBackend
-
-    backend = PureBackend(bundle.graph())
-    return Predictor(bundle, backend, scheme="float32", max_batch=_ROWS_OF_PURE)
+    return Predictor(bundle, graph_backend(target, bundle.graph()), scheme="float32")

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import BackendError, BundleDamaged, BundleError, GateletError
+from gatelet.runtime.backends.targets import GRAPH_TARGETS
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_pure, open_reference
+from gatelet.runtime.bundle.storage import storage_of
+from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_graph
 from gatelet.runtime.predictor.probe import MEMORY_LIMIT_BYTES
 
 __all__ = ["main"]
@@ -48,7 +50,7 @@ def _answer(request: dict[str, str]) -> dict[str, str] | None:
     try:
         bundle = open_bundle(Path(request["path"]))
         predictor = _open(bundle, request["target"], request["scheme"])
-        _run(predictor, bundle, limit=_limit_of(request["scheme"]))
+        _run(predictor, bundle, limit=_limit_of(bundle, predictor))
     except GateletError as error:
         return {"type": type(error).__name__, "error": str(error)}
     except MemoryError:
@@ -60,15 +62,18 @@ def _answer(request: dict[str, str]) -> dict[str, str] | None:
     return None
 
 
-def _limit_of(scheme: str) -> float:
-    return _FLOAT32_LIMIT if scheme == "float32" else _OTHER_LIMIT
+def _limit_of(bundle: Bundle, predictor: Predictor) -> float:
+    """Return the limit of what was opened: a wide one where anything is rounded."""
+    name = predictor.target, predictor.scheme
+    entries = [one.entry for one in bundle.artifacts if (one.target, one.scheme) == name]
+    stored = [storage_of(entry) for entry in entries]
+    exact = all(one is not None and one.is_exact for one in stored)  # the Graph itself is too
+    return _FLOAT32_LIMIT if exact else _OTHER_LIMIT
 
 
 def _open(bundle: Bundle, target: str, scheme: str) -> Predictor:
-    if target == "reference":
-        return open_reference(bundle)
-    if target == "pure":
-        return open_pure(bundle)
+    if target in GRAPH_TARGETS:
+        return open_graph(bundle, target)
     for artifact in bundle.artifacts:
         if (artifact.target, artifact.scheme) == (target, scheme):
             return open_artifact(bundle, artifact)

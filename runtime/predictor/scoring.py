@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gatelet.errors import BackendError, GateletError, InputError
-from gatelet.runtime.backends import GRAPH_TARGETS, Backend
-from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.backends.backend import Backend, first_line
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.predictor.batches import (
     Batches,
     in_batches,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["Scorer", "scorer_of"]
-
-_ARRAY_TARGETS = ("litert", "onnx", "tflm", "reference")
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Scorer:
 
     def scores(self, inputs: Any) -> Any:
         """Give the model's output; see `Predictor.scores`."""
-        if getattr(self.backend, "takes_texts", False):
+        if row_of(self.backend.target).takes_texts:
             return self._text_scores(inputs)
         batches = self._batches(inputs)
         found = [self._run(part) for part in batches.parts]
@@ -120,7 +118,7 @@ class Scorer:
     def _batches(self, inputs: Any) -> Batches:
         skips, cost = self.skipped is not None, self.cost
         # of one text a list is made sooner than an array
-        if self.backend.target in _ARRAY_TARGETS and are_texts(inputs) and len(inputs) > 1:
+        if row_of(self.backend.target).takes_arrays and are_texts(inputs) and len(inputs) > 1:
             vectorizer, name = self.vectorizer(), self.graph.inputs[0].name
             if vectorizer is not None and is_known_good(vectorizer, self.graph):
                 most = self._most(vectorizer.maxlen)
@@ -159,11 +157,10 @@ def scorer_of(
 ) -> Scorer:
     """Give the Scorer of an opened artifact.
 
-    Rows are sorted for engines that skip the padding which rows share: the c target sorts by
-    itself, and the Graph's own backends skip none.
+    Rows are sorted for engines that skip the padding which rows share; see `Target.sorts_rows`.
     """
-    as_is = backend.target in ("c", *GRAPH_TARGETS) or bundle.is_opaque
-    skipped = None if as_is else skipped_input(graph)
+    sorts = row_of(backend.target).sorts_rows and not bundle.is_opaque
+    skipped = skipped_input(graph) if sorts else None
     return Scorer(
         name=str(bundle.path),
         graph=graph,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from gatelet.errors import BundleUnsafe
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.graph.graph import Graph, Node, Shape
 
 __all__ = ["LARGEST_VALUE", "NUMBERS_AT_ONCE", "Width", "check_row", "row_s", "width_of"]
@@ -15,10 +16,6 @@ __all__ = ["LARGEST_VALUE", "NUMBERS_AT_ONCE", "Width", "check_row", "row_s", "w
 LARGEST_VALUE = 2**28
 """The most numbers in a value of one row: 1 GiB of float32."""
 
-# multiplications a second, and seconds that a timestep of a recurrence takes beside them; of a
-# small processor of today, roughly
-_SPEEDS = {"reference": (1e9, 1e-4), "pure": (1e7, 1e-4), "tflm": (1e8, 1e-5)}
-_ENGINE = (5e9, 2e-6)
 _NODE_S = 1e-5
 
 NUMBERS_AT_ONCE = 2**23
@@ -87,13 +84,13 @@ def check_row(
 
 def row_s(graph: Graph, *, target: str, timesteps: int | None) -> float:
     """Estimate how many seconds a row takes; see `check_row`."""
-    speed, step_s = _SPEEDS.get(target, _ENGINE)
+    row = row_of(target)
     shapes = _shapes(graph, timesteps or 1)
     needed_s = 0.0
     for node in graph.nodes:
-        needed_s += _NODE_S + _multiplications(graph, node, shapes) / speed
+        needed_s += _NODE_S + _multiplications(graph, node, shapes) / row.multiplications_a_s
         if "recurrent_kernel" in node.weights:
-            needed_s += shapes[node.inputs[0]][0] * step_s
+            needed_s += shapes[node.inputs[0]][0] * row.timestep_s
     return needed_s
 
 

@@ -4,13 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gatelet.errors import BackendError
 from gatelet.runtime.backends import TARGETS
-from gatelet.runtime.backends.backend import Engine, open_backend
+from gatelet.runtime.backends.backend import open_backend
+from gatelet.runtime.backends.targets import Engine
 from gatelet.runtime.measure import doctor
 from gatelet.runtime.measure.doctor import Machine, diagnose
 from tests.cli.conftest import RunCli
@@ -96,7 +98,9 @@ def test_known_faults_of_an_installed_engine_are_explained(
     monkeypatch.syspath_prepend(str(tmp_path))
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setitem(TARGETS, "onnx", (Engine("engine_x", "onnx"),))
+    monkeypatch.setitem(
+        TARGETS, "onnx", replace(TARGETS["onnx"], engines=(Engine("engine_x", "onnx"),))
+    )
     (found,) = (one for one in diagnose().backends if one.target == "onnx")
     assert (found.works, found.problem, found.command) == (False, problem, command)
 
@@ -119,7 +123,8 @@ def test_an_engine_that_imports_beside_numpy_2_and_opens_nothing_does_not_work(
     (package / "interpreter.py").write_text(OF_NUMPY_1, "utf-8")
     path = os.pathsep.join([str(module_folder), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setitem(TARGETS, "litert", (Engine("tflite_runtime", "tflite-runtime"),))
+    (old,) = (one for one in TARGETS["litert"].engines if one.module == "tflite_runtime")
+    monkeypatch.setitem(TARGETS, "litert", replace(TARGETS["litert"], engines=(old,)))
     (found,) = (one for one in diagnose().backends if one.target == "litert")
     assert (found.works, found.command) == (False, "pip install 'numpy<2'")
     with pytest.raises(

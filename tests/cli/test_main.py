@@ -16,11 +16,11 @@ import pytest
 
 from gatelet.cli import show
 from gatelet.cli.main import COMMANDS
-from gatelet.convert.exporters.targets import fitting
+from gatelet.convert.exporters.choice import choose_artifacts, fitting
+from gatelet.convert.exporters.targets import TARGETS as CONVERTED
 from gatelet.convert.lowering import lower
 from gatelet.convert.reading.model_source import open_source
-from gatelet.convert.schemes import SCHEMES, choose_artifacts
-from gatelet.convert.schemes import TARGETS as CONVERTED
+from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import TARGETS
 from tests.convert.reading.hostile_files import write_keras

@@ -17,13 +17,15 @@ from typing import Any
 from gatelet.convert.exporters.c.build import kernel_object, run_compiler
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
-from gatelet.convert.exporters.c.integers import integer_refusal
+from gatelet.convert.exporters.c.refusal import c_refusal
 from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.passes.streaming import streaming_beside
 from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.runtime.backends.c.backend import CBackend, Library
+from gatelet.runtime.backends.c.backend import CBackend
+from gatelet.runtime.backends.c.library import Library
 from gatelet.runtime.graph.states import State
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import Prepared, conditioned, prepare
@@ -40,7 +42,6 @@ LEVELS = {
     "native": ("-march=native",),
 }
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-C_SCHEMES = ("float32", "dynamic-int8", "dynamic-int8-emb4", "full-int8")
 _LIBRARY = ("-DGATELET_LIBRARY", "-fPIC", "-shared", "-std=c11", "-ffp-contract=fast")
 
 
@@ -59,7 +60,7 @@ class Build:
     compiler: str
     optimization: str
     level: str
-    schemes: tuple[str, ...] = C_SCHEMES
+    schemes: tuple[str, ...] = TARGETS["c"]
     sanitized: bool = False
 
     def __str__(self) -> str:
@@ -142,7 +143,7 @@ def written(scheme: str) -> Mapping[str, Written]:
             calibration=Calibration(case.inputs, "the case's own rows"),
             streaming=streaming_beside(case.graph, wanted=None),
         )
-        if scheme == "full-int8" and integer_refusal(case.graph):
+        if c_refusal(case.graph, SCHEMES[scheme], None):
             continue
         made = write_model(model, SCHEMES[scheme])
         source, weights = (folder() / f"{made.prefix}{suffix}" for suffix in (".c", ".bin"))

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.runtime.backends.c.backend import CBackend, Library
+from gatelet.runtime.backends.c.backend import CBackend
+from gatelet.runtime.backends.c.library import Library
 
 
 def run_job(library: ctypes.CDLL, job: dict[str, Any]) -> dict[str, Any]:

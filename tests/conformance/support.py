@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gatelet.convert.exporters.targets import refusal
+from gatelet.convert.exporters.targets import TARGETS, refusal
 from gatelet.convert.lowering import LOWERINGS, lower
 from gatelet.convert.reading import SourceModel, read_keras_object
 from gatelet.convert.reading.source import SourceLayer
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.conformance.cases import CASES

@@ -15,12 +15,12 @@ import pytest
 
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.quantize import quantize_int4
-from gatelet.convert.exporters.targets import export
+from gatelet.convert.exporters.targets import TARGETS, export
 from gatelet.convert.layouts import INT4_MIDDLE
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends import Backend, open_backend

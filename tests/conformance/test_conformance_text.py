@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import export
+from gatelet.convert.exporters.targets import TARGETS, export
 from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.passes import skip_padding
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.tolerances import FLOAT32_FACTOR
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError

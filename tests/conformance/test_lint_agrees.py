@@ -13,7 +13,7 @@ import pytest
 
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import EXPORTERS, export
+from gatelet.convert.exporters.targets import EXPORTERS, TARGETS, export
 from gatelet.convert.exporters.tflm.export import fused_of
 from gatelet.convert.exporters.tflm.recurrent import check_bounded
 from gatelet.convert.exporters.tflm.step import StepWriter
@@ -23,7 +23,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel, read_keras_object
 from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.rows.drawn import random_rows
-from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
+from gatelet.convert.schemes import SCHEMES, Scheme
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.lowering import LOWERINGS
-from gatelet.convert.schemes import TARGETS
 from tests.conformance.support import PAGE, write_page
 
 

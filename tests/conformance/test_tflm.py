@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import export
+from gatelet.convert.exporters.targets import TARGETS, export
 from gatelet.convert.rows.calibration import choose_rows
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends import Backend, open_backend

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gatelet.convert.exporters.choice import DEFAULT_ARTIFACTS
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.schemes import DEFAULT_ARTIFACTS
 from gatelet.runtime.backends.c.backend import CBackend
 from gatelet.runtime.backends.litert import LitertBackend
 from gatelet.runtime.backends.onnx import OnnxBackend

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert import convert_with_report
-from gatelet.convert.schemes import DEFAULT_ARTIFACTS
+from gatelet.convert.exporters.choice import DEFAULT_ARTIFACTS
 from gatelet.runtime import load
 from tests.conformance.matrix import set_weights
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gatelet.cli.main import main
-from gatelet.convert.schemes import DEFAULT_ARTIFACTS
+from gatelet.convert.exporters.choice import DEFAULT_ARTIFACTS
 
 POINTS = {"float32": 0.01, "dynamic-int8": 0.3}
 

@@ -2,15 +2,10 @@
 
 import pytest
 
+from gatelet.convert.exporters.choice import DEFAULT_ARTIFACTS, choose_artifacts, names_them
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import export
-from gatelet.convert.schemes import (
-    DEFAULT_ARTIFACTS,
-    SCHEMES,
-    TARGETS,
-    choose_artifacts,
-    names_them,
-)
+from gatelet.convert.exporters.targets import TARGETS, export
+from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.tolerances import TOLERANCES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConfigError, ConversionError

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gatelet.convert.exporters.choice import choose
 from gatelet.convert.settings import ConversionSettings
 from gatelet.errors import ConfigError
 
@@ -61,4 +62,4 @@ def test_what_is_not_known_is_refused_before_anything_is_read(
     setting: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        ConversionSettings(**setting)
+        choose(ConversionSettings(**setting))

@@ -1,5 +1,6 @@
 """The bytes that are told before there is an artifact, held to those of real ones."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.onnx import export_onnx
 from gatelet.convert.exporters.stored_bytes import file_bytes
+from gatelet.convert.exporters.targets import EXPORTERS, TARGETS
 from gatelet.convert.gates.gates import check_exported
 from gatelet.convert.passes.pad_skip import skip_padding
 from gatelet.convert.rows.calibration import Calibration
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
+from gatelet.runtime.bundle.storage import BYTES_OF
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.onnx_graphs import GraphMaker
@@ -55,7 +58,9 @@ def test_c_is_told_within_two_percent_and_passes_its_gate(op: str, scheme: str) 
     check_exported("c", SCHEMES[scheme], Exported(written, ()), graph, skipping=skipping)
 
 
-@pytest.mark.parametrize("scheme", [one for one in TARGETS["c"] if one != "full-int8"])
+@pytest.mark.parametrize(
+    "scheme", [one for one in TARGETS["c"] if SCHEMES[one].activations == "float32"]
+)
 def test_c_is_told_within_two_percent_for_fed_features(scheme: str) -> None:
     graph = raw_graph()
     written = write_model(Exportable(graph, graph, name="small"), SCHEMES[scheme]).weights
@@ -71,3 +76,30 @@ def test_onnx_text_is_told_with_its_words(scheme: str) -> None:
     written = export_onnx(graph, SCHEMES[scheme], vectorizer=vectorizer).data
     told = file_bytes(graph, "onnx-text", SCHEMES[scheme], vectorizer=vectorizer)
     assert told == pytest.approx(len(written), rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["float32", "full-int8"])
+def test_a_table_that_lies_beside_a_file_is_not_told_as_a_part_of_it(name: str) -> None:
+    graph = graph_of("LSTM")
+    beside = SCHEMES[f"{name}-features"]
+    table = 1000 * 24 * BYTES_OF[beside.embedding_type]
+    told = file_bytes(graph, "tflm", SCHEMES[name]) - file_bytes(graph, "tflm", beside)
+    assert told == table
+
+
+@pytest.mark.parametrize("weights", ["float32", "float16"])
+@pytest.mark.parametrize("target", ["c", "onnx"])
+def test_a_table_of_4_bits_is_told_whatever_the_other_weights_are(
+    target: str, weights: str
+) -> None:
+    scheme = replace(SCHEMES["dynamic-int8-emb4"], name="odd", weights=weights)
+    graph = graph_of("LSTM")
+    if EXPORTERS[target].lacks(scheme):
+        assert (target, weights) == ("c", "float16")
+        return
+    model = Exportable(graph, graph, name="small")
+    written = (
+        write_model(model, scheme).weights if target == "c" else export_onnx(graph, scheme).data
+    )
+    told = file_bytes(graph, target, scheme)
+    assert told == pytest.approx(len(written), rel=0.02 if target == "c" else 0.06)

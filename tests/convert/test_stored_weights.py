@@ -14,6 +14,7 @@ import pytest
 
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.exporters.tflm.export import export_tflm
 from gatelet.convert.lowering import lower
 from gatelet.convert.parity.report import Check
@@ -23,7 +24,7 @@ from gatelet.convert.parity.stored.read_flatbuffers import _read
 from gatelet.convert.passes.pad_skip import skip_padding
 from gatelet.convert.reading import read_keras_object
 from gatelet.convert.rows.calibration import choose_rows
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BundleDamaged, ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.bundle.manifest import check_sections as check_table

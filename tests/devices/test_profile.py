@@ -6,7 +6,8 @@ import pytest
 
 from gatelet.convert.bundle.device_fit import check_flash
 from gatelet.convert.exporters.c.build import ZIG_TARGETS
-from gatelet.convert.schemes import TARGETS
+from gatelet.convert.exporters.choice import choose
+from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.settings import ConversionSettings
 from gatelet.devices import profile_names, read_profile
 from gatelet.devices.profile import profile_of
@@ -60,9 +61,9 @@ def test_a_name_that_is_not_known_gives_the_names() -> None:
 
 def test_a_device_that_runs_none_of_the_targets_is_refused() -> None:
     settings = ConversionSettings(targets=["onnx"], devices=["raspberry-pi-4"] * 2)
-    assert [one.name for one in settings.profiles] == ["raspberry-pi-4"]
+    assert [one.name for one in choose(settings).profiles] == ["raspberry-pi-4"]
     with pytest.raises(ConfigError, match=r"'beaglebone-black' runs c, and .* makes onnx: choose"):
-        ConversionSettings(targets=["onnx"], devices=["beaglebone-black"])
+        choose(ConversionSettings(targets=["onnx"], devices=["beaglebone-black"]))
 
 
 def test_an_artifact_that_has_no_room_is_refused() -> None:

@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 from gatelet.errors import BackendError, BackendMissing
 from gatelet.runtime import open_bundle
 from gatelet.runtime.backends import TARGETS, installed_targets, open_backend
-from gatelet.runtime.backends.backend import Engine, engine_module
 from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.backends.targets import Engine, engine_module
 
 IDS = np.arange(30).reshape(3, 10) % 50
 
@@ -121,6 +122,7 @@ def test_an_engine_that_cannot_be_imported_is_a_backend_error(
     module_folder: Path, monkeypatch: pytest.MonkeyPatch, litert_bundle: Path
 ) -> None:
     (module_folder / "broken_engine.py").write_text("raise ImportError('libGL.so: missing')\n")
-    monkeypatch.setitem(TARGETS, "litert", (Engine("broken_engine", "litert"),))
+    broken = replace(TARGETS["litert"], engines=(Engine("broken_engine", "litert"),))
+    monkeypatch.setitem(TARGETS, "litert", broken)
     with pytest.raises(BackendError, match=r"broken_engine cannot open .* libGL.so: missing"):
         open_backend("litert", artifact(litert_bundle, "litert"))

@@ -64,7 +64,7 @@ def test_what_was_asked_for_is_not_replaced(no_library: Path) -> None:
 
 
 def test_a_damaged_library_is_an_error_of_ours(written: Path, tmp_path: Path) -> None:
-    from gatelet.runtime.backends.c.backend import open_library
+    from gatelet.runtime.backends.c.library import open_library
 
     path = tmp_path / "library.so"
     path.write_bytes(b"no library")

@@ -64,7 +64,7 @@ def test_the_first_installed_engine_is_used_in_the_runtimes_order(
             "litert",
             "the litert backend is not installed: pip install 'gatelet[litert]'",
         ),
-        (("numpy",), "reference", "the reference backend needs NumPy: pip install numpy"),
+        (("numpy",), "reference", "the reference backend is not installed: pip install numpy"),
     ],
 )
 def test_a_missing_engine_tells_the_exact_pip_command(

@@ -13,6 +13,7 @@ import pytest
 from gatelet.errors import BackendError, BundleDamaged, BundleError, GateletError
 from gatelet.runtime import load, open_bundle
 from gatelet.runtime.backends.c import backend as c
+from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.bundle.contents import Contents, sha256_for
 from gatelet.runtime.bundle.manifest import BundleFile
@@ -107,7 +108,7 @@ def test_a_start_looks_at_the_place_and_length_of_every_file(
 def test_a_file_that_changes_after_its_check_is_not_taken(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights, opening = bundle / name_of(bundle, "c"), c.open_library
+    weights, opening = bundle / name_of(bundle, "c"), open_library
 
     def open_and_change(*given: Any, **named: Any) -> Any:
         weights.write_bytes(weights.read_bytes())

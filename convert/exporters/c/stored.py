@@ -12,11 +12,11 @@ from gatelet.convert.exporters.c.blob import (
     LARGEST_CODEBOOK,
     lines_of,
 )
-from gatelet.convert.exporters.c.writer import INT8_MIN_ELEMENTS
 from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.layouts import padded_columns
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.backends.reference import array_of
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["c_weight_bytes"]
@@ -68,8 +68,8 @@ def _sections(
         return
     if role == "embeddings":
         rows, features = shape
-        if quantizes and elements >= INT8_MIN_ELEMENTS:
-            is_int4 = scheme.embedding_type == "int4"
+        is_int4 = scheme.embedding_type == "int4"
+        if (quantizes or is_int4) and elements >= SMALL_ELEMENTS:
             scales = 1 if is_int4 else min(rows, LARGEST_CODEBOOK)
             yield from (rows * (-(-features // 2) if is_int4 else features), rows, 4 * scales)
         else:
@@ -83,7 +83,7 @@ def _sections(
     stays = raw if role == "kernel" else node.op == "ConvLSTM2D"
     rows = math.prod(shape[:-1])
     for columns in _columns(node, role, shape):
-        if stays or not quantizes or rows * columns < INT8_MIN_ELEMENTS:
+        if stays or not quantizes or rows * columns < SMALL_ELEMENTS:
             yield 4 * rows * columns
         else:
             chunks = -(-rows // INT8_CHUNK)

@@ -15,12 +15,11 @@ from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
 from gatelet.convert.exporters.quantize import quantize_int4
 from gatelet.convert.layouts import DTYPES, LANES, ORDERS, pack, pack_int4, tile_of
 from gatelet.convert.schemes import Scheme
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Node
 
 __all__ = ["Call", "Part", "Stored", "Value", "Writer", "number"]
 
-INT8_MIN_ELEMENTS = 1024
-"""Smaller weights stay float32: their bytes do not count, their error does."""
 ACTIVATION_LIMIT = 16383
 INT4_LIMIT = 120
 """A multiple of 15, of which the levels of 4 bits are odd halves, that 7 bits hold."""
@@ -254,7 +253,7 @@ class Writer:
         Features as the user feeds them are not rounded: one column may be a thousand times
         another.
         """
-        return self.quantized and array.size >= INT8_MIN_ELEMENTS and not raw
+        return self.quantized and array.size >= SMALL_ELEMENTS and not raw
 
     def matrix(self, part: Part, gates: int = 1, *, raw: bool = False, exact_limit: int = 0) -> str:
         """Pack and store a matrix [K, N] and return the name of its struct."""
@@ -283,7 +282,7 @@ class Writer:
         table = part.array
         V, F = table.shape
         name, fields, limit = self.name("table"), ["NULL"] * 5, 0
-        if self.fewest_bytes and table.size >= INT8_MIN_ELEMENTS:
+        if self.fewest_bytes and table.size >= SMALL_ELEMENTS:
             levels, multiples, unit = quantize_int4(table)
             values = self.store(pack_int4(levels), "uint8_t")
             by_row, units = self.store(multiples[:, 0], "uint8_t"), self.store(np.array([unit]))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
 from gatelet.convert.exporters.quantize import quantize_int8
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = [
@@ -23,9 +24,6 @@ __all__ = [
     "raw_values",
     "values_that_may_be_nan",
 ]
-
-_MIN_ELEMENTS = 1024
-"""The converter leaves smaller weights alone."""
 
 _WITH_KERNELS = ("LSTM", "GRU", "SimpleRNN", "ConvLSTM2D", "Dense", "Conv1D", "Conv2D")
 
@@ -61,7 +59,8 @@ def raw_values(graph: Graph) -> frozenset[str]:
 def input_kernel(step: Step) -> Any:
     """Give a node's kernel: where it meets raw features, int8 that is made float in the graph."""
     tf, kernel = step.tf, step.weights["kernel"]
-    if not (step.quantized and step.takes_raw_features) or kernel.size < _MIN_ELEMENTS:
+    # smaller ones the converter leaves alone
+    if not (step.quantized and step.takes_raw_features) or kernel.size < SMALL_ELEMENTS:
         return kernel
     values, scales = quantize_int8(kernel, axis=-1)
     return tf.cast(tf.gather(values[None], _unknown_zero(step)), tf.float32) * scales

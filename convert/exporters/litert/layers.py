@@ -48,10 +48,10 @@ def embedding(step: Step) -> TfTensor:
     """Export an `Embedding` node."""
     tf, table = step.tf, step.weights["embeddings"]
     ids = tf.cast(step.inputs[0], tf.int32)
-    if not step.quantized:
-        return tf.gather(table, ids)
     if step.scheme.embedding_type == "int4":
         return _embedding_int4(step, ids)
+    if not step.quantized:
+        return tf.gather(table, ids)
     # a scale for each row: one scale for the whole table makes most of the int8 error
     multiples, unit = to_integers(np.abs(table).max(axis=1, keepdims=True) / 127, np.int16)
     scales = np.maximum(multiples, 1) * unit

@@ -8,15 +8,10 @@ from functools import reduce
 
 import numpy as np
 
-from gatelet.convert.exporters.onnx.writer import (
-    INT8_LIMIT,
-    INT8_MIN_ELEMENTS,
-    Array,
-    Call,
-    Writer,
-)
+from gatelet.convert.exporters.onnx.writer import INT8_LIMIT, Array, Call, Writer
 from gatelet.convert.exporters.quantize import quantize_int4, quantize_int8, to_integers
 from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Shape
 
 __all__ = [
@@ -47,7 +42,7 @@ def write_embedding(writer: Writer, call: Call) -> list[str]:
     ids = writer.cast(ids, "INT32")
     if writer.scheme.embedding_type == "int4":
         return [_write_embedding_int4(writer, table, ids)]
-    if not writer.quantized or table.size < INT8_MIN_ELEMENTS:
+    if not writer.quantized or table.size < SMALL_ELEMENTS:
         return [writer.rows(table, "embeddings", ids)]
     # a scale for each row: one scale for the whole table makes most of the int8 error
     multiples, unit = to_integers(np.abs(table).max(axis=1, keepdims=True) / 127, np.int16)
@@ -81,7 +76,7 @@ def write_dense(writer: Writer, call: Call) -> list[str]:
     """Write a `Dense` node."""
     kernel = call.weights["kernel"]
     bias = [writer.constant(call.weights["bias"], "bias")] if "bias" in call.weights else []
-    if writer.quantized and kernel.size >= INT8_MIN_ELEMENTS and not call.takes_raw_features:
+    if writer.quantized and kernel.size >= SMALL_ELEMENTS and not call.takes_raw_features:
         writer.spans_batch = True
         values, scales = quantize_int8(kernel, axis=1, limit=INT8_LIMIT)
         k, k_scales = (

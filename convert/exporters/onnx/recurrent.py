@@ -11,15 +11,10 @@ import numpy as np
 
 from gatelet.convert.exporters.onnx.compaction import Compaction, compact, gather, spread
 from gatelet.convert.exporters.onnx.scan import write_scan
-from gatelet.convert.exporters.onnx.writer import (
-    INT8_LIMIT,
-    INT8_MIN_ELEMENTS,
-    Array,
-    Call,
-    Writer,
-)
+from gatelet.convert.exporters.onnx.writer import INT8_LIMIT, Array, Call, Writer
 from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.layouts import ONNX_GATES, reorder_gates
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
 
 __all__ = ["count_scans", "node_needs_scan", "write_recurrence"]
@@ -222,7 +217,7 @@ def _quantizes_activations(writer: Writer, call: Call) -> bool:
         and call.node.op == "LSTM"
         and call.node.attributes["activation"] in _BOUNDED
         and not call.takes_raw_features
-        and max(sizes) >= INT8_MIN_ELEMENTS
+        and max(sizes) >= SMALL_ELEMENTS
     )
 
 

@@ -7,12 +7,13 @@ machine's locale. See docs/decisions/0010-text-in-the-graph.md.
 import numpy as np
 
 from gatelet.convert.exporters.onnx.writer import Writer
-from gatelet.errors import ConversionError
+from gatelet.convert.schemes import Scheme
+from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.surrogates import as_utf8
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["TEXT_INPUT", "check_vectorizer", "write_ids"]
+__all__ = ["TEXT_INPUT", "text_refusal", "vocabulary_bytes", "write_ids"]
 
 TEXT_INPUT = "text"
 
@@ -20,31 +21,38 @@ _NO_TOKEN = -1
 """What stands for a place behind a text's last token, and for a word that is dropped."""
 
 
-def check_vectorizer(vectorizer: AnyVectorizer | None) -> Vectorizer:
-    """Give the vectorizer, if it can be written.
-
-    Raises:
-        ConversionError: There is none, or it is none of words or characters.
-    """
+def text_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
+    """Say why a model's vectorizer cannot be in its file; '' where it can."""
+    if len(graph.inputs) > 1:
+        return (
+            f"onnx-text takes texts, and the model takes {len(graph.inputs)} inputs: choose "
+            "--target onnx"
+        )
+    if graph.inputs[0].dtype != "int32":
+        return "onnx-text takes texts, and the model takes features: choose --target onnx"
     if vectorizer is None:
-        raise ConversionError(
+        return (
             "onnx-text needs a vectorizer, and the model comes without one: give one with "
-            "--vectorizer, or choose --target onnx",
-            target="onnx-text",
+            "--vectorizer, or choose --target onnx"
         )
     if not isinstance(vectorizer, Vectorizer):
-        raise ConversionError(
+        return (
             "onnx-text cannot hold a TextVectorization layer, only a Tokenizer of words or "
-            "characters: choose --target onnx, and the runtime vectorizes",
-            target="onnx-text",
+            "characters: choose --target onnx, and the runtime vectorizes"
         )
     if not vectorizer.char_level and len(vectorizer.split) > 1:
-        raise ConversionError(
+        return (
             f"onnx-text can split words at one character only, and this vectorizer splits at "
-            f"{vectorizer.split!r}: choose --target onnx, and the runtime vectorizes",
-            target="onnx-text",
+            f"{vectorizer.split!r}: choose --target onnx, and the runtime vectorizes"
         )
-    return vectorizer
+    return ""
+
+
+def vocabulary_bytes(vectorizer: AnyVectorizer) -> int:
+    """Return what a vectorizer's words and their ids take in a file."""
+    # each word has a mark and its length, each id a mark and seven bits to a byte
+    words = sum(2 + len(as_utf8(word).encode()) for word in vectorizer.vocabulary)
+    return words + sum(1 + -(-i.bit_length() // 7) for i in vectorizer.vocabulary.values())
 
 
 def write_ids(writer: Writer, vectorizer: Vectorizer) -> str:

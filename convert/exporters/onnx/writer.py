@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.schemes import Scheme
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Node, Shape
 
-__all__ = ["INT8_LIMIT", "INT8_MIN_ELEMENTS", "Array", "Call", "Writer", "fits_float16"]
+__all__ = ["INT8_LIMIT", "Array", "Call", "Writer", "fits_float16"]
 
 INT8_LIMIT = 64
 """Of weights in integer products: processors without VNNI add two products of 8 bits in 16."""
-
-INT8_MIN_ELEMENTS = 1024
-"""A smaller tensor gains no bytes worth its rounding."""
 
 _LARGEST_FLOAT16 = 65504.0
 
@@ -31,7 +29,7 @@ Array = NDArray[Any]
 
 def fits_float16(array: Array) -> bool:
     """Tell whether an array is worth float16, and none of its values is too large."""
-    large_enough = array.size >= INT8_MIN_ELEMENTS
+    large_enough = array.size >= SMALL_ELEMENTS
     return large_enough and bool(np.abs(array).max(initial=0) < _LARGEST_FLOAT16)
 
 
@@ -127,7 +125,7 @@ class Writer:
 
         onnxruntime computes the product of values and scales once, when it opens the file.
         """
-        if not self.quantized or array.size < INT8_MIN_ELEMENTS:
+        if not self.quantized or array.size < SMALL_ELEMENTS:
             return self.table(array, role)
         values, scales = quantize_int8(array, axis=axis)
         floats = self.cast(self.constant(values, f"{role}_int8"), "FLOAT")

@@ -14,12 +14,13 @@ from gatelet.convert.exporters.tflm.walk import check_steps, write_step
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["tflm_refusal"]
 
 
-def tflm_refusal(graph: Graph, scheme: Scheme) -> str | None:
-    """Give the message by which an export would be refused; None where none is known of."""
+def tflm_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
+    """Say why tflm cannot take a Graph in a scheme; '' where nothing is known against it."""
     try:
         check_steps(graph)
         for node in graph.nodes:
@@ -38,4 +39,4 @@ def tflm_refusal(graph: Graph, scheme: Scheme) -> str | None:
                     f"layer '{layer}': tflm has no activation '{name}': "
                     "use --target c, litert or onnx"
                 )
-    return None
+    return ""

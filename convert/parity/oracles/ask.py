@@ -16,6 +16,7 @@ from gatelet.convert.rows.coverage import notes_on_texts
 from gatelet.convert.rows.drawn import random_rows, random_texts
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
 from gatelet.convert.worker.worker import Worker
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
@@ -63,7 +64,7 @@ def ask_oracles(
     """
     graph, vectorizer, rows = bundle.graph(), bundle.vectorizer(), question.rows
     needs_texts = question.keras_takes_texts and isinstance(vectorizer, TextVectorization)
-    needs_texts |= any(artifact.target == "onnx-text" for artifact in bundle.artifacts)
+    needs_texts |= any(row_of(artifact.target).takes_texts for artifact in bundle.artifacts)
     texts: Sequence[str] = () if isinstance(rows, Arrays) else rows
     wrong_ids: int | None = None
     notes: tuple[str, ...] = ()

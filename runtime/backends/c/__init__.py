@@ -7,9 +7,9 @@ from gatelet import loads_when_asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gatelet.runtime.backends.c.backend import open_artifact
+    from gatelet.runtime.backends.c.backend import open_artifact, used_roles
 
-__all__ = ["open_artifact"]
+__all__ = ["open_artifact", "used_roles"]
 
 if not TYPE_CHECKING:
-    __getattr__ = loads_when_asked(__name__, {"open_artifact": "backend"})
+    __getattr__ = loads_when_asked(__name__, {"open_artifact": "backend", "used_roles": "backend"})

@@ -18,6 +18,7 @@ from operator import countOf
 from pathlib import Path
 
 from gatelet.errors import BackendError, BackendMissing
+from gatelet.runtime.backends.c.library import Library, open_library
 from gatelet.runtime.backends.c.memory import Memories, Memory, Shapes
 from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.bundle.contents import sha256_for
@@ -27,9 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["CBackend", "Library", "open_artifact", "open_library", "used_roles"]
+__all__ = ["CBackend", "open_artifact", "used_roles"]
 
-ABI = 1
 _LARGEST_SIZE = 2**20
 _ALIGNMENT_BYTES, _DIGEST_BYTES = 64, 16  # of the head of a file: a magic, a digest of the rest
 _PART_BYTES, _PARTS = 2**16, 64
@@ -39,47 +39,6 @@ _ERRORS = {
     2: "an id is outside the vocabulary",
     3: "the weights do not belong to the library: convert again",
 }
-
-_Pointers = ctypes.POINTER(ctypes.c_void_p)
-_Sizes = ctypes.POINTER(ctypes.c_int32)
-
-
-class Library(ctypes.Structure):
-    """`struct gatelet_library` of the C source; the functions are called with addresses."""
-
-    _fields_ = (
-        ("abi", ctypes.c_int32),
-        ("description", ctypes.c_char_p),
-        ("weights_bytes", ctypes.c_size_t),
-        ("check", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)),
-        ("scratch_bytes", ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_int32, _Sizes)),
-        (
-            "output_shape",
-            ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.c_int32, _Sizes, _Sizes),
-        ),
-        (
-            "run",
-            ctypes.CFUNCTYPE(
-                ctypes.c_int,
-                ctypes.c_void_p,
-                _Pointers,
-                _Sizes,
-                ctypes.c_int32,
-                _Pointers,
-                ctypes.c_void_p,
-            ),
-        ),
-        (
-            "ids_of_text",
-            ctypes.CFUNCTYPE(
-                ctypes.c_int32,
-                ctypes.c_void_p,
-                ctypes.c_char_p,
-                ctypes.c_size_t,
-                ctypes.c_void_p,
-            ),
-        ),
-    )
 
 
 def used_roles(companions: Mapping[str, str]) -> list[str]:
@@ -132,38 +91,6 @@ def _asked_level() -> int:
     except KeyError:
         names = ", ".join(filter(None, _LEVELS))
         raise BackendError(f"GATELET_LEVEL is '{asked}', expected one of {names}") from None
-
-
-def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
-    """Open a shared library.
-
-    Args:
-        path: The file.
-        level: Of x86-64: the best (0), or 1 for the plain path, 2, 3 or 4, for tests.
-        steps: Open what runs pieces of sequences, with states as further inputs and outputs.
-
-    Raises:
-        BackendError: It cannot be opened here, or is not of this kind.
-    """
-    try:
-        opened = ctypes.CDLL(str(path.absolute()))
-        open_function = opened.gatelet_open_steps if steps else opened.gatelet_open
-    except (OSError, AttributeError) as error:
-        raise BackendError(f"the library '{path.name}' cannot be opened: {error}") from error
-    open_function.restype = ctypes.POINTER(Library)
-    found = open_function(ctypes.c_int32(level))
-    if not found:
-        raise BackendError(
-            f"the library '{path.name}' has no code of level {level} for this machine: "
-            "unset GATELET_LEVEL"
-        )
-    library: Library = found.contents
-    if library.abi != ABI:
-        raise BackendError(
-            f"the library '{path.name}' has the interface {library.abi}, this gatelet knows {ABI}: "
-            "convert again, or update gatelet"
-        )
-    return library
 
 
 class CBackend:

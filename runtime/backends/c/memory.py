@@ -1,6 +1,6 @@
 """What calls of a C library need, by the sizes of their inputs: buffers, scratch, arguments.
 
-Not the library, which is `gatelet.runtime.backends.c.backend`.
+Not the library, which is `gatelet.runtime.backends.c.library`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from gatelet.runtime.backends.c.backend import Library
+    from gatelet.runtime.backends.c.library import Library
 
 __all__ = ["Memories", "Memory", "Shapes"]
 

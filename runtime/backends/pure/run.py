@@ -16,7 +16,7 @@ from gatelet.runtime.backends.pure.array import Array, Weight
 from gatelet.runtime.backends.pure.operation import Call, Operation
 from gatelet.runtime.graph.graph import Graph, GraphInput
 
-__all__ = ["OPERATIONS", "PureBackend"]
+__all__ = ["OPERATIONS", "PureBackend", "open_graph"]
 
 OPERATIONS: dict[str, Operation] = {
     "LSTM": recurrent.lstm,
@@ -62,6 +62,11 @@ OPERATIONS: dict[str, Operation] = {
     "PadState": layers.pad_state,
 }
 """Every operation of docs/graph.md, in its order."""
+
+
+def open_graph(graph: Graph) -> "PureBackend":
+    """Open a Graph."""
+    return PureBackend(graph)
 
 
 class PureBackend:

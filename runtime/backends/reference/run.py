@@ -23,7 +23,7 @@ from gatelet.runtime.backends.reference.tables import project_tables
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.safetensors import Tensor
 
-__all__ = ["OPERATIONS", "ReferenceBackend", "array_of", "run_graph"]
+__all__ = ["OPERATIONS", "ReferenceBackend", "array_of", "open_graph", "run_graph"]
 
 _DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
 _ROWS_AT_ONCE = 128
@@ -135,6 +135,11 @@ def _run_nodes(
 def _in_type(array: Array, dtype: DType) -> Array:
     """Give numbers in the type to compute in, without a copy where they are; integers stay."""
     return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
+
+
+def open_graph(graph: Graph) -> "ReferenceBackend":
+    """Open a Graph, to be run in float32."""
+    return ReferenceBackend(graph)
 
 
 class ReferenceBackend:

@@ -14,7 +14,8 @@ import pytest
 from gatelet.convert.exporters.c.build import kernel_object, run_compiler
 from gatelet.convert.exporters.c.source import kernel_headers_text
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.runtime.backends.c.backend import CBackend, open_library
+from gatelet.runtime.backends.c.backend import CBackend
+from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.c_builds import LIBRARY, STRICT, build
 from tests.convert.exporters.onnx_graphs import GraphMaker, mask_of

@@ -24,7 +24,8 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import ConversionError
-from gatelet.runtime.backends.c.backend import CBackend, open_library
+from gatelet.runtime.backends.c.backend import CBackend
+from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor

@@ -19,7 +19,8 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
-from gatelet.runtime.backends.c.backend import CBackend, open_library
+from gatelet.runtime.backends.c.backend import CBackend
+from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.c_builds import build, small_graph

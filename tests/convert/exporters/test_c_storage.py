@@ -17,7 +17,8 @@ from gatelet.convert.parity.stored.match import check_weights, match_weights
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BundleDamaged
-from gatelet.runtime.backends.c.backend import CBackend, open_library
+from gatelet.runtime.backends.c.backend import CBackend
+from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor

@@ -11,7 +11,7 @@ import pytest
 
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.runtime.backends.c.backend import open_library
+from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer

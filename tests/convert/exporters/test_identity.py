@@ -15,8 +15,8 @@ from flatbuffers.table import Table
 
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of, vocabulary_lines
-from gatelet.convert.exporters.targets import EXPORTERS
-from gatelet.convert.schemes import SCHEMES, TARGETS
+from gatelet.convert.exporters.targets import EXPORTERS, TARGETS
+from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.graph.safetensors import encode
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.test_onnx_file import classifier

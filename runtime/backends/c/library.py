@@ -1,0 +1,88 @@
+"""The shared library of a C model: the struct that it hands out, and the opening of it.
+
+Not the calls, which are in `gatelet.runtime.backends.c.backend`. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+from gatelet.errors import BackendError
+
+__all__ = ["Library", "open_library"]
+
+ABI = 1
+
+_Pointers = ctypes.POINTER(ctypes.c_void_p)
+_Sizes = ctypes.POINTER(ctypes.c_int32)
+
+
+class Library(ctypes.Structure):
+    """`struct gatelet_library` of the C source; the functions are called with addresses."""
+
+    _fields_ = (
+        ("abi", ctypes.c_int32),
+        ("description", ctypes.c_char_p),
+        ("weights_bytes", ctypes.c_size_t),
+        ("check", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)),
+        ("scratch_bytes", ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_int32, _Sizes)),
+        (
+            "output_shape",
+            ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.c_int32, _Sizes, _Sizes),
+        ),
+        (
+            "run",
+            ctypes.CFUNCTYPE(
+                ctypes.c_int,
+                ctypes.c_void_p,
+                _Pointers,
+                _Sizes,
+                ctypes.c_int32,
+                _Pointers,
+                ctypes.c_void_p,
+            ),
+        ),
+        (
+            "ids_of_text",
+            ctypes.CFUNCTYPE(
+                ctypes.c_int32,
+                ctypes.c_void_p,
+                ctypes.c_char_p,
+                ctypes.c_size_t,
+                ctypes.c_void_p,
+            ),
+        ),
+    )
+
+
+def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
+    """Open a shared library.
+
+    Args:
+        path: The file.
+        level: Of x86-64: the best (0), or 1 for the plain path, 2, 3 or 4, for tests.
+        steps: Open what runs pieces of sequences, with states as further inputs and outputs.
+
+    Raises:
+        BackendError: It cannot be opened here, or is not of this kind.
+    """
+    try:
+        opened = ctypes.CDLL(str(path.absolute()))
+        open_function = opened.gatelet_open_steps if steps else opened.gatelet_open
+    except (OSError, AttributeError) as error:
+        raise BackendError(f"the library '{path.name}' cannot be opened: {error}") from error
+    open_function.restype = ctypes.POINTER(Library)
+    found = open_function(ctypes.c_int32(level))
+    if not found:
+        raise BackendError(
+            f"the library '{path.name}' has no code of level {level} for this machine: "
+            "unset GATELET_LEVEL"
+        )
+    library: Library = found.contents
+    if library.abi != ABI:
+        raise BackendError(
+            f"the library '{path.name}' has the interface {library.abi}, this gatelet knows {ABI}: "
+            "convert again, or update gatelet"
+        )
+    return library
