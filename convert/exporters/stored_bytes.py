@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gatelet.convert.exporters.c.stored import c_weight_bytes
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.operations import RECURRENCES
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.surrogates import as_utf8
@@ -24,8 +25,6 @@ BYTES_OF = {"float32": 4.0, "float16": 2.0, "int16": 2.0, "int8": 1.0, "int4": 0
 
 SMALL_ELEMENTS = 1024
 """Smaller tensors stay float32 in quantized files."""
-
-_RECURRENCES = ("ConvLSTM2D", "GRU", "LSTM", "SimpleRNN")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def operator_bytes(graph: Graph, target: str, scheme: Scheme) -> int:
     stored = "float32" if BYTES_OF.get(scheme.weights, 1) > 1 else "int8"
     kind = target.removesuffix("-text")
     frame = _FRAMES.get((kind, stored)) or _FRAMES["onnx", "int8"]
-    loops = [node for node in graph.nodes if node.op in _RECURRENCES]
+    loops = [node for node in graph.nodes if node.op in RECURRENCES]
     sequences = sum(bool(node.attributes.get("return_sequences")) for node in loops)
     return (
         frame.file

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.exported import Exportable, Exported
-from gatelet.convert.exporters.onnx import count_scans
+from gatelet.convert.exporters.onnx.recurrent import OPERATORS, count_scans
 from gatelet.convert.exporters.stored_bytes import SKIPPING_TARGETS, operator_bytes, weight_bytes
 from gatelet.convert.exporters.targets import export
 from gatelet.convert.gates.operators import FileFacts, read_litert_facts, read_onnx_facts
@@ -52,7 +52,6 @@ _READERS: dict[str, Callable[[bytes], FileFacts]] = {
 # TensorFlow Lite Micro resets such tensors and resources by itself, and streams by them
 _KEEPS_VARIABLES = ("tflm",)
 _MIN_SPREAD = 1e-3
-_SERVING = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 
 
 def export_checked(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Exported:
@@ -148,8 +147,8 @@ def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
 def _check_loops(facts: FileFacts, graph: Graph) -> None:
     needed = count_scans(graph)
     if len(facts.loops) > needed:
-        served = [node for node in graph.nodes if node.op in _SERVING]
-        operators = ", ".join(sorted({_SERVING[node.op] for node in served})) or "no loop"
+        served = [node for node in graph.nodes if node.op in OPERATORS]
+        operators = ", ".join(sorted({OPERATORS[node.op] for node in served})) or "no loop"
         layers = ", ".join(dict.fromkeys(f"'{node.source}'" for node in served))
         raise _refused(
             "onnx",

@@ -16,13 +16,13 @@ from gatelet.convert.parity.quality.statistics import accuracy_difference
 from gatelet.errors import ConfigError, ModelError
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import IDS, OPERATIONS
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = ["Pruned", "measure_cost", "prune_vocabulary"]
 
-_KNOWS_IDS = ("Embedding", "MaskIds")
 _OOV_ID = 1
 
 Array = NDArray[Any]
@@ -75,7 +75,7 @@ def prune_vocabulary(graph: Graph, vectorizer: AnyVectorizer | None, size: int) 
     for node in graph.nodes:
         if ids.name not in node.inputs:
             continue
-        if node.op not in _KNOWS_IDS:
+        if OPERATIONS[node.op].takes != IDS:
             raise ModelError(f"layer '{node.source}' ({node.op}) reads ids, so none can be dropped")
         if node.op == "Embedding":
             name = _table_of(node, graph, ids.name)

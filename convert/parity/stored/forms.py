@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gatelet.convert.exporters.c.blob import pack_columns, pack_gates
 from gatelet.convert.exporters.onnx.recurrent import node_needs_scan
 from gatelet.runtime.graph.graph import Node
+from gatelet.runtime.graph.operations import CONVOLUTIONS, GATES
 
 __all__ = ["Places", "forms_of", "packing_of"]
 
@@ -36,7 +37,7 @@ def forms_of(packing: str, node: Node, role: str, shape: tuple[int, ...]) -> Ite
     if packing == "c":
         yield _in_blob(node, role, places)
         return
-    forms = _FORMS.get((packing, node.op, role), (_as_it_is,))
+    forms = FORMS.get((packing, node.op, role), (_as_it_is,))
     if packing == "onnx" and "LSTM" in node.op:
         in_loop = node.op == "ConvLSTM2D" or node_needs_scan(node)
         forms = (_LOOP_FORM,) if in_loop else forms
@@ -78,12 +79,12 @@ def _rows_apart(places: Places) -> list[Places]:
 
 def _in_blob(node: Node, role: str, places: Places) -> list[Places]:
     """Pack places as the exporter packs: columns in whole tiles, the gates of a unit together."""
-    gates = _GATES_OF.get(node.op, 1)
-    if node.op in _CONVOLUTIONS and role in ("kernel", "recurrent_kernel"):
+    gates = GATES.get(node.op, 1)
+    if node.op in CONVOLUTIONS and role in ("kernel", "recurrent_kernel"):
         groups = node.attributes.get("groups", 1) if role == "kernel" else 1
         seen = places.reshape(-1, places.shape[-1])
         return [_packed(part, 1) for part in np.split(seen, groups, axis=1)]
-    if node.op in _CONVOLUTIONS or role not in ("kernel", "recurrent_kernel", "bias"):
+    if node.op in CONVOLUTIONS or role not in ("kernel", "recurrent_kernel", "bias"):
         return [places]
     if role == "recurrent_kernel" and not node.attributes.get("reset_after", True):
         return [_packed(part, part.shape[1] // len(part)) for part in _gates_apart(places)]
@@ -101,7 +102,7 @@ def _whole(form: Callable[[Places], Places]) -> Callable[[Places], list[Places]]
 
 
 _Form = Callable[[Places], list[Places]]
-_FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
+FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
     ("onnx", "LSTM", "kernel"): (_whole(_onnx_gates),),
     ("onnx", "LSTM", "recurrent_kernel"): (_whole(_onnx_gates),),
     ("onnx", "LSTM", "bias"): (_whole(lambda places: _with_zeros(_onnx_gates(places))),),
@@ -116,8 +117,5 @@ _FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
     ("tflm", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),
 }
 """How a target stores a weight other than as it is; the order of axes is found by trying."""
-
-_GATES_OF = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
-_CONVOLUTIONS = ("Conv1D", "Conv2D", "ConvLSTM2D")
 
 _LOOP_FORM = _whole(_onnx_loop_gates)

@@ -36,7 +36,7 @@ _SAME_VALUES = 0.1
 _SMALL = 8
 """Fewer numbers than this may be found anywhere."""
 
-_FOLDED = (
+FOLDED = (
     "Affine",
     "Average",
     "AveragePooling1D",
@@ -188,7 +188,7 @@ def _may_be_folded(target: str, graph: Graph, node: Node) -> bool:
         for other in graph.nodes
         if set(other.outputs) & set(node.inputs) or set(node.outputs) & set(other.inputs)
     ]
-    return target == "litert" and not set(beside).isdisjoint(_FOLDED)
+    return target == "litert" and not set(beside).isdisjoint(FOLDED)
 
 
 @dataclass(frozen=True)
