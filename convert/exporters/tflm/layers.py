@@ -182,14 +182,9 @@ _ALL_STEPS = "needs several timesteps at once"
 _SKIPS = "skips padding, which is fed here by whoever calls"
 REFUSED = {
     **dict.fromkeys(WINDOWED, _ALL_STEPS),
-    "GlobalAveragePooling1D": _ALL_STEPS,
-    "ReduceMax": _ALL_STEPS,
-    "ReduceMean": _ALL_STEPS,
-    "RepeatVector": _ALL_STEPS,
-    "Reshape": _ALL_STEPS,
-    "Transpose": _ALL_STEPS,
+    **dict.fromkeys(("GlobalAveragePooling1D", "ReduceMax", "ReduceMean"), _ALL_STEPS),
+    **dict.fromkeys(("RepeatVector", "Reshape", "Transpose"), _ALL_STEPS),
+    **dict.fromkeys(("TrimPadding", "PadState"), _SKIPS),
     "Select": "chooses between timesteps by a mask",
-    "TrimPadding": _SKIPS,
-    "PadState": _SKIPS,
 }
 """Why there is no step of an operation, by its name; `walk` has the others."""
