@@ -16,7 +16,7 @@ from gatelet.convert.reading.source import SourceLayer
 from gatelet.convert.schemes import SCHEMES, TARGETS, Scheme
 from gatelet.errors import GateletError
 from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.graph.operations import OPERATIONS, RECURRENCES
+from gatelet.runtime.graph.operations import OVER_IMAGES, RECURRENCES
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["Cost", "Lint", "Prospect", "cost_of", "lint"]
@@ -131,7 +131,7 @@ def cost_of(graph: Graph) -> Cost:
     for node in graph.nodes:
         kernels = [name for role, name in node.weights.items() if role.endswith("kernel")]
         times = sum(math.prod(graph.weights[name].shape) for name in kernels)
-        is_image = OPERATIONS[node.op].window_axes == 2
+        is_image = node.op in OVER_IMAGES
         if is_image:
             times *= math.prod(size or 1 for size in node.shape[-3:-1])
         if node.op in RECURRENCES or (len(node.shape) > 2 and not is_image):

@@ -17,7 +17,7 @@ import numpy as np
 
 from gatelet.runtime.backends.reference import run_graph
 from gatelet.runtime.graph.graph import Graph, Node
-from gatelet.runtime.graph.operations import OPERATIONS, VECTOR_RECURRENCES
+from gatelet.runtime.graph.operations import POINTWISE, VECTOR_RECURRENCES
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.graph.streaming import StreamingGraph, with_states
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -98,7 +98,7 @@ def _is_pointwise(node: Node, timed: set[str]) -> bool:
     axis = node.attributes.get("axis")
     rank = len(node.shape)
     return (
-        OPERATIONS[node.op].pointwise
+        node.op in POINTWISE
         and rank == 3
         and (axis is None or axis in (-1, rank - 1))
         and all(a in (-1, rank - 1) for a in node.attributes.get("axes", ()))

@@ -23,6 +23,8 @@ __all__ = [
     "MASK_MAKERS",
     "MOVES",
     "OPERATIONS",
+    "OVER_IMAGES",
+    "POINTWISE",
     "RECURRENCES",
     "RECURRENT",
     "VECTOR_RECURRENCES",
@@ -159,7 +161,9 @@ RECURRENCES = frozenset(one.name for one in _TABLE if one.time == RECURRENT)
 VECTOR_RECURRENCES = frozenset(name for name in RECURRENCES if not OPERATIONS[name].window_axes)
 """Those whose states are vectors [B, U]: all but ConvLSTM2D."""
 
+POINTWISE = frozenset(one.name for one in _TABLE if one.pointwise)
 WINDOWED = frozenset(one.name for one in _TABLE if one.window_axes)
+OVER_IMAGES = frozenset(name for name in WINDOWED if OPERATIONS[name].window_axes == 2)
 CONVOLUTIONS = frozenset(name for name in WINDOWED if "kernel" in OPERATIONS[name].weights)
 GATES = {name: len(OPERATIONS[name].gates) for name in VECTOR_RECURRENCES}
 """How many gates lie side by side in the matrices of a recurrence."""
