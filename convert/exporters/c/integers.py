@@ -352,6 +352,6 @@ INTEGER_REFUSED = {
     **dict.fromkeys(("PReLU", "Affine", "LayerNormalization"), "scales each feature by itself"),
     **dict.fromkeys(("GlobalAveragePooling1D", "ReduceMax", "ReduceMean"), "reduces an axis"),
     **dict.fromkeys(("RepeatVector", "Reshape", "Transpose"), "changes the axes"),
-    **dict.fromkeys(("ApplyMask", "Select", "MaskAnd", "MaskOr"), "joins masks, or chooses by one"),
+    **dict.fromkeys(("ApplyMask", "Select", "MaskAnd", "MaskOr"), "computes with masks"),
 }
 """What kernels/integer.c has no function for, and what it would have to do."""
