@@ -4,7 +4,6 @@ Not a conversion: nothing is exported and TensorFlow is not needed.
 """
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,8 @@ from gatelet.convert.reading import SourceModel
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.convert.schemes import SCHEMES, Scheme
 from gatelet.errors import GateletError
-from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.operations import OVER_IMAGES, RECURRENCES
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["Cost", "Lint", "Prospect", "cost_of", "lint"]
@@ -129,45 +129,16 @@ def cost_of(graph: Graph) -> Cost:
     """
     per_timestep = per_row = 0
     for node in graph.nodes:
-        count = _COUNTS.get(node.op)
-        if count is None:
-            continue
-        shapes = {role: graph.weights[name].shape for role, name in node.weights.items()}
-        times = count(node, shapes)
-        if node.op in _LOOPS or (len(node.shape) > 2 and node.op != "Conv2D"):
+        kernels = [name for role, name in node.weights.items() if role.endswith("kernel")]
+        times = sum(math.prod(graph.weights[name].shape) for name in kernels)
+        is_image = node.op in OVER_IMAGES
+        if is_image:
+            times *= math.prod(size or 1 for size in node.shape[-3:-1])
+        if node.op in RECURRENCES or (len(node.shape) > 2 and not is_image):
             per_timestep += times
         else:
             per_row += times
     return Cost(per_timestep, per_row)
-
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-def _matrices(node: Node, shapes: Shapes) -> int:
-    return sum(math.prod(shape) for role, shape in shapes.items() if role.endswith("kernel"))
-
-
-def _convolution(node: Node, shapes: Shapes) -> int:
-    places = math.prod(size or 1 for size in node.shape[1:-1])
-    return places * math.prod(shapes["kernel"])
-
-
-def _convolution_in_time(node: Node, shapes: Shapes) -> int:
-    places = math.prod(size or 1 for size in node.shape[-3:-1])
-    return places * (math.prod(shapes["kernel"]) + math.prod(shapes["recurrent_kernel"]))
-
-
-_LOOPS = ("ConvLSTM2D", "GRU", "LSTM", "SimpleRNN")
-_COUNTS: dict[str, Callable[[Node, Shapes], int]] = {
-    "Conv1D": _matrices,
-    "Conv2D": _convolution,
-    "ConvLSTM2D": _convolution_in_time,
-    "Dense": _matrices,
-    "GRU": _matrices,
-    "LSTM": _matrices,
-    "SimpleRNN": _matrices,
-}
 
 
 def _all_layers(model: SourceModel) -> list[SourceLayer]:

@@ -10,12 +10,11 @@ from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.bundle.storage import BYTES_OF, SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.operations import RECURRENCES
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = ["file_bytes", "operator_bytes", "weight_bytes"]
-
-_RECURRENCES = ("ConvLSTM2D", "GRU", "LSTM", "SimpleRNN")
 
 
 def weight_bytes(graph: Graph, target: str, scheme: Scheme) -> int:
@@ -87,7 +86,7 @@ def operator_bytes(graph: Graph, target: str, scheme: Scheme) -> int:
     """Predict what an artifact takes beside weights: operators, names, constants of loops."""
     floats, others = EXPORTERS[target].frames
     frame = floats if BYTES_OF[scheme.weights] > 1 else others
-    loops = [node for node in graph.nodes if node.op in _RECURRENCES]
+    loops = [node for node in graph.nodes if node.op in RECURRENCES]
     sequences = sum(bool(node.attributes.get("return_sequences")) for node in loops)
     return (
         frame.file

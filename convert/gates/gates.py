@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.artifacts import Made
 from gatelet.convert.exporters.exported import Exportable, Exported
+from gatelet.convert.exporters.onnx.recurrent import OPERATORS
 from gatelet.convert.exporters.stored_bytes import operator_bytes, weight_bytes
 from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.operators import READERS, FileFacts
@@ -43,7 +44,6 @@ ROWS = 64
 """Of the real inputs, whose outputs are looked at."""
 
 _MIN_SPREAD = 1e-3
-_SERVING = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 
 
 def check_made(made: Sequence[Made], model: Exportable) -> None:
@@ -149,8 +149,8 @@ def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
 
 def _check_loops(target: str, facts: FileFacts, graph: Graph, *, needed: int) -> None:
     if len(facts.loops) > needed:
-        served = [node for node in graph.nodes if node.op in _SERVING]
-        operators = ", ".join(sorted({_SERVING[node.op] for node in served})) or "no loop"
+        served = [node for node in graph.nodes if node.op in OPERATORS]
+        operators = ", ".join(sorted({OPERATORS[node.op] for node in served})) or "no loop"
         layers = ", ".join(dict.fromkeys(f"'{node.source}'" for node in served))
         raise _refused(
             target,

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from gatelet.convert.reading.source import SourceLayer, SourceModel
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.graph.operations import MOVES, OPERATIONS, check_node
 from gatelet.runtime.graph.safetensors import Tensor
 
 __all__ = ["GraphBuilder", "TimeMustBeKnown", "Value", "keep_mask"]
-
-
-_REARRANGE = ("MergeTime", "RepeatVector", "Reshape", "Reverse", "SplitTime", "Transpose")
 
 
 @dataclass(frozen=True)
@@ -116,22 +114,16 @@ class GraphBuilder:
         source: SourceLayer,
         weights: Mapping[str, NDArray[Any]] | None = None,
         attributes: Mapping[str, Any] | None = None,
-        mask: str | None = None,
     ) -> Value:
         """Append a node with one output; see `add_many`.
 
         Returns:
             The output, without a mask: give it one with `dataclasses.replace`.
         """
-        return self.add_many(
-            op,
-            inputs,
-            shapes=(shape,),
-            source=source,
-            weights=weights,
-            attributes=attributes,
-            mask=mask,
-        )[0]
+        (made,) = self.add_many(
+            op, inputs, shapes=(shape,), source=source, weights=weights, attributes=attributes
+        )
+        return made
 
     def add_many(
         self,
@@ -142,40 +134,38 @@ class GraphBuilder:
         source: SourceLayer,
         weights: Mapping[str, NDArray[Any]] | None = None,
         attributes: Mapping[str, Any] | None = None,
-        mask: str | None = None,
     ) -> list[Value]:
         """Append a node.
 
         Args:
             op: The operation's name in the Graph; see docs/graph.md.
-            inputs: What it takes.
+            inputs: What it takes; an operation that honours a mask gets that of the first.
             shapes: Of its outputs.
             source: The layer it comes from.
             weights: Arrays by role; stored as float32, and once where a layer is shared.
             attributes: Settings, in Keras' words.
-            mask: The value that masks its timesteps.
 
         Returns:
             The outputs, without masks.
         """
         name = f"n{len(self.nodes)}_{op.lower()}"
         outputs = tuple(name if i == 0 else f"{name}_{i}" for i in range(len(shapes)))
-        self.nodes.append(
-            Node(
-                name=name,
-                op=op,
-                inputs=tuple(value.name for value in inputs),
-                outputs=outputs,
-                shapes=tuple(shapes),
-                weights={
-                    role: self._store(f"{name}.{role}", array)
-                    for role, array in (weights or {}).items()
-                },
-                attributes=dict(attributes or {}),
-                mask=mask,
-                source=source.name,
-            )
+        node = Node(
+            name=name,
+            op=op,
+            inputs=tuple(value.name for value in inputs),
+            outputs=outputs,
+            shapes=tuple(shapes),
+            weights={
+                role: self._store(f"{name}.{role}", array)
+                for role, array in (weights or {}).items()
+            },
+            attributes=dict(attributes or {}),
+            mask=inputs[0].mask if OPERATIONS[op].masked else None,
+            source=source.name,
         )
+        check_node(node)
+        self.nodes.append(node)
         return [Value(output, shape) for output, shape in zip(outputs, shapes, strict=True)]
 
     def _store(self, name: str, array: NDArray[Any]) -> str:
@@ -210,7 +200,7 @@ class GraphBuilder:
         """Note that ids must be below `vocabulary`, at the graph input that they come from."""
         name = value.name
         for node in reversed(self.nodes):
-            if name in node.outputs and node.op in _REARRANGE:
+            if name in node.outputs and OPERATIONS[node.op].gives == MOVES:
                 name = node.inputs[0]
         for index, one in enumerate(self.inputs):
             if one.name == name:

@@ -80,7 +80,6 @@ def _read_cell(layer: SourceLayer, x: Value, builder: GraphBuilder) -> Cell:
     return Cell(
         op="ConvLSTM2D",
         state=(*spatial, units),
-        states=2,
         weights=weights,
         attributes={
             **attributes,

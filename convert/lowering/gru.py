@@ -45,7 +45,6 @@ def read_gru(layer: SourceLayer, features: int, builder: GraphBuilder) -> Cell:
     return Cell(
         op="GRU",
         state=(units,),
-        states=1,
         weights=weights,
         attributes={**attributes, "reset_after": reset_after},
     )

@@ -41,7 +41,6 @@ def read_lstm(layer: SourceLayer, features: int, builder: GraphBuilder) -> Cell:
     return Cell(
         op="LSTM",
         state=(units,),
-        states=2,
         weights=weights,
         attributes=activation_attributes(
             layer, builder, activation="tanh", recurrent_activation=gate

@@ -37,5 +37,6 @@ def lower_masking(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder
         source=layer,
         attributes={"mask_value": mask_value},
     )
-    value = builder.add("ApplyMask", [x], shape=x.shape, source=layer, mask=mask.name)
+    masked = replace(x, mask=mask.name)
+    value = builder.add("ApplyMask", [masked], shape=x.shape, source=layer)
     return [replace(value, mask=mask.name)]

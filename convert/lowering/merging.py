@@ -110,7 +110,7 @@ def _masked_multiply(layer: SourceLayer, values: Sequence[Value], builder: Graph
     if len(masks) < len(values):
         return made
     some = joined("MaskOr", masks, shape=values[0].shape[:2], source=layer, builder=builder)
-    return builder.add("ApplyMask", [made], shape=made.shape, source=layer, mask=some)
+    return builder.add("ApplyMask", [replace(made, mask=some)], shape=made.shape, source=layer)
 
 
 def _masked_fold(layer: SourceLayer, values: Sequence[Value], builder: GraphBuilder) -> Value:
@@ -133,7 +133,8 @@ def _select(
     layer: SourceLayer, value: Value, other: Value, mask: str, builder: GraphBuilder
 ) -> Value:
     shape = _broadcast(layer, [value, other])
-    return builder.add("Select", [value, other], shape=shape, source=layer, mask=mask)
+    masked = replace(value, mask=mask)
+    return builder.add("Select", [masked, other], shape=shape, source=layer)
 
 
 def _same_rank(layer: SourceLayer, inputs: Sequence[Value], builder: GraphBuilder) -> list[Value]:

@@ -3,7 +3,7 @@
 Not convolutions.
 """
 
-from gatelet.convert.lowering.builder import GraphBuilder, TimeMustBeKnown, Value
+from gatelet.convert.lowering.builder import GraphBuilder, TimeMustBeKnown, Value, keep_mask
 from gatelet.convert.lowering.channels import channels_first, channels_last
 from gatelet.convert.lowering.convolution import output_size
 from gatelet.convert.lowering.settings import (
@@ -83,9 +83,8 @@ def lower_global_pooling(
     keepdims = read_bool(layer, "keepdims", default=False)
     is_first = read_data_format(layer) == "channels_first"
     is_average = "Average" in layer.class_name
-    mask = x.mask
     if is_first and rank == 1 and is_average:
-        x = channels_last(x, source=layer, builder=builder)
+        x = keep_mask(channels_last(x, source=layer, builder=builder), x)
     if rank == 1 and is_average:
         y = builder.add(
             "GlobalAveragePooling1D",
@@ -93,7 +92,6 @@ def lower_global_pooling(
             shape=(x.shape[0], 1, x.shape[2]) if keepdims else (x.shape[0], x.shape[2]),
             source=layer,
             attributes={"keepdims": keepdims},
-            mask=mask,
         )
         turn = is_first and keepdims
         return [channels_first(y, source=layer, builder=builder) if turn else y]

@@ -4,7 +4,7 @@ Not any one cell: those are in `lstm`, `gru`, `simple_rnn` and `conv_lstm`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from gatelet.convert.lowering.settings import read_bool, refuse
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
 from gatelet.runtime.graph.graph import Shape
+from gatelet.runtime.graph.operations import OPERATIONS
 
 __all__ = ["Cell", "Recurred", "Steps", "activation_attributes", "add_recurrence", "read_steps"]
 
@@ -26,16 +27,19 @@ class Cell:
     Args:
         op: The operation of the Graph.
         state: The shape of one timestep's output and of each state, without B.
-        states: How many states it has.
         weights: By role.
         attributes: Those of the cell alone.
     """
 
     op: str
     state: Shape
-    states: int
     weights: Mapping[str, NDArray[Any]]
     attributes: Mapping[str, Any]
+
+    @property
+    def states(self) -> int:
+        """How many states it has."""
+        return len(OPERATIONS[self.op].states)
 
 
 @dataclass(frozen=True)
@@ -164,11 +168,10 @@ def add_recurrence(
     y_shape = (B, T, *cell.state) if steps.return_sequences else state
     y, *states = builder.add_many(
         cell.op,
-        inputs,
+        [replace(x, mask=steps.mask), *given],
         shapes=(y_shape, *[state] * (cell.states if steps.return_state else 0)),
         source=layer,
         weights=cell.weights,
         attributes=attributes,
-        mask=steps.mask,
     )
     return Recurred(y, tuple(states), steps)

@@ -30,7 +30,6 @@ def read_simple_rnn(layer: SourceLayer, features: int, builder: GraphBuilder) ->
     return Cell(
         op="SimpleRNN",
         state=(units,),
-        states=1,
         weights=weights,
         attributes=activation_attributes(layer, builder, activation="tanh"),
     )

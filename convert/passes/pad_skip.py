@@ -17,6 +17,7 @@ import numpy as np
 
 from gatelet.runtime.backends.reference import run_graph
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import POINTWISE, VECTOR_RECURRENCES
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.graph.streaming import StreamingGraph, with_states
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -26,25 +27,6 @@ __all__ = ["LARGEST_SKIP", "skip_padding", "timesteps_in_front"]
 
 LARGEST_SKIP = 256
 """The most pads that are skipped: 2 x U floats are stored for each."""
-
-_RECURRENCES = ("LSTM", "GRU", "SimpleRNN")
-
-# operations that treat each timestep by itself
-_POINTWISE = (
-    "Activation",
-    "Add",
-    "Affine",
-    "ApplyMask",
-    "Average",
-    "Concatenate",
-    "Dense",
-    "LayerNormalization",
-    "Maximum",
-    "Minimum",
-    "Multiply",
-    "PReLU",
-    "Subtract",
-)
 
 
 def timesteps_in_front(shape: Sequence[int | None], vectorizer: AnyVectorizer | None) -> int | None:
@@ -79,7 +61,7 @@ def skip_padding(graph: Graph, *, timesteps: int | None) -> Graph:
         return graph
     if any(node.op == "MaskIds" for node in graph.nodes):
         return _trim_masked(graph, ids[0].name, timed)
-    over_ids = [n for n in graph.nodes if n.op in _RECURRENCES and n.inputs[0] in timed]
+    over_ids = [n for n in graph.nodes if n.op in VECTOR_RECURRENCES and n.inputs[0] in timed]
     if not over_ids or any(n.attributes.get("go_backwards") or n.inputs[1:] for n in over_ids):
         return graph
     stream = with_states(graph, [node.name for node in over_ids])
@@ -98,7 +80,7 @@ def _timed_values(graph: Graph, ids: str) -> set[str] | None:
     for node in graph.nodes:
         if not timed.intersection(node.inputs):
             continue
-        if node.op in _RECURRENCES:
+        if node.op in VECTOR_RECURRENCES:
             if node.inputs[0] not in timed or timed.intersection(node.inputs[1:]):
                 return None
             if node.attributes.get("return_sequences"):
@@ -116,7 +98,7 @@ def _is_pointwise(node: Node, timed: set[str]) -> bool:
     axis = node.attributes.get("axis")
     rank = len(node.shape)
     return (
-        node.op in _POINTWISE
+        node.op in POINTWISE
         and rank == 3
         and (axis is None or axis in (-1, rank - 1))
         and all(a in (-1, rank - 1) for a in node.attributes.get("axes", ()))
@@ -127,7 +109,7 @@ def _is_pointwise(node: Node, timed: set[str]) -> bool:
 def _trim_masked(graph: Graph, ids: str, timed: set[str]) -> Graph:
     """Drop masked columns at both ends, where their steps change nothing."""
     for node in graph.nodes:
-        reads_time = node.inputs[0] in timed and node.op in _RECURRENCES
+        reads_time = node.inputs[0] in timed and node.op in VECTOR_RECURRENCES
         if reads_time and (node.mask is None or node.attributes.get("return_state")):
             return graph
         # the last output is that of the last step, or of the first: zeros where that is masked
@@ -142,7 +124,7 @@ def _skip_unmasked(graph: Graph, ids: str, stream: StreamingGraph, *, limit: int
     """Start the recurrences over the ids at the states that `start` pads lead to."""
     if limit < 1:
         return graph
-    if any(n.op in _RECURRENCES and n.attributes.get("return_state") for n in graph.nodes):
+    if any(n.op in VECTOR_RECURRENCES and n.attributes.get("return_state") for n in graph.nodes):
         return graph
     tables = _trajectory(stream, ids, limit)
     trim = _trim_node(ids, trailing=False, limit=limit)

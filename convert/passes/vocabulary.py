@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from gatelet.errors import ConfigError, ModelError
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import IDS, OPERATIONS
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 __all__ = ["Pruned", "prune_vocabulary"]
 
-_KNOWS_IDS = ("Embedding", "MaskIds")
 _OOV_ID = 1
 
 
@@ -65,7 +65,7 @@ def prune_vocabulary(graph: Graph, vectorizer: AnyVectorizer | None, size: int) 
     for node in graph.nodes:
         if ids.name not in node.inputs:
             continue
-        if node.op not in _KNOWS_IDS:
+        if OPERATIONS[node.op].takes != IDS:
             raise ModelError(f"layer '{node.source}' ({node.op}) reads ids, so none can be dropped")
         if node.op == "Embedding":
             name = _table_of(node, graph, ids.name)

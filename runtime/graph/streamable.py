@@ -4,7 +4,7 @@ Not the making of the streaming form: see `gatelet.runtime.graph.streaming`.
 
 Every value is of one kind: STEPS has the input's time axis as axis 1; MERGED has a row for each
 of its timesteps; SUMMARY is what is known after the steps so far; CONSTANT does not depend on the
-sequence. An operation that is in no table is refused: it may read several timesteps at once.
+sequence. An operation that looks at several timesteps at once is refused.
 """
 
 import math
@@ -12,20 +12,17 @@ from collections.abc import Callable, Mapping
 
 from gatelet.errors import ModelError
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.operations import BY_AXES, EACH_STEP, OPERATIONS, RECURRENT
 
 __all__ = [
     "CONSTANT",
     "MERGED",
-    "RECURRENCES",
     "STEPS",
     "SUMMARY",
     "Kinds",
     "follow_steps",
     "has_time",
 ]
-
-RECURRENCES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1, "ConvLSTM2D": 2}
-"""The operations with states, and how many each has."""
 
 STEPS, MERGED, SUMMARY, CONSTANT = "steps", "merged", "summary", "constant"
 
@@ -62,10 +59,7 @@ def has_time(one: GraphInput) -> bool:
 def _kind_of(node: Node, kinds: Kinds, graph: Graph) -> str:
     taken = [kinds[name] for name in node.inputs]
     if STEPS in taken:
-        rule = _RULES.get(node.op)
-        if rule is None:
-            raise _refused(node, "reads several timesteps at once")
-        return rule(node, kinds, graph)
+        return _rule_of(node)(node, kinds, graph)
     if node.mask is not None and kinds[node.mask] == STEPS:
         raise _refused(node, "is masked by timesteps that it does not have")
     if MERGED in taken:
@@ -73,6 +67,16 @@ def _kind_of(node: Node, kinds: Kinds, graph: Graph) -> str:
             raise _refused(node, "joins each timestep with something that is none")
         return MERGED
     return SUMMARY if SUMMARY in taken else CONSTANT
+
+
+def _rule_of(node: Node) -> "_Rule":
+    """Return what to do with an operation on a sequence: a rule of its own, or of its kind."""
+    known = OPERATIONS.get(node.op)
+    if known is None or known.time not in BY_TIME:
+        raise _refused(node, "reads several timesteps at once")
+    if node.op in BY_NAME:
+        return BY_NAME[node.op]
+    return _each_step if known.broadcasts else BY_TIME[known.time]
 
 
 def _each_step(node: Node, kinds: Kinds, graph: Graph) -> str:
@@ -96,8 +100,12 @@ def _steps_only(node: Node, kinds: Kinds, graph: Graph) -> str:
 
 
 def _other_axes(node: Node, kinds: Kinds, graph: Graph) -> str:
-    """Every timestep by itself, unless the axis, or one of the axes, is that of time."""
+    """Every timestep by itself, unless an axis, or one of a weight, is that of time."""
     rank = len(graph.shape_of(node.inputs[0]))
+    for role, name in node.weights.items():
+        shape = graph.weights[name].shape  # all but a kernel's is broadcast over the input's
+        if role != "kernel" and len(shape) >= rank - 1 and shape[1 - rank] != 1:
+            raise _refused(node, "has weights for each timestep")
     axes = [node.attributes.get("axis", -1), *node.attributes.get("axes", ())]
     if any(axis in (1, 1 - rank) for axis in axes):
         raise _refused(node, "works along the time axis")
@@ -110,16 +118,6 @@ def _other_reduced_axes(node: Node, kinds: Kinds, graph: Graph) -> str:
     ):
         raise _refused(node, "reads all timesteps at once")
     return STEPS
-
-
-def _same_weights(node: Node, kinds: Kinds, graph: Graph) -> str:
-    """Every timestep by itself, if it has no weights for each one."""
-    time_axis = 1 - len(graph.shape_of(node.inputs[0]))
-    for name in node.weights.values():
-        shape = graph.weights[name].shape
-        if len(shape) >= -time_axis and shape[time_axis] != 1:
-            raise _refused(node, "has weights for each timestep")
-    return _other_axes(node, kinds, graph)
 
 
 def _reshape(node: Node, kinds: Kinds, graph: Graph) -> str:
@@ -165,36 +163,18 @@ def _refused(node: Node, why: str) -> ModelError:
     )
 
 
-_RULES: dict[str, Callable[[Node, Kinds, Graph], str]] = {
-    "LSTM": _recurrence,
-    "GRU": _recurrence,
-    "SimpleRNN": _recurrence,
-    "ConvLSTM2D": _recurrence,
-    "Embedding": _steps_only,
-    "Dense": _other_axes,
-    "Activation": _other_axes,
-    "PReLU": _same_weights,
-    "Affine": _same_weights,
-    "LayerNormalization": _same_weights,
+_Rule = Callable[[Node, Kinds, Graph], str]
+BY_TIME: dict[str, _Rule] = {
+    RECURRENT: _recurrence,
+    EACH_STEP: _steps_only,
+    BY_AXES: _other_axes,
+}
+BY_NAME: dict[str, _Rule] = {
     "ReduceMax": _other_reduced_axes,
     "ReduceMean": _other_reduced_axes,
-    "Concatenate": _other_axes,
-    "Add": _each_step,
-    "Multiply": _each_step,
-    "Average": _each_step,
-    "Subtract": _each_step,
-    "Maximum": _each_step,
-    "Minimum": _each_step,
     "Reshape": _reshape,
     "Transpose": _transpose,
     "MergeTime": _merge_time,
     "SplitTime": _split_time,
-    "MaskIds": _steps_only,
-    "MaskFeatures": _steps_only,
-    "MaskAll": _steps_only,
-    "ApplyMask": _steps_only,
-    "Select": _steps_only,
-    "MaskAnd": _steps_only,
-    "MaskOr": _steps_only,
 }
-"""What an operation on a sequence gives; one that is not listed reads several timesteps at once."""
+"""What an operation on a sequence gives; the others look at several timesteps at once."""

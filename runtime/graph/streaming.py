@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from gatelet.errors import ModelError
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.graph.operations import OPERATIONS, RECURRENCES
 from gatelet.runtime.graph.states import State
-from gatelet.runtime.graph.streamable import RECURRENCES, STEPS, Kinds, follow_steps
+from gatelet.runtime.graph.streamable import STEPS, Kinds, follow_steps
 
 __all__ = [
     "StreamingGraph",
@@ -93,7 +94,7 @@ def with_states(graph: Graph, carried: Iterable[str]) -> StreamingGraph:
 
 def _carry(node: Node, graph: Graph) -> tuple[Node, list[State]]:
     """Give a recurrence state inputs, and state outputs if it has none."""
-    count = RECURRENCES[node.op]
+    count = len(OPERATIONS[node.op].states)
     shape = _state_shape(node, graph)
     after = node.outputs[1:] or tuple(f"{node.name}_next_{index}" for index in range(count))
     states = [

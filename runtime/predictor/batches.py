@@ -30,7 +30,7 @@ __all__ = [
 
 
 _TYPICAL = Cost()
-_READS_ACROSS_TIME = ("Conv", "Pooling", "Reduce", "Reshape", "Reverse", "Transpose", "Time")
+READS_ACROSS_TIME = ("Conv", "Pooling", "Reduce", "Reshape", "Reverse", "Transpose", "Time")
 
 
 class Batches:
@@ -83,7 +83,7 @@ def skipped_input(graph: Graph) -> str | None:
     A wrong guess costs time, never a result: see `gatelet.convert.passes.pad_skip`.
     """
     ids = [one for one in graph.inputs if one.dtype == "int32" and one.shape == (None, None)]
-    across = any(word in node.op for node in graph.nodes for word in _READS_ACROSS_TIME)
+    across = any(word in node.op for node in graph.nodes for word in READS_ACROSS_TIME)
     masked = any(node.op == "MaskIds" for node in graph.nodes)
     backwards = any(node.attributes.get("go_backwards") for node in graph.nodes)
     return ids[0].name if len(ids) == 1 and not across and (masked or not backwards) else None

@@ -27,6 +27,8 @@ from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, GraphInput
+from gatelet.runtime.graph.operations import FLOATS
+from gatelet.runtime.graph.operations import OPERATIONS as TABLE
 from gatelet.runtime.graph.states import STREAM_ROLE
 
 __all__ = ["OPERATIONS", "export_c", "write_model"]
@@ -173,7 +175,7 @@ def _write_node(writer: Writer, call: Call) -> dict[str, Value]:
             f"layer '{node.source}': the operation '{node.op}' cannot be exported to c; "
             f"known are {', '.join(operations)}"
         )
-    if node.op not in _TAKES_ANY_KIND and not writer.integers:
+    if TABLE[node.op].takes == FLOATS and not writer.integers:
         call = Call(
             node, [layers.as_floats(writer, one) for one in call.inputs], call.weights, call.mask
         )
@@ -248,20 +250,3 @@ OPERATIONS: dict[str, Callable[[Writer, Call], list[Value]]] = {
     "PadState": masks.write_pad_state,
 }
 """Every operation of docs/graph.md, in its order."""
-
-_TAKES_ANY_KIND = (
-    "Concatenate",
-    "Embedding",
-    "MaskAll",
-    "MaskAnd",
-    "MaskIds",
-    "MaskOr",
-    "MergeTime",
-    "PadState",
-    "RepeatVector",
-    "Reshape",
-    "Reverse",
-    "SplitTime",
-    "TrimPadding",
-)
-"""Operations that ids and masks may go through; the others take floats."""

@@ -16,8 +16,9 @@ from gatelet.convert.layouts import ORDERS
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import MOVES, OPERATIONS, RECURRENCES, WINDOWED
 
-__all__ = ["INTEGER_OPERATIONS", "integer_refusal", "observe"]
+__all__ = ["INTEGER_OPERATIONS", "INTEGER_REFUSED", "integer_refusal", "observe"]
 
 UNIT = 2.0**-15
 """The scale of states and gates."""
@@ -35,7 +36,6 @@ _ACTIVATIONS = {
     "hard_sigmoid_keras2": "GATELET_Q_HARD_SIGMOID_KERAS2",
 }
 _OTHERS = ("linear", "relu", "softmax")
-_RECURRENCES = ("GRU", "LSTM", "SimpleRNN")
 
 
 def integer_refusal(graph: Graph) -> str:
@@ -46,8 +46,8 @@ def integer_refusal(graph: Graph) -> str:
         why = _node_refusal(node, fed, states)
         if why:
             return f"layer '{node.source or node.name}': c full-int8 has no {why}: {_WAY_OUT}"
-        states.update(node.outputs[1:] if node.op in _RECURRENCES else ())
-        if node.op in ("MergeTime", "Reverse", "SplitTime") and node.inputs[0] in fed:
+        states.update(node.outputs[1:] if node.op in RECURRENCES else ())
+        if OPERATIONS[node.op].gives == MOVES and node.inputs[0] in fed:
             fed.add(node.output)
     return ""
 
@@ -55,7 +55,7 @@ def integer_refusal(graph: Graph) -> str:
 def _node_refusal(node: Node, fed: set[str], states: set[str]) -> str:
     """Say what a node has that integers have not; '' where there is nothing."""
     if node.op not in INTEGER_OPERATIONS:
-        return node.op
+        return f"{node.op}, which {INTEGER_REFUSED.get(node.op, 'is not known')}"
     if node.op == "MaskFeatures" and node.inputs[0] not in fed:
         return "mask by values that are computed"
     values = node.inputs if node.op == "Concatenate" else node.inputs[:1]
@@ -282,8 +282,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     y = writer.make((rows, *sequence, known(units)), "int16", scale=UNIT)
     outputs = [y]
     if attributes.get("return_state"):
-        count = 2 if node.op == "LSTM" else 1
-        outputs += [writer.make((rows, known(units))) for _ in range(count)]
+        outputs += [writer.make((rows, known(units))) for _ in OPERATIONS[node.op].states]
     fields |= {"x": x.name, "y": y.name, "kind": f"GATELET_Q_{kind}", "units": str(units)}
     fields |= {"rows": rows.text, "timesteps": timesteps.text}
     fields |= dict(zip(("h0", "c0"), (one.name for one in call.inputs[1:]), strict=False))
@@ -355,3 +354,14 @@ INTEGER_OPERATIONS: dict[str, Callable[[Writer, Call], list[Value]]] = {
     "PadState": masks.write_pad_state,
 }
 """What full-int8 computes; for others there is dynamic-int8."""
+
+_BROADCASTS = [one.name for one in OPERATIONS.values() if one.broadcasts]
+INTEGER_REFUSED = {
+    **dict.fromkeys(WINDOWED, "slides a window"),
+    **dict.fromkeys(_BROADCASTS, "joins values of several scales"),
+    **dict.fromkeys(("PReLU", "Affine", "LayerNormalization"), "scales each feature by itself"),
+    **dict.fromkeys(("GlobalAveragePooling1D", "ReduceMax", "ReduceMean"), "reduces an axis"),
+    **dict.fromkeys(("RepeatVector", "Reshape", "Transpose"), "changes the axes"),
+    **dict.fromkeys(("ApplyMask", "Select", "MaskAnd", "MaskOr"), "computes with masks"),
+}
+"""What kernels/integer.c has no function for, and what it would have to do."""

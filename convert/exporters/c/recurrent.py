@@ -8,13 +8,13 @@ from gatelet.convert.exporters.c.convolution import window_of, write_kernels
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.convert.layouts import LANES, padded_columns
+from gatelet.runtime.graph.operations import GATES, OPERATIONS
 
 __all__ = ["FLAGS", "write_conv_lstm_2d", "write_recurrence"]
 
 STEPS = 16
 """Timesteps whose inputs are projected at a time: GATELET_STEPS."""
-_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
-_FUNCTIONS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}
+FUNCTIONS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}
 FLAGS = {
     "go_backwards": "GATELET_BACKWARDS",
     "return_sequences": "GATELET_SEQUENCES",
@@ -25,14 +25,14 @@ FLAGS = {
 
 def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     """Write an `LSTM`, `GRU` or `SimpleRNN` node."""
-    node, x, gates = call.node, call.x, _GATES[call.node.op]
-    function = _FUNCTIONS[node.op]
+    node, x, gates = call.node, call.x, GATES[call.node.op]
+    function = FUNCTIONS[node.op]
     writer.kernels |= {"activations", "product", "recurrence", function}
     units = call.weights["recurrent_kernel"].shape[0]
     fields = _weights(writer, call, gates)
     rows, timesteps, features = x.dims
     outputs = [writer.make(_output_dims(call, (known(units),)))]
-    states = 2 if node.op == "LSTM" else 1
+    states = len(OPERATIONS[node.op].states)
     if node.attributes.get("return_state"):
         outputs += [writer.make((rows, known(units))) for _ in range(states)]
     fields |= _pointers(call, outputs, states)

@@ -18,14 +18,12 @@ from gatelet.convert.schemes import Scheme
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import CONVOLUTIONS, GATES
 
 __all__ = ["c_weight_bytes"]
 
 SIGMOID_TABLE_BYTES = 1088
 """513 numbers of 16 bits, to a boundary."""
-
-_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
-_CONVOLUTIONS = ("Conv1D", "Conv2D", "ConvLSTM2D")
 
 
 def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
@@ -49,7 +47,7 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
                 sections[name, index] = _aligned(count)
         if is_raw and node.op in RAW_STAYS_RAW:
             raw.update(node.outputs)
-    if scheme.activations != "float32" and any(node.op in _GATES for node in graph.nodes):
+    if scheme.activations != "float32" and any(node.op in GATES for node in graph.nodes):
         sections["the logistic function", 0] = SIGMOID_TABLE_BYTES
     return ALIGNMENT_BYTES + sum(sections.values())
 
@@ -102,13 +100,13 @@ def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:
 
 def _columns(node: Node, role: str, shape: Sequence[int]) -> list[int]:
     """Give the columns, whole tiles, of each matrix or vector that a weight is stored as."""
-    gates, last = _GATES.get(node.op, 1), shape[-1]
-    if node.op in _CONVOLUTIONS:
+    gates, last = GATES.get(node.op, 1), shape[-1]
+    if node.op in CONVOLUTIONS:
         if role == "bias":
             return [last]
         groups = node.attributes.get("groups", 1)
         return [padded_columns(last // groups)] * groups
-    if node.op != "Dense" and node.op not in _GATES:
+    if node.op != "Dense" and node.op not in GATES:
         return [math.prod(shape)]
     if role == "recurrent_kernel" and not node.attributes.get("reset_after", True):
         units = last // gates

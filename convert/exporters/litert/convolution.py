@@ -3,7 +3,7 @@
 Over time they are those over images of height 1: TFLite has no others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gatelet.convert.exporters.litert.activations import activations_of
 from gatelet.convert.exporters.litert.int8 import input_kernel
@@ -11,13 +11,11 @@ from gatelet.convert.exporters.litert.loop import States, run_loop
 from gatelet.convert.exporters.litert.step import Step, TfTensor, sizes_of
 
 __all__ = [
-    "average_pooling_1d",
-    "average_pooling_2d",
     "conv_1d",
     "conv_2d",
     "conv_lstm_2d",
-    "max_pooling_1d",
-    "max_pooling_2d",
+    "pooling_1d",
+    "pooling_2d",
 ]
 
 
@@ -53,24 +51,25 @@ def conv_2d(step: Step) -> TfTensor:
     return _with_bias(step, y)
 
 
-def max_pooling_1d(step: Step) -> TfTensor:
-    """Export a `MaxPooling1D` node: x [B, T, C] to [B, T', C]."""
-    return _pool_1d(step, "MAX")
+def pooling_1d(kind: str) -> Callable[[Step], TfTensor]:
+    """Return the operation `MaxPooling1D` or `AveragePooling1D`; padding is not counted."""
+
+    def export(step: Step) -> TfTensor:
+        sizes, strides = (_by_axis(step.attributes[s], 1) for s in ("pool_size", "strides"))
+        pooled = _pool(step, step.inputs[0][:, None], (1, *sizes), (1, *strides), kind)
+        return step.tf.squeeze(pooled, 1)
+
+    return export
 
 
-def average_pooling_1d(step: Step) -> TfTensor:
-    """Export an `AveragePooling1D` node; padding is not counted."""
-    return _pool_1d(step, "AVG")
+def pooling_2d(kind: str) -> Callable[[Step], TfTensor]:
+    """Return the operation `MaxPooling2D` or `AveragePooling2D`; padding is not counted."""
 
+    def export(step: Step) -> TfTensor:
+        sizes, strides = (_by_axis(step.attributes[s], 2) for s in ("pool_size", "strides"))
+        return _pool(step, step.inputs[0], sizes, strides, kind)
 
-def max_pooling_2d(step: Step) -> TfTensor:
-    """Export a `MaxPooling2D` node: x [B, H, W, C] to [B, H', W', C]."""
-    return _pool_2d(step, "MAX")
-
-
-def average_pooling_2d(step: Step) -> TfTensor:
-    """Export an `AveragePooling2D` node; padding is not counted."""
-    return _pool_2d(step, "AVG")
+    return export
 
 
 def conv_lstm_2d(step: Step) -> list[TfTensor]:
@@ -128,26 +127,10 @@ def _with_bias(step: Step, y: TfTensor) -> TfTensor:
     return y + step.weights["bias"] if "bias" in step.weights else y
 
 
-def _pool_1d(step: Step, kind: str) -> TfTensor:
-    pooled = _pool(
-        step,
-        step.inputs[0][:, None],
-        (1, *_by_axis(step.attributes["pool_size"], 1)),
-        (1, *_by_axis(step.attributes["strides"], 1)),
-        kind,
-    )
-    return step.tf.squeeze(pooled, 1)
-
-
-def _pool_2d(step: Step, kind: str) -> TfTensor:
-    sizes = _by_axis(step.attributes["pool_size"], 2)
-    return _pool(step, step.inputs[0], sizes, _by_axis(step.attributes["strides"], 2), kind)
-
-
 def _pool(
     step: Step, x: TfTensor, sizes: Sequence[int], strides: Sequence[int], kind: str
 ) -> TfTensor:
-    function = step.tf.nn.max_pool2d if kind == "MAX" else step.tf.nn.avg_pool2d
+    function = getattr(step.tf.nn, kind)
     return function(x, list(sizes), list(strides), step.attributes["padding"].upper())
 
 

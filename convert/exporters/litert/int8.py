@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
 from gatelet.convert.exporters.quantize import quantize_int8
+from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
 
@@ -25,24 +26,8 @@ __all__ = [
     "values_that_may_be_nan",
 ]
 
-_WITH_KERNELS = ("LSTM", "GRU", "SimpleRNN", "ConvLSTM2D", "Dense", "Conv1D", "Conv2D")
-
-# operations that leave a column of features in a range of its own
-_RAW_STAYS_RAW = (
-    "Affine",
-    "ApplyMask",
-    "AveragePooling1D",
-    "Concatenate",
-    "GlobalAveragePooling1D",
-    "MaxPooling1D",
-    "MergeTime",
-    "RepeatVector",
-    "Reshape",
-    "Reverse",
-    "Select",
-    "SplitTime",
-    "Transpose",
-)
+# what leaves a column of features in a range of its own
+_RAW_STAYS_RAW = RAW_STAYS_RAW | {"Affine"}
 
 
 def raw_values(graph: Graph) -> frozenset[str]:
@@ -92,7 +77,7 @@ def keep_nan(step: Step, made: list[TfTensor], values: Mapping[str, TfTensor]) -
         made: Its outputs.
         values: The inputs that may be NaN, by name.
     """
-    if not values or not step.quantized or step.node.op not in _WITH_KERNELS:
+    if not values or not step.quantized or "kernel" not in step.weights:
         return made
     for x in values.values():
         made = [_nan_where(step.tf, step.node, x, y) for y in made]

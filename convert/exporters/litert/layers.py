@@ -34,8 +34,7 @@ __all__ = [
     "merge_time",
     "minimum",
     "prelu",
-    "reduce_max",
-    "reduce_mean",
+    "reduction",
     "repeat_vector",
     "reshape",
     "reverse",
@@ -109,14 +108,14 @@ def global_average_pooling_1d(step: Step) -> TfTensor:
     return total / tf.reduce_sum(tf.cast(counts, x.dtype), axis=1, keepdims=keepdims)
 
 
-def reduce_max(step: Step) -> TfTensor:
-    """Export a `ReduceMax` node."""
-    return _reduce(step, step.tf.reduce_max)
+def reduction(name: str) -> Callable[[Step], TfTensor]:
+    """Return the operation that reduces axes by a TensorFlow function."""
 
+    def export(step: Step) -> TfTensor:
+        axes, keepdims = list(step.attributes["axes"]), bool(step.attributes.get("keepdims"))
+        return getattr(step.tf, name)(step.inputs[0], axis=axes, keepdims=keepdims)
 
-def reduce_mean(step: Step) -> TfTensor:
-    """Export a `ReduceMean` node."""
-    return _reduce(step, step.tf.reduce_mean)
+    return export
 
 
 def concatenate(step: Step) -> TfTensor:
@@ -209,8 +208,3 @@ def _unless_nan(step: Step, a: TfTensor, b: TfTensor, first: TfTensor) -> TfTens
     """Give a where `first` or where it is NaN, else b: TFLite's own operators pass over NaN."""
     tf = step.tf
     return tf.where(tf.logical_or(first, tf.not_equal(a, a)), a, b)
-
-
-def _reduce(step: Step, function: Callable[..., TfTensor]) -> TfTensor:
-    axes, keepdims = list(step.attributes["axes"]), bool(step.attributes.get("keepdims"))
-    return function(step.inputs[0], axis=axes, keepdims=keepdims)

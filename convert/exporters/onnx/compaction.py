@@ -8,7 +8,7 @@ Not the recurrences themselves.
 
 from dataclasses import dataclass
 
-from gatelet.convert.exporters.onnx.writer import Writer
+from gatelet.convert.exporters.onnx.writer import Call, Writer
 
 __all__ = ["Compaction", "compact", "gather", "spread"]
 
@@ -79,32 +79,23 @@ def gather(writer: Writer, x: str, *, features: int, by: Compaction) -> str:
     return writer.add("Gather", flat, by.order)
 
 
-def spread(
-    writer: Writer,
-    y: str,
-    *,
-    units: int,
-    by: Compaction,
-    go_backwards: bool,
-    zero_masked: bool,
-    before_first: str,
-) -> str:
+def spread(writer: Writer, call: Call, y: str, *, by: Compaction, before_first: str) -> str:
     """Append y [longest, 1, B, U] -> [B, T, U].
+
+    Masked timesteps get zero with `zero_output_for_mask`; else what the step before them got.
 
     Args:
         writer: Where to.
+        call: The recurrence; with `go_backwards` the step before t is t + 1.
         y: The outputs at the real timesteps.
-        units: U.
         by: What they were gathered by.
-        go_backwards: The step before t is t + 1.
-        zero_masked: Masked timesteps get zero; else what the step before them got.
         before_first: What they get before the first step that counts, [B, U]; '' for zero.
     """
     one = writer.int_scalar(1)
-    place = by.before
+    place, zero_masked = by.before, call.node.attributes.get("zero_output_for_mask")
     if zero_masked:
         is_given = by.mask
-    elif go_backwards:
+    elif call.node.attributes.get("go_backwards"):
         is_given = writer.add("Less", by.before, by.counts)
     else:
         seen = writer.add("Add", by.before, by.real)
@@ -116,6 +107,7 @@ def spread(
     row = writer.add("Range", writer.int_scalar(0), writer.add("Squeeze", rows), one)
     row = writer.add("Unsqueeze", row, writer.ints(1))
     index = writer.add("Add", writer.add("Mul", place, rows), row)
+    units = call.weights["recurrent_kernel"].shape[0]
     flat = writer.add("Reshape", y, writer.ints(-1, units))
     found = writer.add("Gather", flat, index)
     instead = writer.scalar(0)

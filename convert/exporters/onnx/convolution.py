@@ -4,12 +4,13 @@ Not ConvLSTM2D, which is in `scan`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gatelet.convert.exporters.onnx.writer import Array, Call, Writer
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["channels_first", "write_conv", "write_convolution", "write_pooling"]
+__all__ = ["Convolution", "channels_first", "write_conv", "write_convolution", "write_pooling"]
 
 
 def channels_first(writer: Writer, x: str, *, rank: int) -> str:
@@ -22,41 +23,11 @@ def channels_last(writer: Writer, x: str, *, rank: int) -> str:
     return writer.add("Transpose", x, perm=[0, *range(2, rank), 1])
 
 
-def write_conv(writer: Writer, call: Call) -> list[str]:
-    """Write a `Conv1D` or `Conv2D` node."""
-    attributes, rank = call.node.attributes, call.rank
-    y = write_convolution(
-        writer,
-        channels_first(writer, call.x, rank=rank),
-        call.weights["kernel"],
-        bias=call.weights.get("bias"),
-        sizes=call.shapes[0][1:-1],
-        padding=attributes["padding"],
-        strides=_by_axis(attributes["strides"], rank - 2),
-        dilation_rate=_by_axis(attributes["dilation_rate"], rank - 2),
-        groups=attributes["groups"],
-    )
-    return [channels_last(writer, y, rank=rank)]
-
-
-def write_convolution(
-    writer: Writer,
-    x: str,
-    kernel: Array,
-    *,
-    sizes: Shape,
-    padding: str,
-    strides: Sequence[int],
-    dilation_rate: Sequence[int],
-    bias: Array | None = None,
-    groups: int = 1,
-    stored: str = "",
-) -> str:
-    """Append a Conv.
+@dataclass(frozen=True)
+class Convolution:
+    """What a Conv is told beside x [B, C, N...].
 
     Args:
-        writer: Where to.
-        x: [B, C, N...].
         kernel: [k..., C/groups, F].
         sizes: N..., as far as they are known.
         padding: 'valid', 'same' or 'causal'.
@@ -66,12 +37,43 @@ def write_convolution(
         groups: Into how many parts C and F are split.
         stored: The kernel's name in the file, where it is there already.
     """
-    axes = kernel.ndim - 2
+
+    kernel: Array
+    sizes: Shape
+    padding: str
+    strides: Sequence[int]
+    dilation_rate: Sequence[int]
+    bias: Array | None = None
+    groups: int = 1
+    stored: str = ""
+
+
+def write_conv(writer: Writer, call: Call) -> list[str]:
+    """Write a `Conv1D` or `Conv2D` node."""
+    attributes, rank = call.node.attributes, call.rank
+    settings = Convolution(
+        call.weights["kernel"],
+        bias=call.weights.get("bias"),
+        sizes=call.shapes[0][1:-1],
+        padding=attributes["padding"],
+        strides=_by_axis(attributes["strides"], rank - 2),
+        dilation_rate=_by_axis(attributes["dilation_rate"], rank - 2),
+        groups=attributes["groups"],
+    )
+    y = write_convolution(writer, channels_first(writer, call.x, rank=rank), settings)
+    return [channels_last(writer, y, rank=rank)]
+
+
+def write_convolution(writer: Writer, x: str, settings: Convolution) -> str:
+    """Append a Conv over x [B, C, N...]."""
+    kernel, bias, strides = settings.kernel, settings.bias, settings.strides
+    axes, stored = kernel.ndim - 2, settings.stored
     if not stored:
         ours = kernel.transpose(axes + 1, axes, *range(axes))
         stored = writer.weight(ours, "kernel", axis=0)
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation_rate, strict=False)]
-    x, pads = _padded(writer, x, sizes, spans, strides, padding)
+    dilations = settings.dilation_rate
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilations, strict=False)]
+    x, pads = _padded(writer, x, settings.sizes, spans, strides, settings.padding)
     return writer.add(
         "Conv",
         x,
@@ -79,8 +81,8 @@ def write_convolution(
         *([] if bias is None else [writer.constant(bias, "bias")]),
         kernel_shape=list(kernel.shape[:axes]),
         strides=list(strides),
-        dilations=list(dilation_rate),
-        group=groups,
+        dilations=list(dilations),
+        group=settings.groups,
         **pads,
     )
 

@@ -16,11 +16,12 @@ from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.layouts import ONNX_GATES, reorder_gates
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import OPERATIONS
 
-__all__ = ["count_scans", "node_needs_scan", "write_recurrence"]
+__all__ = ["OPERATORS", "count_scans", "node_needs_scan", "write_recurrence"]
 
-_OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
-_STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1}
+OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+"""By operation of the Graph."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[str]:
 def count_scans(graph: Graph) -> int:
     """Count the recurrences of a Graph that no ONNX operator computes exactly."""
     return sum(
-        node.op == "ConvLSTM2D" or (node.op in _OPERATORS and node_needs_scan(node))
+        node.op == "ConvLSTM2D" or (node.op in OPERATORS and node_needs_scan(node))
         for node in graph.nodes
     )
 
@@ -119,18 +120,9 @@ def _time_major(writer: Writer, call: Call, compaction: Compaction | None) -> st
 
 def _batch_major(writer: Writer, call: Call, y: str, compaction: Compaction | None) -> str:
     """Append [T, 1, B, U] -> [B, T, U]."""
-    attributes = call.node.attributes
     if compaction is None:
         return writer.add("Transpose", writer.add("Squeeze", y, writer.ints(1)), perm=[1, 0, 2])
-    return spread(
-        writer,
-        y,
-        units=call.weights["recurrent_kernel"].shape[0],
-        by=compaction,
-        go_backwards=bool(attributes.get("go_backwards")),
-        zero_masked=bool(attributes.get("zero_output_for_mask")),
-        before_first=_output_before_first(call),
-    )
+    return spread(writer, call, y, by=compaction, before_first=_output_before_first(call))
 
 
 def _output_before_first(call: Call) -> str:
@@ -180,7 +172,7 @@ def _write_operator(
     op, attributes = call.node.op, call.node.attributes
     wanted = wanted if op == "LSTM" else wanted[:2]
     initial = [writer.add("Unsqueeze", state, writer.ints(0)) for state in call.inputs[1:]]
-    initial += [""] * (_STATES[op] - len(initial))
+    initial += [""] * (len(OPERATIONS[op].states) - len(initial))
     lengths = compaction.lengths if compaction else ""
     settings = {"hidden_size": call.weights["recurrent_kernel"].shape[0], **_functions(call.node)}
     if attributes.get("go_backwards"):
@@ -205,7 +197,7 @@ def _write_operator(
         for role in ("kernel", "recurrent_kernel")
     )
     return writer.add_many(
-        _OPERATORS[op], _trimmed([x, w, r, bias, lengths, *initial]), wanted, **settings
+        OPERATORS[op], _trimmed([x, w, r, bias, lengths, *initial]), wanted, **settings
     )
 
 
@@ -240,7 +232,7 @@ def _functions(node: Node) -> dict[str, Any]:
     if node.op != "SimpleRNN":
         gate = _function_of(node, "recurrent_activation")
         assert gate is not None, "node_needs_scan has found the function"
-        functions = [gate, *[activation] * _STATES[node.op]]
+        functions = [gate, *[activation] * len(OPERATIONS[node.op].states)]
     found: dict[str, Any] = {"activations": [one.name for one in functions]}
     for key in ("alpha", "beta"):
         values = [getattr(one, key) for one in functions if getattr(one, key) is not None]

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatelet.convert.exporters.onnx.activations import activate, exact_sigmoid
-from gatelet.convert.exporters.onnx.convolution import channels_first, write_convolution
+from gatelet.convert.exporters.onnx.convolution import (
+    Convolution,
+    channels_first,
+    write_convolution,
+)
 from gatelet.convert.exporters.onnx.writer import Array, Call, Writer
 from gatelet.convert.layouts import ONNX_LOOP_GATES, reorder_gates
+from gatelet.runtime.graph.operations import OPERATIONS
 
 __all__ = ["write_conv_lstm_2d", "write_scan"]
 
@@ -37,8 +42,7 @@ class _Walk:
 
 def write_scan(writer: Writer, call: Call) -> list[str]:
     """Write an `LSTM`, `GRU` or `SimpleRNN` node."""
-    steps = {"LSTM": (_lstm_step, 2), "GRU": (_gru_step, 1), "SimpleRNN": (_simple_rnn_step, 1)}
-    make_step, states = steps[call.node.op]
+    make_step = STEPS[call.node.op]
     x = writer.add("Transpose", call.x, perm=[1, 0, 2])
     kernel = _gates_together(call, call.weights["kernel"])
     projected = writer.add("MatMul", x, writer.weight(kernel, "kernel", axis=1))
@@ -46,10 +50,10 @@ def write_scan(writer: Writer, call: Call) -> list[str]:
     if bias is not None:
         own = _gates_together(call, bias[0] if bias.ndim == 2 else bias)
         projected = writer.add("Add", projected, writer.constant(own, "bias"))
-    initial = call.inputs[1:]
+    initial, states = call.inputs[1:], OPERATIONS[call.node.op].states
     if not initial:
         units = writer.ints(call.weights["recurrent_kernel"].shape[0])
-        initial = [writer.zeros(writer.sizes(call.x, 0, 1), units)] * states
+        initial = [writer.zeros(writer.sizes(call.x, 0, 1), units)] * len(states)
     walk = _Walk(projected, initial, rank=2, step=make_step(writer, call))
     y, *last = _walk(writer, call, walk)
     if call.node.attributes["return_sequences"]:
@@ -68,9 +72,7 @@ def write_conv_lstm_2d(writer: Writer, call: Call) -> list[str]:
     shape = writer.add("Concat", writer.ints(-1), writer.sizes(call.x, 2), axis=0)
     frames = channels_first(writer, writer.add("Reshape", call.x, shape), rank=4)
     bias = call.weights.get("bias")
-    found = write_convolution(
-        writer,
-        frames,
+    settings = Convolution(
         _gates_together(call, kernel),
         bias=None if bias is None else _gates_together(call, bias),
         sizes=call.shapes[0][2:4],
@@ -78,6 +80,7 @@ def write_conv_lstm_2d(writer: Writer, call: Call) -> list[str]:
         strides=attributes["strides"],
         dilation_rate=attributes["dilation_rate"],
     )
+    found = write_convolution(writer, frames, settings)
     batch, image = writer.sizes(call.x, 0, 2), writer.sizes(found, 1)
     shape = writer.add("Concat", batch, image, axis=0)
     projected = writer.add("Transpose", writer.add("Reshape", found, shape), perm=[1, 0, 2, 3, 4])
@@ -243,20 +246,21 @@ def _simple_rnn_step(writer: Writer, call: Call) -> Step:
 
 def _conv_lstm_step(writer: Writer, call: Call) -> Step:
     recurrent_kernel = _gates_together(call, call.weights["recurrent_kernel"])
-    kernel = writer.weight(recurrent_kernel.transpose(3, 2, 0, 1), "recurrent_kernel", axis=0)
+    settings = Convolution(
+        recurrent_kernel,
+        stored=writer.weight(recurrent_kernel.transpose(3, 2, 0, 1), "recurrent_kernel", axis=0),
+        sizes=(None, None),
+        padding="same",
+        strides=(1, 1),
+        dilation_rate=(1, 1),
+    )
 
     def step(body: Writer, projected: str, states: list[str]) -> list[str]:
         h, c = states
-        recurrent = write_convolution(
-            body,
-            h,
-            recurrent_kernel,
-            stored=kernel,
-            sizes=(None, None),
-            padding="same",
-            strides=(1, 1),
-            dilation_rate=(1, 1),
-        )
+        recurrent = write_convolution(body, h, settings)
         return _lstm_cell(body, call, body.add("Add", projected, recurrent), c)
 
     return step
+
+
+STEPS = {"LSTM": _lstm_step, "GRU": _gru_step, "SimpleRNN": _simple_rnn_step}

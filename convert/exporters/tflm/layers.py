@@ -13,8 +13,9 @@ from gatelet.convert.exporters.tflm.file import Tensor
 from gatelet.convert.exporters.tflm.step import LARGEST_INT16, Array, StepWriter
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Node
+from gatelet.runtime.graph.operations import WINDOWED
 
-__all__ = ["OPERATIONS", "Operation"]
+__all__ = ["OPERATIONS", "REFUSED", "Operation"]
 
 Operation = Callable[[StepWriter, Node, Sequence[Tensor], Mapping[str, Array]], Tensor]
 
@@ -176,3 +177,14 @@ OPERATIONS: dict[str, Operation] = {
     "SplitTime": _same,
     "ApplyMask": _same,  # masked timesteps are never run
 }
+
+_ALL_STEPS = "needs several timesteps at once"
+_SKIPS = "skips padding, which is fed here by whoever calls"
+REFUSED = {
+    **dict.fromkeys(WINDOWED, _ALL_STEPS),
+    **dict.fromkeys(("GlobalAveragePooling1D", "ReduceMax", "ReduceMean"), _ALL_STEPS),
+    **dict.fromkeys(("RepeatVector", "Reshape", "Transpose"), _ALL_STEPS),
+    **dict.fromkeys(("TrimPadding", "PadState"), _SKIPS),
+    "Select": "chooses between timesteps by a mask",
+}
+"""Why there is no step of an operation, by its name; `walk` has the others."""

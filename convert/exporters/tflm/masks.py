@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import RECURRENCES
 
 __all__ = ["Skip", "skip_of"]
-
-_RECURRENCES = ("GRU", "LSTM", "SimpleRNN")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def _check_recurrences(graph: Graph, makers: dict[str, Node]) -> None:
     for node in graph.nodes:
         if node.op == "Reverse":
             raise _refusal(node, "reverses a sequence and leaves its mask as it was")
-        if node.op not in _RECURRENCES:
+        if node.op not in RECURRENCES:
             continue
         if node.mask is None or _rule(node.mask, makers, node) is None:
             raise _refusal(node, "is not masked, though another layer is")
@@ -78,7 +77,7 @@ def _check_outputs(graph: Graph, timed: set[str]) -> None:
     """Refuse a sequence that is given out and is not the previous step's at a masked one."""
     held: set[str] = set()
     for node in graph.nodes:
-        repeats = node.op in _RECURRENCES and not node.attributes.get("zero_output_for_mask")
+        repeats = node.op in RECURRENCES and not node.attributes.get("zero_output_for_mask")
         if repeats or (node.op not in ("ApplyMask", "Reverse") and held.issuperset(node.inputs)):
             held.update(node.outputs)
     for name in graph.outputs:

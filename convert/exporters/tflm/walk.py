@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 from gatelet.convert.exporters.tflm import recurrent
 from gatelet.convert.exporters.tflm.file import Tensor
-from gatelet.convert.exporters.tflm.layers import OPERATIONS
+from gatelet.convert.exporters.tflm.layers import OPERATIONS, REFUSED
 from gatelet.convert.exporters.tflm.masks import Skip, skip_of
 from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.operations import MASK_MAKERS
 
 __all__ = ["RECURRENCES", "Step", "check_steps", "write_step"]
 
 RECURRENCES = {"LSTM": recurrent.lstm, "GRU": recurrent.gru, "SimpleRNN": recurrent.simple_rnn}
-_MASK_OPS = ("MaskIds", "MaskFeatures", "MaskAll", "MaskAnd", "MaskOr")
 FORWARD, BACKWARD, ONCE = "forward", "backward", "once"
 _TURNED = {FORWARD: BACKWARD, BACKWARD: FORWARD}
 
@@ -110,10 +110,10 @@ class _Steps:
                 raise _refusal(node, "starts at states that another layer gives")
             (self._timed if node.attributes["return_sequences"] else self._ended).add(node.output)
             self._ended.update(node.outputs[1:])
-        elif node.op in _MASK_OPS:
+        elif node.op in MASK_MAKERS:
             return
         elif node.op not in OPERATIONS and node.op != "Reverse":
-            raise _refusal(node, "needs several timesteps at once, or has no counterpart")
+            raise _refusal(node, REFUSED.get(node.op, "is not known"))
         elif any(timed):
             if not all(timed):
                 raise _refusal(node, "mixes timesteps with a value of the whole sequence")

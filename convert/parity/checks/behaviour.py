@@ -17,6 +17,7 @@ from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.report import Check
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.operations import WINDOWED
 
 __all__ = ["BATCH_ROWS", "SHORT_TIMESTEPS", "check_behaviour", "odd_lengths", "takes_few_timesteps"]
 
@@ -24,8 +25,6 @@ BATCH_ROWS = 64
 SHORT_TIMESTEPS = 2
 BEYOND_TIMESTEPS = 8
 CALLS_A_THREAD = 8
-# what looks at several timesteps at once may need more of them
-_WINDOWS = ("AveragePooling", "Conv", "MaxPooling")
 
 Array = NDArray[Any]
 Scores = Callable[[Any], Any]
@@ -93,9 +92,9 @@ def _check_threads(run: Callable[[Rows], Array], rows: Rows, alone: list[Array])
 
 
 def takes_few_timesteps(graph: Graph) -> bool:
-    """Tell whether a model takes any number of timesteps, one too."""
+    """Return whether a model takes any number of timesteps, one too; a window may need more."""
     return all(len(one.shape) > 1 and one.shape[1] is None for one in graph.inputs) and not any(
-        node.op.startswith(_WINDOWS) for node in graph.nodes
+        node.op in WINDOWED for node in graph.nodes
     )
 
 

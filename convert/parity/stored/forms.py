@@ -36,7 +36,7 @@ def forms_of(
         own = reorder_gates(places, ONNX_GATES)
         yield "LSTM", [_with_zeros(own) if role == "bias" else own]
         return
-    for form in _FORMS.get((target, op, role), (_as_it_is,)):
+    for form in FORMS.get((target, op, role), (_as_it_is,)):
         yield "", form(places)
 
 
@@ -65,7 +65,7 @@ def _whole(form: Callable[[Places], Places]) -> Callable[[Places], list[Places]]
 
 
 _Form = Callable[[Places], list[Places]]
-_FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
+FORMS: dict[tuple[str, str, str], tuple[_Form, ...]] = {
     ("onnx", "GRU", "bias"): (_whole(_with_zeros), _rows_apart),
     ("onnx", "SimpleRNN", "bias"): (_whole(_with_zeros), _as_it_is),
     ("onnx", "GRU", "recurrent_kernel"): (_as_it_is, _gates_apart),

@@ -39,7 +39,7 @@ _SMALL = 8
 _WITH_SECTIONS = ("c",)
 """Targets whose artifacts say where each weight lies."""
 
-_FOLDED = (
+FOLDED = (
     "Affine",
     "Average",
     "AveragePooling1D",
@@ -219,7 +219,7 @@ def _may_be_folded(target: str, graph: Graph, node: Node) -> bool:
         for other in graph.nodes
         if set(other.outputs) & set(node.inputs) or set(node.outputs) & set(other.inputs)
     ]
-    return target == "litert" and not set(beside).isdisjoint(_FOLDED)
+    return target == "litert" and not set(beside).isdisjoint(FOLDED)
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,9 @@ from operator import add
 
 from gatelet.errors import ModelError
 from gatelet.runtime.backends.pure.array import Array, Weight, chunks, divide, dot, gather
-from gatelet.runtime.backends.pure.operation import Call
+from gatelet.runtime.backends.pure.operation import Call, Operation
 
-__all__ = [
-    "average_pooling_1d",
-    "average_pooling_2d",
-    "conv_1d",
-    "conv_2d",
-    "convolve",
-    "max_pooling_1d",
-    "max_pooling_2d",
-]
+__all__ = ["average_pooling", "conv", "convolve", "max_pooling"]
 
 
 def convolve(
@@ -68,50 +60,35 @@ def convolve(
     return Array((x.shape[0], *counts, F), data)
 
 
-def conv_1d(call: Call) -> list[Array]:
-    """Run a `Conv1D` node: x [B, T, C] to [B, T', F]."""
-    return [_conv(call, axes=1)]
+def conv(axes: int) -> Operation:
+    """Return the operation `Conv1D` or `Conv2D`: x [B, N..., C] to [B, N'..., F]."""
+
+    def run(call: Call) -> list[Array]:
+        y = convolve(
+            call.inputs[0],
+            call.weights["kernel"],
+            strides=_by_axis(call.attributes["strides"], axes),
+            padding=call.attributes["padding"],
+            dilation_rate=_by_axis(call.attributes["dilation_rate"], axes),
+            groups=call.attributes["groups"],
+        )
+        if "bias" not in call.weights:
+            return [y]
+        bias = call.weights["bias"].values
+        rows = (map(add, part, bias) for part in chunks(y.data, len(bias)))
+        return [Array(y.shape, [value for row in rows for value in row])]
+
+    return run
 
 
-def conv_2d(call: Call) -> list[Array]:
-    """Run a `Conv2D` node: x [B, H, W, C] to [B, H', W', F]."""
-    return [_conv(call, axes=2)]
+def max_pooling(axes: int) -> Operation:
+    """Return the operation `MaxPooling1D` or `MaxPooling2D`: x [B, N..., C] to [B, N'..., C]."""
+    return lambda call: [_pool(call, _largest, axes=axes)]
 
 
-def max_pooling_1d(call: Call) -> list[Array]:
-    """Run a `MaxPooling1D` node: x [B, T, C] to [B, T', C]."""
-    return [_pool(call, _largest, axes=1)]
-
-
-def max_pooling_2d(call: Call) -> list[Array]:
-    """Run a `MaxPooling2D` node: x [B, H, W, C] to [B, H', W', C]."""
-    return [_pool(call, _largest, axes=2)]
-
-
-def average_pooling_1d(call: Call) -> list[Array]:
-    """Run an `AveragePooling1D` node; padding is not counted."""
-    return [_pool(call, _mean, axes=1)]
-
-
-def average_pooling_2d(call: Call) -> list[Array]:
-    """Run an `AveragePooling2D` node; padding is not counted."""
-    return [_pool(call, _mean, axes=2)]
-
-
-def _conv(call: Call, *, axes: int) -> Array:
-    y = convolve(
-        call.inputs[0],
-        call.weights["kernel"],
-        strides=_by_axis(call.attributes["strides"], axes),
-        padding=call.attributes["padding"],
-        dilation_rate=_by_axis(call.attributes["dilation_rate"], axes),
-        groups=call.attributes["groups"],
-    )
-    if "bias" not in call.weights:
-        return y
-    bias = call.weights["bias"].values
-    rows = (map(add, part, bias) for part in chunks(y.data, len(bias)))
-    return Array(y.shape, [value for row in rows for value in row])
+def average_pooling(axes: int) -> Operation:
+    """Return the operation `AveragePooling1D` or `AveragePooling2D`; padding is not counted."""
+    return lambda call: [_pool(call, _mean, axes=axes)]
 
 
 def _pool(call: Call, function: Callable[[Sequence[float]], float], *, axes: int) -> Array:

@@ -46,8 +46,7 @@ __all__ = [
     "merge_time",
     "pad_state",
     "prelu",
-    "reduce_max",
-    "reduce_mean",
+    "reduction",
     "repeat_vector",
     "reshape",
     "reverse",
@@ -136,23 +135,18 @@ def global_average_pooling_1d(call: Call) -> list[Array]:
     return [Array((B, 1, C) if call.attributes.get("keepdims") else (B, C), data)]
 
 
-def reduce_max(call: Call) -> list[Array]:
-    """Run a `ReduceMax` node."""
-    return [_reduce(call, lambda run: reduce(largest, run))]
+def reduction(function: Callable[[list[float]], float]) -> Operation:
+    """Return the operation that reduces axes by a function of their numbers."""
 
+    def run(call: Call) -> list[Array]:
+        x, axes = call.inputs[0], call.attributes["axes"]
+        y = along(x, axes, lambda run: [function(run)], keep=False)
+        if not call.attributes.get("keepdims"):
+            return [y]
+        gone = {axis % len(x.shape) for axis in axes}
+        return [Array(tuple(1 if a in gone else n for a, n in enumerate(x.shape)), y.data)]
 
-def reduce_mean(call: Call) -> list[Array]:
-    """Run a `ReduceMean` node."""
-    return [_reduce(call, lambda run: sum(run) / len(run))]
-
-
-def _reduce(call: Call, function: Callable[[list[float]], float]) -> Array:
-    x, axes = call.inputs[0], call.attributes["axes"]
-    y = along(x, axes, lambda run: [function(run)], keep=False)
-    if not call.attributes.get("keepdims"):
-        return y
-    gone = {axis % len(x.shape) for axis in axes}
-    return Array(tuple(1 if a in gone else n for a, n in enumerate(x.shape)), y.data)
+    return run
 
 
 def concatenate(call: Call) -> list[Array]:

@@ -7,6 +7,7 @@ reference backend.
 import platform
 from array import array
 from collections.abc import Mapping
+from functools import reduce
 from operator import add, mul, sub
 from typing import Any
 
@@ -29,15 +30,15 @@ OPERATIONS: dict[str, Operation] = {
     "PReLU": layers.prelu,
     "Affine": layers.affine,
     "LayerNormalization": layers.layer_normalization,
-    "Conv1D": convolution.conv_1d,
-    "Conv2D": convolution.conv_2d,
-    "MaxPooling1D": convolution.max_pooling_1d,
-    "MaxPooling2D": convolution.max_pooling_2d,
-    "AveragePooling1D": convolution.average_pooling_1d,
-    "AveragePooling2D": convolution.average_pooling_2d,
+    "Conv1D": convolution.conv(1),
+    "Conv2D": convolution.conv(2),
+    "MaxPooling1D": convolution.max_pooling(1),
+    "MaxPooling2D": convolution.max_pooling(2),
+    "AveragePooling1D": convolution.average_pooling(1),
+    "AveragePooling2D": convolution.average_pooling(2),
     "GlobalAveragePooling1D": layers.global_average_pooling_1d,
-    "ReduceMax": layers.reduce_max,
-    "ReduceMean": layers.reduce_mean,
+    "ReduceMax": layers.reduction(lambda run: reduce(layers.largest, run)),
+    "ReduceMean": layers.reduction(lambda run: sum(run) / len(run)),
     "Concatenate": layers.concatenate,
     "Add": layers.fold(add),
     "Multiply": layers.fold(mul),

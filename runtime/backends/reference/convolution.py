@@ -8,17 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatelet.runtime.backends.reference.operation import Array, Call
+from gatelet.runtime.backends.reference.operation import Array, Call, Operation
 
-__all__ = [
-    "average_pooling_1d",
-    "average_pooling_2d",
-    "conv_1d",
-    "conv_2d",
-    "convolve",
-    "max_pooling_1d",
-    "max_pooling_2d",
-]
+__all__ = ["average_pooling", "conv", "convolve", "max_pooling"]
 
 
 def convolve(
@@ -63,53 +55,37 @@ def convolve(
     return total
 
 
-def conv_1d(call: Call) -> list[Array]:
-    """Run a `Conv1D` node: x [B, T, C] to [B, T', F]."""
-    return _conv(call, axes=1)
+def conv(axes: int) -> Operation:
+    """Return the operation `Conv1D` or `Conv2D`: x [B, N..., C] to [B, N'..., F]."""
+
+    def run(call: Call) -> list[Array]:
+        y = convolve(
+            call.inputs[0],
+            call.weights["kernel"],
+            strides=_by_axis(call.attributes["strides"], axes),
+            padding=call.attributes["padding"],
+            dilation_rate=_by_axis(call.attributes["dilation_rate"], axes),
+            groups=call.attributes["groups"],
+        )
+        return [y + call.weights["bias"] if "bias" in call.weights else y]
+
+    return run
 
 
-def conv_2d(call: Call) -> list[Array]:
-    """Run a `Conv2D` node: x [B, H, W, C] to [B, H', W', F]."""
-    return _conv(call, axes=2)
+def max_pooling(axes: int) -> Operation:
+    """Return the operation `MaxPooling1D` or `MaxPooling2D`: x [B, N..., C] to [B, N'..., C]."""
+    return lambda call: [_pool(call, axes=axes, empty=-np.inf).max(axis=0)]
 
 
-def max_pooling_1d(call: Call) -> list[Array]:
-    """Run a `MaxPooling1D` node: x [B, T, C] to [B, T', C]."""
-    return [_pool(call, axes=1, empty=-np.inf).max(axis=0)]
+def average_pooling(axes: int) -> Operation:
+    """Return the operation `AveragePooling1D` or `AveragePooling2D`; padding is not counted."""
 
+    def run(call: Call) -> list[Array]:
+        ones = replace(call, inputs=[np.ones_like(call.inputs[0])])
+        total, number = (_pool(one, axes=axes, empty=0).sum(axis=0) for one in (call, ones))
+        return [np.asarray(total / number)]
 
-def max_pooling_2d(call: Call) -> list[Array]:
-    """Run a `MaxPooling2D` node: x [B, H, W, C] to [B, H', W', C]."""
-    return [_pool(call, axes=2, empty=-np.inf).max(axis=0)]
-
-
-def average_pooling_1d(call: Call) -> list[Array]:
-    """Run an `AveragePooling1D` node; padding is not counted."""
-    return [_average(call, axes=1)]
-
-
-def average_pooling_2d(call: Call) -> list[Array]:
-    """Run an `AveragePooling2D` node; padding is not counted."""
-    return [_average(call, axes=2)]
-
-
-def _conv(call: Call, *, axes: int) -> list[Array]:
-    y = convolve(
-        call.inputs[0],
-        call.weights["kernel"],
-        strides=_by_axis(call.attributes["strides"], axes),
-        padding=call.attributes["padding"],
-        dilation_rate=_by_axis(call.attributes["dilation_rate"], axes),
-        groups=call.attributes["groups"],
-    )
-    return [y + call.weights["bias"] if "bias" in call.weights else y]
-
-
-def _average(call: Call, *, axes: int) -> Array:
-    x = call.inputs[0]
-    total = _pool(call, axes=axes, empty=0).sum(axis=0)
-    number = _pool(replace(call, inputs=[np.ones_like(x)]), axes=axes, empty=0).sum(axis=0)
-    return np.asarray(total / number)
+    return run
 
 
 def _pool(call: Call, *, axes: int, empty: float) -> Array:

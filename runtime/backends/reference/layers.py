@@ -24,8 +24,7 @@ __all__ = [
     "layer_normalization",
     "merge_time",
     "prelu",
-    "reduce_max",
-    "reduce_mean",
+    "reduction",
     "repeat_vector",
     "reshape",
     "reverse",
@@ -82,16 +81,14 @@ def global_average_pooling_1d(call: Call) -> list[Array]:
     return [np.asarray(total / number)]
 
 
-def reduce_max(call: Call) -> list[Array]:
-    """Run a `ReduceMax` node."""
-    axes, keepdims = tuple(call.attributes["axes"]), bool(call.attributes.get("keepdims"))
-    return [call.inputs[0].max(axis=axes, keepdims=keepdims)]
+def reduction(function: Callable[..., Array]) -> Operation:
+    """Return the operation that reduces axes by a function of NumPy: `ReduceMax`, `ReduceMean`."""
 
+    def run(call: Call) -> list[Array]:
+        axes, keepdims = tuple(call.attributes["axes"]), bool(call.attributes.get("keepdims"))
+        return [function(call.inputs[0], axis=axes, keepdims=keepdims)]
 
-def reduce_mean(call: Call) -> list[Array]:
-    """Run a `ReduceMean` node."""
-    axes, keepdims = tuple(call.attributes["axes"]), bool(call.attributes.get("keepdims"))
-    return [call.inputs[0].mean(axis=axes, keepdims=keepdims)]
+    return run
 
 
 def concatenate(call: Call) -> list[Array]:

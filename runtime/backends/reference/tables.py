@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from gatelet.runtime.backends.reference.operation import Array
 from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.operations import VECTOR_RECURRENCES
 
 __all__ = ["TABLE", "pays_off", "project_tables"]
 
 TABLE = "table"
 """The role of a projected embedding in the recurrence that reads it in place of its input."""
 
-_RECURRENCES = ("LSTM", "GRU", "SimpleRNN")
 _MOST_ELEMENTS = 2**23
 """A table is kept in memory: 64 MB of float64 at most."""
 
@@ -44,7 +44,7 @@ def project_tables(
     embeddings = {node.output: node for node in graph.nodes if node.op == "Embedding"}
     nodes, found = [], dict(weights)
     for node in graph.nodes:
-        source = embeddings.get(node.inputs[0]) if node.op in _RECURRENCES else None
+        source = embeddings.get(node.inputs[0]) if node.op in VECTOR_RECURRENCES else None
         if source is not None and _is_small(source, node, weights):
             name = f"{node.name}:{TABLE}"
             found[name] = _projected(node, weights[source.weights["embeddings"]], weights)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.c import export_c
-from gatelet.convert.exporters.c.export import OPERATIONS
 from gatelet.convert.exporters.c.source import KERNELS
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.targets import refusal
@@ -22,7 +21,6 @@ from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.c.backend import CBackend
 from gatelet.runtime.backends.c.compiler import host_platform
 from gatelet.runtime.backends.c.library import open_library
-from gatelet.runtime.backends.reference import OPERATIONS as REFERENCE
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.c_builds import STRICT, build, small_graph
@@ -68,10 +66,6 @@ def expected(ids: object) -> np.ndarray:
 def run(backend: object, ids: object) -> np.ndarray:
     (found,) = backend.run({"ids": ids}).values()  # type: ignore[attr-defined]
     return np.asarray(found)
-
-
-def test_every_operation_is_written() -> None:
-    assert list(OPERATIONS) == list(REFERENCE)
 
 
 def test_the_same_model_gives_the_same_bytes(exported: Exported) -> None:

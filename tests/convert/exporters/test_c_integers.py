@@ -122,7 +122,9 @@ def test_other_layers_are_refused_and_the_way_out_is_named() -> None:
     graph = maker.finish(maker.one("ReduceMax", [x], (None, 3), axes=[1]))
     said = integer_refusal(graph)
     assert said.startswith("layer '")
-    assert said.endswith("c full-int8 has no ReduceMax: use --scheme dynamic-int8 or float32")
+    assert said.endswith(
+        "c full-int8 has no ReduceMax, which reduces an axis: use --scheme dynamic-int8 or float32"
+    )
 
 
 def test_features_are_concatenated_behind_a_layer_and_not_as_they_are_fed() -> None:

@@ -90,11 +90,15 @@ def test_no_row_of_an_embedding_is_ruined_by_a_larger_one() -> None:
     assert not found[7].any()
 
 
+@pytest.mark.parametrize("before", ["Reverse", "ReduceMax"])
 @pytest.mark.parametrize("op", ["Dense", "LSTM", "Conv1D"])
-def test_features_of_any_range_are_not_rounded(op: str) -> None:
+def test_features_of_any_range_are_not_rounded(op: str, before: str) -> None:
     maker = GraphMaker(scale=0.15)
     x = maker.input("features", None, None, F)
-    x = maker.one("Reverse", [x], (None, None, F))
+    if before == "Reverse":
+        x = maker.one("Reverse", [x], (None, None, F))
+    else:
+        x = maker.one("ReduceMax", [x], (None, 1, F), axes=[1], keepdims=True)
     if op == "LSTM":
         (y,) = maker.recurrence("LSTM", [x], features=F, units=U)
     else:

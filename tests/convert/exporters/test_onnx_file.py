@@ -9,15 +9,11 @@ import onnx
 import pytest
 
 from gatelet.convert.exporters.onnx import count_scans, export_onnx
-from gatelet.convert.exporters.onnx.export import OPERATIONS
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, ConversionError
 from gatelet.runtime.backends.onnx import open_artifact
-from gatelet.runtime.backends.reference.run import OPERATIONS as REFERENCE
 from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import Compared, GraphMaker
-
-PASSES_ONLY = {"TrimPadding", "PadState"}
 
 
 def classifier(*, masked: bool = True) -> Graph:
@@ -35,10 +31,6 @@ def classifier(*, masked: bool = True) -> Graph:
 
 def sizes(value: Any) -> list[int | str]:
     return [one.dim_param or one.dim_value for one in value.type.tensor_type.shape.dim]
-
-
-def test_every_operation_of_the_reference_can_be_exported() -> None:
-    assert set(OPERATIONS) == set(REFERENCE) | PASSES_ONLY
 
 
 def test_inputs_and_outputs_have_the_names_and_open_sizes_of_the_graph() -> None:
