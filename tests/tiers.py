@@ -31,17 +31,88 @@ class Slow:
     keep: tuple[str, ...] = ()
 
 
-SAMPLE: tuple[str, ...] = ()
+SAMPLE = (
+    "lstm_classic",
+    "lstm_masked",
+    "gru_reset_before_masked",
+    "simple_rnn",
+    "bidirectional_concat",
+    "bidirectional_masked",
+    "stack_three_mixed",
+    "lstm_odd_activations",
+    "softmax_every_step",
+    "encoder_decoder",
+    "conv_causal_dilated",
+    "batch_normalized",
+    "layer_normalized",
+    "text_and_numbers",
+    "features_masked_by_value",
+    "conv_lstm",
+    "stateful",
+)
+"""The cases of the conformance tests that the fast tier runs: each operation of a graph is in one
+of them, and a fault in it is seen there first."""
 
 SLOW_FIXTURES = ("quickstart", "quickstart_zh")
-"""Each trains a model on a corpus, which takes longer than a third of the fast tier."""
+"""Each trains a model on a corpus: longer than a third of the fast tier."""
 
 SLOW_MARKERS = ("browser", "install")
 
-SLOW: tuple[Slow, ...] = ()
+SLOW = (
+    # every case: the fast tier runs a sample
+    Slow("conformance/test_conformance.py", "test_the_reference_*", keep=SAMPLE),
+    Slow("conformance/test_conformance.py", "test_pure", keep=SAMPLE),
+    Slow("conformance/test_conformance.py", "test_an_artifact_*", keep=SAMPLE),
+    Slow("conformance/test_conformance_c.py", "test_c", keep=SAMPLE),
+    Slow("conformance/test_conformance_c.py", "test_c_under_the_sanitizers"),
+    Slow("conformance/test_conformance_c.py", "test_most_stacks_*"),
+    Slow("conformance/test_conformance_text.py", "test_texts_*", keep=("lstm_masked", "gru")),
+    Slow("conformance/test_conformance_text.py", "test_most_cases_*"),
+    Slow("conformance/test_streaming.py", "test_reference", keep=SAMPLE),
+    Slow("conformance/test_streaming.py", "test_pure", keep=SAMPLE),
+    Slow("conformance/test_streaming.py", "test_onnx", keep=SAMPLE),
+    Slow("conformance/test_streaming.py", "test_litert", keep=("stack_three_mixed", "stateful")),
+    Slow("conformance/test_streaming.py", "test_most_cases_*"),
+    Slow("conformance/test_tflm.py", "test_tflm", keep=("lstm_masked", "two_outputs")),
+    Slow("conformance/test_large_cases.py", "test_rounding_*", keep=("lstm",)),
+    Slow("conformance/test_lint_agrees.py"),
+    Slow("conformance/test_random_*.py", "test_random_*"),
+    Slow("conformance/test_tf2onnx.py"),
+    # many compilers, emulators, engines, browsers
+    Slow("convert/exporters/test_c_hostile.py"),
+    Slow("convert/exporters/test_c_processors.py"),
+    Slow("convert/exporters/test_c_devices.py", "test_the_library_*"),
+    Slow("convert/exporters/test_c_devices.py", "test_a_bundle_*"),
+    Slow("convert/exporters/test_c_ahead.py", "test_one_row_*", keep=("53",)),
+    Slow("convert/exporters/test_c_vectorizer.py", "test_ten_thousand_*"),
+    Slow("convert/exporters/test_litert_int8.py"),
+    Slow("convert/test_keras_route.py"),
+    Slow("javascript/*.py"),
+    Slow("runtime/test_fuzz.py"),
+    Slow("runtime/test_threads.py"),
+    Slow("test_architecture.py", "test_lint_is_green_*"),
+    Slow("test_old_engines.py"),
+    Slow("test_recipes.py"),
+    Slow("train/test_interrupt.py"),
+)
 
-BEGIN_WITH: tuple[str, ...] = ()
-"""Files that take long: the others fill the gaps."""
+BEGIN_WITH = (
+    "test_install.py",
+    "conformance/test_conformance.py",
+    "test_quickstart.py",
+    "conformance/test_conformance_c.py",
+    "test_install_pythons.py",
+    "conformance/test_streaming.py",
+    "conformance/test_conformance_text.py",
+    "conformance/test_random_models.py",
+    "conformance/test_large_cases.py",
+    "convert/test_convert.py",
+    "convert/test_crash.py",
+    "convert/test_parity_faults.py",
+    "train/test_fit.py",
+    "test_old_engines.py",
+)
+"""Files that take long, the longest first: the others fill the gaps."""
 
 
 def arrange(items: list[pytest.Item]) -> None:

@@ -29,6 +29,7 @@ from gatelet.runtime.backends.c.library import Library
 from gatelet.runtime.graph.states import State
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import Prepared, conditioned, prepare
+from tests.tiers import SAMPLE
 
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 V2 = ("-msse4.2", "-mpopcnt")
@@ -130,11 +131,18 @@ def folder() -> Path:
 _KEPT: list[Any] = []
 
 
-@cache
 def written(scheme: str) -> Mapping[str, Written]:
     """Write every case that a scheme takes, by name."""
+    return {**written_part(scheme, is_sample=True), **written_part(scheme, is_sample=False)}
+
+
+@cache
+def written_part(scheme: str, *, is_sample: bool) -> Mapping[str, Written]:
+    """Write the cases of the fast tier, or the others: the fast tier does not compile those."""
     found = {}
     for index, build in enumerate(CASES):
+        if (build.__name__ in SAMPLE) is not is_sample:
+            continue
         case = prepared(build)
         model = Exportable(
             case.graph,
@@ -154,11 +162,16 @@ def written(scheme: str) -> Mapping[str, Written]:
 
 
 @cache
-def library_of(build: Build, scheme: str) -> Path:
-    """Compile all cases of a scheme into one library, with kernels that are compiled once."""
+def library_of(build: Build, scheme: str, *, is_sample: bool | None = None) -> Path:
+    """Compile cases of a scheme into one library, with kernels that are compiled once.
+
+    Args:
+        is_sample: Those of the fast tier, or the others; None for all.
+    """
+    cases = written(scheme) if is_sample is None else written_part(scheme, is_sample=is_sample)
     path = folder() / f"library{len(list(folder().glob('*.so')))}.so"
     kernels = kernel_object(build.command, (*build.flags, *STRICT))
-    sources = [str(one.source) for one in written(scheme).values()]
+    sources = [str(one.source) for one in cases.values()]
     files = ["-o", str(path), *sources, str(kernels)]
     run_compiler([*build.command, *STRICT, *build.flags, *_LIBRARY, *files])
     return path
@@ -166,7 +179,10 @@ def library_of(build: Build, scheme: str) -> Path:
 
 def open_case(build: Build, name: str, scheme: str, *, steps: bool = False) -> CBackend:
     """Open a case of a build."""
-    one = written(scheme)[name]
+    is_sample = name in SAMPLE
+    one = written_part(scheme, is_sample=is_sample)[name]
     symbol = f"{one.name}_{'step_' if steps else ''}library"
-    library = Library.in_dll(ctypes.CDLL(str(library_of(build, scheme))), symbol)
+    library = Library.in_dll(
+        ctypes.CDLL(str(library_of(build, scheme, is_sample=is_sample))), symbol
+    )
     return CBackend(library, one.weights, engine="c")

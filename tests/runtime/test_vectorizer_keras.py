@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras.src.legacy.preprocessing.text import Tokenizer, tokenizer_from_json
 
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS, Vectorizer
+from tests.late import keras, keras_text
 
 SIDES = list(itertools.product(("pre", "post"), repeat=2))
 MAXLEN = 12
@@ -70,14 +69,14 @@ def texts() -> list[str]:
 
 def fit_both(
     texts: Sequence[str], *, maxlen: int = MAXLEN, **options: object
-) -> tuple[Tokenizer, Vectorizer]:
-    tokenizer = Tokenizer(**options)
+) -> tuple[Any, Vectorizer]:
+    tokenizer = keras_text.Tokenizer(**options)
     tokenizer.fit_on_texts(texts)
     arguments: dict[str, Any] = {"maxlen": maxlen} | options
     return tokenizer, Vectorizer.fit(texts, **arguments)
 
 
-def assert_same_vocabulary(vectorizer: Vectorizer, tokenizer: Tokenizer) -> None:
+def assert_same_vocabulary(vectorizer: Vectorizer, tokenizer: Any) -> None:
     kept = {
         word: i
         for word, i in tokenizer.word_index.items()
@@ -89,7 +88,7 @@ def assert_same_vocabulary(vectorizer: Vectorizer, tokenizer: Tokenizer) -> None
 
 
 def assert_same_ids(
-    vectorizer: Vectorizer, tokenizer: Tokenizer, texts: Sequence[str], *, value: int = 0
+    vectorizer: Vectorizer, tokenizer: Any, texts: Sequence[str], *, value: int = 0
 ) -> None:
     sequences = tokenizer.texts_to_sequences(texts)
     maxlen = vectorizer.maxlen
@@ -185,14 +184,14 @@ def test_reads_what_keras_wrote_from_a_path_and_from_text(
     assert Vectorizer.from_keras_tokenizer(path, maxlen=MAXLEN) == vectorizer
     assert Vectorizer.from_keras_tokenizer(str(path), maxlen=MAXLEN) == vectorizer
     assert vectorizer.unicode_version is None
-    assert_same_ids(vectorizer, tokenizer_from_json(written), texts)
+    assert_same_ids(vectorizer, keras_text.tokenizer_from_json(written), texts)
 
 
 def test_reads_two_words_that_json_merges_as_keras_reads_them() -> None:
     tokenizer, _ = fit_both(["\U0001f600 a", "\ud83d\ude00 b"], num_words=None)
     read = Vectorizer.from_keras_tokenizer(tokenizer.to_json(), maxlen=MAXLEN)
     assert read.vocabulary == {"\U0001f600": 3, "a": 2, "b": 4}
-    assert_same_vocabulary(read, tokenizer_from_json(tokenizer.to_json()))
+    assert_same_vocabulary(read, keras_text.tokenizer_from_json(tokenizer.to_json()))
 
 
 def test_reads_a_tokenizer_whose_json_was_encoded_twice(tmp_path: Path) -> None:
@@ -212,7 +211,7 @@ def test_reads_a_tokenizer_whose_ids_were_edited() -> None:
 
 
 def test_reads_a_char_level_tokenizer_without_filters() -> None:
-    tokenizer = Tokenizer(char_level=True, filters=None)
+    tokenizer = keras_text.Tokenizer(char_level=True, filters=None)
     tokenizer.fit_on_texts(["A, b"])
     vectorizer = Vectorizer.from_keras_tokenizer(tokenizer.to_json(), maxlen=MAXLEN)
     assert_same_ids(vectorizer, tokenizer, ["A, b", "b,c"])

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import keras
 import pytest
-from keras import layers
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "simple_rnn": layers.SimpleRNN}
+from tests.late import keras, layers
+
+CELLS = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"}
 MODES = ["concat", "sum", "mul", "ave", None]
 
 
@@ -31,7 +31,7 @@ def test_merge_modes(
 def test_states_of_both_directions(
     check: Any, ids: Any, cell: str, sequences: bool, mode: str | None
 ) -> None:
-    inner = CELLS[cell](4, return_state=True, return_sequences=sequences)
+    inner = getattr(layers, CELLS[cell])(4, return_state=True, return_sequences=sequences)
     layer = layers.Bidirectional(inner, merge_mode=mode)
     check(of_ids(lambda x: list(layer(x))), ids)
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from gatelet.convert.lowering import lower
 from gatelet.convert.reading import read_keras_object
+from tests.late import keras, layers
 
 CONV_1D: dict[str, dict[str, Any]] = {
     "valid": {},

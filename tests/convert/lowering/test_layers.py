@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from gatelet.convert.lowering import lower
 from gatelet.convert.reading import read_keras_object
 from gatelet.errors import ModelError
 from gatelet.runtime.backends.reference import ACTIVATIONS, run_graph
+from tests.late import keras, layers
 
 NAMES = [
     *(name for name in ACTIVATIONS if name not in ("hard_sigmoid_keras2", "threshold")),

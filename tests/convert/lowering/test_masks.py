@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
+
+from tests.late import keras, layers
 
 # Keras tells where a mask ends
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")

@@ -1,6 +1,5 @@
 """What versions of Keras mean differently: against tf_keras, or computed by hand for older ones."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,11 +12,8 @@ from gatelet.convert.lowering.builder import GraphBuilder
 from gatelet.convert.reading.source import SourceCall, SourceInput, SourceLayer, SourceModel
 from gatelet.runtime.backends.reference import activate, array_of, run_graph
 from gatelet.runtime.graph.graph import Graph, Node
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    tf_keras = pytest.importorskip("tf_keras")
-layers = tf_keras.layers
+from tests.late import tf_keras
+from tests.late import tf_layers as layers
 
 RNG = np.random.default_rng(0)
 SourceOf = Callable[..., SourceModel]

@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
-from keras import layers
 
 from gatelet.convert import convert
 from gatelet.convert.reading.model_source import open_source
 from gatelet.errors import ModelError, UnsupportedLayer
+from tests.late import keras, layers
 
 # Keras' own, with NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -18,9 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 OLD = Path(__file__).parent / "files" / "keras-2.2.4-sequential.h5"
 
 
-def functional(kind: Any = keras.Model) -> Any:
+def functional(kind: Any = None) -> Any:
     x = keras.Input((4, 3))
-    return kind(x, layers.LSTM(2)(x))
+    return (kind or keras.Model)(x, layers.LSTM(2)(x))
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
