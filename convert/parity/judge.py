@@ -4,7 +4,7 @@ Not a converter, and it changes nothing in the bundle.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.targets import EXPORTERS
+from gatelet.convert.parity.case import Case, golden_rows, on_texts, one_by_one, run_rows
 from gatelet.convert.parity.checks.behaviour import check_behaviour, odd_lengths
 from gatelet.convert.parity.checks.blame import blame
 from gatelet.convert.parity.checks.golden import (
@@ -20,7 +21,6 @@ from gatelet.convert.parity.checks.golden import (
     check_graph,
     check_ids,
     check_labels,
-    golden_arrays,
     readable_golden,
 )
 from gatelet.convert.parity.checks.reach import (
@@ -57,48 +57,17 @@ from gatelet.convert.parity.quality.quality import (
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
-from gatelet.convert.rows.rows import Rows, side_by_side
+from gatelet.convert.rows.rows import side_by_side
 from gatelet.convert.schemes import is_of_today
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
 from gatelet.errors import BackendMissing
 from gatelet.runtime.backends.targets import row_of
-from gatelet.runtime.bundle.opening import Artifact, Bundle, Golden
-from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact
 
 __all__ = ["judge"]
 
-_ROWS_AT_ONCE = 1024
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is the same for all artifacts.
-
-    Args:
-        bundle: The opened bundle.
-        graph: Its Graph.
-        oracle: The right answers for some rows.
-        golden: Its golden vectors.
-        settings: The user's limits.
-        odd: Rows of odd lengths and what the Graph gives for them.
-        odd_limit: The float32 limit of those rows.
-        shared: The checks of vectorizer and Graph.
-        advance: Told how many rows are done.
-        seen: What each artifact gave, [N, ...]: filled by the judging.
-    """
-
-    bundle: Bundle
-    graph: Graph
-    oracle: Oracle
-    golden: Golden | None
-    settings: Settings
-    odd: tuple[tuple[Rows, Array], ...]
-    odd_limit: float
-    shared: tuple[Check, ...]
-    advance: Advance
-    seen: dict[tuple[str, str], Array] = field(default_factory=dict)
 
 
 def judge(
@@ -199,10 +168,10 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         if predictor.takes_texts and not case.oracle.texts:
             note = f"{target} is compared on texts, and there are none: give some with --data"
             return ArtifactReport(target, scheme, (), engine, note=note)
-        given = _on_texts(case) if predictor.takes_texts else case
+        given = on_texts(case) if predictor.takes_texts else case
         format_name = EXPORTERS[target].stored_as or target
         weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
-        found = _run(predictor, given, f"{target} {scheme}")
+        found = run_rows(predictor, given, f"{target} {scheme}")
         checks = [
             check_weights(format_name, weights, is_of_today=is_of_today(artifact)),
             *_check_scores(case, found, bounds),
@@ -216,8 +185,8 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
             inputs = case.oracle.inputs
             checks.append(check_stream(predictor, case.graph, inputs, bounds.largest))
         if given.golden is not None:
-            rows = _golden_rows(given.golden, predictor)
-            golden_scores = _one_by_one(predictor, rows)
+            rows = golden_rows(given.golden, predictor)
+            golden_scores = one_by_one(predictor, rows)
             checks += check_labels(given.golden, rows, case.bundle, predictor)
             checks += check_golden(given.golden, golden_scores, predictor, bounds)
             checks += check_as_converted(artifact, golden_scores, engine, bounds)
@@ -237,42 +206,6 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         diagnosis=_diagnose(case, checks, weights, found),
         threshold=_refitted(case, found),
     )
-
-
-def _on_texts(case: Case) -> Case:
-    """Give the same rows as texts, for an artifact that has the vectorizer in it."""
-    texts = Rows({"text": np.array(case.oracle.texts, object)})
-    golden = None if case.golden is None or case.golden.texts is None else case.golden
-    return replace(
-        case, oracle=replace(case.oracle, inputs=texts, short=None), odd=(), golden=golden
-    )
-
-
-def _golden_rows(golden: Golden, predictor: Predictor) -> Rows:
-    if predictor.takes_texts and golden.texts is not None:
-        return Rows({"text": np.array(golden.texts, object)})
-    return golden_arrays(golden)[0]
-
-
-def _one_by_one(predictor: Predictor, inputs: Rows) -> Array:
-    """Run rows alone: what they give must not hang on how a runtime makes batches."""
-    alone = [side_by_side(predictor.scores(inputs[i : i + 1].given)) for i in range(len(inputs))]
-    return np.concatenate(alone)
-
-
-def _run(predictor: Predictor, case: Case, what: str) -> Array:
-    """Run all rows and keep their scores, float32 [N, ...]."""
-    inputs = case.oracle.inputs
-    found: Array | None = None
-    for start in range(0, len(inputs), _ROWS_AT_ONCE):
-        part = side_by_side(predictor.scores(inputs[start : start + _ROWS_AT_ONCE].given))
-        if found is None:
-            found = np.empty((len(inputs), *part.shape[1:]), np.float32)
-        found[start : start + len(part)] = part
-        case.advance(what, start + len(part), len(inputs))
-    assert found is not None, "an oracle has rows"
-    case.seen.setdefault((predictor.target, predictor.scheme), found)
-    return found
 
 
 def _check_scores(case: Case, found: Array, bounds: Bounds) -> list[Check]:

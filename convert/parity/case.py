@@ -1,0 +1,90 @@
+"""What is the same for all artifacts that are judged, and the running of one on the judged rows.
+
+Not the checks.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.parity.checks.golden import golden_arrays
+from gatelet.convert.parity.limits import Settings
+from gatelet.convert.parity.oracles.oracle import Advance, Oracle
+from gatelet.convert.parity.report import Check
+from gatelet.convert.rows.rows import Rows, side_by_side
+from gatelet.runtime.bundle.opening import Bundle, Golden
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.predictor.predictor import Predictor
+
+__all__ = ["Case", "golden_rows", "on_texts", "one_by_one", "run_rows"]
+
+_ROWS_AT_ONCE = 1024
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is the same for all artifacts.
+
+    Args:
+        bundle: The opened bundle.
+        graph: Its Graph.
+        oracle: The right answers for some rows.
+        golden: Its golden vectors.
+        settings: The user's limits.
+        odd: Rows of odd lengths and what the Graph gives for them.
+        odd_limit: The float32 limit of those rows.
+        shared: The checks of vectorizer and Graph.
+        advance: Told how many rows are done.
+        seen: What each artifact gave, [N, ...]: filled by the judging.
+    """
+
+    bundle: Bundle
+    graph: Graph
+    oracle: Oracle
+    golden: Golden | None
+    settings: Settings
+    odd: tuple[tuple[Rows, Array], ...]
+    odd_limit: float
+    shared: tuple[Check, ...]
+    advance: Advance
+    seen: dict[tuple[str, str], Array] = field(default_factory=dict)
+
+
+def on_texts(case: Case) -> Case:
+    """Give the same rows as texts, for an artifact that has the vectorizer in it."""
+    texts = Rows({"text": np.array(case.oracle.texts, object)})
+    golden = None if case.golden is None or case.golden.texts is None else case.golden
+    return replace(
+        case, oracle=replace(case.oracle, inputs=texts, short=None), odd=(), golden=golden
+    )
+
+
+def golden_rows(golden: Golden, predictor: Predictor) -> Rows:
+    """Return the inputs of golden vectors as an artifact takes them."""
+    if predictor.takes_texts and golden.texts is not None:
+        return Rows({"text": np.array(golden.texts, object)})
+    return golden_arrays(golden)[0]
+
+
+def one_by_one(predictor: Predictor, inputs: Rows) -> Array:
+    """Run rows alone: what they give must not hang on how a runtime makes batches."""
+    alone = [side_by_side(predictor.scores(inputs[i : i + 1].given)) for i in range(len(inputs))]
+    return np.concatenate(alone)
+
+
+def run_rows(predictor: Predictor, case: Case, what: str) -> Array:
+    """Run all rows and keep their scores, float32 [N, ...]."""
+    inputs = case.oracle.inputs
+    found: Array | None = None
+    for start in range(0, len(inputs), _ROWS_AT_ONCE):
+        part = side_by_side(predictor.scores(inputs[start : start + _ROWS_AT_ONCE].given))
+        if found is None:
+            found = np.empty((len(inputs), *part.shape[1:]), np.float32)
+        found[start : start + len(part)] = part
+        case.advance(what, start + len(part), len(inputs))
+    assert found is not None, "an oracle has rows"
+    case.seen.setdefault((predictor.target, predictor.scheme), found)
+    return found
