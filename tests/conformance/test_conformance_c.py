@@ -29,7 +29,7 @@ from tests.conformance.cases import CASES
 from tests.conformance.limits import holds
 from tests.conformance.matrix import Array, Prepared, batches
 from tests.conformance.test_streaming import check_streams
-from tests.tiers import SAMPLE
+from tests.tiers import C_SAMPLE
 
 NAMES = [case.__name__ for case in CASES]
 BY_NAME = dict(zip(NAMES, CASES, strict=True))
@@ -73,7 +73,7 @@ def check(name: str, scheme: str, build: Build) -> None:
     """Hold whole rows, and pieces of them, to the reference in float64."""
     need(build)
     case = prepared(BY_NAME[name])
-    made = written_part(scheme, is_sample=name in SAMPLE)
+    made = written_part(scheme, is_sample=name in C_SAMPLE)
     if name not in made:
         pytest.skip(integer_refusal(case.graph))
     backend = open_case(build, name, scheme)
