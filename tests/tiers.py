@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["SAMPLE", "SLOW", "SLOW_FIXTURES", "Slow", "arrange", "is_slow"]
+__all__ = ["C_SAMPLE", "SAMPLE", "SLOW", "SLOW_FIXTURES", "Slow", "arrange", "is_slow"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,6 +53,16 @@ SAMPLE = (
 """The cases of the conformance tests that the fast tier runs: each operation of a graph is in one
 of them, and a fault in it is seen there first."""
 
+C_SAMPLE = (
+    "lstm_masked",
+    "gru_reset_before_masked",
+    "bidirectional_masked",
+    "conv_causal_dilated",
+    "text_and_numbers",
+    "stateful",
+)
+"""Those of them that the fast tier compiles: a second each, for each scheme."""
+
 SLOW_FIXTURES = ("quickstart", "quickstart_zh")
 """Each trains a model on a corpus: longer than a third of the fast tier."""
 
@@ -63,7 +73,7 @@ SLOW = (
     Slow("conformance/test_conformance.py", "test_the_reference_*", keep=SAMPLE),
     Slow("conformance/test_conformance.py", "test_pure", keep=SAMPLE),
     Slow("conformance/test_conformance.py", "test_an_artifact_*", keep=SAMPLE),
-    Slow("conformance/test_conformance_c.py", "test_c", keep=SAMPLE),
+    Slow("conformance/test_conformance_c.py", "test_c", keep=C_SAMPLE),
     Slow("conformance/test_conformance_c.py", "test_c_under_the_sanitizers"),
     Slow("conformance/test_conformance_c.py", "test_most_stacks_*"),
     Slow("conformance/test_conformance_text.py", "test_texts_*", keep=("lstm_masked", "gru")),
@@ -86,6 +96,10 @@ SLOW = (
     Slow("convert/exporters/test_c_ahead.py", "test_one_row_*", keep=("53",)),
     Slow("convert/exporters/test_c_vectorizer.py", "test_ten_thousand_*"),
     Slow("convert/exporters/test_litert_int8.py"),
+    Slow("convert/exporters/test_litert_recurrences.py", "test_every_option_*"),
+    Slow("convert/exporters/test_onnx_recurrences.py", "test_a_scan_*"),
+    Slow("convert/lowering/test_bidirectional.py", "test_states_of_*", keep=("concat",)),
+    Slow("convert/lowering/test_bidirectional.py", "test_merge_modes", keep=("concat", "ave")),
     Slow("convert/test_keras_route.py"),
     Slow("javascript/*.py"),
     Slow("runtime/test_fuzz.py"),

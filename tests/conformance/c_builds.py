@@ -29,7 +29,7 @@ from gatelet.runtime.backends.c.library import Library
 from gatelet.runtime.graph.states import State
 from tests.conformance.cases import CASES
 from tests.conformance.matrix import Prepared, conditioned, prepare
-from tests.tiers import SAMPLE
+from tests.tiers import C_SAMPLE
 
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 V2 = ("-msse4.2", "-mpopcnt")
@@ -141,7 +141,7 @@ def written_part(scheme: str, *, is_sample: bool) -> Mapping[str, Written]:
     """Write the cases of the fast tier, or the others: the fast tier does not compile those."""
     found = {}
     for index, build in enumerate(CASES):
-        if (build.__name__ in SAMPLE) is not is_sample:
+        if (build.__name__ in C_SAMPLE) is not is_sample:
             continue
         case = prepared(build)
         model = Exportable(
@@ -179,10 +179,9 @@ def library_of(build: Build, scheme: str, *, is_sample: bool | None = None) -> P
 
 def open_case(build: Build, name: str, scheme: str, *, steps: bool = False) -> CBackend:
     """Open a case of a build."""
-    is_sample = name in SAMPLE
+    is_sample = name in C_SAMPLE
     one = written_part(scheme, is_sample=is_sample)[name]
     symbol = f"{one.name}_{'step_' if steps else ''}library"
-    library = Library.in_dll(
-        ctypes.CDLL(str(library_of(build, scheme, is_sample=is_sample))), symbol
-    )
+    path = library_of(build, scheme, is_sample=is_sample)
+    library = Library.in_dll(ctypes.CDLL(str(path)), symbol)
     return CBackend(library, one.weights, engine="c")

@@ -31,7 +31,7 @@ from tests.conformance.cases import CASES
 from tests.conformance.limits import holds
 from tests.conformance.matrix import Array, Prepared, batches
 from tests.conformance.test_streaming import check_streams
-from tests.tiers import SAMPLE
+from tests.tiers import C_SAMPLE
 
 NAMES = [case.__name__ for case in CASES]
 BY_NAME = dict(zip(NAMES, CASES, strict=True))
@@ -76,7 +76,7 @@ def check(name: str, scheme: str, build: Build) -> None:
     """Hold whole rows, and pieces of them, to the reference in float64."""
     need(build)
     case = prepared(BY_NAME[name])
-    made = written_part(scheme, is_sample=name in SAMPLE)
+    made = written_part(scheme, is_sample=name in C_SAMPLE)
     if name not in made:
         pytest.skip(c_refusal(case.graph, SCHEMES[scheme], None))
     backend = open_case(build, name, scheme)
