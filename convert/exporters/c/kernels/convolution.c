@@ -55,7 +55,8 @@ GATELET_KERNEL void gatelet_convolve(const struct gatelet_convolution *c, const 
                 for (int32_t i = 0; i < count * part; i++) {
                     const int32_t filter = group * part + i % part;
                     const size_t at = ((size_t)b * (size_t)places + (size_t)(place + i / part)) *
-                                          (size_t)c->filters + (size_t)filter;
+                                          (size_t)c->filters +
+                                      (size_t)filter;
                     const float bias = c->bias != NULL ? c->bias[filter] : 0.0f;
                     y[at] = z[(size_t)(i / part) * columns + (size_t)(i % part)] + bias;
                 }
@@ -85,8 +86,8 @@ static float pooled(int32_t average, const struct gatelet_window *h, const struc
 }
 
 GATELET_KERNEL void gatelet_pool(int32_t average, const struct gatelet_window *height,
-                                 const struct gatelet_window *width, int32_t rows,
-                                 int32_t channels, const float *x, float *y) {
+                                 const struct gatelet_window *width, int32_t rows, int32_t channels,
+                                 const float *x, float *y) {
     const size_t image = (size_t)height->length * (size_t)width->length * (size_t)channels;
     for (int32_t b = 0; b < rows; b++) {
         for (int32_t row = 0; row < height->count; row++) {

@@ -31,7 +31,7 @@ GATELET_KERNEL int32_t gatelet_same_padding(int32_t length, int32_t span, int32_
 
 /* y [rows, H', W', channels]: the maximum, or the mean, of what lies inside x. */
 GATELET_KERNEL void gatelet_pool(int32_t average, const struct gatelet_window *height,
-                                 const struct gatelet_window *width, int32_t rows,
-                                 int32_t channels, const float *x, float *y);
+                                 const struct gatelet_window *width, int32_t rows, int32_t channels,
+                                 const float *x, float *y);
 
 #endif

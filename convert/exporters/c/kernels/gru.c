@@ -42,8 +42,7 @@ static void gru_step_usual(const struct gatelet_recurrence *r, const struct gate
 }
 
 /* Any activations: row by row, gates apart. */
-static void gru_step_reset_after(const struct gatelet_recurrence *r,
-                                 const struct gatelet_step *s) {
+static void gru_step_reset_after(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
     float *packed = s->spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
@@ -102,8 +101,8 @@ static void gru_step_reset_before(const struct gatelet_recurrence *r,
 }
 
 GATELET_KERNEL void gatelet_gru(const struct gatelet_recurrence *r) {
-    const int usual = r->activation.kind == GATELET_TANH &&
-                      r->recurrent_activation.kind == GATELET_SIGMOID;
+    const int usual =
+        r->activation.kind == GATELET_TANH && r->recurrent_activation.kind == GATELET_SIGMOID;
     if (r->candidate.rows > 0) {
         gatelet_walk(r, gru_step_reset_before, 0, 0);
     } else if (usual) {

@@ -16,10 +16,10 @@ static size_t row_of(const struct gatelet_table *table, int32_t id) {
  * asked for some rows ahead. */
 static void ask_for_row(const struct gatelet_table *table, int32_t id) {
     const size_t row = row_of(table, id), features = (size_t)table->features;
-    const size_t bytes = table->floats != NULL ? 4 * features
+    const size_t bytes = table->floats != NULL  ? 4 * features
                          : table->bytes != NULL ? features
                                                 : (features + 1) / 2;
-    const char *rows = table->floats != NULL ? (const char *)table->floats
+    const char *rows = table->floats != NULL  ? (const char *)table->floats
                        : table->bytes != NULL ? (const char *)table->bytes
                                               : (const char *)table->halves;
     for (size_t at = 0; at < bytes && at < 512; at += 64) {
@@ -77,8 +77,8 @@ GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const i
     }
 }
 
-GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias,
-                                  const float *x, size_t m, int32_t units, float *y, float *work) {
+GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias, const float *x,
+                                  size_t m, int32_t units, float *y, float *work) {
     const size_t columns = (size_t)(w->tiles * w->tile), features = (size_t)w->rows;
     if (columns == (size_t)units) {
         const struct gatelet_rows rows = {(int32_t)m, features, 0, columns, x, bias, y};
@@ -91,7 +91,8 @@ GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *b
         const struct gatelet_rows rows = {count, features, 0, columns, from, bias, work};
         gatelet_product(w, 0, w->tiles, &rows);
         for (size_t i = 0; i < (size_t)count; i++) {
-            memcpy(y + (row + i) * (size_t)units, work + i * columns, (size_t)units * sizeof(float));
+            memcpy(y + (row + i) * (size_t)units, work + i * columns,
+                   (size_t)units * sizeof(float));
         }
     }
 }
@@ -180,7 +181,8 @@ static struct lines axes_of(const int32_t *shape, const uint8_t *reduced, int32_
 }
 
 /* The sum over one line of x, or of the squares of its distances from `centre`; or its maximum. */
-static double over_line(int32_t reduction, const float *x, const struct lines *line, double centre) {
+static double over_line(int32_t reduction, const float *x, const struct lines *line,
+                        double centre) {
     int32_t index[GATELET_MAX_RANK] = {0};
     size_t at = 0, unused = 0;
     const size_t n = elements(line->shape, line->rank);

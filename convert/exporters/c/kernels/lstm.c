@@ -46,8 +46,8 @@ GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile
 
 /* Tile by tile, so that cells find their gates in the first-level cache. A matrix that does not fit
  * there is taken from the last tile to the first every other step: what was read last is still
- * there. Of one row the product is inline, so that the next tile is read while a cell runs, and takes
- * a piece of a later projection along. */
+ * there. Of one row the product is inline, so that the next tile is read while a cell runs, and
+ * takes a piece of a later projection along. */
 static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
     const struct gatelet_matrix *u = &r->recurrent;
@@ -97,8 +97,8 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
 }
 
 GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r) {
-    const int usual = r->activation.kind == GATELET_TANH &&
-                      r->recurrent_activation.kind == GATELET_SIGMOID;
+    const int usual =
+        r->activation.kind == GATELET_TANH && r->recurrent_activation.kind == GATELET_SIGMOID;
     if (usual) { /* most of three tiles is in the first-level cache, and waits for nothing */
         gatelet_walk(r, lstm_step_usual, 1, r->recurrent.tiles > 3 ? 48 : 0);
     } else {

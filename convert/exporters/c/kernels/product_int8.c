@@ -134,19 +134,19 @@ GATELET_INLINE void columns_int8(const struct part *p, const struct rounded *r, 
     }
 }
 
-#define GATELET_INT8_COLUMNS(vectors)                                                 \
-    if (p->limit <= 127 && rows == GATELET_INT8_ROWS) {                               \
-        columns_int8(p, r, GATELET_INT8_ROWS, (vectors), 1);                          \
-    } else if (p->limit <= 127) {                                                     \
-        columns_int8(p, r, 1, (vectors), 1);                                          \
-    } else if (rows == GATELET_INT8_ROWS) {                                           \
-        struct part second = *p;                                                      \
-        second.z += 2 * p->z_stride;                                                  \
-        second.start = p->start != NULL ? p->start + 2 * p->start_stride : NULL;      \
-        columns_int8(p, r, 2, (vectors), 0);                                          \
-        columns_int8(&second, r + 2, 2, (vectors), 0);                                \
-    } else {                                                                          \
-        columns_int8(p, r, 1, (vectors), 0);                                          \
+#define GATELET_INT8_COLUMNS(vectors)                                            \
+    if (p->limit <= 127 && rows == GATELET_INT8_ROWS) {                          \
+        columns_int8(p, r, GATELET_INT8_ROWS, (vectors), 1);                     \
+    } else if (p->limit <= 127) {                                                \
+        columns_int8(p, r, 1, (vectors), 1);                                     \
+    } else if (rows == GATELET_INT8_ROWS) {                                      \
+        struct part second = *p;                                                 \
+        second.z += 2 * p->z_stride;                                             \
+        second.start = p->start != NULL ? p->start + 2 * p->start_stride : NULL; \
+        columns_int8(p, r, 2, (vectors), 0);                                     \
+        columns_int8(&second, r + 2, 2, (vectors), 0);                           \
+    } else {                                                                     \
+        columns_int8(p, r, 1, (vectors), 0);                                     \
     }
 
 /* One tile of one row, or of GATELET_INT8_ROWS. */

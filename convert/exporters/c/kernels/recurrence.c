@@ -65,8 +65,12 @@ static void project(const struct gatelet_recurrence *r, struct walk *w, int32_t 
     }
     for (size_t b = 0; b < (size_t)r->rows; b++) {
         const size_t place = b * (size_t)r->timesteps + (size_t)first;
-        const struct gatelet_rows rows = {count, features, 0, (size_t)r->rows * columns,
-                                          r->x + place * features, r->bias, w->z + b * columns};
+        const struct gatelet_rows rows = {.count = count,
+                                          .x_stride = features,
+                                          .z_stride = (size_t)r->rows * columns,
+                                          .x = r->x + place * features,
+                                          .start = r->bias,
+                                          .z = w->z + b * columns};
         gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
     }
 }
@@ -76,8 +80,12 @@ static void plan(const struct gatelet_recurrence *r, struct walk *w, int32_t fir
     const size_t columns = (size_t)w->columns, features = (size_t)r->features;
     w->ahead->next = w->ahead->pieces = 0;
     if (w->goes_ahead && first >= 0 && first < r->timesteps) {
-        const struct gatelet_rows rows = {GATELET_AHEAD, features, 0, columns,
-                                          r->x + (size_t)first * features, r->bias, w->z_later};
+        const struct gatelet_rows rows = {.count = GATELET_AHEAD,
+                                          .x_stride = features,
+                                          .z_stride = columns,
+                                          .x = r->x + (size_t)first * features,
+                                          .start = r->bias,
+                                          .z = w->z_later};
         const struct gatelet_ahead ahead = {&r->kernel, rows, 0, w->columns / GATELET_LANES * 2};
         *w->ahead = ahead;
     }
@@ -130,8 +138,7 @@ static void put_output(const struct gatelet_recurrence *r, const struct walk *w,
 static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_stepper *step,
                     float *z, int32_t t, int has_cell) {
     if (r->mask == NULL || counts_anywhere(r, t)) {
-        const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare,
-                                       w->ahead};
+        const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare, w->ahead};
         step(r, &s);
     }
     if (r->mask != NULL) {

@@ -26,8 +26,8 @@ struct gatelet_recurrence {
     const float *h0, *c0;                    /* [rows, units], or NULL for zeros */
     struct gatelet_activation activation, recurrent_activation;
     int32_t flags;
-    float *y;      /* [rows, timesteps, units] with SEQUENCES, else [rows, units] */
-    float *h, *c;  /* the last states [rows, units], or NULL */
+    float *y;     /* [rows, timesteps, units] with SEQUENCES, else [rows, units] */
+    float *h, *c; /* the last states [rows, units], or NULL */
     /* With C the kernel's columns and P the units rounded up to tiles, floats:
      * rows C min(timesteps, GATELET_STEPS) + 5 rows P + (rows + 3) C. */
     float *work;
@@ -38,7 +38,7 @@ struct gatelet_step {
     float *z; /* [rows, columns], the projected input; may be overwritten */
     const float *h, *c;
     float *h_next, *c_next;
-    float *spare; /* (rows + 3) columns floats */
+    float *spare;                /* (rows + 3) columns floats */
     struct gatelet_ahead *ahead; /* which a step may take pieces of */
 };
 

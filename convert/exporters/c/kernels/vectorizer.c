@@ -11,7 +11,7 @@ struct reader {
     const struct gatelet_vectorizer *v;
     const uint8_t *text;
     size_t bytes, at;
-    int after_cased;   /* the last character that is not ignorable is cased */
+    int after_cased; /* the last character that is not ignorable is cased */
     uint8_t *token;
     int64_t length, kept; /* bytes of the token, and those of them at its end that are in `token` */
     int32_t *ids;
@@ -105,8 +105,8 @@ static int32_t lower_of(const struct gatelet_vectorizer *v, int32_t c) {
         }
     }
     const struct gatelet_case *found = v->cases + low;
-    const int is_in_it = low < v->cases_count && found->first <= c &&
-                         (c - found->first) % found->step == 0;
+    const int is_in_it =
+        low < v->cases_count && found->first <= c && (c - found->first) % found->step == 0;
     return is_in_it ? c + found->delta : c;
 }
 
