@@ -16,6 +16,7 @@ from gatelet.convert.quantize import quantize_int8
 __all__ = [
     "ALIGNMENT_BYTES",
     "DTYPES",
+    "HEAD_BYTES",
     "LARGEST_CODEBOOK",
     "Blob",
     "Lines",
@@ -32,6 +33,9 @@ LARGEST_TILE = 64
 INT8_CHUNK = 256
 MAGIC = b"gatelet2"
 """Its digit is raised when what follows is packed in another way."""
+DIGEST_BYTES = 16
+HEAD_BYTES = len(MAGIC) + DIGEST_BYTES
+"""What a blob begins with, and the code knows too."""
 LARGEST_CODEBOOK = 256
 """The scales of an embedding's rows are told by a byte each."""
 DTYPES = {
@@ -73,8 +77,8 @@ class Blob:
     def finish(self) -> bytes:
         """Give the blob."""
         self._data += bytes(-len(self._data) % ALIGNMENT_BYTES)
-        digest = hashlib.sha256(self._data[ALIGNMENT_BYTES:]).digest()[:16]
-        self._data[: len(MAGIC) + len(digest)] = MAGIC + digest
+        digest = hashlib.sha256(self._data[ALIGNMENT_BYTES:]).digest()[:DIGEST_BYTES]
+        self._data[:HEAD_BYTES] = MAGIC + digest
         return bytes(self._data)
 
 

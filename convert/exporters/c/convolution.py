@@ -16,6 +16,8 @@ from gatelet.convert.exporters.c.writer import Call, Value, Writer
 
 __all__ = ["Window", "window_of", "write_conv", "write_kernels", "write_pooling"]
 
+PLACES = 4
+"""Places whose windows a convolution multiplies at a time."""
 _NO_AXIS = "{1, 1, 1, 0, 1, 1}"
 
 
@@ -88,7 +90,7 @@ def write_kernels(
     writer.line(f"struct gatelet_matrix {name}[{groups}];")
     for index, one in enumerate(names):
         writer.line(f"{name}[{index}] = {one};")
-    return name, 4 * (seen + -(-part // tile) * tile)
+    return name, PLACES * (seen + -(-part // tile) * tile)
 
 
 def write_conv(writer: Writer, call: Call) -> list[Value]:

@@ -34,6 +34,8 @@ __all__ = [
     "write_transpose",
 ]
 
+DENSE_ROWS = 4
+"""Rows that a Dense layer works on at a time."""
 _BYTES = {"float": 4, "ids": 4, "int16": 2, "mask": 1}
 
 
@@ -84,7 +86,7 @@ def write_dense(writer: Writer, call: Call) -> list[Value]:
     bias = call.weights.get("bias")
     pointer = "NULL" if bias is None else writer.weights(pack_columns(bias))
     y = writer.make((*x.dims[:-1], known(kernel.shape[1])))
-    work = writer.work(str(4 * packed.shape[1]))
+    work = writer.work(str(DENSE_ROWS * packed.shape[1]))
     m = elements(x.dims[:-1])
     writer.call("gatelet_dense", f"&{name}", pointer, x.name, m, str(kernel.shape[1]), y.name, work)
     return [y]

@@ -163,7 +163,7 @@ class Writer:
 
     def weights(self, array: Array, c_type: str = "float") -> str:
         """Store an array as it is and give a pointer to it."""
-        return f"AT({c_type}, {self.blob.add(np.asarray(array, DTYPES[c_type]))})"
+        return f"GATELET_AT({c_type}, {self.blob.add(np.asarray(array, DTYPES[c_type]))})"
 
     def integer_weights(
         self,

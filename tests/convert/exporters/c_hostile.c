@@ -124,7 +124,6 @@ static void refuse_bad_arguments(void) {
     BAD(predict_text(weights, vocabulary, NULL, 1, &score, text));
     BAD(predict_text(weights, vocabulary, "a", 1, &score, text + 1));
     refuse(model_scratch_bytes(1, NULL) == SIZE_MAX, 1, __LINE__);
-    refuse(model_step_scratch_bytes(1, NULL) == SIZE_MAX, 1, __LINE__);
     refuse(model_output_shape(0, 1, NULL, shape), -1, __LINE__);
     refuse(model_output_shape(0, 1, &size, NULL), -1, __LINE__);
     refuse(model_output_shape(1, 1, &size, shape), -1, __LINE__);

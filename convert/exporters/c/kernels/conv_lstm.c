@@ -20,7 +20,7 @@ static struct states conv_lay_out(const struct gatelet_conv_lstm *r, size_t stat
     s.z = s.y + all;
     s.inner = s.z + 4 * all;
     s.gates = s.inner + 4 * all;
-    s.work = s.gates + 2 * all;
+    s.work = s.h + GATELET_CONV_LSTM_STATES * all;
     return s;
 }
 

@@ -19,7 +19,8 @@ struct gatelet_convolution {
     const float *bias;                    /* [filters], or NULL */
 };
 
-/* y [rows, H', W', filters]; work has 4 (h w channels / groups + columns of a kernel) floats. */
+/* y [rows, H', W', filters]; work has, for each of GATELET_CONVOLUTION_PLACES,
+ * h w channels / groups and the columns of a kernel. */
 GATELET_KERNEL void gatelet_convolve(const struct gatelet_convolution *c, const float *x, float *y,
                                      float *work);
 

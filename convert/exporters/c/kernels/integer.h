@@ -16,11 +16,6 @@ enum gatelet_integer_activation {
     GATELET_Q_HARD_SIGMOID_KERAS2 /* x / 5 + 1/2 between 0 and 1 */
 };
 
-/* The logistic function at 0, 1/32, ... 16, of scale 2^-15. */
-#define GATELET_SIGMOID_ENTRIES 513
-/* e^-x at 0, 1/64, ... 16, of scale 2^-15. */
-#define GATELET_EXP_ENTRIES 1025
-
 /* Weights [columns, rows]: column j of x W is (sum of x[k] values[j][k]) multipliers[j] >> shift */
 struct gatelet_integer_matrix {
     const int8_t *values;

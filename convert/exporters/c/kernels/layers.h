@@ -6,7 +6,7 @@
 
 /* A table [vocabulary, features]: float32, int8 or 4-bit with a scale a row, told by a byte.
  *
- * int8: values * scales[code]. 4 bits: (levels - 7.5) * code * scales[0]; the low half of a byte is
+ * int8: values * scales[code]. 4 bits: (level - 7.5) * code * scales[0]; the low half of a byte is
  * column k, the high one column k + features / 2, rounded up. */
 struct gatelet_table {
     const float *floats; /* or NULL */
@@ -21,7 +21,7 @@ struct gatelet_table {
 GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const int32_t *ids,
                                       size_t n, float *y);
 
-/* y [m, units] = x [m, features] W + bias; work has tiles * tile floats. */
+/* y [m, units] = x [m, features] W + bias; work has GATELET_DENSE_ROWS rows of its columns. */
 GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias, const float *x,
                                   size_t m, int32_t units, float *y, float *work);
 

@@ -4,12 +4,6 @@
 
 #include "common.h"
 
-/* The integers that a row of activations is rounded to: 14 bits and a sign. */
-#define GATELET_ACTIVATION_LIMIT 16383
-
-/* Activations that are rounded at a time; so many products never overflow a sum of 32 bits. */
-#define GATELET_INT8_CHUNK 256
-
 /* Weights [rows, columns], packed in tiles of some columns, zeros behind the last.
  *
  * float32: [tiles][rows][tile]. int8: [tiles][rows / 4, rounded up][tile][4], so that four products

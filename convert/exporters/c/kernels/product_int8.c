@@ -19,8 +19,6 @@
 #endif
 #endif
 
-#define GATELET_MAX_TILE 64
-
 /* Rows that are rounded, and then multiplied, together. */
 #if defined(GATELET_INT8_VNNI)
 #define GATELET_INT8_ROWS 4
@@ -247,7 +245,7 @@ GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t
 
 /* One tile of one row. */
 static void tile_int8(const struct part *p, const struct rounded *r, int32_t rows) {
-    int32_t total[GATELET_MAX_TILE];
+    int32_t total[GATELET_LARGEST_TILE];
     (void)rows;
     columns_int8(p, r->q, total);
     for (int32_t i = 0; i < p->tile; i++) {

@@ -7,7 +7,7 @@
 
 struct walk {
     int32_t columns, padded, steps; /* of z; units rounded up; timesteps at a time */
-    int goes_ahead;
+    int goes_ahead, is_odd;
     float *z, *z_later, *h, *c, *h_next, *c_next, *y, *spare; /* z_later: of the next timesteps */
     struct gatelet_ahead *ahead; /* apart: steps write it, and the others then stay in registers */
 };
@@ -35,7 +35,7 @@ static struct walk lay_out(const struct gatelet_recurrence *r, int32_t least_fea
     w.h_next = w.c + state;
     w.c_next = w.h_next + state;
     w.y = w.c_next + state;
-    w.spare = w.y + state;
+    w.spare = w.h + GATELET_WALK_STATES * state;
     return w;
 }
 
@@ -138,13 +138,21 @@ static void put_output(const struct gatelet_recurrence *r, const struct walk *w,
 static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_stepper *step,
                     float *z, int32_t t, int has_cell) {
     if (r->mask == NULL || counts_anywhere(r, t)) {
-        const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare, w->ahead};
+        const struct gatelet_step s = {.z = z,
+                                       .h = w->h,
+                                       .c = w->c,
+                                       .h_next = w->h_next,
+                                       .c_next = w->c_next,
+                                       .spare = w->spare,
+                                       .ahead = w->ahead,
+                                       .is_odd = w->is_odd};
         step(r, &s);
     }
     if (r->mask != NULL) {
         mask_rows(r, w, t, has_cell);
     }
     swap(&w->h, &w->h_next);
+    w->is_odd = !w->is_odd;
     if (has_cell) {
         swap(&w->c, &w->c_next);
     }

@@ -248,7 +248,11 @@ static void pad_ids(const struct gatelet_vectorizer *v, int32_t *ids, int32_t co
 
 GATELET_KERNEL int32_t gatelet_ids_of_text(const struct gatelet_vectorizer *v, const char *utf8,
                                            size_t bytes, uint8_t *token, int32_t *ids) {
-    struct reader r = {v, (const uint8_t *)utf8, bytes, 0, 0, token, 0, 0, ids, 0, 0};
+    struct reader r = {
+        .v = v, .text = (const uint8_t *)utf8, .bytes = bytes, .token = token, .ids = ids};
+    if ((utf8 == NULL && bytes > 0) || ids == NULL || (uintptr_t)ids % sizeof *ids != 0) {
+        return -1;
+    }
     while (r.at < bytes) {
         int32_t c = next_character(r.text, bytes, &r.at);
         if (v->flags & GATELET_LOWER) {

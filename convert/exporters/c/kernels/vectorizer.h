@@ -47,7 +47,7 @@ struct gatelet_vectorizer {
 /* Gives exactly maxlen ids. The bytes need not be UTF-8: what is not is read as U+FFFD, as Python's
  * bytes.decode("utf-8", "replace") does. `token` has longest + separator_bytes + 4 bytes.
  *
- * Returns the number of real ids. */
+ * Returns the number of real ids, or -1 for a NULL, and for ids that are not aligned. */
 GATELET_KERNEL int32_t gatelet_ids_of_text(const struct gatelet_vectorizer *v, const char *utf8,
                                            size_t bytes, uint8_t *token, int32_t *ids);
 
