@@ -64,7 +64,7 @@ def test_lint_is_green_for_this_tree_and_red_for_a_violation(tmp_path: Path) -> 
     done = _run_in(tree, str(tree / "check"), "--lint")
 
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.count(": green, ") == 3, done.stdout
+    assert done.stdout.count(": green, ") + done.stdout.count(": skipped, ") == 4, done.stdout
     assert "gatelet.runtime.files -> gatelet.cli" in done.stdout
     assert done.stdout.endswith("check: RED: import-linter\n")
 
@@ -266,6 +266,21 @@ def test_ruff_is_red_for_a_planted_violation(
 
     assert done.returncode == 1
     assert message in done.stdout
+
+
+@pytest.mark.skipif(
+    shutil.which("clang-format") is None and os.environ.get("GATELET_CLANG") != "required",
+    reason="clang-format is not installed: apt-get install clang-format",
+)
+def test_clang_format_is_red_for_a_planted_violation(tmp_path: Path) -> None:
+    path = "convert/exporters/c/kernels/masks.c"
+    tree = _copy([".clang-format", path], tmp_path)
+    command = ("clang-format", "--dry-run", "-Werror", path)
+    assert _run_in(tree, *command).returncode == 0
+    with (tree / path).open("a", encoding="utf-8") as file:
+        file.write("\nstatic  int x;\n")
+
+    assert "code should be clang-formatted" in _run_in(tree, *command).stderr
 
 
 @_planted("mypy")

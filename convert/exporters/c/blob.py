@@ -14,11 +14,23 @@ from numpy.typing import NDArray
 from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.layouts import ORDERS
 
-__all__ = ["ALIGNMENT_BYTES", "LARGEST_CODEBOOK", "Blob", "Lines", "coded_rows", "lines_of"]
+__all__ = [
+    "ALIGNMENT_BYTES",
+    "HEAD_BYTES",
+    "LARGEST_CODEBOOK",
+    "Blob",
+    "Lines",
+    "coded_rows",
+    "lines_of",
+]
 
 ALIGNMENT_BYTES = 64
 INT8_CHUNK = 256
 MAGIC = b"gatelet2"
+"""Its digit is raised when what follows is packed in another way."""
+DIGEST_BYTES = 16
+HEAD_BYTES = len(MAGIC) + DIGEST_BYTES
+"""What a blob begins with, and the code knows too."""
 LARGEST_CODEBOOK = 256
 """The scales of an embedding's rows are told by a byte each."""
 _SAME_RATIO = 1.0001
@@ -51,8 +63,8 @@ class Blob:
     def finish(self) -> bytes:
         """Give the blob."""
         self._data += bytes(-len(self._data) % ALIGNMENT_BYTES)
-        digest = hashlib.sha256(self._data[ALIGNMENT_BYTES:]).digest()[:16]
-        self._data[: len(MAGIC) + len(digest)] = MAGIC + digest
+        digest = hashlib.sha256(self._data[ALIGNMENT_BYTES:]).digest()[:DIGEST_BYTES]
+        self._data[:HEAD_BYTES] = MAGIC + digest
         return bytes(self._data)
 
 

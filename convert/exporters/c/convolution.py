@@ -14,6 +14,8 @@ from gatelet.convert.layouts import padded_columns
 
 __all__ = ["Window", "window_of", "write_conv", "write_kernels", "write_pooling"]
 
+PLACES = 4
+"""Places whose windows a convolution multiplies at a time."""
 _NO_AXIS = "{1, 1, 1, 0, 1, 1}"
 
 
@@ -84,7 +86,7 @@ def write_kernels(
     writer.line(f"struct gatelet_matrix {name}[{groups}];")
     for index, one in enumerate(names):
         writer.line(f"{name}[{index}] = {one};")
-    return name, 4 * (math.prod(seen) + padded_columns(width))
+    return name, PLACES * (math.prod(seen) + padded_columns(width))
 
 
 def write_conv(writer: Writer, call: Call) -> list[Value]:

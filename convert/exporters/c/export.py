@@ -147,7 +147,7 @@ def write_function(writer: Writer, graph: Graph) -> Function:
         value = layers.as_floats(writer, values[name])
         outputs.append(value)
         count = elements(value.dims)
-        writer.line(f"memcpy(outputs[{index}], {value.name}, sizeof(float) * {count});")
+        writer.line(f"memcpy(call->to[{index}], {value.name}, sizeof(float) * {count});")
     scratch = [slot.floats for slot in writer.slots]
     return Function(graph, writer.lines, outputs, parameters, scratch)
 
@@ -162,7 +162,7 @@ def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[i
             dims.append(known(size))
     name = f"x{index}"
     c_type = _C_TYPES[one.dtype]
-    writer.line(f"const {c_type} *const {name} = (const {c_type} *)inputs[{index}];")
+    writer.line(f"const {c_type} *const {name} = (const {c_type} *)call->from[{index}];")
     raw = one.dtype == "float32"
     return Value(name, _KINDS[one.dtype], tuple(dims), raw=raw, fed=one.name)
 

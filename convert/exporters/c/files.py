@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gatelet.convert.exporters.c.blob import HEAD_BYTES
 from gatelet.convert.exporters.c.functions import Function, function_values
+from gatelet.convert.exporters.c.layout import assertions
+from gatelet.convert.exporters.c.sizes import LARGEST_SIZE
 from gatelet.convert.exporters.c.source import (
-    c_string,
+    c_bytes,
     comment,
     fill,
     kernel_headers_text,
     kernel_text,
-    template,
+    levels_text,
 )
 from gatelet.convert.exporters.c.steps import NO_STEPS, step_values
 from gatelet.convert.exporters.c.texts import text_values, texts_of
@@ -63,26 +66,32 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
     among the x86-64 levels of it.
     """
     values = _values(model, exportable, scheme)
-    header = fill(template("model.h"), values)
-    calls = [template("library.h"), fill(template("model.c"), values)]
-    kernels = model.kernels | ({"vectorizer"} if model.vocabulary is not None else set())
+    header = fill("model.h", values)
+    calls = _calls(values)
+    sorts = any(one.sorts for one in (model.whole, model.steps) if one is not None)
+    kernels = {"run", *model.kernels, *(["windows"] if sorts else [])}
+    kernels |= {"vectorizer"} if model.vocabulary is not None else set()
     source = "\n".join(
         [
             f"/* {values['title']}: {values['target_scheme']}. Made by gatelet: do not edit. */",
             header,
             "#define GATELET_SINGLE_FILE",
             kernel_text(kernels),
-            *calls,
+            calls,
         ]
     )
-    linked = "\n".join([header, kernel_headers_text(), *calls])
-    choosers = _choosers(values, steps=model.steps is not None)
-    levels = fill(
-        template("levels.c"),
-        {**values, "library": template("library.h"), "choosers": choosers},
-    )
+    linked = "\n".join([header, kernel_headers_text(), calls])
+    opened = {"gatelet_open": "library"}
+    opened |= {"gatelet_open_steps": "step_library"} if model.steps is not None else {}
+    levels = [levels_text()]
+    levels += [f"GATELET_LEVELS({k}, {model.prefix}_{table})" for k, table in opened.items()]
     companions = _companions(model, values, source, header)
-    return {"source": source, "linked": linked, "levels": levels, "companions": companions}
+    return {
+        "source": source,
+        "linked": linked,
+        "levels": "\n".join([*levels, ""]),
+        "companions": companions,
+    }
 
 
 def _companions(
@@ -112,14 +121,14 @@ def _companions(
             "vocabulary_array": f'ARRAY("{values["prefix"]}_vocabulary", "{name}");\n',
         }
     for role, name, suffix in (("cmake", "CMakeLists", ".txt"), ("array", "weights", ".c")):
-        text = fill(template(f"{name}{suffix}"), names)
+        text = fill(f"{name}{suffix}", names)
         made.append(Companion(role, f"{stem}-{name}", suffix, text.encode()))
     if vocabulary is not None:
         made.append(vocabulary)
         if values["scores_count"]:
             # its own name holds a digest of its text, so it is written with a star
             names["example_name"] = f"{stem}-example-*.c"
-            text = fill(template("example.c"), names)
+            text = fill("example.c", names)
             made.append(Companion("example", f"{stem}-example", ".c", text.encode()))
     return tuple(made)
 
@@ -131,29 +140,33 @@ def _values(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, o
         "PREFIX": prefix.upper(),
         "title": comment(exportable.name),
         "target_scheme": f"c {scheme.name}",
-        "digest": ", ".join(f"0x{byte:02x}" for byte in model.weights[:24]),
+        "weights_head": c_bytes(model.weights[:HEAD_BYTES]),
         "weights_bytes": len(model.weights),
-        "facts": "",
+        "largest_size": LARGEST_SIZE,
+        "assertions": assertions(prefix.upper()),
     }
-    own = function_values(whole, "", values)
-    values |= {**own, "whole": own["source"]}
     texts = texts_of(whole.graph, whole.outputs, len(whole.sizes), model.vocabulary)
     values["scores_count"] = texts.scores or 0
+    told = []
     if texts.vocabulary is not None:
-        told = c_string([json.dumps(["texts", texts.vocabulary.maxlen])])
-        values["description"] = f"{values['description']}\n    {told}"
+        told.append(json.dumps(["texts", texts.vocabulary.maxlen]))
+    values["ids_of_text"] = "NAME(ids_of_text)" if told else "NULL"
+    own = function_values(whole, "", values, told=told)
+    values |= own
     values |= text_values(texts, whole.graph, len(whole.sizes), values)
-    if model.steps is None:
-        values |= NO_STEPS
-    else:
+    values |= NO_STEPS
+    if model.steps is not None:
         values |= step_values(model.steps, whole.graph, model.states, values)
     return values
 
 
-def _choosers(values: Mapping[str, object], *, steps: bool) -> str:
-    """Give what a library exports: how to open it, and how to open its steps."""
-    tables = {"": "gatelet_open", **({"step_": "gatelet_open_steps"} if steps else {})}
-    return "".join(
-        fill(template("chooser.c"), {**values, "form": form, "function": function})
-        for form, function in tables.items()
+def _calls(values: Mapping[str, object]) -> str:
+    """Return the model's own code: its tables, and calls of the kernels."""
+    parts = (
+        fill("model.c", values),
+        *(values[key] for key in ("texts", "source", "calls", "predict", "step_source")),
+        "\n#if defined(GATELET_LIBRARY)",
+        *(values[key] for key in ("library", "step_library")),
+        "#endif\n",
     )
+    return "".join(map(str, parts))

@@ -4,12 +4,12 @@ Not the files around it: see `files`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gatelet.convert.exporters.c.sizes import largest_elements
-from gatelet.convert.exporters.c.source import c_string, fill, template
+from gatelet.convert.exporters.c.sizes import SCRATCH_FLOATS, largest_elements
+from gatelet.convert.exporters.c.source import c_string, fill
 from gatelet.convert.exporters.c.writer import Value
 from gatelet.runtime.graph.graph import Graph
 
@@ -35,25 +35,40 @@ class Function:
     scratch: list[str]
 
     @property
+    def sorts(self) -> bool:
+        """Whether rows run together by their padding, since some of it may be skipped."""
+        trims = any(node.op == "TrimPadding" for node in self.graph.nodes)
+        return len(self.graph.inputs) == 1 and trims
+
+    @property
     def sizes(self) -> list[str]:
         """The names of the sizes that the caller decides."""
         return [f"T{index}" for index in range(len(self.parameters))]
 
 
-def function_values(function: Function, form: str, values: Mapping[str, object]) -> dict[str, str]:
-    """Give the function's source, and what its header says.
+def function_values(
+    function: Function,
+    form: str,
+    values: Mapping[str, object],
+    *,
+    states: Sequence[int] = (),
+    told: Sequence[str] = (),
+) -> dict[str, str]:
+    """Return the function's source, and what its header says.
 
     Args:
         function: What to write.
         form: What its names begin with: '', or 'step_'.
-        values: Of the model: 'prefix', 'PREFIX'.
+        values: Of the model: 'prefix', 'PREFIX', 'ids_of_text'.
+        states: The floats of a row of each state, which are its last inputs and outputs.
+        told: Further lines of its description for bindings.
 
     Returns:
-        'source', 'inputs', 'outputs', 'sizes', 'macro_parameters', 'macro_passed',
-        'scratch_floats', 'description', and 'inputs_text', 'sizes_text', 'outputs_text'.
+        'source', 'calls', 'library', 'inputs', 'outputs', 'sizes', 'macro_parameters',
+        'macro_passed', 'scratch_floats', and 'inputs_text', 'sizes_text', 'outputs_text'.
     """
     graph, names, prefix = function.graph, function.sizes, str(values["PREFIX"])
-    sorts = len(graph.inputs) == 1 and any(node.op == "TrimPadding" for node in graph.nodes)
+    pieces = _scratch_pieces(function, prefix)
     at_once = f"{prefix}_ROWS_AT_ONCE"
     found = {
         "inputs": str(len(graph.inputs)),
@@ -63,59 +78,71 @@ def function_values(function: Function, form: str, values: Mapping[str, object])
         "macro_passed": ", ".join(
             [f"((B) < {at_once} ? (B) : {at_once})", *(f"({name})" for name in names)]
         ),
-        "scratch_floats": _scratch(function, prefix, sorts=sorts),
-        "description": c_string(_description(graph)),
+        "scratch_floats": " + \\\n      ".join(f"{prefix}_ROUNDED_({one})" for one in pieces)
+        or str(SCRATCH_FLOATS),
+        "blocks": "gatelet_by_padding" if function.sorts else "gatelet_in_order",
         **_texts(function),
     }
+    used = [f"    const int32_t {n} = sizes[{i}];\n    (void){n};" for i, n in enumerate(names)]
     filled = {
         **values,
-        "wide_floats": _wide(_scratch_pieces(function, prefix, sorts=sorts)),
-        **_cases(function),
+        "blocks": found["blocks"],
         "form": form,
+        "kind": form.rstrip("_") or "whole",
         "FORM": form.upper(),
         "body": _body(function),
-        "sizes_used": "\n".join(
-            [f"    const int32_t {n} = sizes[{i}];\n    (void){n};" for i, n in enumerate(names)]
-            or ["    (void)sizes;"]
-        ),
-        "macro_arguments": ", ".join(["B", *names]),
+        **_shapes(function),
+        "macro_parameters": found["macro_parameters"],
+        "wide_floats": _wide(pieces),
+        "sizes_used": "\n".join(used or ["    (void)sizes;"]),
         "vocabularies": ", ".join(str(one.vocabulary or 0) for one in graph.inputs),
+        "states": len(states),
+        "state_floats": ", ".join(map(str, states)) or "0",
+        "description": c_string([*_description(graph), *told]),
+        "opens": "gatelet_open_steps" if form else "gatelet_open",
     }
-    filled["blocks"] = fill(template("blocks_by_padding.c" if sorts else "blocks.c"), filled)
-    return {**found, "source": fill(template("function.c"), filled)}
+    for name, template in (
+        ("source", "function.c"),
+        ("calls", "calls.c"),
+        ("library", "library.c"),
+    ):
+        found[name] = fill(template, filled)
+    return found
 
 
 def _body(function: Function) -> str:
     names = function.sizes
-    lines = [f"const int32_t {name} = sizes[{index}];" for index, name in enumerate(names)]
-    lines += [f"(void){name};" for name in names] or ["(void)sizes;"]
-    lines += ["(void)weights;", "(void)scratch;"]
-    before = "scratch"
+    lines = [f"const int32_t {name} = call->sizes[{index}];" for index, name in enumerate(names)]
+    lines += [f"(void){name};" for name in names]
+    lines += ["const void *const weights = call->weights;", "(void)weights;"]
+    before = "call->scratch"
     for index, floats in enumerate(function.scratch):
         lines.append(f"float *const s{index} = {before};")
-        before = f"s{index} + ROUNDED({floats})"
+        before = f"s{index} + GATELET_ROUNDED({floats})"
     return "\n".join(f"    {line}" for line in [*lines, *function.body])
 
 
-def _cases(function: Function) -> dict[str, str]:
-    parameters = {place: index for index, place in enumerate(function.parameters)}
-    inputs, outputs, shapes = [], [], []
-    for index, one in enumerate(function.graph.inputs):
-        factors = [
-            f"(size_t)T{parameters[index, axis]}" if size is None else f"(size_t){size}"
+def _shapes(function: Function) -> dict[str, str]:
+    """Return the elements of a row of each input and output, and the shape of each output."""
+    parameters = {place: f"T{index}" for index, place in enumerate(function.parameters)}
+    rows = [
+        " * ".join(
+            f"(size_t){parameters.get((index, axis), size)}"
             for axis, size in enumerate(one.shape[1:], 1)
-        ]
-        inputs.append(f"    case {index}: return {' * '.join(['sizeof(int32_t)', *factors])};")
+        )
+        for index, one in enumerate(function.graph.inputs)
+    ]
+    rows += [largest_elements(value.dims[1:]) for value in function.outputs]
+    shapes = []
     for index, value in enumerate(function.outputs):
-        rest = value.dims[1:]
-        outputs.append(f"    case {index}: return {largest_elements(rest)};")
         shapes.append(f"    case {index}:")
-        shapes += [f"        shape[{axis}] = {one.most};" for axis, one in enumerate(rest, 1)]
+        shapes += [f"        shape[{axis}] = {one.most};" for axis, one in enumerate(value.dims)][
+            1:
+        ]
         shapes.append(f"        return {len(value.dims)};")
     return {
-        "input_cases": "\n".join(inputs),
-        "output_cases": "\n".join(outputs),
-        "shape_cases": "\n".join(shapes),
+        "elements": "\n".join(f"    elements[{i}] = {row or 1};" for i, row in enumerate(rows)),
+        "shapes": "\n".join(shapes),
     }
 
 
@@ -134,24 +161,20 @@ def _texts(function: Function) -> dict[str, str]:
     }
 
 
-def _scratch(function: Function, prefix: str, *, sorts: bool) -> str:
-    pieces = _scratch_pieces(function, prefix, sorts=sorts)
-    return " + \\\n      ".join(f"{prefix}_ROUNDED_({floats})" for floats in pieces) or "16"
-
-
-def _scratch_pieces(function: Function, prefix: str, *, sorts: bool) -> list[str]:
-    """Give the floats of each piece of scratch memory, as C expressions of type size_t."""
-    if not sorts:
+def _scratch_pieces(function: Function, prefix: str) -> list[str]:
+    """Return the floats of each piece of scratch memory, as C expressions of type size_t."""
+    if not function.sorts:
         return function.scratch
+    # a window gathers the rows of a block, and puts away what they give
     at_once = f"(size_t){prefix}_ROWS_AT_ONCE"
     rows = [f"({largest_elements(value.dims[1:])})" for value in function.outputs]
     return [*function.scratch, *(f"{at_once} * {floats}" for floats in ("(size_t)(T0)", *rows))]
 
 
 def _wide(pieces: list[str]) -> str:
-    """Add up expressions in 64 bits, whatever the processor; each is rounded up to 16 floats."""
-    wide = [f"({floats.replace('size_t', 'uint64_t')}) + 16" for floats in pieces]
-    return " +\n                            ".join(wide) or "16"
+    """Add up expressions in 64 bits, whatever the processor, with what each is rounded up by."""
+    wide = [f"({one.replace('size_t', 'uint64_t')}) + {SCRATCH_FLOATS}" for one in pieces]
+    return " +\n           ".join(wide) or str(SCRATCH_FLOATS)
 
 
 def _description(graph: Graph) -> list[str]:

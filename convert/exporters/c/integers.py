@@ -26,6 +26,8 @@ Z_UNIT = 2.0**-16
 """The scale of what goes into an activation."""
 HEADROOM = 2.0
 """Values may be so many times those that were observed; the 16 bits can spare one."""
+SIGMOID_ENTRIES, EXP_ENTRIES = 513, 1025
+"""Of the tables of the logistic function and of e^-x, from 0 to 16."""
 _MULTIPLIER_BITS = 24
 _WAY_OUT = "use --scheme dynamic-int8 or float32"
 
@@ -188,9 +190,9 @@ def _as_integers(writer: Writer, value: Value) -> tuple[Value, float | Array]:
 
 def _table(writer: Writer, of: str) -> str:
     if of == "sigmoid":
-        values = 1.0 / (1.0 + np.exp(-np.arange(513) / 32.0))
+        values = 1.0 / (1.0 + np.exp(-np.arange(SIGMOID_ENTRIES) / 32.0))
     else:
-        values = np.exp(-np.arange(1025) / 64.0)
+        values = np.exp(-np.arange(EXP_ENTRIES) / 64.0)
     return writer.weights(np.rint(values * 2**15), "uint16_t")
 
 

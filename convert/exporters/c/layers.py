@@ -34,6 +34,8 @@ __all__ = [
     "write_transpose",
 ]
 
+DENSE_ROWS = 4
+"""Rows that a Dense layer works on at a time."""
 _BYTES = {"float": 4, "ids": 4, "int16": 2, "mask": 1}
 
 
@@ -81,7 +83,7 @@ def write_dense(writer: Writer, call: Call) -> list[Value]:
     name = writer.matrix(call.part("kernel"), raw=x.raw, exact_limit=x.exact_limit)
     bias = writer.optional(call, "bias", gates=1)
     y = writer.make((*x.dims[:-1], known(units)))
-    work = writer.work(str(4 * padded_columns(units)))
+    work = writer.work(str(DENSE_ROWS * padded_columns(units)))
     m = elements(x.dims[:-1])
     writer.call("gatelet_dense", f"&{name}", bias, x.name, m, str(units), y.name, work)
     return [y]

@@ -13,7 +13,11 @@ from gatelet.runtime.graph.operations import GATES, OPERATIONS
 __all__ = ["FLAGS", "write_conv_lstm_2d", "write_recurrence"]
 
 STEPS = 16
-"""Timesteps whose inputs are projected at a time: GATELET_STEPS."""
+"""Timesteps whose inputs are projected at a time."""
+WALK_STATES, WALK_SPARE_ROWS = 5, 3
+"""What a walk over time works in: states of all rows, and further rows of gates."""
+CONV_LSTM_STATES = 13
+"""What a ConvLSTM2D works in: states of all rows."""
 FUNCTIONS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}
 FLAGS = {
     "go_backwards": "GATELET_BACKWARDS",
@@ -56,7 +60,8 @@ def _work_floats(rows: Size, timesteps: Size, columns: int, padded: int) -> str:
     else:
         steps = str(min(timesteps.number, STEPS))
     B = f"(size_t)({rows.most})"
-    return f"({B} * ({columns} * (size_t){steps} + {5 * padded + columns}) + {3 * columns})"
+    states, spare = WALK_STATES * padded + columns, WALK_SPARE_ROWS * columns
+    return f"({B} * ({columns} * (size_t){steps} + {states}) + {spare})"
 
 
 def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
@@ -147,7 +152,7 @@ def write_conv_lstm_2d(writer: Writer, call: Call) -> list[Value]:
         texts = [around[0].text, around[1].text, rows.text, taken, str(4 * units), "1"]
         fields[name] = f"{{{', '.join([*texts, kernels, bias])}}}"
     all_states = largest_elements((rows, *state))
-    fields["work"] = writer.work(f"(size_t)13 * {all_states} + {most}")
+    fields["work"] = writer.work(f"(size_t){CONV_LSTM_STATES} * {all_states} + {most}")
     _write_struct(writer, "gatelet_conv_lstm", "gatelet_conv_lstm_2d", fields)
     return outputs
 

@@ -6,7 +6,22 @@ Not shapes of the Graph, whose open sizes are None.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Size", "elements", "known", "largest_elements"]
+__all__ = [
+    "LARGEST_SIZE",
+    "MAX_RANK",
+    "SCRATCH_FLOATS",
+    "Size",
+    "elements",
+    "known",
+    "largest_elements",
+]
+
+LARGEST_SIZE = 1_048_576
+"""Of those that the caller decides."""
+MAX_RANK = 8
+"""Sizes of a value, its rows among them."""
+SCRATCH_FLOATS = 16
+"""Pieces of scratch memory begin on multiples of it: whole lines of a cache."""
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from string import Template
 __all__ = [
     "KERNELS",
     "all_kernels_text",
+    "c_bytes",
     "c_string",
     "comment",
     "fill",
     "kernel_headers_text",
     "kernel_names",
     "kernel_text",
+    "levels_text",
     "prefix_of",
-    "template",
 ]
 
 _HERE = Path(__file__).parent
@@ -44,6 +45,8 @@ _ORDER = (
     "layers",
     "masks",
     "integer",
+    "run",
+    "windows",
 )
 _NEEDS = {"product": ("product_int8",), "layers": ("product", "product_int8")}
 
@@ -72,14 +75,10 @@ def prefix_of(name: str) -> str:
     return f"model_{plain}".rstrip("_") if taken or not plain else plain
 
 
-def template(name: str) -> str:
-    """Read a template."""
-    return (_TEMPLATES / name).read_text("utf-8")
-
-
-def fill(text: str, values: Mapping[str, object]) -> str:
+def fill(name: str, values: Mapping[str, object]) -> str:
     """Fill a template; a name without a value is an error."""
-    return Template(text).substitute({key: str(value) for key, value in values.items()})
+    text = Template((_TEMPLATES / name).read_text("utf-8"))
+    return text.substitute({key: str(value) for key, value in values.items()})
 
 
 def kernel_text(kernels: set[str]) -> str:
@@ -87,8 +86,13 @@ def kernel_text(kernels: set[str]) -> str:
     needed = set(kernels)
     for kernel in kernels:
         needed.update(_NEEDS.get(kernel, ()))
+    files = [f"{name}.c" for name in _ORDER if name in needed]
     seen: set[str] = set()
-    return "\n".join(_with_headers(f"{name}.c", seen) for name in _ORDER if name in needed)
+    return "\n".join(
+        # some are inline altogether
+        _with_headers(one if (KERNELS / one).exists() else f"{one[:-2]}.h", seen)
+        for one in files
+    )
 
 
 def all_kernels_text() -> str:
@@ -97,9 +101,14 @@ def all_kernels_text() -> str:
 
 
 def kernel_headers_text() -> str:
-    """Give the headers of all kernels as one text, for a model that is linked with them."""
+    """Return the headers of all kernels as one text, for a model that is linked with them."""
     seen: set[str] = set()
     return "\n".join(_with_headers(f"{name}.h", seen) for name in _ORDER if f"{name}.h" not in seen)
+
+
+def levels_text() -> str:
+    """Return what chooses among the x86-64 levels of a library: not a kernel, but beside them."""
+    return _with_headers("levels.c", set())
 
 
 def kernel_names() -> list[str]:
@@ -118,6 +127,11 @@ def _with_headers(name: str, seen: set[str]) -> str:
 
     seen.add(name)
     return _OWN_INCLUDE.sub(include, (KERNELS / name).read_text("utf-8"))
+
+
+def c_bytes(data: bytes) -> str:
+    """Write bytes as the initializer of an array."""
+    return ", ".join(f"0x{byte:02x}" for byte in data)
 
 
 def c_string(lines: Sequence[str]) -> str:

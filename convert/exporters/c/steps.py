@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gatelet.convert.exporters.c.functions import Function, function_values
-from gatelet.convert.exporters.c.source import fill, template
+from gatelet.convert.exporters.c.source import fill
+from gatelet.convert.exporters.c.texts import INPUTS
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
@@ -18,8 +19,6 @@ __all__ = ["NO_STEPS", "step_graph", "step_values"]
 
 NO_STEPS = {"step_source": "", "step_declarations": "", "step_library": ""}
 """What `step_values` gives, for a model that does not stream."""
-
-_C_TYPES = {"int32": "int32_t", "float32": "float"}
 
 
 def step_graph(streaming: StreamingGraph | None, model: Graph) -> Graph | None:
@@ -40,7 +39,7 @@ def step_graph(streaming: StreamingGraph | None, model: Graph) -> Graph | None:
 def step_values(
     function: Function, model: Graph, states: tuple[State, ...], values: Mapping[str, object]
 ) -> dict[str, str]:
-    """Give the source, declarations and table of a model's `step`.
+    """Return the source and declarations of a model's `step`.
 
     Args:
         function: Runs `step_graph`.
@@ -48,23 +47,23 @@ def step_values(
         states: What is carried.
         values: Of the model: 'prefix', 'PREFIX'.
     """
-    own = function_values(function, "step_", values)
-    named = {f"step_{key}": text for key, text in own.items()}
     sizes = [math.prod(state.shape) for state in states]
-    named |= {
-        **{key: str(value) for key, value in values.items()},
+    own = function_values(function, "step_", {**values, "ids_of_text": "NULL"}, states=sizes)
+    timesteps = ["timesteps"] * len(function.sizes)
+    named = {
+        **values,
+        **{f"step_{key}": text for key, text in own.items()},
         **_arguments(model),
-        "states": ", ".join(map(str, sizes)),
-        "state_floats": str(sum(sizes)),
+        "state_floats": sum(sizes),
         "step_inputs_text": _taken(model, function),
         "step_outputs_text": _listed(own["outputs_text"], len(model.outputs)),
-        "step_timesteps": ", ".join(["timesteps"] * len(function.sizes)) or "timesteps",
-        "step_scratch_text": ", ".join(["rows", *["timesteps"] * len(function.sizes)]),
+        "step_timesteps": ", ".join(timesteps) or "timesteps",
+        "step_scratch_text": ", ".join(["rows", *timesteps]),
     }
     return {
-        "step_source": own["source"] + fill(template("step.c"), named),
-        "step_declarations": fill(template("step.h"), named),
-        "step_library": fill(template("step_library.c"), named),
+        "step_source": own["source"] + fill("step.c", named),
+        "step_declarations": fill("step.h", named),
+        "step_library": own["calls"] + own["library"],
     }
 
 
@@ -83,24 +82,18 @@ def _listed(text: str, count: int) -> str:
 
 
 def _arguments(model: Graph) -> dict[str, str]:
-    """Give the arguments for the inputs and outputs: one array, or an array of arrays."""
-    found = {"step_from": "", "step_to": "", "step_checks": "", "step_copies": ""}
-    copies = []
+    """Return the arguments for the inputs and outputs: one array, or an array of arrays."""
+    found = {
+        "step_argument": "const void *const *inputs",
+        "step_inputs_given": "inputs",
+        "step_result": "float *const *outputs",
+        "step_outputs_given": "outputs",
+    }
     if len(model.inputs) == 1:
-        given = model.inputs[0]
-        name = "ids" if given.dtype == "int32" else "features"
-        found |= {
-            "step_argument": f"const {_C_TYPES[given.dtype]} *{name}",
-            "step_from": f" = {{{name}}}",
-        }
-    else:
-        found["step_argument"] = "const void *const *inputs"
-        found["step_checks"] += " || inputs == NULL"
-        copies += [f"    from[{i}] = inputs[{i}];\n" for i in range(len(model.inputs))]
+        c_type, name = INPUTS[model.inputs[0].dtype]
+        found["step_argument"] = f"const {c_type} *{name}"
+        found["step_inputs_given"] = f"(const void *const[]){{{name}}}"
     if len(model.outputs) == 1:
-        found |= {"step_result": "float *scores", "step_to": " = {scores}"}
-    else:
-        found["step_result"] = "float *const *outputs"
-        found["step_checks"] += " || outputs == NULL"
-        copies += [f"    to[{i}] = outputs[{i}];\n" for i in range(len(model.outputs))]
-    return {**found, "step_copies": "".join(copies)}
+        found["step_result"] = "float *scores"
+        found["step_outputs_given"] = "(float *const[]){scores}"
+    return found

@@ -3,15 +3,17 @@
 Not the list of calls, which every model has: see `files`.
 """
 
+from gatelet.convert.exporters.c.blob import HEAD_BYTES
 from gatelet.convert.exporters.c.sizes import known
-from gatelet.convert.exporters.c.source import fill, template
+from gatelet.convert.exporters.c.source import c_bytes, fill
 from gatelet.convert.exporters.c.vocabulary import Vocabulary
 from gatelet.convert.exporters.c.writer import Value
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["Texts", "text_values", "texts_of"]
+__all__ = ["INPUTS", "Texts", "text_values", "texts_of"]
 
-_C_TYPES = {"int32": "int32_t", "float32": "float"}
+INPUTS = {"int32": ("int32_t", "ids"), "float32": ("float", "features")}
+"""The type in C and the name of a single input, by its dtype."""
 
 
 class Texts:
@@ -47,32 +49,30 @@ def texts_of(
 
 def text_values(
     texts: Texts, graph: Graph, sizes: int, values: dict[str, object]
-) -> dict[str, object]:
-    """Give 'extras' of the source, 'declarations' of the header, and the binding's entry."""
+) -> dict[str, str]:
+    """Return 'texts' and 'predict' of the source, and 'declarations' of the header."""
     source, header = [], []
-    named = dict(values)
-    given = graph.inputs[0]
-    named |= {
-        "c_type": _C_TYPES[given.dtype],
-        "input": "ids" if given.dtype == "int32" else "features",
+    c_type, name = INPUTS[graph.inputs[0].dtype]
+    named = {
+        **values,
+        "c_type": c_type,
+        "input": name,
         "timesteps_argument": " int32_t timesteps," if sizes else "",
         "sizes_argument": "&timesteps" if sizes else "NULL",
     }
     if texts.predict:
-        source.append(fill(template("predict.c"), named))
-        header.append(fill(template("predict.h"), named))
+        source.append("predict.c")
+        header.append("predict.h")
     if texts.vocabulary is not None:
         named |= _vocabulary_values(texts.vocabulary, texts.scores, sizes)
-        named["predict_text"] = ""
-        header.append(fill(template("text.h"), named))
+        header.append("text.h")
         if texts.scores is not None:
-            named["predict_text"] = fill(template("predict_text.c"), named)
-            header.append(fill(template("predict_text.h"), named))
-        source.append(fill(template("text.c"), named))
+            source.append("predict_text.c")
+            header.append("predict_text.h")
     return {
-        "extras": "".join(source),
-        "declarations": "".join(header),
-        "ids_of_text": "NULL" if texts.vocabulary is None else "NAME(ids_of_text)",
+        "texts": fill("text.c", named) if texts.vocabulary is not None else "",
+        "predict": "".join(fill(one, named) for one in source),
+        "declarations": "".join(fill(one, named) for one in header),
     }
 
 
@@ -80,7 +80,7 @@ def _vocabulary_values(vocabulary: Vocabulary, scores: int | None, sizes: int) -
     return {
         "maxlen": vocabulary.maxlen,
         "vocabulary_bytes": len(vocabulary.data),
-        "vocabulary_digest": ", ".join(f"0x{byte:02x}" for byte in vocabulary.data[:24]),
+        "vocabulary_head": c_bytes(vocabulary.data[:HEAD_BYTES]),
         "token_bytes": vocabulary.token_bytes,
         "vectorizer": "\n".join(f"    {line}" for line in vocabulary.lines),
         "scores_text": scores,

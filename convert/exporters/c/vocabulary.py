@@ -239,4 +239,4 @@ def _at(blob: Blob, values: object, c_type: str) -> str:
         np.frombuffer(values, np.uint8) if isinstance(values, bytes) else np.array(values, dtype)
     )
     stored = array.astype(dtype) if array.size else np.zeros(4, dtype)
-    return f"AT({c_type}, {blob.add(stored)})"
+    return f"GATELET_AT({c_type}, {blob.add(stored)})"

@@ -100,7 +100,7 @@ class Stored:
     @property
     def pointer(self) -> str:
         """C's expression for it."""
-        return f"AT({self.c_type}, {self.offset})"
+        return f"GATELET_AT({self.c_type}, {self.offset})"
 
     @property
     def entry(self) -> dict[str, Any]:

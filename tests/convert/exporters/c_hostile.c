@@ -98,7 +98,8 @@ static void refuse(int found, int expected, int line) {
 static void refuse_bad_arguments(void) {
     enum { T = 17 };
     static const int32_t ids[T] = {1, 2, 3};
-    static _Alignas(64) char scratch[MODEL_SCRATCH_BYTES(1, T) + 64], state[MODEL_STATE_BYTES(1) + 4];
+    static _Alignas(64) char scratch[MODEL_SCRATCH_BYTES(1, T) + 64],
+        state[MODEL_STATE_BYTES(1) + 4];
     static _Alignas(64) char text[MODEL_TEXT_SCRATCH_BYTES], moved[sizeof weights + 4];
     const void *other = vocabulary;
     const int32_t size = T;
@@ -107,7 +108,8 @@ static void refuse_bad_arguments(void) {
 #define BAD(call) refuse(model_##call, MODEL_BAD_ARGUMENT, __LINE__)
     BAD(predict(NULL, ids, 1, T, &score, scratch));
     BAD(predict(weights, NULL, 1, T, &score, scratch));
-    BAD(predict(weights, (const int32_t *)(const void *)((const char *)ids + 1), 1, 3, &score, scratch));
+    BAD(predict(weights, (const int32_t *)(const void *)((const char *)ids + 1), 1, 3, &score,
+                scratch));
     BAD(predict(weights, ids, 1, T, NULL, scratch));
     BAD(predict(weights, ids, 1, T, (float *)(void *)(text + 2), scratch));
     BAD(predict(weights, ids, 1, T, &score, NULL));
@@ -122,7 +124,6 @@ static void refuse_bad_arguments(void) {
     BAD(predict_text(weights, vocabulary, NULL, 1, &score, text));
     BAD(predict_text(weights, vocabulary, "a", 1, &score, text + 1));
     refuse(model_scratch_bytes(1, NULL) == SIZE_MAX, 1, __LINE__);
-    refuse(model_step_scratch_bytes(1, NULL) == SIZE_MAX, 1, __LINE__);
     refuse(model_output_shape(0, 1, NULL, shape), -1, __LINE__);
     refuse(model_output_shape(0, 1, &size, NULL), -1, __LINE__);
     refuse(model_output_shape(1, 1, &size, shape), -1, __LINE__);

@@ -1,7 +1,8 @@
 /* Opens the library of a bundle on another processor, as the Python runtime does on its own.
  *
  * Reads library.so, weights.bin and ids.bin in the current folder, prints the scores' bytes.
- * The C library is the emulated system's; its functions are declared here, for it brings no headers.
+ * The C library is the emulated system's; its functions are declared here, for it brings no
+ * headers.
  */
 #define GATELET_LIBRARY
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Activations by Keras' names; the equations are those of runtime/backends/reference/activations.py.
+/* Activations by Keras' names; the equations are those of the reference backend.
  *
  * Not the cell of the usual LSTM, which has its own: see lstm.c.
  */
@@ -47,16 +47,16 @@ GATELET_INLINE vfloat v_celu(vfloat x, float alpha) {
 }
 
 /* Evaluates `expression` of the vector x over all n elements. */
-#define GATELET_EACH(expression)                                       \
-    do {                                                               \
-        for (; i + GATELET_VL <= n; i += GATELET_VL) {                 \
-            vfloat x = v_load(from + i);                               \
-            v_store(to + i, (expression));                             \
-        }                                                              \
-        if (i < n) {                                                   \
-            vfloat x = v_load_some(from + i, (int32_t)(n - i));        \
-            v_store_some(to + i, (expression), (int32_t)(n - i));      \
-        }                                                              \
+#define GATELET_EACH(expression)                                  \
+    do {                                                          \
+        for (; i + GATELET_VL <= n; i += GATELET_VL) {            \
+            vfloat x = v_load(from + i);                          \
+            v_store(to + i, (expression));                        \
+        }                                                         \
+        if (i < n) {                                              \
+            vfloat x = v_load_some(from + i, (int32_t)(n - i));   \
+            v_store_some(to + i, (expression), (int32_t)(n - i)); \
+        }                                                         \
     } while (0)
 
 GATELET_KERNEL void gatelet_activate(struct gatelet_activation f, const float *from, float *to,

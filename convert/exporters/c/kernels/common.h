@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "layout.h"
+
 #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #error "the weights are little-endian, and so must be the processor"
@@ -32,9 +34,6 @@
 #define GATELET_KERNEL
 #endif
 
-/* The units of a tile: every packed matrix is padded to whole tiles. */
-#define GATELET_LANES 16
 #define GATELET_ROUND_UP(n) (((n) + GATELET_LANES - 1) / GATELET_LANES * GATELET_LANES)
-#define GATELET_MAX_RANK 8
 
 #endif

@@ -20,13 +20,13 @@ static struct states conv_lay_out(const struct gatelet_conv_lstm *r, size_t stat
     s.z = s.y + all;
     s.inner = s.z + 4 * all;
     s.gates = s.inner + 4 * all;
-    s.work = s.gates + 2 * all;
+    s.work = s.h + GATELET_CONV_LSTM_STATES * all;
     return s;
 }
 
 /* The new h and c of one place, units each, from its gates z [4 units]; `spare` has 2 units. */
 static void conv_step_place(const struct gatelet_conv_lstm *r, float *z, float *h, float *c,
-                       float *spare) {
+                            float *spare) {
     const size_t n = (size_t)r->units;
     for (size_t gate = 0; gate < 4; gate++) {
         gatelet_activate_axis(gate == 2 ? r->activation : r->recurrent_activation, z + gate * n,
@@ -43,10 +43,10 @@ static void conv_step_place(const struct gatelet_conv_lstm *r, float *z, float *
 }
 
 static void conv_step_row(const struct gatelet_conv_lstm *r, const struct states *s, int32_t b,
-                     int32_t t, size_t state) {
+                          int32_t t, size_t state) {
     const size_t places = state / (size_t)r->units, at = (size_t)b * state;
-    const size_t frame = (size_t)r->input.height.length * (size_t)r->input.width.length *
-                         (size_t)r->input.channels;
+    const size_t frame =
+        (size_t)r->input.height.length * (size_t)r->input.width.length * (size_t)r->input.channels;
     struct gatelet_convolution input = r->input, recurrent = r->recurrent;
     input.rows = 1;
     recurrent.rows = 1;
@@ -70,8 +70,8 @@ static void conv_start_at(float *state, const float *initial, size_t n) {
     }
 }
 
-static void conv_row_at(const struct gatelet_conv_lstm *r, const struct states *s, int32_t b, int32_t t,
-                   size_t state) {
+static void conv_row_at(const struct gatelet_conv_lstm *r, const struct states *s, int32_t b,
+                        int32_t t, size_t state) {
     const size_t at = (size_t)b * state, place = (size_t)b * (size_t)r->timesteps + (size_t)t;
     if (r->mask == NULL || r->mask[place]) {
         conv_step_row(r, s, b, t, state);
@@ -85,8 +85,8 @@ static void conv_row_at(const struct gatelet_conv_lstm *r, const struct states *
 }
 
 GATELET_KERNEL void gatelet_conv_lstm_2d(const struct gatelet_conv_lstm *r) {
-    const size_t state = (size_t)r->input.height.count * (size_t)r->input.width.count *
-                         (size_t)r->units;
+    const size_t state =
+        (size_t)r->input.height.count * (size_t)r->input.width.count * (size_t)r->units;
     const size_t all = (size_t)r->rows * state;
     const struct states s = conv_lay_out(r, state);
     conv_start_at(s.h, r->h0, all);

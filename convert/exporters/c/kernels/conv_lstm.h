@@ -15,7 +15,8 @@ struct gatelet_conv_lstm {
     struct gatelet_activation activation, recurrent_activation;
     int32_t flags;
     float *y, *h, *c; /* as of a recurrence, with H', W', units for units */
-    float *work;      /* 13 rows H' W' units floats, and what the larger convolution needs */
+    float
+        *work; /* GATELET_CONV_LSTM_STATES rows H' W' units floats, and the larger convolution's */
 };
 
 GATELET_KERNEL void gatelet_conv_lstm_2d(const struct gatelet_conv_lstm *r);

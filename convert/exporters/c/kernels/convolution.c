@@ -1,7 +1,7 @@
 /* Convolutions and poolings over one or two axes, channels last.
  *
- * Not ConvLSTM2D, which calls them. What the window sees at four places is copied to rows of a
- * matrix, zeros where it is padding, and one product gives the four outputs.
+ * Not ConvLSTM2D, which calls them. What the window sees at some places is copied to rows of a
+ * matrix, zeros where it is padding, and one product gives their outputs.
  */
 #include "convolution.h"
 
@@ -37,16 +37,16 @@ static void look(const struct gatelet_convolution *c, const float *x, int32_t ro
 
 GATELET_KERNEL void gatelet_convolve(const struct gatelet_convolution *c, const float *x, float *y,
                                      float *work) {
-    const int32_t places = c->height.count * c->width.count;
+    const int32_t places = c->height.count * c->width.count, most = GATELET_CONVOLUTION_PLACES;
     const int32_t part = c->filters / c->groups;
     const size_t image = (size_t)c->height.length * (size_t)c->width.length * (size_t)c->channels;
     for (int32_t b = 0; b < c->rows; b++) {
         for (int32_t group = 0; group < c->groups; group++) {
             const struct gatelet_matrix *w = c->kernels + group;
             const size_t columns = (size_t)(w->tiles * w->tile), seen = (size_t)w->rows;
-            float *z = work + 4 * seen;
-            for (int32_t place = 0; place < places; place += 4) {
-                const int32_t count = places - place < 4 ? places - place : 4;
+            float *z = work + GATELET_CONVOLUTION_PLACES * seen;
+            for (int32_t place = 0; place < places; place += most) {
+                const int32_t count = places - place < most ? places - place : most;
                 for (int32_t i = 0; i < count; i++) {
                     look(c, x + (size_t)b * image, place + i, group, work + (size_t)i * seen);
                 }
@@ -55,7 +55,8 @@ GATELET_KERNEL void gatelet_convolve(const struct gatelet_convolution *c, const 
                 for (int32_t i = 0; i < count * part; i++) {
                     const int32_t filter = group * part + i % part;
                     const size_t at = ((size_t)b * (size_t)places + (size_t)(place + i / part)) *
-                                          (size_t)c->filters + (size_t)filter;
+                                          (size_t)c->filters +
+                                      (size_t)filter;
                     const float bias = c->bias != NULL ? c->bias[filter] : 0.0f;
                     y[at] = z[(size_t)(i / part) * columns + (size_t)(i % part)] + bias;
                 }
@@ -85,8 +86,8 @@ static float pooled(int32_t average, const struct gatelet_window *h, const struc
 }
 
 GATELET_KERNEL void gatelet_pool(int32_t average, const struct gatelet_window *height,
-                                 const struct gatelet_window *width, int32_t rows,
-                                 int32_t channels, const float *x, float *y) {
+                                 const struct gatelet_window *width, int32_t rows, int32_t channels,
+                                 const float *x, float *y) {
     const size_t image = (size_t)height->length * (size_t)width->length * (size_t)channels;
     for (int32_t b = 0; b < rows; b++) {
         for (int32_t row = 0; row < height->count; row++) {

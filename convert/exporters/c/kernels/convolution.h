@@ -19,7 +19,8 @@ struct gatelet_convolution {
     const float *bias;                    /* [filters], or NULL */
 };
 
-/* y [rows, H', W', filters]; work has 4 (h w channels / groups + columns of a kernel) floats. */
+/* y [rows, H', W', filters]; work has, for each of GATELET_CONVOLUTION_PLACES,
+ * h w channels / groups and the columns of a kernel. */
 GATELET_KERNEL void gatelet_convolve(const struct gatelet_convolution *c, const float *x, float *y,
                                      float *work);
 
@@ -31,7 +32,7 @@ GATELET_KERNEL int32_t gatelet_same_padding(int32_t length, int32_t span, int32_
 
 /* y [rows, H', W', channels]: the maximum, or the mean, of what lies inside x. */
 GATELET_KERNEL void gatelet_pool(int32_t average, const struct gatelet_window *height,
-                                 const struct gatelet_window *width, int32_t rows,
-                                 int32_t channels, const float *x, float *y);
+                                 const struct gatelet_window *width, int32_t rows, int32_t channels,
+                                 const float *x, float *y);
 
 #endif

@@ -47,7 +47,7 @@ GATELET_INLINE int64_t q_column(const struct gatelet_integer_matrix *w, const in
 
 /* z [columns] = x W + bias of scale 2^-16. */
 static void q_project(const struct gatelet_integer_matrix *w, const int16_t *x, const int32_t *bias,
-                    int32_t *z) {
+                      int32_t *z) {
     for (int32_t j = 0; j < w->columns; j++) {
         z[j] = (int32_t)q_clamped(q_column(w, x, j) + (bias == NULL ? 0 : bias[j]), Q_LARGEST_CELL);
     }
@@ -86,7 +86,7 @@ GATELET_INLINE int16_t q_narrow(int64_t x) { return (int16_t)q_clamped(x, INT16_
 
 /* One step of one row: z and zh have room for the gates, h and c are the states, in place. */
 static void q_lstm(const struct gatelet_integer_recurrence *r, int32_t *z, int32_t *zh, int16_t *h,
-                 int32_t *c) {
+                   int32_t *c) {
     const int32_t units = r->units;
     q_project(&r->recurrent, h, NULL, zh);
     for (int32_t unit = 0; unit < units; unit++) {
@@ -94,7 +94,7 @@ static void q_lstm(const struct gatelet_integer_recurrence *r, int32_t *z, int32
         for (int32_t g = 0; g < 4; g++) {
             const int32_t at = g * units + unit;
             gates[g] = q_activate(g == 2 ? r->activation : r->recurrent_activation, r->sigmoid,
-                                (int64_t)z[at] + zh[at]);
+                                  (int64_t)z[at] + zh[at]);
         }
         const int64_t kept = q_shifted((int64_t)gates[1] * c[unit], 15);
         const int64_t added = q_shifted((int64_t)gates[0] * gates[2], 14);
@@ -106,7 +106,7 @@ static void q_lstm(const struct gatelet_integer_recurrence *r, int32_t *z, int32
 
 /* Gates z, r, h in Keras' order: h' = z h + (1 - z) a(...). */
 static void q_gru(const struct gatelet_integer_recurrence *r, int32_t *z, int32_t *zh, int16_t *h,
-                int16_t *spare) {
+                  int16_t *spare) {
     const int32_t units = r->units;
     const int after = r->kind == GATELET_Q_GRU;
     q_project(&r->recurrent, h, r->recurrent_bias, zh);
@@ -128,7 +128,7 @@ static void q_gru(const struct gatelet_integer_recurrence *r, int32_t *z, int32_
 }
 
 static void q_simple_rnn(const struct gatelet_integer_recurrence *r, const int32_t *z, int32_t *zh,
-                       int16_t *h) {
+                         int16_t *h) {
     q_project(&r->recurrent, h, NULL, zh);
     for (int32_t unit = 0; unit < r->units; unit++) {
         h[unit] = q_narrow(q_activate(r->activation, r->sigmoid, (int64_t)z[unit] + zh[unit]));
@@ -172,7 +172,7 @@ static void q_end_row(const struct gatelet_integer_recurrence *r, size_t b, cons
 }
 
 static void q_step_row(const struct gatelet_integer_recurrence *r, const int16_t *x,
-                     const struct q_row *w) {
+                       const struct q_row *w) {
     q_project(&r->kernel, x, r->bias, w->z);
     switch (r->kind) {
     case GATELET_Q_LSTM: q_lstm(r, w->z, w->zh, w->h, w->c); break;
@@ -255,7 +255,7 @@ GATELET_KERNEL void gatelet_integer_relu(const int16_t *x, size_t n, int16_t *y)
 
 /* Of the distance to the row's largest number, e^-distance of scale 2^-15. */
 static int32_t q_weight_of(const uint16_t *exponential, int32_t below, int32_t multiplier,
-                         int32_t shift) {
+                           int32_t shift) {
     const int64_t distance = q_shifted((int64_t)below * multiplier, shift);
     if (distance >= 16 << 16) {
         return 0;

@@ -16,12 +16,7 @@ enum gatelet_integer_activation {
     GATELET_Q_HARD_SIGMOID_KERAS2 /* x / 5 + 1/2 between 0 and 1 */
 };
 
-/* The logistic function at 0, 1/32, ... 16, of scale 2^-15. */
-#define GATELET_SIGMOID_ENTRIES 513
-/* e^-x at 0, 1/64, ... 16, of scale 2^-15. */
-#define GATELET_EXP_ENTRIES 1025
-
-/* Weights [columns, rows]: column j of x W is (sum of x[k] values[j][k]) multipliers[j] >> shift. */
+/* Weights [columns, rows]: column j of x W is (sum of x[k] values[j][k]) multipliers[j] >> shift */
 struct gatelet_integer_matrix {
     const int8_t *values;
     const int32_t *multipliers; /* [columns], below 2^24 */
@@ -61,7 +56,7 @@ GATELET_KERNEL void gatelet_integer_dense(const struct gatelet_integer_matrix *w
                                           const int32_t *bias, const int16_t *x, size_t m,
                                           int16_t *y);
 
-/* Element by element: x * multiplier >> shift, which has the scale 2^-16 of an activation, or y's. */
+/* Element by element: x * multiplier >> shift, of an activation's scale 2^-16, or y's. */
 GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const uint16_t *sigmoid,
                                              const int16_t *x, size_t n, int32_t multiplier,
                                              int32_t shift, int16_t *y);

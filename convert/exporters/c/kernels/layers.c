@@ -6,6 +6,12 @@
 
 #include "elementary.h"
 
+/* Rows ahead of the one that is read, and the first bytes of each, that are asked for: measured
+ * with tables of 64 features (docs/decisions/0015-c-kernels.md). */
+#define GATELET_ROWS_ASKED_FOR 8
+#define GATELET_BYTES_ASKED_FOR 512
+#define GATELET_CACHE_LINE 64
+
 static size_t row_of(const struct gatelet_table *table, int32_t id) {
     int64_t row = id < 0 ? (int64_t)id + table->vocabulary : id;
     row = row < 0 ? 0 : row >= table->vocabulary ? table->vocabulary - 1 : row;
@@ -16,13 +22,13 @@ static size_t row_of(const struct gatelet_table *table, int32_t id) {
  * asked for some rows ahead. */
 static void ask_for_row(const struct gatelet_table *table, int32_t id) {
     const size_t row = row_of(table, id), features = (size_t)table->features;
-    const size_t bytes = table->floats != NULL ? 4 * features
+    const size_t bytes = table->floats != NULL  ? 4 * features
                          : table->bytes != NULL ? features
                                                 : (features + 1) / 2;
-    const char *rows = table->floats != NULL ? (const char *)table->floats
+    const char *rows = table->floats != NULL  ? (const char *)table->floats
                        : table->bytes != NULL ? (const char *)table->bytes
                                               : (const char *)table->halves;
-    for (size_t at = 0; at < bytes && at < 512; at += 64) {
+    for (size_t at = 0; at < bytes && at < GATELET_BYTES_ASKED_FOR; at += GATELET_CACHE_LINE) {
         GATELET_PREFETCH(rows + row * bytes + at);
     }
     if (table->floats == NULL) {
@@ -42,7 +48,7 @@ static void copy_floats(const float *from, size_t n, float *to) {
 
 GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const int32_t *ids,
                                       size_t n, float *y) {
-    const size_t features = (size_t)table->features, ahead = 8;
+    const size_t features = (size_t)table->features, ahead = GATELET_ROWS_ASKED_FOR;
     for (size_t i = 0; i < n && i < ahead; i++) {
         ask_for_row(table, ids[i]);
     }
@@ -67,31 +73,34 @@ GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const i
         }
         const size_t low = (features + 1) / 2;
         const uint8_t *from = table->halves + row * low;
+        const int highest = GATELET_INT4_LEVELS - 1;
         const float half = 0.5f * table->scales[0] * (float)code;
         for (size_t k = 0; k < low; k++) {
-            to[k] = (float)(2 * (from[k] & 15) - 15) * half;
+            to[k] = (float)(2 * (from[k] & 15) - highest) * half;
         }
         for (size_t k = low; k < features; k++) {
-            to[k] = (float)(2 * (from[k - low] >> 4) - 15) * half;
+            to[k] = (float)(2 * (from[k - low] >> 4) - highest) * half;
         }
     }
 }
 
-GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias,
-                                  const float *x, size_t m, int32_t units, float *y, float *work) {
+GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias, const float *x,
+                                  size_t m, int32_t units, float *y, float *work) {
     const size_t columns = (size_t)(w->tiles * w->tile), features = (size_t)w->rows;
+    const size_t most = GATELET_DENSE_ROWS;
     if (columns == (size_t)units) {
         const struct gatelet_rows rows = {(int32_t)m, features, 0, columns, x, bias, y};
         gatelet_product(w, 0, w->tiles, &rows);
         return;
     }
-    for (size_t row = 0; row < m; row += 4) {
-        const int32_t count = m - row < 4 ? (int32_t)(m - row) : 4;
+    for (size_t row = 0; row < m; row += most) {
+        const int32_t count = m - row < most ? (int32_t)(m - row) : GATELET_DENSE_ROWS;
         const float *from = x + row * features;
         const struct gatelet_rows rows = {count, features, 0, columns, from, bias, work};
         gatelet_product(w, 0, w->tiles, &rows);
         for (size_t i = 0; i < (size_t)count; i++) {
-            memcpy(y + (row + i) * (size_t)units, work + i * columns, (size_t)units * sizeof(float));
+            memcpy(y + (row + i) * (size_t)units, work + i * columns,
+                   (size_t)units * sizeof(float));
         }
     }
 }
@@ -180,7 +189,8 @@ static struct lines axes_of(const int32_t *shape, const uint8_t *reduced, int32_
 }
 
 /* The sum over one line of x, or of the squares of its distances from `centre`; or its maximum. */
-static double over_line(int32_t reduction, const float *x, const struct lines *line, double centre) {
+static double over_line(int32_t reduction, const float *x, const struct lines *line,
+                        double centre) {
     int32_t index[GATELET_MAX_RANK] = {0};
     size_t at = 0, unused = 0;
     const size_t n = elements(line->shape, line->rank);

@@ -6,14 +6,14 @@
 
 /* A table [vocabulary, features]: float32, int8 or 4-bit with a scale a row, told by a byte.
  *
- * int8: values * scales[code]. 4 bits: (levels - 7.5) * code * scales[0]; the low half of a byte is
+ * int8: values * scales[code]. 4 bits: (level - 7.5) * code * scales[0]; the low half of a byte is
  * column k, the high one column k + features / 2, rounded up. */
 struct gatelet_table {
-    const float *floats;   /* or NULL */
-    const int8_t *bytes;   /* or NULL */
+    const float *floats; /* or NULL */
+    const int8_t *bytes; /* or NULL */
     const uint8_t *halves;
-    const uint8_t *codes;  /* [vocabulary] */
-    const float *scales;   /* as many as there are codes, or one */
+    const uint8_t *codes; /* [vocabulary] */
+    const float *scales;  /* as many as there are codes, or one */
     int32_t vocabulary, features;
 };
 
@@ -21,9 +21,9 @@ struct gatelet_table {
 GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const int32_t *ids,
                                       size_t n, float *y);
 
-/* y [m, units] = x [m, features] W + bias; work has tiles * tile floats. */
-GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias,
-                                  const float *x, size_t m, int32_t units, float *y, float *work);
+/* y [m, units] = x [m, features] W + bias; work has GATELET_DENSE_ROWS rows of its columns. */
+GATELET_KERNEL void gatelet_dense(const struct gatelet_matrix *w, const float *bias, const float *x,
+                                  size_t m, int32_t units, float *y, float *work);
 
 enum gatelet_combination {
     GATELET_ADD,
@@ -36,7 +36,7 @@ enum gatelet_combination {
     GATELET_OR
 };
 
-/* y = a o b, broadcast: shape is y's, a stride of 0 repeats. y may be a where their shapes agree. */
+/* y = a o b, broadcast: shape is y's, a stride of 0 repeats. y may be a if their shapes agree. */
 GATELET_KERNEL void gatelet_combine(int32_t operation, const float *a, const size_t *a_strides,
                                     const float *b, const size_t *b_strides, const int32_t *shape,
                                     int32_t rank, float *y);

@@ -15,6 +15,14 @@
 
 #include "elementary.h"
 
+/* Tiles of a recurrent kernel that stay in the first-level cache: three of 48 units are 36 KB, of
+ * which most stays in its 32 when they are taken to and fro. Fewer than three all fit. */
+#define GATELET_LSTM_CACHED_TILES 3
+
+/* Features from which on a step gains by taking projections along; fewer do not pay for the ends
+ * of its loops, some 30 cycles a piece (docs/decisions/0015-c-kernels.md). */
+#define GATELET_LSTM_AHEAD_FEATURES 48
+
 /* The usual cell, a = tanh and s = the logistic function, with two divisions in place of five.
  *
  * With m(x) = e^-2x - 1, tanh(x) = -m / (2 + m), exact near 0. The exponentials stop at 2^39, so
@@ -46,12 +54,12 @@ GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile
 
 /* Tile by tile, so that cells find their gates in the first-level cache. A matrix that does not fit
  * there is taken from the last tile to the first every other step: what was read last is still
- * there. Of one row the product is inline, so that the next tile is read while a cell runs, and takes
- * a piece of a later projection along. */
+ * there. Of one row the product is inline, so that the next tile is read while a cell runs, and
+ * takes a piece of a later projection along. */
 static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
     const struct gatelet_matrix *u = &r->recurrent;
-    const int forwards = s->h < s->h_next || u->tiles < 3;
+    const int forwards = !s->is_odd || u->tiles < GATELET_LSTM_CACHED_TILES;
     struct gatelet_rows rows = {r->rows, padded, columns, columns, s->h, s->z, s->z};
     if (u->values != NULL) { /* int8 rounds h: once, not once a tile */
         gatelet_product(u, 0, u->tiles, &rows);
@@ -97,10 +105,11 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
 }
 
 GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r) {
-    const int usual = r->activation.kind == GATELET_TANH &&
-                      r->recurrent_activation.kind == GATELET_SIGMOID;
-    if (usual) { /* most of three tiles is in the first-level cache, and waits for nothing */
-        gatelet_walk(r, lstm_step_usual, 1, r->recurrent.tiles > 3 ? 48 : 0);
+    const int usual =
+        r->activation.kind == GATELET_TANH && r->recurrent_activation.kind == GATELET_SIGMOID;
+    if (usual) { /* what is in the first-level cache waits for nothing */
+        const int waits = r->recurrent.tiles > GATELET_LSTM_CACHED_TILES;
+        gatelet_walk(r, lstm_step_usual, 1, waits ? GATELET_LSTM_AHEAD_FEATURES : 0);
     } else {
         gatelet_walk(r, lstm_step_any, 1, 0);
     }

@@ -1,5 +1,5 @@
-/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share: its columns, and
- * the states that it leads to.
+/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share: its columns,
+ * and the states that it leads to.
  *
  * Not what a recurrence does at a masked timestep: that is in recurrence.c.
  */

@@ -28,8 +28,8 @@ GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32
 /* States after 0, 1, 2 ... pads: rows of a table, of which some are stored, and the others lie on
  * straight lines between those. */
 struct gatelet_lines {
-    const int8_t *values;  /* [count, units], multiples of `unit` */
-    const int32_t *knots;  /* [count]: which rows they are, from 0 to the last */
+    const int8_t *values; /* [count, units], multiples of `unit` */
+    const int32_t *knots; /* [count]: which rows they are, from 0 to the last */
     int32_t count, units;
     float unit;
 };

@@ -4,23 +4,17 @@
 
 #include "common.h"
 
-/* The integers that a row of activations is rounded to: 14 bits and a sign. */
-#define GATELET_ACTIVATION_LIMIT 16383
-
-/* Activations that are rounded at a time; so many products never overflow a sum of 32 bits. */
-#define GATELET_INT8_CHUNK 256
-
 /* Weights [rows, columns], packed in tiles of some columns, zeros behind the last.
  *
  * float32: [tiles][rows][tile]. int8: [tiles][rows / 4, rounded up][tile][4], so that four products
  * that are added lie together; a column's weights are values * scales[column]. */
 struct gatelet_matrix {
-    const float *floats;   /* or NULL */
-    const int8_t *values;  /* or NULL */
-    const float *scales;   /* of int8: [tiles * tile] */
-    const int16_t *sums;   /* of int8: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
+    const float *floats;  /* or NULL */
+    const int8_t *values; /* or NULL */
+    const float *scales;  /* of int8: [tiles * tile] */
+    const int16_t *sums;  /* of int8: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
     int32_t rows, tiles, tile;
-    int32_t limit;         /* of int8: what activations are rounded to, 127 where that is exact */
+    int32_t limit; /* of int8: what activations are rounded to, 127 where that is exact */
 };
 
 /* The rows that a product is taken of: for each, z = start + x W. */

@@ -1,7 +1,7 @@
 /* What of a product stays in registers: some columns of some rows, while K runs.
  *
- * Not the way through all columns and rows: see product.c. Inline, since a step of a recurrence does
- * something with each tile at once.
+ * Not the way through all columns and rows: see product.c. Inline, since a step of a recurrence
+ * does something with each tile at once.
  */
 #ifndef GATELET_PRODUCT_BLOCK_H
 #define GATELET_PRODUCT_BLOCK_H

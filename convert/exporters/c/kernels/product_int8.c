@@ -19,8 +19,6 @@
 #endif
 #endif
 
-#define GATELET_MAX_TILE 64
-
 /* Rows that are rounded, and then multiplied, together. */
 #if defined(GATELET_INT8_VNNI)
 #define GATELET_INT8_ROWS 4
@@ -134,19 +132,19 @@ GATELET_INLINE void columns_int8(const struct part *p, const struct rounded *r, 
     }
 }
 
-#define GATELET_INT8_COLUMNS(vectors)                                                 \
-    if (p->limit <= 127 && rows == GATELET_INT8_ROWS) {                               \
-        columns_int8(p, r, GATELET_INT8_ROWS, (vectors), 1);                          \
-    } else if (p->limit <= 127) {                                                     \
-        columns_int8(p, r, 1, (vectors), 1);                                          \
-    } else if (rows == GATELET_INT8_ROWS) {                                           \
-        struct part second = *p;                                                      \
-        second.z += 2 * p->z_stride;                                                  \
-        second.start = p->start != NULL ? p->start + 2 * p->start_stride : NULL;      \
-        columns_int8(p, r, 2, (vectors), 0);                                          \
-        columns_int8(&second, r + 2, 2, (vectors), 0);                                \
-    } else {                                                                          \
-        columns_int8(p, r, 1, (vectors), 0);                                          \
+#define GATELET_INT8_COLUMNS(vectors)                                            \
+    if (p->limit <= 127 && rows == GATELET_INT8_ROWS) {                          \
+        columns_int8(p, r, GATELET_INT8_ROWS, (vectors), 1);                     \
+    } else if (p->limit <= 127) {                                                \
+        columns_int8(p, r, 1, (vectors), 1);                                     \
+    } else if (rows == GATELET_INT8_ROWS) {                                      \
+        struct part second = *p;                                                 \
+        second.z += 2 * p->z_stride;                                             \
+        second.start = p->start != NULL ? p->start + 2 * p->start_stride : NULL; \
+        columns_int8(p, r, 2, (vectors), 0);                                     \
+        columns_int8(&second, r + 2, 2, (vectors), 0);                           \
+    } else {                                                                     \
+        columns_int8(p, r, 1, (vectors), 0);                                     \
     }
 
 /* One tile of one row, or of GATELET_INT8_ROWS. */
@@ -247,7 +245,7 @@ GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t
 
 /* One tile of one row. */
 static void tile_int8(const struct part *p, const struct rounded *r, int32_t rows) {
-    int32_t total[GATELET_MAX_TILE];
+    int32_t total[GATELET_LARGEST_TILE];
     (void)rows;
     columns_int8(p, r->q, total);
     for (int32_t i = 0; i < p->tile; i++) {

@@ -7,7 +7,7 @@
 
 struct walk {
     int32_t columns, padded, steps; /* of z; units rounded up; timesteps at a time */
-    int goes_ahead;
+    int goes_ahead, is_odd;
     float *z, *z_later, *h, *c, *h_next, *c_next, *y, *spare; /* z_later: of the next timesteps */
     struct gatelet_ahead *ahead; /* apart: steps write it, and the others then stay in registers */
 };
@@ -35,7 +35,7 @@ static struct walk lay_out(const struct gatelet_recurrence *r, int32_t least_fea
     w.h_next = w.c + state;
     w.c_next = w.h_next + state;
     w.y = w.c_next + state;
-    w.spare = w.y + state;
+    w.spare = w.h + GATELET_WALK_STATES * state;
     return w;
 }
 
@@ -65,8 +65,12 @@ static void project(const struct gatelet_recurrence *r, struct walk *w, int32_t 
     }
     for (size_t b = 0; b < (size_t)r->rows; b++) {
         const size_t place = b * (size_t)r->timesteps + (size_t)first;
-        const struct gatelet_rows rows = {count, features, 0, (size_t)r->rows * columns,
-                                          r->x + place * features, r->bias, w->z + b * columns};
+        const struct gatelet_rows rows = {.count = count,
+                                          .x_stride = features,
+                                          .z_stride = (size_t)r->rows * columns,
+                                          .x = r->x + place * features,
+                                          .start = r->bias,
+                                          .z = w->z + b * columns};
         gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
     }
 }
@@ -76,8 +80,12 @@ static void plan(const struct gatelet_recurrence *r, struct walk *w, int32_t fir
     const size_t columns = (size_t)w->columns, features = (size_t)r->features;
     w->ahead->next = w->ahead->pieces = 0;
     if (w->goes_ahead && first >= 0 && first < r->timesteps) {
-        const struct gatelet_rows rows = {GATELET_AHEAD, features, 0, columns,
-                                          r->x + (size_t)first * features, r->bias, w->z_later};
+        const struct gatelet_rows rows = {.count = GATELET_AHEAD,
+                                          .x_stride = features,
+                                          .z_stride = columns,
+                                          .x = r->x + (size_t)first * features,
+                                          .start = r->bias,
+                                          .z = w->z_later};
         const struct gatelet_ahead ahead = {&r->kernel, rows, 0, w->columns / GATELET_LANES * 2};
         *w->ahead = ahead;
     }
@@ -130,14 +138,21 @@ static void put_output(const struct gatelet_recurrence *r, const struct walk *w,
 static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_stepper *step,
                     float *z, int32_t t, int has_cell) {
     if (r->mask == NULL || counts_anywhere(r, t)) {
-        const struct gatelet_step s = {z, w->h, w->c, w->h_next, w->c_next, w->spare,
-                                       w->ahead};
+        const struct gatelet_step s = {.z = z,
+                                       .h = w->h,
+                                       .c = w->c,
+                                       .h_next = w->h_next,
+                                       .c_next = w->c_next,
+                                       .spare = w->spare,
+                                       .ahead = w->ahead,
+                                       .is_odd = w->is_odd};
         step(r, &s);
     }
     if (r->mask != NULL) {
         mask_rows(r, w, t, has_cell);
     }
     swap(&w->h, &w->h_next);
+    w->is_odd = !w->is_odd;
     if (has_cell) {
         swap(&w->c, &w->c_next);
     }

@@ -13,9 +13,6 @@ enum {
     GATELET_OUTPUT_INITIAL_STATE = 8
 };
 
-/* Timesteps whose inputs are projected at a time. */
-#define GATELET_STEPS 16
-
 struct gatelet_recurrence {
     int32_t rows, timesteps, features, units;
     const float *x;                          /* [rows, timesteps, features] */
@@ -26,10 +23,11 @@ struct gatelet_recurrence {
     const float *h0, *c0;                    /* [rows, units], or NULL for zeros */
     struct gatelet_activation activation, recurrent_activation;
     int32_t flags;
-    float *y;      /* [rows, timesteps, units] with SEQUENCES, else [rows, units] */
-    float *h, *c;  /* the last states [rows, units], or NULL */
+    float *y;     /* [rows, timesteps, units] with SEQUENCES, else [rows, units] */
+    float *h, *c; /* the last states [rows, units], or NULL */
     /* With C the kernel's columns and P the units rounded up to tiles, floats:
-     * rows C min(timesteps, GATELET_STEPS) + 5 rows P + (rows + 3) C. */
+     * rows C min(timesteps, GATELET_STEPS) + GATELET_WALK_STATES rows P
+     * + (rows + GATELET_WALK_SPARE_ROWS) C. */
     float *work;
 };
 
@@ -38,8 +36,9 @@ struct gatelet_step {
     float *z; /* [rows, columns], the projected input; may be overwritten */
     const float *h, *c;
     float *h_next, *c_next;
-    float *spare; /* (rows + 3) columns floats */
+    float *spare;                /* (rows + GATELET_WALK_SPARE_ROWS) columns floats */
     struct gatelet_ahead *ahead; /* which a step may take pieces of */
+    int is_odd;                  /* every other step is: it may take the weights from the end */
 };
 
 typedef void gatelet_stepper(const struct gatelet_recurrence *r, const struct gatelet_step *s);

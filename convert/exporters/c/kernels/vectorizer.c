@@ -11,7 +11,7 @@ struct reader {
     const struct gatelet_vectorizer *v;
     const uint8_t *text;
     size_t bytes, at;
-    int after_cased;   /* the last character that is not ignorable is cased */
+    int after_cased; /* the last character that is not ignorable is cased */
     uint8_t *token;
     int64_t length, kept; /* bytes of the token, and those of them at its end that are in `token` */
     int32_t *ids;
@@ -105,8 +105,8 @@ static int32_t lower_of(const struct gatelet_vectorizer *v, int32_t c) {
         }
     }
     const struct gatelet_case *found = v->cases + low;
-    const int is_in_it = low < v->cases_count && found->first <= c &&
-                         (c - found->first) % found->step == 0;
+    const int is_in_it =
+        low < v->cases_count && found->first <= c && (c - found->first) % found->step == 0;
     return is_in_it ? c + found->delta : c;
 }
 
@@ -248,7 +248,11 @@ static void pad_ids(const struct gatelet_vectorizer *v, int32_t *ids, int32_t co
 
 GATELET_KERNEL int32_t gatelet_ids_of_text(const struct gatelet_vectorizer *v, const char *utf8,
                                            size_t bytes, uint8_t *token, int32_t *ids) {
-    struct reader r = {v, (const uint8_t *)utf8, bytes, 0, 0, token, 0, 0, ids, 0, 0};
+    struct reader r = {
+        .v = v, .text = (const uint8_t *)utf8, .bytes = bytes, .token = token, .ids = ids};
+    if ((utf8 == NULL && bytes > 0) || ids == NULL || (uintptr_t)ids % sizeof *ids != 0) {
+        return -1;
+    }
     while (r.at < bytes) {
         int32_t c = next_character(r.text, bytes, &r.at);
         if (v->flags & GATELET_LOWER) {

@@ -24,9 +24,9 @@ enum ${prefix}_result {
 #define ${PREFIX}_INPUTS $inputs
 #define ${PREFIX}_OUTPUTS $outputs
 #define ${PREFIX}_SIZES $sizes /* sizes that the caller decides, such as the timesteps */
-#define ${PREFIX}_LARGEST_SIZE 1048576
+#define ${PREFIX}_LARGEST_SIZE $largest_size
 #define ${PREFIX}_WEIGHTS_BYTES ((size_t)$weights_bytes)
-$facts
+
 /* Rows that run together; more of them share the reading of weights, and take more memory. */
 #ifndef ${PREFIX}_ROWS_AT_ONCE
 #define ${PREFIX}_ROWS_AT_ONCE 8

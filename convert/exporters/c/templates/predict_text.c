@@ -1,3 +1,4 @@
+
 int NAME(predict_text)(const void *weights, const void *vocabulary, const char *utf8,
                        size_t bytes, float *scores, void *scratch) {
     const int32_t timesteps = ${PREFIX}_MAXLEN;
@@ -8,5 +9,5 @@ int NAME(predict_text)(const void *weights, const void *vocabulary, const char *
         return ${PREFIX}_BAD_ARGUMENT;
     }
     return NAME(run)(weights, inputs, &timesteps, 1, outputs,
-                     (char *)scratch + 4 * ROUNDED(${PREFIX}_MAXLEN));
+                     (char *)scratch + 4 * GATELET_ROUNDED(${PREFIX}_MAXLEN));
 }

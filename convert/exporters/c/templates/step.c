@@ -7,17 +7,25 @@ void NAME(reset)(void *state, int32_t rows) {
 
 int NAME(step)(const void *weights, $step_argument, int32_t rows,
                int32_t timesteps, $step_result, void *state, void *scratch) {
-    static const size_t floats[] = {$states}; /* of a row */
-    const void *from[${PREFIX}_STEP_INPUTS]$step_from;
-    float *to[${PREFIX}_STEP_OUTPUTS]$step_to, *place = (float *)state;
+    const void *from[${PREFIX}_STEP_INPUTS];
+    float *to[${PREFIX}_STEP_OUTPUTS];
+    size_t elements[${PREFIX}_STEP_INPUTS + ${PREFIX}_STEP_OUTPUTS];
     const int32_t sizes[] = {$step_timesteps};
-    if (state == NULL || !is_aligned(state) || rows < 0$step_checks) {
-        return ${PREFIX}_BAD_ARGUMENT;
+    struct gatelet_call call = {.weights = weights,
+                                .inputs = $step_inputs_given,
+                                .sizes = sizes,
+                                .rows = rows,
+                                .outputs = $step_outputs_given,
+                                .scratch = (float *)scratch,
+                                .from = from,
+                                .to = to,
+                                .elements = elements};
+    int bad = gatelet_add_states(&step_function, &call, state);
+    if (!bad) {
+        bad = gatelet_look_at(&step_function, &call);
     }
-$step_copies    for (int32_t i = 0; i < ${PREFIX}_STEP_INPUTS - ${PREFIX}_INPUTS; i++) {
-        from[${PREFIX}_INPUTS + i] = place; /* read before it is written */
-        to[${PREFIX}_OUTPUTS + i] = place;
-        place += (size_t)rows * floats[i];
+    if (!bad) {
+        $step_blocks(&step_function, &call);
     }
-    return NAME(step_run)(weights, from, sizes, rows, to, scratch);
+    return bad;
 }

@@ -1,13 +1,12 @@
-/* Chooses among the x86-64 levels that this library was compiled for, when it is opened.
+/* Chooses among the x86-64 levels that a library was compiled for, when it is opened.
  *
  * Not part of the model's own code: a program that compiles that chooses by its own flags.
  */
-#define GATELET_LIBRARY
-#include <cpuid.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "library.h"
 
-$library
+#if defined(__x86_64__)
+#include <cpuid.h>
+
 /* The registers that the operating system saves. */
 static uint64_t saved_registers(void) {
     uint32_t low, high;
@@ -38,12 +37,22 @@ static int32_t level_of_processor(void) {
 }
 
 /* The best level (0), or a given one: 1 plain, 2, 3, 4; NULL where the processor lacks it. */
-static const struct gatelet_library *choose(const struct gatelet_library *const *tables,
-                                            int32_t level) {
+static inline const struct gatelet_library *choose(const struct gatelet_library *const *tables,
+                                                   int32_t level) {
     const int32_t most = level_of_processor();
     if (level > most || most > 4) {
         return NULL;
     }
     return tables[(level > 0 ? level : most) - 1];
 }
-$choosers
+
+/* Defines what opens the library of one function of a model. */
+#define GATELET_LEVELS(open, library)                                                              \
+    extern const struct gatelet_library library##_plain, library##_v2, library##_v3, library##_v4; \
+    GATELET_EXPORT const struct gatelet_library *open(int32_t level) {                             \
+        const struct gatelet_library *const tables[] = {&library##_plain, &library##_v2,           \
+                                                        &library##_v3, &library##_v4};             \
+        return choose(tables, level);                                                              \
+    }
+
+#endif
