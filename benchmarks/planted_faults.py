@@ -232,7 +232,7 @@ def candidates(room: str, name: str, run: dict[str, set[int]] | None) -> Iterato
 
 
 def python_changes(text: str) -> Iterator[tuple[int, int, int, str]]:
-    """Give changes of operators, comparisons, numbers and indices: (line, start, end, new)."""
+    """Return changes of operators, comparisons, numbers and indices: (line, start, end, new)."""
     tree = ast.parse(text)
     ignored = {id(part) for node in ast.walk(tree) if _is_text(node) for part in ast.walk(node)}
     for node in ast.walk(tree):
@@ -309,7 +309,7 @@ SYMBOLS: dict[type[ast.AST], str] = {
 
 
 def c_changes(lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
-    """Give changes of C code by its spaced operators, outside comments and the preprocessor."""
+    """Return changes of C code by its spaced operators, outside comments and the preprocessor."""
     is_comment = False
     for number, line in enumerate(lines, 1):
         bare = line.strip()

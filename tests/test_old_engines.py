@@ -54,7 +54,7 @@ Install = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Install:
-    """Give a function that installs requirements in a fresh environment and gives its Python."""
+    """Return a function that installs requirements in a fresh environment and gives its Python."""
     made: dict[tuple[str, ...], Path] = {}
 
     def run(*requirements: str) -> Path:
@@ -85,7 +85,7 @@ def run_in(python: Path, engine: str, folder: Path, *before: str) -> None:
 
 @pytest.fixture(scope="module")
 def texts_model(quickstart: Quickstart) -> tuple[Exportable, Any]:
-    """Give the trained model of the quickstart and ids of its test texts."""
+    """Return the trained model of the quickstart and ids of its test texts."""
     bundle = open_bundle(quickstart.bundle)
     graph, vectorizer = bundle.graph(), bundle.vectorizer()
     assert vectorizer is not None

@@ -72,7 +72,7 @@ def compare(
         new: What is to replace it.
         data: The rows to compare on; None for the golden vectors of `old`.
         limits: How much worse `new` may be.
-        progress: Told what is being done.
+        progress: Called with what is being done.
 
     Returns:
         The model itself first, then each artifact of either.
@@ -224,7 +224,7 @@ def _measured(
 
 
 def _distance(first: Array, second: Array) -> Array:
-    """Give |first - second|; infinite where one only is not finite."""
+    """Return |first - second|; infinite where one only is not finite."""
     with np.errstate(invalid="ignore"):
         distance = np.abs(first - second)
     same = (first == second) | (np.isnan(first) & np.isnan(second))
@@ -232,7 +232,7 @@ def _distance(first: Array, second: Array) -> Array:
 
 
 def _decisions(bundle: Bundle, scores: Array) -> list[str] | None:
-    """Give each row's label by its name: the order of labels may differ between bundles."""
+    """Return each row's label by its name: the order of labels may differ between bundles."""
     if not bundle.labels or scores.ndim != 2:
         return None
     return [bundle.labels[decide(row, bundle.threshold)] for row in scores.tolist()]
@@ -241,7 +241,7 @@ def _decisions(bundle: Bundle, scores: Array) -> list[str] | None:
 def _quality(
     bundles: Sequence[Bundle], scores: Sequence[Array], truths: tuple[Array, Array]
 ) -> tuple[tuple[float, float], Interval]:
-    """Give old and new accuracy, or mean absolute error, and the paired difference."""
+    """Return old and new accuracy, or mean absolute error, and the paired difference."""
     if bundles[0].labels:
         right = [
             np.array([decide(row, bundle.threshold) for row in one.tolist()]) == truth

@@ -82,7 +82,7 @@ def _inputs(graph: Graph) -> list[dict[str, Any]]:
 
 
 def vocabulary_lines(vectorizer: AnyVectorizer) -> bytes:
-    r"""Give a word a line, UTF-8: line n, counted from 0, has the word of id n, or nothing.
+    r"""Return a word a line, UTF-8: line n, counted from 0, has the word of id n, or nothing.
 
     In a word, a backslash is written as \\, a line break as \n or \r, and half of a surrogate pair
     as \udXXX. Of words that share an id, the first is given.

@@ -91,7 +91,7 @@ def read_litert_facts(data: bytes) -> FileFacts:
 
 
 def _code(code: "_Table") -> tuple[int, str]:
-    """Give an operator's number and its custom name, '' for a built-in one."""
+    """Return an operator's number and its custom name, '' for a built-in one."""
     # operators of the format's first years are in the deprecated field only
     number = max(code.number(_CODE_BUILTIN, "i"), code.number(_CODE_DEPRECATED, "b"))
     return number, code.text(_CODE_CUSTOM)

@@ -161,7 +161,7 @@ def _load(model: str) -> tuple[Any, str]:
 
 
 def _vocabulary(model: Any, taken: Any) -> int | None:
-    """Give the smallest vocabulary of the Embedding layers that read an input directly."""
+    """Return the smallest vocabulary of the Embedding layers that read an input directly."""
     sizes = [
         int(layer.input_dim)
         for layer in model.layers
@@ -172,7 +172,7 @@ def _vocabulary(model: Any, taken: Any) -> int | None:
 
 
 def _function(model: Any, described: Any, batch: int | None) -> tuple[Any, list[Any]]:
-    """Give a tf.function of a model with named inputs and outputs, and its signature."""
+    """Return a tf.function of a model with named inputs and outputs, and its signature."""
     import tensorflow as tf
 
     specs = [

@@ -34,7 +34,7 @@ class Value:
 
 
 def keep_mask(made: Value, source: Value) -> Value:
-    """Give a value the mask of what it was made from."""
+    """Copy to a value the mask of what it was made from."""
     return replace(made, mask=source.mask)
 
 
@@ -190,7 +190,7 @@ class GraphBuilder:
         return self.derived[key][1]
 
     def mask_ids(self, ids: Value, *, source: SourceLayer) -> str:
-        """Give the mask of the ids that are not 0, one node however often it is asked for."""
+        """Return the mask of the ids that are not 0, one node however often it is asked for."""
         if ids.name not in self.id_masks:
             made = self.add("MaskIds", [ids], shape=ids.shape, source=source)
             self.id_masks[ids.name] = made.name
@@ -208,7 +208,7 @@ class GraphBuilder:
                 self.inputs[index] = replace(one, vocabulary=limit)
 
     def finish(self, outputs: list[Value]) -> Graph:
-        """Give the Graph, without what none of its outputs needs."""
+        """Return the Graph, without what none of its outputs needs."""
         needed = {value.name for value in outputs}
         nodes: list[Node] = []
         for node in reversed(self.nodes):

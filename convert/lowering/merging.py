@@ -138,7 +138,7 @@ def _select(
 
 
 def _same_rank(layer: SourceLayer, inputs: Sequence[Value], builder: GraphBuilder) -> list[Value]:
-    """Give every value the same number of axes, as Keras does it: after B."""
+    """Bring every value to the same number of axes, as Keras does it: after B."""
     rank = max(len(one.shape) for one in inputs)
     values = []
     for one in inputs:

@@ -110,7 +110,7 @@ def lower_global_pooling(
 
 
 def _rank_of(layer: SourceLayer, x: Value) -> int:
-    """Give over how many axes a layer pools."""
+    """Return over how many axes a layer pools."""
     rank = _RANKS[layer.class_name[-2:]]
     if len(x.shape) != rank + 2:
         raise refuse(

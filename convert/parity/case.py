@@ -37,7 +37,7 @@ class Case:
         odd: Rows of odd lengths and what the Graph gives for them.
         odd_limit: The float32 limit of those rows.
         shared: The checks of vectorizer and Graph.
-        advance: Told how many rows are done.
+        advance: Called with how many rows are done.
         seen: What each artifact gave, [N, ...]: filled by the judging.
     """
 
@@ -54,7 +54,7 @@ class Case:
 
 
 def on_texts(case: Case) -> Case:
-    """Give the same rows as texts, for an artifact that has the vectorizer in it."""
+    """Return the same rows as texts, for an artifact that has the vectorizer in it."""
     texts = Rows({"text": np.array(case.oracle.texts, object)})
     golden = None if case.golden is None or case.golden.texts is None else case.golden
     return replace(

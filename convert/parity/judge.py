@@ -87,8 +87,8 @@ def judge(
         settings: Limits other than the tolerance table's.
         all_engines: Run an artifact by every engine that is installed for its target, not by the
             preferred one only; each run is a report of its own.
-        progress: Told what is being done.
-        advance: Told how many rows are done.
+        progress: Called with what is being done.
+        advance: Called with how many rows are done.
 
     Returns:
         The report. An artifact whose engine is not installed is 'not run'.
@@ -139,7 +139,7 @@ def _prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advanc
 
 
 def _modules(artifact: Artifact, *, all_engines: bool) -> tuple[str | None, ...]:
-    """Give the installed engines that an artifact is for.
+    """Return the installed engines that an artifact is for.
 
     Returns:
         Their modules; None leaves the choice, and the error, to the opening.

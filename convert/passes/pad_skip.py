@@ -30,7 +30,7 @@ LARGEST_SKIP = 256
 
 
 def timesteps_in_front(shape: Sequence[int | None], vectorizer: AnyVectorizer | None) -> int | None:
-    """Give the timesteps that rows are padded to in front; None where they are not.
+    """Return the timesteps that rows are padded to in front; None where they are not.
 
     Args:
         shape: Of the model's first input.
@@ -70,7 +70,7 @@ def skip_padding(graph: Graph, *, timesteps: int | None) -> Graph:
 
 
 def _timed_values(graph: Graph, ids: str) -> set[str] | None:
-    """Give the values with a time axis that comes from the ids.
+    """Return the values with a time axis that comes from the ids.
 
     Returns:
         None where something reads across time other than a recurrence, or a mask-aware mean, or
@@ -168,7 +168,7 @@ def _renamed(node: Node, ids: str) -> Node:
 
 
 def _trajectory(stream: StreamingGraph, ids: str, limit: int) -> dict[str, np.ndarray]:
-    """Give each state after 0..limit pads, float32 [limit + 1, U], by name."""
+    """Return each state after 0..limit pads, float32 [limit + 1, U], by name."""
     graph = _states_only(stream)
     seen = [{one.input: np.zeros((1, *one.shape)) for one in stream.states}]
     for _ in range(limit):

@@ -49,7 +49,7 @@ def choose_streaming(
 
 
 def streaming_beside(graph: Graph, *, wanted: bool | None) -> StreamingGraph | None:
-    """Give the streaming form for artifacts that hold it beside the whole: it costs them little.
+    """Return the streaming form for artifacts that hold it beside the whole: it costs them little.
 
     Args:
         graph: The model.

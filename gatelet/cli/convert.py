@@ -104,7 +104,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def output_folder(path: Path) -> Path:
-    """Give a folder its own name: '.' has none to call a bundle by, and cannot be replaced."""
+    """Return a folder under its own name: '.' has none for a bundle, and cannot be replaced."""
     return path if path.name not in ("", "..") else path.resolve()
 
 

@@ -120,7 +120,7 @@ def _module_of(target: str) -> Any:
 
 
 def row_trial(backend: Backend, graph: Graph) -> Callable[[Any, int], Any] | None:
-    """Give what runs rows of ids unchecked, where the backend has it and looks at ids itself."""
+    """Return what runs rows of ids unchecked, where the backend has it and looks at ids itself."""
     trial: Callable[[Any, int], Any] | None = getattr(backend, "try_rows", None)
     one = graph.inputs[0]
     fits = len(graph.inputs) == len(graph.outputs) == 1 and len(one.shape) == 2
@@ -149,5 +149,5 @@ def renew_after_fork(backend: Renewable) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of what an engine said."""
+    """Return the first line of what an engine said."""
     return next(iter(str(error).strip().splitlines()), "")

@@ -47,7 +47,7 @@ class Sizes:
     parts: tuple[SizePart, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give JSON values."""
+        """Return JSON values."""
         parts = [{"layer": p.layer, "kind": p.kind, "bytes": p.bytes} for p in self.parts]
         return {"name": self.name, "bytes": self.bytes, "parts": parts}
 
@@ -100,7 +100,7 @@ def _divided(
 
 
 def _weights(graph: Graph) -> list[tuple[str, str, int]]:
-    """Give the layer, the role and the elements of every tensor, each once."""
+    """Return the layer, the role and the elements of every tensor, each once."""
     seen: dict[str, tuple[str, str, int]] = {}
     for node in graph.nodes:
         for role, tensor in node.weights.items():
@@ -110,5 +110,5 @@ def _weights(graph: Graph) -> list[tuple[str, str, int]]:
 
 
 def layers_of(sizes: Sizes) -> Mapping[tuple[str, str], int]:
-    """Give the bytes of a file by layer and kind."""
+    """Return the bytes of a file by layer and kind."""
     return {(part.layer, part.kind): part.bytes for part in sizes.parts}

@@ -52,7 +52,7 @@ def follow_steps(graph: Graph) -> Kinds:
 
 
 def has_time(one: GraphInput) -> bool:
-    """Tell whether an input is a sequence: ids, or features with a time axis."""
+    """Return whether an input is a sequence: ids, or features with a time axis."""
     return one.dtype == "int32" or len(one.shape) > 2
 
 

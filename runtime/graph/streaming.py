@@ -46,7 +46,7 @@ def streaming_refusal(graph: Graph) -> str:
 
 
 def to_stream(graph: Graph) -> StreamingGraph:
-    """Give the streaming form of a model.
+    """Return the streaming form of a model.
 
     Args:
         graph: The model.
@@ -71,7 +71,7 @@ def to_stream(graph: Graph) -> StreamingGraph:
 
 
 def with_states(graph: Graph, carried: Iterable[str]) -> StreamingGraph:
-    """Give some recurrences of a Graph state inputs and state outputs.
+    """Return some recurrences of a Graph state inputs and state outputs.
 
     Args:
         graph: The model.
@@ -93,7 +93,7 @@ def with_states(graph: Graph, carried: Iterable[str]) -> StreamingGraph:
 
 
 def _carry(node: Node, graph: Graph) -> tuple[Node, list[State]]:
-    """Give a recurrence state inputs, and state outputs if it has none."""
+    """Add state inputs to a recurrence, and state outputs if it has none."""
     count = len(OPERATIONS[node.op].states)
     shape = _state_shape(node, graph)
     after = node.outputs[1:] or tuple(f"{node.name}_next_{index}" for index in range(count))

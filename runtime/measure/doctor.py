@@ -140,7 +140,7 @@ class Diagnosis:
         return any(getattr(one, "runs", False) or getattr(one, "works", False) for one in found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON takes it."""
+        """Return it as JSON takes it."""
         return {**asdict(self), "well": self.is_well}
 
 
@@ -225,7 +225,7 @@ def _code_backend(target: str, engine: Engine) -> Backend:
 
 
 def _no_wheel(module: str, here: Machine) -> str | None:
-    """Tell why pip will find no wheel, if it will not."""
+    """Report why pip will find no wheel, if it will not."""
     first, last = _PYTHONS.get(module, ((3, 0), (4, 0)))
     package, version = module.replace("_", "-"), sys.version_info[:2]
     if not first <= version <= last:
@@ -268,7 +268,7 @@ def _try_import(engine: Engine) -> tuple[str | None, str]:
 
 
 def _explain_import(module: str, said: str, command: str) -> tuple[str, str | None]:
-    """Give the known cause of a failed import, and what mends it."""
+    """Return the known cause of a failed import, and what mends it."""
     package = module.replace("_", "-")
     if "_ARRAY_API not found" in said or "compiled using NumPy 1" in said:
         return f"{package} was built for NumPy 1, and NumPy 2 is installed", "pip install 'numpy<2'"

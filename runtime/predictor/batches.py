@@ -46,7 +46,7 @@ class Batches:
         self.order = order
 
     def join(self, results: list[Any]) -> Any:
-        """Give one value, its rows as the caller had them.
+        """Return one value, its rows as the caller had them.
 
         Args:
             results: Of one output, an array or list a part.
@@ -71,14 +71,14 @@ class Batches:
 
 
 def joined(parts: list[Any]) -> Any:
-    """Give arrays of rows as one."""
+    """Return arrays of rows as one."""
     import numpy as np
 
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def skipped_input(graph: Graph) -> str | None:
-    """Give the input of ids whose padding artifacts of this Graph skip; None where they do not.
+    """Return the input of ids whose padding artifacts of this Graph skip; None where they do not.
 
     A wrong guess costs time, never a result: see `gatelet.convert.passes.pad_skip`.
     """
@@ -151,7 +151,7 @@ def text_batches(
 
 
 def _padded(vectorizer: AnyVectorizer, ids: list[list[int]], lengths: list[int]) -> Any:
-    """Give ids of real tokens as int32 [B, maxlen], as `pad` pads them."""
+    """Return ids of real tokens as int32 [B, maxlen], as `pad` pads them."""
     import numpy as np
 
     counts, places = np.array(lengths)[:, None], np.arange(vectorizer.maxlen)
@@ -163,14 +163,14 @@ def _padded(vectorizer: AnyVectorizer, ids: list[list[int]], lengths: list[int])
 
 
 def _lengths(ids: Any) -> list[int]:
-    """Give how many timesteps of each row are not padding, at least 1."""
+    """Return how many timesteps of each row are not padding, at least 1."""
     if hasattr(ids, "dtype"):
         return [max(int(count), 1) for count in (ids != 0).sum(axis=1)]
     return [max(len(row) - row.count(0), 1) for row in ids]
 
 
 def _cuts(lengths: list[int], most: int, cost: Cost) -> list[int]:
-    """Give where batches start, so that all of them together cost the least.
+    """Return where batches start, so that all of them together cost the least.
 
     Dynamic programming over the runs of rows of one length, which stay together. Of batches that
     end later the cheapest starts no earlier: what two of them cost obeys the quadrangle inequality,
@@ -207,7 +207,7 @@ def _cuts(lengths: list[int], most: int, cost: Cost) -> list[int]:
 
 
 def _runs(lengths: list[int], most: int) -> tuple[list[int], list[int]]:
-    """Give the length of each run, at most `most` rows, and where the runs end, after a 0."""
+    """Return the length of each run, at most `most` rows, and where the runs end, after a 0."""
     longest, ends = [], [0]
     for length, same in groupby(lengths):
         rows = len(list(same))

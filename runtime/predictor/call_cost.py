@@ -40,7 +40,7 @@ class Cost:
 
 @cache
 def timestep_us(cost: Cost, most: int) -> tuple[float, ...]:
-    """Give what a timestep costs, for 0 to `most` rows."""
+    """Return what a timestep costs, for 0 to `most` rows."""
     size, share = cost.rows_of_kernel, _SHARE_OF_KERNELS
     return tuple(
         cost.step + cost.row * ((1 - share) * rows + share * -(-rows // size) * size)
@@ -67,7 +67,7 @@ def cost_of(graph: Graph, target: str) -> Cost:
 
 
 def _rows_of_kernels() -> int:
-    """Give how many rows XNNPACK's matrix kernels take at once here.
+    """Return how many rows XNNPACK's matrix kernels take at once here.
 
     Source: XNNPACK, src/configs/gemm-config.c, of float32.
     """

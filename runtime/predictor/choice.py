@@ -65,7 +65,7 @@ def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -
 
 
 def target_of_variable(bundle: Bundle) -> str | None:
-    """Give the target that the environment names.
+    """Return the target that the environment names.
 
     Raises:
         BundleError: The bundle has no such target.
@@ -82,7 +82,7 @@ def target_of_variable(bundle: Bundle) -> str | None:
 
 
 def graph_target(bundle: Bundle, scheme: str | None) -> str | None:
-    """Give what runs the Graph itself, where no engine for any artifact is installed."""
+    """Return what runs the Graph itself, where no engine for any artifact is installed."""
     installed = installed_targets()
     runs = any(artifact.target in installed for artifact in bundle.artifacts)
     if runs or scheme not in (None, "float32"):

@@ -85,7 +85,7 @@ class Predictor:
         self._streaming: Streaming | None = None
 
     def __repr__(self) -> str:
-        """Tell what is open."""
+        """Report what is open."""
         return f"<Predictor '{self.bundle.name}', {self.target} {self.scheme} ({self.engine})>"
 
     def __reduce__(self) -> NoReturn:
@@ -120,7 +120,7 @@ class Predictor:
         return self._decided(scores)
 
     def scores(self, inputs: Any) -> Any:
-        """Give the model's own output.
+        """Return the model's own output.
 
         Args:
             inputs: Texts, ids int32 [B, T] (0 is padding) or features float32 [B, T, F]; of a
@@ -151,7 +151,7 @@ class Predictor:
         self.scores(zeros if len(zeros) > 1 else next(iter(zeros.values())))
 
     def explain(self, text: str) -> Explanation:
-        """Tell what the vectorizer makes of a text: known tokens, ids, what was cut.
+        """Report what the vectorizer makes of a text: known tokens, ids, what was cut.
 
         Raises:
             InputError: The bundle has no vectorizer, or the text is too long to explain.
@@ -218,7 +218,7 @@ class Predictor:
 
 
 def _graph_of(bundle: Bundle, target: str) -> Graph:
-    """Give the Graph, its weights looked at; without them for code, which has its own."""
+    """Return the Graph, its weights looked at; without them for code, which has its own."""
     if row_of(target).is_code:
         return bundle.structure()
     from gatelet.runtime.predictor.finite import check_finite

@@ -110,7 +110,7 @@ def _flat(rows: Any) -> list[float]:
 
 
 def _distance(found: list[Any], expected: list[Any]) -> float:
-    """Give the largest difference, relative to max(1, |y|); infinity where the two do not fit."""
+    """Return the largest difference, relative to max(1, |y|); infinity where the two do not fit."""
     if len(found) != len(expected):
         return math.inf
     try:

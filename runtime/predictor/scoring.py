@@ -66,7 +66,7 @@ class Scorer:
     width: Width
 
     def scores(self, inputs: Any) -> Any:
-        """Give the model's output; see `Predictor.scores`."""
+        """Return the model's output; see `Predictor.scores`."""
         if row_of(self.backend.target).takes_texts:
             return self._text_scores(inputs)
         batches = self._batches(inputs)
@@ -155,7 +155,7 @@ def scorer_of(
     rows_at_once: int,
     vectorizer: Callable[[], AnyVectorizer | None],
 ) -> Scorer:
-    """Give the Scorer of an opened artifact.
+    """Return the Scorer of an opened artifact.
 
     Rows are sorted for engines that skip the padding which rows share; see `Target.sorts_rows`.
     """

@@ -35,7 +35,7 @@ class Width:
         self.each = each
 
     def rows_at_once(self, timesteps: int) -> int:
-        """Give how many rows of so many timesteps a batch should have at most."""
+        """Return how many rows of so many timesteps a batch should have at most."""
         return max(NUMBERS_AT_ONCE // max(self.fixed, self.each * timesteps, 1), 1)
 
 
@@ -113,7 +113,7 @@ def _multiplications(graph: Graph, node: Node, shapes: dict[str, tuple[int, ...]
 
 
 def _shapes(graph: Graph, timesteps: int) -> dict[str, tuple[int, ...]]:
-    """Give the shape of a row of each value."""
+    """Return the shape of a row of each value."""
 
     def of_row(shape: Shape) -> tuple[int, ...]:
         return tuple(timesteps if size is None else size for size in shape[1:])

@@ -35,7 +35,7 @@ def command(name: str) -> Any:
 
 @pytest.fixture
 def failing_inspect(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
-    """Give a function that makes `gatelet inspect` raise."""
+    """Return a function that makes `gatelet inspect` raise."""
 
     def fail_with(error: BaseException) -> None:
         def run(arguments: object) -> int:

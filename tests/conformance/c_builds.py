@@ -78,7 +78,7 @@ class Build:
         return [sys.executable, "-m", "ziglang", "cc"] if self.compiler == "zig" else ["gcc"]
 
     def is_possible(self) -> bool:
-        """Tell whether the compiler is here, and the processor can run the result."""
+        """Return whether the compiler is here, and the processor can run the result."""
         if self.compiler == "gcc" and shutil.which("gcc") is None:
             return False
         flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
@@ -113,7 +113,7 @@ def keras() -> Any:
 
 @cache
 def prepared(build: Callable[[Any], Any]) -> Prepared:
-    """Give a case with the float32 limit that its conditioning allows."""
+    """Return a case with the float32 limit that its conditioning allows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         case = prepare(keras(), build)
@@ -122,7 +122,7 @@ def prepared(build: Callable[[Any], Any]) -> Prepared:
 
 @cache
 def folder() -> Path:
-    """Give a folder for the session's libraries."""
+    """Return a folder for the session's libraries."""
     made = tempfile.TemporaryDirectory(prefix="gatelet-conformance-c-")
     _KEPT.append(made)
     return Path(made.name)

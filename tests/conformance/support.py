@@ -78,7 +78,7 @@ Every other layer is refused by name. What Keras itself loads can go past the Gr
 
 
 def write_page() -> str:
-    """Give the page's text."""
+    """Return the page's text."""
     rows, cases = _rows()
     schemes = " | ".join(", ".join(names) for names in TARGETS.values())
     lines = [

@@ -56,7 +56,7 @@ TELLING = (
 
 
 def runs() -> list[Any]:
-    """Give every (target, scheme, case); those that only `./check --all` runs are marked."""
+    """Return every (target, scheme, case); those that only `./check --all` runs are marked."""
     return [
         pytest.param(
             target,

@@ -41,7 +41,7 @@ def token(number: int, *, char_level: bool) -> str:
 
 
 def vectorizer_of(settings: dict[str, Any]) -> Vectorizer:
-    """Give a vectorizer that has a token for each id of the cases."""
+    """Return a vectorizer that has a token for each id of the cases."""
     tokens = [token(number, char_level=settings["char_level"]) for number in range(1, V)]
     gap = "" if settings["char_level"] else " "
     # the more often the smaller the id
@@ -67,14 +67,14 @@ def worker() -> Iterator[Worker]:
 
 
 def refused(case: Prepared) -> str:
-    """Give what the message says of a model that no text can feed; '' for others."""
+    """Return what the message says of a model that no text can feed; '' for others."""
     if len(case.graph.inputs) > 1:
         return f"takes {len(case.graph.inputs)} inputs"
     return "" if case.graph.inputs[0].dtype == "int32" else "takes features"
 
 
 def runs() -> list[Any]:
-    """Give every (case, scheme, vectorizer); what differs in the ids only is told by some cases."""
+    """Return every (case, scheme, vectorizer); what differs in ids only is left to some cases."""
     return [
         pytest.param(
             build,

@@ -98,7 +98,7 @@ IN_SHORT = {
 
 
 def runs() -> list[Any]:
-    """Give all pairs of a scheme and a case; most in integers are for the full tests."""
+    """Return all pairs of a scheme and a case; most in integers are for the full tests."""
     return [
         pytest.param(
             build,

@@ -27,7 +27,7 @@ ALL = set(DEFAULT_ARTIFACTS)
 
 
 def reds(report: ParityReport) -> Reds:
-    """Give the names of the failed checks of each artifact."""
+    """Return the names of the failed checks of each artifact."""
     return {
         (one.target, one.scheme): {c.name for c in one.checks if c.verdict == "fail"}
         for one in report.artifacts

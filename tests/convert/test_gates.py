@@ -37,7 +37,7 @@ FLOAT32 = SCHEMES["float32"]
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    """Give Embedding(3000, 16), LSTM(16), Dense(1): 49,681 parameters."""
+    """Return Embedding(3000, 16), LSTM(16), Dense(1): 49,681 parameters."""
     maker = GraphMaker(scale=0.3)
     ids = maker.input("ids", None, None, vocabulary=3000)
     weights = {"embeddings": maker.weight(3000, 16)}
@@ -48,7 +48,7 @@ def graph() -> Graph:
 
 @pytest.fixture(scope="module")
 def with_a_loop(graph: Graph) -> bytes:
-    """Give that model's file with a Loop inside an If in it."""
+    """Return that model's file with a Loop inside an If in it."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -86,7 +86,7 @@ def with_a_loop(graph: Graph) -> bytes:
 
 @pytest.fixture(scope="module")
 def litert() -> Callable[..., bytes]:
-    """Give a function that converts a tf.Module's `run` of float32 [2, 2]."""
+    """Return a function that converts a tf.Module's `run` of float32 [2, 2]."""
     import tensorflow as tf
 
     def make(module: Any, *, flex: bool = False) -> bytes:

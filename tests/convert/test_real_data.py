@@ -14,7 +14,7 @@ POINTS = {"float32": 0.01, "dynamic-int8": 0.3}
 
 @pytest.fixture(scope="module")
 def trained(quickstart: Any) -> dict[str, Any]:
-    """Give what training measured on its test part, by Keras."""
+    """Return what training measured on its test part, by Keras."""
     found: dict[str, Any] = json.loads((quickstart.run / "metrics.json").read_bytes())
     return found
 

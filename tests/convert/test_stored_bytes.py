@@ -22,7 +22,7 @@ from tests.convert.exporters.onnx_graphs import GraphMaker
 
 
 def graph_of(op: str, *, vocabulary: int = 1000, features: int = 24, **settings: Any) -> Graph:
-    """Give an embedding, a recurrence of 40 units, and two Dense layers."""
+    """Return an embedding, a recurrence of 40 units, and two Dense layers."""
     maker = GraphMaker(scale=0.3)
     ids = maker.input("ids", None, None, vocabulary=vocabulary)
     table = {"embeddings": maker.weight(vocabulary, features)}
@@ -33,7 +33,7 @@ def graph_of(op: str, *, vocabulary: int = 1000, features: int = 24, **settings:
 
 
 def raw_graph() -> Graph:
-    """Give the same behind a convolution of fed features, which stay float32."""
+    """Return the same behind a convolution of fed features, which stay float32."""
     maker = GraphMaker(scale=0.3)
     x = maker.input("x", None, 30, 20)
     kernel = {"kernel": maker.weight(3, 20, 40), "bias": maker.weight(40)}

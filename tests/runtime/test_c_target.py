@@ -25,7 +25,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[...
 
 @pytest.fixture
 def no_library(written: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Give the bundle without its library, on a machine without a compiler."""
+    """Return the bundle without its library, on a machine without a compiler."""
     manifest = written / "manifest.json"
     text = manifest.read_text("utf-8")
     found = json.loads(text)

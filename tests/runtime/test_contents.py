@@ -27,7 +27,7 @@ def bundle(every_target_bundle: Path, tmp_path: Path) -> Path:
 
 
 def name_of(bundle: Path, part: str) -> str:
-    """Give the file of a part, of a target, or of a role of the c artifact."""
+    """Return the file of a part, of a target, or of a role of the c artifact."""
     opened = open_bundle(bundle, all_digests=False)
     if part in opened.manifest:
         return str(opened.manifest[part])

@@ -61,7 +61,7 @@ class Blob:
         return self._offsets[key]
 
     def finish(self) -> bytes:
-        """Give the blob."""
+        """Return the blob."""
         self._data += bytes(-len(self._data) % ALIGNMENT_BYTES)
         digest = hashlib.sha256(self._data[ALIGNMENT_BYTES:]).digest()[:DIGEST_BYTES]
         self._data[:HEAD_BYTES] = MAGIC + digest
@@ -142,7 +142,7 @@ class Lines:
 
 
 def lines_of(table: Array) -> Lines:
-    """Give lines that are nowhere farther from a table than 1.5 / 127 of its largest value.
+    """Return lines that are nowhere farther from a table than 1.5 / 127 of its largest value.
 
     Args:
         table: States after 0..T - 1 pads, float [T, U]: soon they hardly change any more.

@@ -35,7 +35,7 @@ class Window:
 def window_of(
     writer: Writer, length: Size, size: int, attributes: Mapping[str, Any], axis: int
 ) -> Window:
-    """Give the window along an axis of `length`, by Keras' attributes."""
+    """Return the window along an axis of `length`, by Keras' attributes."""
     stride = _along(attributes["strides"], axis)
     dilation = _along(attributes.get("dilation_rate", 1), axis)
     padding, span = attributes["padding"], (size - 1) * dilation + 1

@@ -116,7 +116,7 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
 
 
 def _observed(model: Exportable, scheme: Scheme) -> dict[str, Any]:
-    """Give the ranges that a scheme in integers needs."""
+    """Return the ranges that a scheme in integers needs."""
     if scheme.activations == "float32":
         return {}
     why = integer_refusal(model.graph)
@@ -190,7 +190,7 @@ def _marked(value: Value, raw: bool) -> Value:
 
 
 def _last_uses(graph: Graph) -> dict[str, int]:
-    """Give the index of the last node that uses each value; outputs are used to the end."""
+    """Return the index of the last node that uses each value; outputs are used to the end."""
     uses = dict.fromkeys(graph.outputs, len(graph.nodes))
     for index, node in reversed(list(enumerate(graph.nodes))):
         for name in (*node.inputs, *((node.mask,) if node.mask else ()), *node.outputs):

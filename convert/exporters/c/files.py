@@ -60,7 +60,7 @@ class Model:
 
 
 def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, Any]:
-    """Give the texts, and the companions.
+    """Return the texts, and the companions.
 
     'source' is complete; 'linked' is the same to be linked with the kernels, 'levels' chooses
     among the x86-64 levels of it.
@@ -97,7 +97,7 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
 def _companions(
     model: Model, values: Mapping[str, object], source: str, header: str
 ) -> tuple[Companion, ...]:
-    """Give the files for a C program; they name each other by the names that a bundle gives."""
+    """Return the files for a C program; they name each other by the names that a bundle gives."""
     stem = model.stem
     made = [
         Companion("source", f"{stem}-model", ".c", source.encode()),

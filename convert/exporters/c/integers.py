@@ -79,7 +79,7 @@ def _node_refusal(node: Node, fed: set[str], states: set[str]) -> str:
 
 
 def _parameters(node: Node) -> bool:
-    """Tell whether an `Activation` has parameters that are not as usual."""
+    """Return whether an `Activation` has parameters that are not as usual."""
     return any(v for k, v in node.attributes.items() if k not in ("activation", "axis"))
 
 
@@ -128,7 +128,7 @@ class _Fixed:
 
 
 def _fixed(factors: Array, rounded: Callable[[Array], Array] = np.rint) -> _Fixed:
-    """Give factors as integers of at most 24 bits with one shift."""
+    """Return factors as integers of at most 24 bits with one shift."""
     largest = float(np.max(factors, initial=0.0)) or 1.0
     shift = int(np.clip(_MULTIPLIER_BITS - 1 - np.floor(np.log2(largest)) - 1, 0, 62))
     exact = rounded(np.asarray(factors, np.float64) * 2.0**shift)
@@ -174,7 +174,7 @@ def _bias(writer: Writer, call: Call, scale: float, *, row: int | None = None) -
 
 
 def _as_integers(writer: Writer, value: Value) -> tuple[Value, float | Array]:
-    """Give a value as integers, with its scale: features have one each."""
+    """Return a value as integers, with its scale: features have one each."""
     if value.kind == "int16":
         return value, value.scale
     largest = writer.observed.get(value.fed)

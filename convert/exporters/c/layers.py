@@ -40,7 +40,7 @@ _BYTES = {"float": 4, "ids": 4, "int16": 2, "mask": 1}
 
 
 def as_floats(writer: Writer, value: Value) -> Value:
-    """Give a value as floats, whatever it is."""
+    """Return a value as floats, whatever it is."""
     if value.kind == "float":
         return value
     y = writer.make(value.dims)
@@ -56,7 +56,7 @@ def as_floats(writer: Writer, value: Value) -> Value:
 
 
 def as_ids(writer: Writer, value: Value) -> Value:
-    """Give a value as ids: a model may take them as features."""
+    """Return a value as ids: a model may take them as features."""
     if value.kind == "ids":
         return value
     writer.kernels |= {"layers", "product"}
@@ -120,7 +120,7 @@ def write_layer_normalization(writer: Writer, call: Call) -> list[Value]:
 
 
 def _over_axes(weight: NDArray[Any], axes: Sequence[int], rank: int) -> NDArray[Any]:
-    """Give a weight of the normalised axes the rank of x without B; trailing axes broadcast so."""
+    """Reshape a weight of the normalised axes to the rank of x without B, for broadcasting."""
     return weight.reshape((1,) * (rank - 1 - weight.ndim) + weight.shape)
 
 
@@ -166,7 +166,7 @@ def _reduce(
 
 
 def write_fold(operation: str) -> Callable[[Writer, Call], list[Value]]:
-    """Give what writes a node that joins n values, or masks, by an operation of two."""
+    """Return what writes a node that joins n values, or masks, by an operation of two."""
 
     def write(writer: Writer, call: Call) -> list[Value]:
         writer.kernels.add("layers")
@@ -230,7 +230,7 @@ def _broadcast(values: Sequence[Value]) -> tuple[Size, ...]:
 
 
 def _strides(writer: Writer, dims: Sequence[Size], shape: Sequence[Size]) -> str:
-    """Give the strides of a value that is broadcast to a shape: 0 where it repeats."""
+    """Return the strides of a value that is broadcast to a shape: 0 where it repeats."""
     strides = ["0"] * (len(shape) - len(dims))
     for axis, size in enumerate(dims):
         strides.append("0" if size.number == 1 else elements(dims[axis + 1 :]))

@@ -53,7 +53,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
 
 
 def _work_floats(rows: Size, timesteps: Size, columns: int, padded: int) -> str:
-    """Give the floats of `work` as kernels/recurrence.h has them."""
+    """Return the floats of `work` as kernels/recurrence.h has them."""
     if timesteps.number is None:
         T = f"({timesteps.most})"
         steps = f"({T} < {STEPS} ? {T} : {STEPS})"
@@ -88,7 +88,7 @@ def gru_columns(units: int) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _pointers(call: Call, outputs: list[Value], states: int) -> dict[str, str]:
-    """Give what LSTM and ConvLSTM2D share with the others: inputs, outputs, settings."""
+    """Return what LSTM and ConvLSTM2D share with the others: inputs, outputs, settings."""
     attributes = call.node.attributes
     fields = {"x": call.x.name, "y": outputs[0].name}
     if call.mask is not None:

@@ -40,17 +40,17 @@ class Size:
 
 
 def known(number: int) -> Size:
-    """Give a size that is known at conversion."""
+    """Return a size that is known at conversion."""
     return Size(str(number), str(number), number)
 
 
 def elements(dims: Iterable[Size]) -> str:
-    """Give the number of elements as a C expression of type size_t."""
+    """Return the number of elements as a C expression of type size_t."""
     return _product([(size.text, size.number) for size in dims])
 
 
 def largest_elements(dims: Iterable[Size]) -> str:
-    """Give the most elements that there can be, as a C expression in the caller's sizes."""
+    """Return the most elements that there can be, as a C expression in the caller's sizes."""
     return _product([(size.most, size.number) for size in dims])
 
 

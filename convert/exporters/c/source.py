@@ -69,7 +69,7 @@ _TARGETS_OF_CMAKE = (
 
 
 def prefix_of(name: str) -> str:
-    """Give the prefix of all C names for a model called `name`."""
+    """Return the prefix of all C names for a model called `name`."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.lower().encode("ascii", "ignore").decode()).strip("_")
     taken = plain in _TARGETS_OF_CMAKE or plain.startswith("gatelet") or plain[:1].isdigit()
     return f"model_{plain}".rstrip("_") if taken or not plain else plain
@@ -82,7 +82,7 @@ def fill(name: str, values: Mapping[str, object]) -> str:
 
 
 def kernel_text(kernels: set[str]) -> str:
-    """Give the kernels, each once, with the headers that they need, as one text."""
+    """Return the kernels, each once, with the headers that they need, as one text."""
     needed = set(kernels)
     for kernel in kernels:
         needed.update(_NEEDS.get(kernel, ()))
@@ -96,7 +96,7 @@ def kernel_text(kernels: set[str]) -> str:
 
 
 def all_kernels_text() -> str:
-    """Give all kernels as one text, for an object file that models are linked with."""
+    """Return all kernels as one text, for an object file that models are linked with."""
     return kernel_text(set(_ORDER))
 
 
@@ -112,7 +112,7 @@ def levels_text() -> str:
 
 
 def kernel_names() -> list[str]:
-    """Give the names of all kernels' functions."""
+    """Return the names of all kernels' functions."""
     return sorted(set(_DECLARED.findall(kernel_headers_text())))
 
 

@@ -22,7 +22,7 @@ NO_STEPS = {"step_source": "", "step_declarations": "", "step_library": ""}
 
 
 def step_graph(streaming: StreamingGraph | None, model: Graph) -> Graph | None:
-    """Give what a step runs; None where a model has no `step`.
+    """Return what a step runs; None where a model has no `step`.
 
     Each state has an output of its own, where it is one of the model's outputs too.
     """

@@ -27,7 +27,7 @@ SIGMOID_TABLE_BYTES = 1088
 
 
 def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
-    """Give the bytes of a blob: its head, and each section on a boundary of 64 bytes.
+    """Return the bytes of a blob: its head, and each section on a boundary of 64 bytes.
 
     Args:
         graph: What is exported: the Graph that skips padding.
@@ -59,7 +59,7 @@ def _aligned(count: int) -> int:
 def _sections(
     node: Node, role: str, shape: Sequence[int], scheme: Scheme, *, raw: bool
 ) -> Iterator[int]:
-    """Give the bytes of each section that a weight takes."""
+    """Return the bytes of each section that a weight takes."""
     elements, quantizes = math.prod(shape), scheme.weights == "int8"
     if scheme.activations != "float32":
         yield from _integer_sections(role, shape)
@@ -89,7 +89,7 @@ def _sections(
 
 
 def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:
-    """Give the same where all is in integers: a multiplier of 2 bytes a row, or of 4 a column."""
+    """Return the same where all is in integers: a multiplier of 2 bytes a row, or of 4 a column."""
     if role == "embeddings":
         yield from (math.prod(shape), 2 * shape[0])
     elif role in ("kernel", "recurrent_kernel"):
@@ -99,7 +99,7 @@ def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:
 
 
 def _columns(node: Node, role: str, shape: Sequence[int]) -> list[int]:
-    """Give the columns, whole tiles, of each matrix or vector that a weight is stored as."""
+    """Return the columns, whole tiles, of each matrix or vector that a weight is stored as."""
     gates, last = GATES.get(node.op, 1), shape[-1]
     if node.op in CONVOLUTIONS:
         if role == "bias":

@@ -34,7 +34,7 @@ class Texts:
 def texts_of(
     graph: Graph, outputs: list[Value], sizes: int, vocabulary: Vocabulary | None
 ) -> Texts:
-    """Tell what a model offers."""
+    """Report what a model offers."""
     one = len(graph.inputs) == 1 and len(outputs) == 1 and sizes <= 1
     takes_ids = graph.inputs[0].dtype == "int32"
     scores = 1

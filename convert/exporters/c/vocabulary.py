@@ -130,7 +130,7 @@ def _of_layer(vectorizer: TextVectorization) -> _Settings | None:
 
 
 def _reachable(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
-    """Give the words that a text in UTF-8 can hold: a lone surrogate is in none."""
+    """Return the words that a text in UTF-8 can hold: a lone surrogate is in none."""
     words = {}
     for word, index in sorted(vocabulary.items(), key=lambda item: item[1]):
         try:
@@ -172,7 +172,7 @@ def _hash(word: bytes) -> int:
 
 
 def _unicode(blob: Blob) -> dict[str, object]:
-    """Give the tables of str.lower, asked of str.lower itself."""
+    """Return the tables of str.lower, asked of str.lower itself."""
     cases, cased, ignorable = _case_runs(), *_sigma_context()
     return {
         "cases": _at(blob, cases, "struct gatelet_case"),
@@ -186,7 +186,7 @@ def _unicode(blob: Blob) -> dict[str, object]:
 
 @cache
 def _case_runs() -> list[tuple[int, int, int, int]]:
-    """Give (first, last, step, delta) of the characters whose lower case is one other."""
+    """Return (first, last, step, delta) of the characters whose lower case is one other."""
     runs: list[list[int]] = []
     for code in _codes():
         lower = chr(code).lower()
@@ -204,7 +204,7 @@ def _case_runs() -> list[tuple[int, int, int, int]]:
 
 @cache
 def _sigma_context() -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Give the ranges of cased characters, and of those that a final sigma looks through."""
+    """Return the ranges of cased characters, and of those that a final sigma looks through."""
     cased, ignorable = [_SIGMA], []
     for code in _codes():
         character = chr(code)

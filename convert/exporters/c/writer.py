@@ -171,7 +171,7 @@ class Writer:
         return self.scheme.embeddings == "int4"
 
     def name(self, stem: str) -> str:
-        """Give a C name that is used once."""
+        """Return a C name that is used once."""
         self._names += 1
         return f"{stem}{self._names}"
 
@@ -184,7 +184,7 @@ class Writer:
         self.lines.append(f"{function}({', '.join(arguments)});")
 
     def make(self, dims: Sequence[Size], kind: str = "float", **facts: Any) -> Value:
-        """Give memory for a value."""
+        """Return memory for a value."""
         c_type, width = _C_TYPES[kind]
         floats = largest_elements(dims)
         slot = self.memory(floats if width == 4 else f"({floats} * {width} + 3) / 4")
@@ -193,7 +193,7 @@ class Writer:
         return Value(name, kind, tuple(dims), slot, **facts)
 
     def memory(self, floats: str) -> Slot:
-        """Give memory that is free: of the same size, so that reuse holds whatever the sizes."""
+        """Return memory that is free: of the same size, so that reuse holds whatever the sizes."""
         for slot in self.slots:
             if not slot.users and slot.floats == floats:
                 slot.users = 1
@@ -203,13 +203,13 @@ class Writer:
         return slot
 
     def work(self, floats: str) -> str:
-        """Give memory that is free again after the next `release`."""
+        """Return memory that is free again after the next `release`."""
         slot = self.memory(floats)
         slot.users = 0
         return slot.name
 
     def size(self, text: str, most: str) -> Size:
-        """Give a size that is computed where the nodes run."""
+        """Return a size that is computed where the nodes run."""
         name = self.name("n")
         self.line(f"const int32_t {name} = {text};")
         self.line(f"(void){name};")
@@ -248,7 +248,7 @@ class Writer:
         return self.vector(call.part(role), gates) if role in call.weights else "NULL"
 
     def is_quantized(self, array: Array, *, raw: bool) -> bool:
-        """Tell whether a weight is stored in 8 bits.
+        """Return whether a weight is stored in 8 bits.
 
         Features as the user feeds them are not rounded: one column may be a thousand times
         another.
@@ -314,7 +314,7 @@ class Writer:
         return name
 
     def ints(self, values: Sequence[Size | int], c_type: str = "int32_t") -> str:
-        """Give the name of an array of sizes."""
+        """Return the name of an array of sizes."""
         name = self.name("a")
         texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
         self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
@@ -322,7 +322,7 @@ class Writer:
 
 
 def dims_of(shape: Sequence[int | None], like: Sequence[Size]) -> tuple[Size, ...]:
-    """Give a node's sizes: those that its shape knows, else those of another value."""
+    """Return a node's sizes: those that its shape knows, else those of another value."""
     return tuple(known(size) if size is not None else like[axis] for axis, size in enumerate(shape))
 
 

@@ -66,7 +66,7 @@ def _set_up(tf: Tf, converter: Any, scheme: Scheme) -> None:
 
 
 def _operators_in(data: bytes) -> tuple[str, ...]:
-    """Give the names of a flatbuffer's operators, those of loops' bodies among them."""
+    """Return the names of a flatbuffer's operators, those of loops' bodies among them."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
@@ -123,7 +123,7 @@ def _module(tf: Tf, graph: Graph, scheme: Scheme) -> Any:
 
 
 def _export(step: Step) -> list[TfTensor]:
-    """Give the outputs of a node."""
+    """Return the outputs of a node."""
     node = step.node
     operation = OPERATIONS.get(node.op)
     if operation is None:

@@ -31,7 +31,7 @@ _RAW_STAYS_RAW = RAW_STAYS_RAW | {"Affine"}
 
 
 def raw_values(graph: Graph) -> frozenset[str]:
-    """Give the values that are float inputs of the graph, or those rearranged."""
+    """Return the values that are float inputs of the graph, or those rearranged."""
     found = {one.name for one in graph.inputs if one.dtype == "float32"}
     for node in graph.nodes:
         # of the second input, SplitTime takes the sizes only
@@ -42,7 +42,7 @@ def raw_values(graph: Graph) -> frozenset[str]:
 
 
 def input_kernel(step: Step) -> Any:
-    """Give a node's kernel: where it meets raw features, int8 that is made float in the graph."""
+    """Return a node's kernel: where it meets raw features, int8 that is made float in the graph."""
     tf, kernel = step.tf, step.weights["kernel"]
     # smaller ones the converter leaves alone
     if not (step.quantized and step.takes_raw_features) or kernel.size < SMALL_ELEMENTS:
@@ -52,7 +52,7 @@ def input_kernel(step: Step) -> Any:
 
 
 def _unknown_zero(step: Step) -> TfTensor:
-    """Give an index of 0 that the converter cannot know, or it would fold what is looked up."""
+    """Return an index of 0 that the converter cannot know, or it would fold what is looked up."""
     tf, x = step.tf, step.inputs[0]
     if x.shape[0] is None:
         return tf.minimum(tf.shape(x)[0], 0)
@@ -60,7 +60,7 @@ def _unknown_zero(step: Step) -> TfTensor:
 
 
 def values_that_may_be_nan(graph: Graph) -> frozenset[str]:
-    """Give the values that are NaN where a row's timesteps are all masked."""
+    """Return the values that are NaN where a row's timesteps are all masked."""
     found: set[str] = set()
     for node in graph.nodes:
         starts = node.op == "GlobalAveragePooling1D" and node.mask is not None
@@ -96,7 +96,7 @@ def _nan_where(tf: Tf, node: Node, x: TfTensor, y: TfTensor) -> TfTensor:
 def gather_integers(
     tf: Tf, integers: NDArray[Any], unit: np.float32, indices: TfTensor
 ) -> TfTensor:
-    """Give rows of a table that is stored as integers times a unit.
+    """Return rows of a table that is stored as integers times a unit.
 
     The converter would store a float table of a quantized model as int8 with a single scale.
     """

@@ -124,7 +124,7 @@ def concatenate(step: Step) -> TfTensor:
 
 
 def fold(name: str) -> Callable[[Step], TfTensor]:
-    """Give the operation that joins n values by a TensorFlow function of two, from the left."""
+    """Return the operation that joins n values by a TensorFlow function of two, from the left."""
     return lambda step: reduce(getattr(step.tf, name), step.inputs)
 
 
@@ -205,6 +205,6 @@ def split_time(step: Step) -> TfTensor:
 
 
 def _unless_nan(step: Step, a: TfTensor, b: TfTensor, first: TfTensor) -> TfTensor:
-    """Give a where `first` or where it is NaN, else b: TFLite's own operators pass over NaN."""
+    """Return a where `first` or where it is NaN, else b: TFLite's own operators pass over NaN."""
     tf = step.tf
     return tf.where(tf.logical_or(first, tf.not_equal(a, a)), a, b)

@@ -38,7 +38,7 @@ class Compaction:
 
 
 def compact(writer: Writer, mask: str) -> Compaction:
-    """Give the compaction of a mask; the nodes are written once for each mask."""
+    """Return the compaction of a mask; the nodes are written once for each mask."""
     key = ("compaction", mask)
     if key not in writer.known:
         writer.known[key] = _compact(writer, mask)

@@ -108,7 +108,7 @@ def _padded(
     strides: Sequence[int],
     padding: str,
 ) -> tuple[str, dict[str, Any]]:
-    """Give x [B, C, N...] and the attributes that pad it."""
+    """Return x [B, C, N...] and the attributes that pad it."""
     pads = _pads(sizes, spans, strides, padding)
     if "auto_pad" in pads:
         for axis, (span, stride) in enumerate(zip(spans, strides, strict=True)):
@@ -138,7 +138,7 @@ def _by_axis(setting: int | Sequence[int], axes: int) -> tuple[int, ...]:
 def _pads(
     sizes: Shape, spans: Sequence[int], strides: Sequence[int], padding: str
 ) -> dict[str, Any]:
-    """Give the attributes that pad as TensorFlow does: the odd one at the end."""
+    """Return the attributes that pad as TensorFlow does: the odd one at the end."""
     if padding == "valid":
         return {}
     if padding == "causal":

@@ -145,7 +145,7 @@ def write_reduction(writer: Writer, call: Call) -> list[str]:
 
 
 def write_fold(op: str) -> Callable[[Writer, Call], list[str]]:
-    """Give what writes a node that joins n values by an operator of two, from the left."""
+    """Return what writes a node that joins n values by an operator of two, from the left."""
 
     def write(writer: Writer, call: Call) -> list[str]:
         return [reduce(lambda x, y: writer.add(op, x, y), call.inputs)]
@@ -203,7 +203,7 @@ def write_split_time(writer: Writer, call: Call) -> list[str]:
 
 
 def _sizes(writer: Writer, x: str, shape: Shape, *, start: int) -> str:
-    """Give the sizes of x from an axis on, as a constant where they are known; '' for none."""
+    """Return the sizes of x from an axis on, as a constant where they are known; '' for none."""
     rest = shape[start:]
     if not rest:
         return ""

@@ -73,7 +73,7 @@ def count_scans(graph: Graph) -> int:
 
 
 def node_needs_scan(node: Node) -> bool:
-    """Tell whether the operator cannot compute a recurrence, or only with a rounding that shows.
+    """Return whether the operator cannot compute a recurrence, or only with a rounding that shows.
 
     onnxruntime's sigmoid is off by up to 1.7e-7 absolutely. That is invisible while what it is
     multiplied by stays near 1, and is not where an activation has no bound.
@@ -89,7 +89,7 @@ def node_needs_scan(node: Node) -> bool:
 
 
 def _function_of(node: Node, setting: str) -> _Function | None:
-    """Give an activation as the operators know it, or None where they do not."""
+    """Return an activation as the operators know it, or None where they do not."""
     name = node.attributes[setting]
     parameters: Mapping[str, Any] = node.attributes.get(f"{setting}_parameters") or {}
     if name == "relu":
@@ -126,12 +126,12 @@ def _batch_major(writer: Writer, call: Call, y: str, compaction: Compaction | No
 
 
 def _output_before_first(call: Call) -> str:
-    """Give what y is before the first step that counts: a name, or '' for zero."""
+    """Return what y is before the first step that counts: a name, or '' for zero."""
     return call.inputs[1] if call.node.attributes.get("output_initial_state") else ""
 
 
 def _last_output(writer: Writer, call: Call, h: str, compaction: Compaction | None) -> str:
-    """Give the last step's output, which may be a masked one."""
+    """Return the last step's output, which may be a masked one."""
     attributes = call.node.attributes
     if compaction is None:
         return h
@@ -146,7 +146,7 @@ def _last_output(writer: Writer, call: Call, h: str, compaction: Compaction | No
 def _kept_states(
     writer: Writer, call: Call, states: list[str], compaction: Compaction | None
 ) -> list[str]:
-    """Give the last states; a row without any step keeps its initial ones."""
+    """Return the last states; a row without any step keeps its initial ones."""
     if compaction is None:
         return states
     initial = call.inputs[1:] or [""] * len(states)
@@ -202,7 +202,7 @@ def _write_operator(
 
 
 def _quantizes_activations(writer: Writer, call: Call) -> bool:
-    """Tell whether DynamicQuantizeLSTM serves: it gives x and h 8 bits for their whole range."""
+    """Return whether DynamicQuantizeLSTM serves: it gives x and h 8 bits for their whole range."""
     sizes = [call.weights[role].size for role in ("kernel", "recurrent_kernel")]
     return (
         writer.quantized
@@ -225,7 +225,7 @@ def _quantized(writer: Writer, call: Call, role: str) -> tuple[str, str, str]:
 
 
 def _functions(node: Node) -> dict[str, Any]:
-    """Give the attributes that name the activations; parameters are listed in their order."""
+    """Return the attributes that name the activations; parameters are listed in their order."""
     activation = _function_of(node, "activation")
     assert activation is not None, "node_needs_scan has found the function"
     functions = [activation]
@@ -242,7 +242,7 @@ def _functions(node: Node) -> dict[str, Any]:
 
 
 def _bias(call: Call) -> Array:
-    """Give ONNX' two biases, that of the input and that of the state, as [1, 2 * gates * U]."""
+    """Return ONNX' two biases, that of the input and that of the state, as [1, 2 * gates * U]."""
     bias = call.weights.get("bias")
     if bias is None:
         bias = np.zeros(call.weights["kernel"].shape[1], np.float32)

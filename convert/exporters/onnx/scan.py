@@ -136,7 +136,7 @@ def _walk(writer: Writer, call: Call, walk: _Walk) -> list[str]:
 
 
 def _body(writer: Writer, call: Call, walk: _Walk, *, wants_sequence: bool) -> Any:
-    """Give the graph of one timestep."""
+    """Return the graph of one timestep."""
     helper, types = writer.onnx.helper, writer.onnx.TensorProto
     body = writer.body()
 

@@ -86,7 +86,7 @@ def write_ids(writer: Writer, vectorizer: Vectorizer) -> str:
 
 
 def _separators(vectorizer: Vectorizer) -> str:
-    """Give the expression that the Tokenizer splits at; '' splits characters."""
+    """Return the expression that the Tokenizer splits at; '' splits characters."""
     if vectorizer.char_level:
         return ""
     characters = sorted({*vectorizer.filters, vectorizer.split})

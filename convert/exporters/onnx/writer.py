@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 
 def fits_float16(array: Array) -> bool:
-    """Tell whether an array is worth float16, and none of its values is too large."""
+    """Return whether an array is worth float16, and none of its values is too large."""
     large_enough = array.size >= SMALL_ELEMENTS
     return large_enough and bool(np.abs(array).max(initial=0) < _LARGEST_FLOAT16)
 
@@ -192,7 +192,7 @@ class Writer:
         return outputs
 
     def fresh(self, what: str) -> str:
-        """Give a name that nothing has."""
+        """Return a name that nothing has."""
         return f"{self.scope}.{what.lower()}_{next(self._numbers)}"
 
     def cast(self, x: str, to: str) -> str:
@@ -215,11 +215,11 @@ class Writer:
         return self.add("Unsqueeze", mask, self.ints(*range(2, rank)))
 
     def body(self) -> "Writer":
-        """Give a writer of nodes inside a Scan; constants go to the file."""
+        """Return a writer of nodes inside a Scan; constants go to the file."""
         return replace(self, nodes=[])
 
     def rename(self, found: str, name: str, *, since: int) -> bool:
-        """Give an output its name in the Graph.
+        """Rename an output to its name in the Graph.
 
         Args:
             found: The output's name in the file.

@@ -145,7 +145,7 @@ def _same(
 
 
 def _last_axis(values: Array, node: Node, x: Tensor) -> Array:
-    """Give a weight of the last axis, in the rank of x; a scalar is one."""
+    """Return a weight of the last axis, in the rank of x; a scalar is one."""
     if values.size not in (1, values.shape[-1] if values.ndim else 1):
         raise _over_time(node)
     return values.reshape((1,) * (len(x.shape) - 1) + (values.size,))

@@ -26,7 +26,7 @@ class Skip:
 
 
 def skip_of(graph: Graph, timed: set[str]) -> Skip | None:
-    """Give the rule by which timesteps are left out.
+    """Return the rule by which timesteps are left out.
 
     Args:
         graph: The model.
@@ -87,7 +87,7 @@ def _check_outputs(graph: Graph, timed: set[str]) -> None:
 
 
 def _rule(mask: str, makers: dict[str, Node], user: Node) -> Skip | None:
-    """Give what a mask stands for; None for one that is true everywhere."""
+    """Return what a mask stands for; None for one that is true everywhere."""
     node = makers.get(mask)
     if node is not None and node.inputs[0] not in makers:
         if node.op == "MaskIds":

@@ -84,7 +84,7 @@ class _Steps:
         self.skip = skip_of(graph, self._timed)
 
     def order_of_output(self, name: str) -> str:
-        """Give the order in which the steps of an output come."""
+        """Return the order in which the steps of an output come."""
         return self._natural(name) if name in self._timed else ONCE
 
     def _sort(self) -> None:
@@ -124,7 +124,7 @@ class _Steps:
             self._ended.update(node.outputs)
 
     def _natural(self, name: str) -> str:
-        """Give the order in which a sequence's steps can be had; forwards if either."""
+        """Return the order in which a sequence's steps can be had; forwards if either."""
         node = self._makers.get(name)
         if node is None:
             return FORWARD
@@ -135,7 +135,7 @@ class _Steps:
         return _TURNED[order] if node.op == "Reverse" and orders else order
 
     def _is_bound(self, name: str) -> bool:
-        """Tell whether a sequence passed a recurrence, which fixes the order of its steps."""
+        """Return whether a sequence passed a recurrence, which fixes the order of its steps."""
         node = self._makers.get(name)
         return node is not None and (
             node.op in RECURRENCES or any(self._is_bound(one) for one in node.inputs)
@@ -153,7 +153,7 @@ class _Walk(_Steps):
         self._made: dict[tuple[str, str], Tensor] = {}
 
     def tensor(self, name: str, order: str) -> Tensor:
-        """Give a value of the step, written now if it was not yet."""
+        """Return a value of the step, written now if it was not yet."""
         order = order if name in self._timed else ONCE
         key = (name, order)
         if key not in self._made:
@@ -173,7 +173,7 @@ class _Walk(_Steps):
         return self.fed[key]
 
     def _feed_row(self, node: Node, order: str) -> Tensor:
-        """Give the input that takes rows of an Embedding's table."""
+        """Return the input that takes rows of an Embedding's table."""
         name, table = node.inputs[0], node.weights["embeddings"]
         while name not in self._inputs:
             maker = self._makers[name]

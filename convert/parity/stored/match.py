@@ -200,7 +200,7 @@ def _match(
 
 
 def _is_meant(role: str, weight: Array, found: Array, integers: bool) -> bool:
-    """Tell whether a tensor of the right size is this weight even where it looks like another.
+    """Return whether a tensor of the right size is this weight even where it looks like another.
 
     Of integers, the scales may have been misread: then the values are others, not only elsewhere.
     """
@@ -213,7 +213,7 @@ def _is_meant(role: str, weight: Array, found: Array, integers: bool) -> bool:
 
 
 def _may_be_folded(target: str, graph: Graph, node: Node) -> bool:
-    """Tell whether a neighbour's constants may have gone into this node's weights."""
+    """Return whether a neighbour's constants may have gone into this node's weights."""
     beside = [
         other.op
         for other in graph.nodes
@@ -265,7 +265,7 @@ def _nearest(weight: Array, part: Places, among: Sequence[Stored]) -> _Near | No
 
 
 def _steps_off(stored: Stored, values: Array, wanted: Array) -> float:
-    """Give the largest difference in steps; floats that are not the very same are a step off."""
+    """Return the largest difference in steps; floats that are not the very same are a step off."""
     if stored.steps is not None:
         apart, steps = wanted - values, stored.steps.reshape(-1)
         # a scale of 0 holds zeros only

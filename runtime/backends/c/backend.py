@@ -42,7 +42,7 @@ _ERRORS = {
 
 
 def used_roles(companions: Mapping[str, str]) -> list[str]:
-    """Give the roles of the companions that are read on this machine."""
+    """Return the roles of the companions that are read on this machine."""
     library = f"library:{host_platform()}"
     code = library if library in companions else "source"
     return [role for role in (code, "vocabulary") if role in companions]
@@ -84,7 +84,7 @@ def open_artifact(
 
 
 def _asked_level() -> int:
-    """Give the level of x86-64 that GATELET_LEVEL asks for; 0 for the best."""
+    """Return the level of x86-64 that GATELET_LEVEL asks for; 0 for the best."""
     asked = os.environ.get("GATELET_LEVEL", "")
     try:
         return _LEVELS[asked]
@@ -183,7 +183,7 @@ class CBackend:
         return made
 
     def _with_array(self, rows: Any, most: int) -> Memory | None:
-        """Give memory that holds an array of whole numbers; None unless it is one."""
+        """Return memory that holds an array of whole numbers; None unless it is one."""
         shape, dtype = rows.shape, rows.dtype
         if dtype.kind not in "iu" or len(shape) != 2 or not 0 < shape[0] <= most:
             return None
@@ -196,7 +196,7 @@ class CBackend:
         return memory if dtype == self._int32 or (given == rows).all() else None
 
     def _with_lists(self, rows: list[Any]) -> Memory | None:
-        """Give memory that holds lists of ids; None unless they are exactly that."""
+        """Return memory that holds lists of ids; None unless they are exactly that."""
         values, steps = rows[0], len(rows[0])
         if len(rows) > 1:
             if set(map(type, rows)) != {list} or set(map(len, rows)) != {steps}:
@@ -213,7 +213,7 @@ class CBackend:
         return memory
 
     def _with_texts(self, texts: list[Any]) -> Memory | None:
-        """Give memory that holds the ids of texts; None for what is none, or needs Python.
+        """Return memory that holds the ids of texts; None for what is none, or needs Python.
 
         Python reads long texts in pieces, and surrogates, which UTF-8 does not have.
         """
@@ -236,7 +236,7 @@ class CBackend:
         return memory
 
     def _take(self, shape: tuple[int, ...]) -> Memory | None:
-        """Give memory for ids of such a shape; None where the model takes no such."""
+        """Return memory for ids of such a shape; None where the model takes no such."""
         steps, declared = shape[1], self._inputs[0][2][1]
         fits = 0 < steps <= _LARGEST_SIZE if declared is None else steps == declared
         return self._memories.take((shape,)) if fits else None
@@ -253,7 +253,7 @@ class CBackend:
 
 
 def _vocabulary(path: Path) -> tuple[mmap.mmap, int]:
-    """Give the tables. C follows what they say, so they must be those that it was written with.
+    """Return the tables. C follows what they say, so they must be those that it was written with.
 
     Raises:
         BackendError: They are not what their head says; C looks at the head.
@@ -268,7 +268,7 @@ def _vocabulary(path: Path) -> tuple[mmap.mmap, int]:
 
 
 def _mapped(path: Path) -> tuple[mmap.mmap, int]:
-    """Give a file in memory, of which only what is used is read, and its address."""
+    """Return a file in memory, of which only what is used is read, and its address."""
     with path.open("rb") as file:
         # private to this process: from_buffer asks for memory that can be written
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)

@@ -117,7 +117,7 @@ class Memory:
         return [flat] if len(shape) == 2 and shape[0] == 1 else _nested(flat, shape)
 
     def arrays(self) -> tuple[list[Any], list[Any]]:
-        """Give the buffers as arrays of NumPy, which the caller has imported."""
+        """Return the buffers as arrays of NumPy, which the caller has imported."""
         if self._views is None:
             numpy = sys.modules["numpy"]
 
@@ -151,7 +151,7 @@ class Memories:
         self._idle: dict[Shapes, list[Memory]] = {}
 
     def take(self, shapes: Shapes) -> Memory:
-        """Give memory for inputs of such shapes."""
+        """Return memory for inputs of such shapes."""
         try:
             return self._idle[shapes].pop()
         except (KeyError, IndexError):
@@ -178,7 +178,7 @@ def _addresses(buffers: Sequence[Any]) -> Any:
 
 
 def _nested(flat: list[float], shape: Sequence[int]) -> list[Any]:
-    """Give a flat list as nested lists."""
+    """Return a flat list as nested lists."""
     nested: list[Any] = flat
     for size in reversed(shape[1:]):
         if len(nested) == size:  # as of one row

@@ -113,7 +113,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _columns(kernel: Weight) -> list[list[float]]:
-    """Give the weights of each filter: F lists of k... * C/groups."""
+    """Return the weights of each filter: F lists of k... * C/groups."""
     return kernel.columns
 
 
@@ -128,7 +128,7 @@ def _windows(
     padding: str,
     dilation_rate: Sequence[int],
 ) -> tuple[list[int], Iterator[list[int | None]]]:
-    """Give how many windows there are along each axis, and what each sees.
+    """Return how many windows there are along each axis, and what each sees.
 
     A window is, for each of its places, where the place's channels start in the flat list; None
     outside of x.
@@ -160,7 +160,7 @@ def _windows(
 def _along_axis(
     n: int, size: int, stride: int, padding: str, dilation: int
 ) -> list[list[int | None]]:
-    """Give the positions that each window sees along an axis; None outside of it."""
+    """Return the positions that each window sees along an axis; None outside of it."""
     span = (size - 1) * dilation + 1
     before, after = 0, 0
     if padding == "causal":

@@ -160,7 +160,7 @@ def concatenate(call: Call) -> list[Array]:
 
 
 def fold(function: Callable[[Any, Any], Any]) -> Operation:
-    """Give the operation that joins n values by a function of two, from the left."""
+    """Return the operation that joins n values by a function of two, from the left."""
     return lambda call: [reduce(lambda a, b: _join(a, b, function), call.inputs)]
 
 
@@ -171,12 +171,12 @@ def average(call: Call) -> list[Array]:
 
 
 def largest(a: float, b: float) -> float:
-    """Give the larger one; NaN if one is."""
+    """Return the larger one; NaN if one is."""
     return a if a != a or a >= b else b
 
 
 def smallest(a: float, b: float) -> float:
-    """Give the smaller one; NaN if one is."""
+    """Return the smaller one; NaN if one is."""
     return a if a != a or a <= b else b
 
 
@@ -265,7 +265,7 @@ def select(call: Call) -> list[Array]:
 
 
 def _over(call: Call) -> Iterable[bool]:
-    """Give the mask for each element of the first input."""
+    """Return the mask for each element of the first input."""
     assert call.mask is not None, "lowering gives these nodes a mask"
     each = math.prod(call.inputs[0].shape[len(call.mask.shape) :])
     return [counts for counts in call.mask.data for _ in range(each)]

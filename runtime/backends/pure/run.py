@@ -124,7 +124,7 @@ class PureBackend:
 
 
 def _flat(rows: Any, expected: GraphInput) -> Array:
-    """Give nested lists or an array as an Array; features are rounded to float32, as engines do."""
+    """Return lists or an array as an Array; features are rounded to float32, as engines do."""
     data = rows.tolist() if hasattr(rows, "tolist") else list(rows)
     shape = [len(data)]
     for known in expected.shape[1:]:

@@ -89,7 +89,7 @@ def average_pooling(axes: int) -> Operation:
 
 
 def _pool(call: Call, *, axes: int, empty: float) -> Array:
-    """Give each place of the window as a layer: [places, B, N'..., C]."""
+    """Return each place of the window as a layer: [places, B, N'..., C]."""
     x = call.inputs[0]
     sizes = _by_axis(call.attributes["pool_size"], axes)
     strides = _by_axis(call.attributes["strides"], axes)
@@ -106,7 +106,7 @@ def _by_axis(setting: int | Sequence[int], axes: int) -> tuple[int, ...]:
 def _padding(
     sizes: Sequence[int], spans: Sequence[int], strides: Sequence[int], padding: str
 ) -> list[tuple[int, int]]:
-    """Give what each axis is padded with, left and right."""
+    """Return what each axis is padded with, left and right."""
     pads = [(0, 0)]
     for size, span, stride in zip(sizes, spans, strides, strict=True):
         if padding == "causal":
@@ -120,12 +120,12 @@ def _padding(
 
 
 def _counts(sizes: Sequence[int], spans: Sequence[int], strides: Sequence[int]) -> list[int]:
-    """Give how many windows fit along each axis."""
+    """Return how many windows fit along each axis."""
     return [max((n - k) // s + 1, 0) for n, k, s in zip(sizes, spans, strides, strict=True)]
 
 
 def _window(x: Array, start: Sequence[int], counts: Sequence[int], strides: Sequence[int]) -> Array:
-    """Give what one place of the window sees: [B, N'..., C]."""
+    """Return what one place of the window sees: [B, N'..., C]."""
     slices = [
         slice(first, first + (n - 1) * s + 1 if n else first, s)
         for first, n, s in zip(start, counts, strides, strict=True)

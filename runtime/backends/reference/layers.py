@@ -97,7 +97,7 @@ def concatenate(call: Call) -> list[Array]:
 
 
 def fold(function: Callable[[Array, Array], Array]) -> Operation:
-    """Give the operation that joins n values by a function of two, from the left."""
+    """Return the operation that joins n values by a function of two, from the left."""
     return lambda call: [reduce(function, call.inputs)]
 
 

@@ -133,7 +133,7 @@ def _run_nodes(
 
 
 def _in_type(array: Array, dtype: DType) -> Array:
-    """Give numbers in the type to compute in, without a copy where they are; integers stay."""
+    """Return numbers in the type to compute in, without a copy where they are; integers stay."""
     return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
 
 

@@ -20,7 +20,7 @@ _MOST_ELEMENTS = 2**23
 
 
 def pays_off(graph: Graph, tokens: int) -> bool:
-    """Tell whether a run is over more tokens than the embeddings have rows."""
+    """Return whether a run is over more tokens than the embeddings have rows."""
     rows = [
         graph.weights[node.weights["embeddings"]].shape[0]
         for node in graph.nodes

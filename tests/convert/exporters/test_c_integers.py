@@ -60,7 +60,7 @@ def run(graph: Graph, folder: Path, *flags: str) -> Any:
 
 
 def opened(graph: Graph, rows: NDArray[Any], folder: Path) -> CBackend:
-    """Give a model of features that is calibrated by some rows, in integers."""
+    """Return a model of features that is calibrated by some rows, in integers."""
     calibration = Calibration({"features": rows}, "test")
     model = Exportable(graph, graph, name="m", calibration=calibration)
     written, library = build(model, folder, scheme="full-int8")

@@ -98,7 +98,7 @@ def compile_golden(processor: str, scheme: str, folder: Path, *, shift: float) -
 
 
 def expected(model: Exportable, scheme: str, ids: Any, folder: Path) -> Any:
-    """Give the reference's scores; of int8, whose error is its own, this machine's."""
+    """Return the reference's scores; of int8, whose error is its own, this machine's."""
     output = model.graph.outputs[0]
     if scheme == "float32":
         return ReferenceBackend(model.graph).run({"ids": ids})[output][:, 0]

@@ -30,13 +30,13 @@ T = 40
 
 
 def decay(timesteps: int, units: int) -> np.ndarray:
-    """Give states that approach a fixed point, as those of padding do."""
+    """Return states that approach a fixed point, as those of padding do."""
     end, rate = RNG.normal(size=units), RNG.uniform(0.5, 0.9, units)
     return (end * (1 - rate ** np.arange(timesteps)[:, None])).astype("<f4")
 
 
 def read_lines(table: np.ndarray) -> np.ndarray:
-    """Give every row of a table as its lines have it."""
+    """Return every row of a table as its lines have it."""
     lines, rows = lines_of(table), np.arange(len(table))
     columns = [np.interp(rows, lines.knots, values) for values in lines.values.T]
     return np.stack(columns, axis=1) * lines.unit
@@ -104,7 +104,7 @@ def test_what_is_stored_is_what_runs(tmp_path: Path) -> None:
 
 
 def quickstart_graph() -> Graph:
-    """Give a model of the quickstart's shape."""
+    """Return a model of the quickstart's shape."""
     maker = GraphMaker(scale=0.05)
     ids = maker.input("ids", None, None, vocabulary=10_000)
     table = {"embeddings": maker.weight(10_000, 64)}

@@ -24,7 +24,7 @@ def normal(*sizes: int, seed: int = 0) -> Array:
 
 
 def sized(graph: Graph, B: int, T: int, kind: str = "inner") -> Feeds:
-    """Give every input of a graph: open sizes after B are T; ids are 0 where masked."""
+    """Return every input of a graph: open sizes after B are T; ids are 0 where masked."""
     found: dict[str, Array] = {}
     for index, one in enumerate(graph.inputs):
         shape = [B, *(T if size is None else size for size in one.shape[1:])]

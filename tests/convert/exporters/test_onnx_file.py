@@ -17,7 +17,7 @@ from tests.convert.exporters.onnx_graphs import Compared, GraphMaker
 
 
 def classifier(*, masked: bool = True) -> Graph:
-    """Give Embedding, LSTM, Dense, sigmoid."""
+    """Return Embedding, LSTM, Dense, sigmoid."""
     maker = GraphMaker()
     ids = maker.input("ids", None, None, vocabulary=200)
     mask = maker.one("MaskIds", [ids], (None, None)) if masked else None
