@@ -11,7 +11,7 @@ import numpy as np
 from gatelet.convert.exporters.c import layers, masks
 from gatelet.convert.exporters.c.recurrent import FLAGS
 from gatelet.convert.exporters.c.sizes import elements, known
-from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
+from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer, initializer
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph import Graph, Node
@@ -154,9 +154,10 @@ def _matrix(writer: Writer, kernel: Array, x_scale: float | Array, scale: float)
     # the shift is in the code, and behind the multipliers for who reads weights back
     told = np.append(multipliers, fixed.shift)
     stored = writer.integer_weights(values, "int8_t", told, "int32_t", step=step)
-    name = writer.name("m")
-    fields = ", ".join([*stored, str(rows), str(columns), str(fixed.shift)])
-    writer.line(f"const struct gatelet_integer_matrix {name} = {{{fields}}};")
+    name = writer.name("matrix")
+    fields = dict(zip(("values", "multipliers"), stored, strict=True))
+    text = initializer({**fields, "rows": rows, "columns": columns, "shift": fixed.shift})
+    writer.line(f"const struct gatelet_integer_matrix {name} = {text};")
     return name
 
 
@@ -289,7 +290,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     fields["sigmoid"] = _table(writer, "sigmoid")
     work = writer.work(str(2 * weights["kernel"].shape[1] + 4 * units))
     fields["work"] = f"(int32_t *)(void *){work}"
-    name = writer.name("r")
+    name = writer.name("recurrence")
     writer.line(f"const struct gatelet_integer_recurrence {name} = {{")
     for field, text in fields.items():
         writer.line(f"    .{field} = {text},")

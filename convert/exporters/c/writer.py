@@ -3,8 +3,10 @@
 Not what any operation does: those are in the files beside this one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,10 @@ from gatelet.convert.quantize import pack_int4, quantize_int4
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph import Node
 
-__all__ = ["Call", "Value", "Writer", "number"]
+__all__ = ["Call", "Value", "Writer", "initializer", "number"]
 
+LONGEST_NAME = 40
+"""Of a node, in C: compilers need not tell names apart behind their 63rd character."""
 INT8_MIN_ELEMENTS = 1024
 """Smaller weights stay float32: their bytes do not count, their error does."""
 ACTIVATION_LIMIT = 16383
@@ -91,6 +95,7 @@ class Writer:
         blob: Where weights go.
         scheme: What is stored how.
         observed: The largest magnitudes of values, for a scheme that computes in integers.
+        node: The name of the node, or input, that is written: names in C begin with it.
     """
 
     blob: Blob
@@ -99,7 +104,8 @@ class Writer:
     lines: list[str] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     kernels: set[str] = field(default_factory=set)
-    _names: int = 0
+    node: str = ""
+    _names: set[str] = field(default_factory=set)
 
     @property
     def integers(self) -> bool:
@@ -117,9 +123,15 @@ class Writer:
         return self.scheme.embeddings == "int4"
 
     def name(self, stem: str) -> str:
-        """Give a C name that is used once."""
-        self._names += 1
-        return f"{stem}{self._names}"
+        """Return a C name that is used once: of the node, and what it stands for there."""
+        plain = re.sub(r"[^a-z0-9]+", "_", self.node.lower())[-LONGEST_NAME:].strip("_")
+        if not plain[:1].isalpha() or plain.startswith("gatelet"):
+            plain = f"node_{plain}"
+        first = f"{plain}_{stem}"
+        numbered = (f"{first}_{index}" for index in count(2))
+        name = next(name for name in chain([first], numbered) if name not in self._names)
+        self._names.add(name)
+        return name
 
     def line(self, text: str) -> None:
         """Add a statement."""
@@ -134,7 +146,7 @@ class Writer:
         c_type, width = _C_TYPES[kind]
         floats = largest_elements(dims)
         slot = self.memory(floats if width == 4 else f"({floats} * {width} + 3) / 4")
-        name = self.name("v")
+        name = self.name("value")
         self.line(f"{c_type} *const {name} = ({c_type} *)(void *){slot.name};")
         return Value(name, kind, tuple(dims), slot, **facts)
 
@@ -156,7 +168,7 @@ class Writer:
 
     def size(self, text: str, most: str) -> Size:
         """Give a size that is computed where the nodes run."""
-        name = self.name("n")
+        name = self.name("size")
         self.line(f"const int32_t {name} = {text};")
         self.line(f"(void){name};")
         return Size(name, most)
@@ -204,56 +216,63 @@ class Writer:
     def matrix(self, packed: Array, tile: int, *, raw: bool = False, exact_limit: int = 0) -> str:
         """Store a packed matrix [K, N] and give the name of its struct."""
         rows, columns = packed.shape
-        name = self.name("m")
+        name = self.name("matrix")
         if self.is_quantized(packed, raw=raw):
             values, scales, sums = tiled_int8(packed, tile)
-            fields = [
-                "NULL",
-                self.weights(values, "int8_t"),
-                self.weights(scales),
-                self.weights(sums, "int16_t"),
-            ]
-            limit = exact_limit or ACTIVATION_LIMIT
+            fields: dict[str, object] = {
+                "values": self.weights(values, "int8_t"),
+                "scales": self.weights(scales),
+                "sums": self.weights(sums, "int16_t"),
+                "limit": exact_limit or ACTIVATION_LIMIT,
+            }
         else:
-            fields = [self.weights(tiled(packed, tile)), "NULL", "NULL", "NULL"]
-            limit = 0
-        fields += [str(rows), str(columns // tile), str(tile), str(limit)]
-        self.line(f"const struct gatelet_matrix {name} = {{{', '.join(fields)}}};")
+            fields = {"floats": self.weights(tiled(packed, tile))}
+        fields |= {"rows": rows, "tiles": columns // tile, "tile": tile}
+        self.line(f"const struct gatelet_matrix {name} = {initializer(fields)};")
         return name
 
     def table(self, table: Array) -> tuple[str, int]:
         """Store an embedding; give the name of its struct, and the exact limit of its rows."""
         V, F = table.shape
-        name, fields, limit = self.name("table"), ["NULL"] * 5, 0
+        name, limit = self.name("table"), 0
+        fields: dict[str, object] = {}
         if self.fewest_bytes and table.size >= INT8_MIN_ELEMENTS:
             levels, multiples, unit = quantize_int4(table)
             stored = pack_int4(levels), multiples[:, 0]
-            fields[2:4] = [self.weights(one, "uint8_t") for one in stored]
-            fields[4] = self.weights(np.array([unit]))
+            fields = {
+                field: self.weights(one, "uint8_t")
+                for field, one in zip(("halves", "codes"), stored, strict=True)
+            }
+            fields["scales"] = self.weights(np.array([unit]))
             limit = INT4_LIMIT
         elif self.is_quantized(table, raw=False):
             values, codes, codebook = coded_rows(table)
-            fields[1], fields[3] = self.weights(values, "int8_t"), self.weights(codes, "uint8_t")
-            fields[4] = self.weights(codebook)
+            fields = {"bytes": self.weights(values, "int8_t")}
+            fields["codes"] = self.weights(codes, "uint8_t")
+            fields["scales"] = self.weights(codebook)
             limit = 127
         else:
-            fields[0] = self.weights(table)
-        text = ", ".join([*fields, str(V), str(F)])
-        self.line(f"const struct gatelet_table {name} = {{{text}}};")
+            fields = {"floats": self.weights(table)}
+        fields |= {"vocabulary": V, "features": F}
+        self.line(f"const struct gatelet_table {name} = {initializer(fields)};")
         return name, limit
 
     def lines_of(self, table: Array) -> str:
         """Store a table of states as lines between some rows; give the name of its struct."""
-        name, lines = self.name("l"), lines_of(table)
-        knots = self.ints(lines.knots)
-        values, count = self.weights(lines.values, "int8_t"), len(lines.knots)
-        fields = f"{values}, {knots}, {count}, {table.shape[1]}, {number(float(lines.unit))}"
-        self.line(f"const struct gatelet_lines {name} = {{{fields}}};")
+        name, lines = self.name("lines"), lines_of(table)
+        fields = {
+            "knots": self.ints(lines.knots),
+            "values": self.weights(lines.values, "int8_t"),
+            "count": len(lines.knots),
+            "units": table.shape[1],
+            "unit": number(float(lines.unit)),
+        }
+        self.line(f"const struct gatelet_lines {name} = {initializer(fields)};")
         return name
 
     def ints(self, values: Sequence[Size | int], c_type: str = "int32_t") -> str:
         """Give the name of an array of sizes."""
-        name = self.name("a")
+        name = self.name("sizes")
         texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
         self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
         return name
@@ -262,6 +281,11 @@ class Writer:
 def dims_of(shape: Sequence[int | None], like: Sequence[Size]) -> tuple[Size, ...]:
     """Give a node's sizes: those that its shape knows, else those of another value."""
     return tuple(known(size) if size is not None else like[axis] for axis, size in enumerate(shape))
+
+
+def initializer(fields: Mapping[str, object]) -> str:
+    """Return the initializer of a struct in C, by the names of its fields."""
+    return f"{{{', '.join(f'.{name} = {text}' for name, text in fields.items())}}}"
 
 
 def number(value: float) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.build import ZIG_TARGETS, build_libraries, compilers, run_compiler
-from gatelet.convert.exporters.c.source import template
+from gatelet.convert.exporters.c.source import KERNELS
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
@@ -78,7 +78,7 @@ def run_emulated(exported: Exported, platform: str, ids: Any, folder: Path) -> A
     (folder / "library.so").write_bytes(library.data)
     (folder / "weights.bin").write_bytes(exported.data)
     (folder / "ids.bin").write_bytes(ids.tobytes())
-    (folder / "library.h").write_text(template("library.h"))
+    (folder / "library.h").write_text((KERNELS / "library.h").read_text())
     program = folder / "program"
     flags = ("-target", ZIG_TARGETS[platform].replace("musl", "gnu"), "-nostdlib", "-O1")
     given = (f"-DTIMESTEPS={TIMESTEPS}", f"-I{folder}", "-fno-sanitize=all", "-fno-builtin")
