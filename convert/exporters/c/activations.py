@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatelet.convert.exporters.c.sizes import elements, known
-from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
+from gatelet.convert.exporters.c.writer import Call, Value, Writer, initializer, number
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ACTIVATIONS
 from gatelet.runtime.graph.graph import Graph
@@ -61,8 +61,8 @@ def activation_text(name: str, parameters: Mapping[str, Any]) -> str:
     for key, default in _PARAMETERS.get(name, ()):
         given = parameters.get(key)
         values.append(default if given is None else float(given))
-    texts = [number(value) for value in (values + [0.0] * 3)[:3]]
-    return f"{{GATELET_{name.upper()}, {', '.join(texts)}}}"
+    fields = dict(zip("abc", map(number, values), strict=False))
+    return initializer({"kind": f"GATELET_{name.upper()}", **fields})
 
 
 def write_activation(writer: Writer, call: Call) -> list[Value]:
@@ -71,7 +71,7 @@ def write_activation(writer: Writer, call: Call) -> list[Value]:
     name = parameters.pop("activation")
     text = activation_text(name, parameters)
     writer.kernels.add("activations")
-    f = writer.name("f")
+    f = writer.name("function")
     writer.line(f"const struct gatelet_activation {f} = {text};")
     x, dims = call.x, list(call.x.dims)
     axis = parameters.get("axis", -1) % len(dims)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatelet.convert.exporters.c.sizes import Size, known
-from gatelet.convert.exporters.c.writer import Call, Value, Writer
+from gatelet.convert.exporters.c.writer import Call, Value, Writer, initializer
 from gatelet.convert.layouts import padded_columns
 
 __all__ = ["Window", "window_of", "write_conv", "write_kernels", "write_pooling"]
 
 PLACES = 4
 """Places whose windows a convolution multiplies at a time."""
-_NO_AXIS = "{1, 1, 1, 0, 1, 1}"
+_NO_AXIS = "{.size = 1, .stride = 1, .dilation = 1, .length = 1, .count = 1}"
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def window_of(
         total = str(span - 1 if padding == "causal" else 0)
         in_front = total
         count = _count(writer, length, span, stride, total)
-    text = f"{{{size}, {stride}, {dilation}, {in_front}, {length.text}, {count.text}}}"
-    return Window(text, count)
+    fields = {"size": size, "stride": stride, "dilation": dilation, "before": in_front}
+    return Window(initializer({**fields, "length": length.text, "count": count.text}), count)
 
 
 def _count(writer: Writer, length: Size, span: int, stride: int, padding: str) -> Size:
@@ -100,10 +100,17 @@ def write_conv(writer: Writer, call: Call) -> list[Value]:
     texts = [one.text for one in windows]
     if len(windows) == 1:
         texts.insert(0, _NO_AXIS)
-    name = writer.name("c")
-    texts += [x.dims[0].text, x.dims[-1].text, str(kernel.shape[-1]), str(groups), kernels]
-    texts.append(writer.optional(call, "bias"))
-    writer.line(f"const struct gatelet_convolution {name} = {{{', '.join(texts)}}};")
+    name = writer.name("convolution")
+    fields = {
+        **dict(zip(("height", "width"), texts, strict=True)),
+        "rows": x.dims[0].text,
+        "channels": x.dims[-1].text,
+        "filters": kernel.shape[-1],
+        "groups": groups,
+        "kernels": kernels,
+        "bias": writer.optional(call, "bias"),
+    }
+    writer.line(f"const struct gatelet_convolution {name} = {initializer(fields)};")
     writer.call("gatelet_convolve", f"&{name}", x.name, y.name, writer.work(str(floats)))
     return [y]
 
@@ -121,7 +128,7 @@ def write_pooling(writer: Writer, call: Call) -> list[Value]:
         texts.insert(0, _NO_AXIS)
     names = []
     for text in texts:
-        names.append(writer.name("w"))
+        names.append(writer.name("window"))
         writer.line(f"const struct gatelet_window {names[-1]} = {text};")
     average = "1" if call.node.op.startswith("Average") else "0"
     pointers = [f"&{name}" for name in names]

@@ -17,7 +17,7 @@ from gatelet.convert.exporters.c.functions import Function
 from gatelet.convert.exporters.c.integers import INTEGER_OPERATIONS, integer_refusal, observe
 from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
 from gatelet.convert.exporters.c.sizes import Size, elements, known
-from gatelet.convert.exporters.c.source import prefix_of
+from gatelet.convert.exporters.c.source import comment, prefix_of
 from gatelet.convert.exporters.c.steps import step_graph
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
@@ -160,7 +160,8 @@ def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[i
             parameters.append((index, axis))
         else:
             dims.append(known(size))
-    name = f"x{index}"
+    writer.node = one.name
+    name = writer.name("input")
     c_type = _C_TYPES[one.dtype]
     writer.line(f"const {c_type} *const {name} = (const {c_type} *)call->from[{index}];")
     raw = one.dtype == "float32"
@@ -169,6 +170,7 @@ def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[i
 
 def _write_node(writer: Writer, call: Call) -> dict[str, Value]:
     node = call.node
+    writer.node = node.name
     operations = INTEGER_OPERATIONS if writer.integers else OPERATIONS
     if node.op not in operations:
         raise ConversionError(
@@ -179,7 +181,7 @@ def _write_node(writer: Writer, call: Call) -> dict[str, Value]:
         call = Call(
             node, [layers.as_floats(writer, one) for one in call.inputs], call.weights, call.mask
         )
-    writer.line(f"/* {node.name}: {node.op} */")
+    writer.line(f"/* {comment(node.name)}: {node.op} */")
     made = operations[node.op](writer, call)
     raw = node.op in RAW_STAYS_RAW and any(one.raw for one in call.inputs)
     return {output: _marked(value, raw) for output, value in zip(node.outputs, made, strict=True)}

@@ -11,7 +11,7 @@ import numpy as np
 from gatelet.convert.exporters.c import layers, masks
 from gatelet.convert.exporters.c.recurrent import FLAGS, gru_columns
 from gatelet.convert.exporters.c.sizes import elements, known
-from gatelet.convert.exporters.c.writer import Array, Call, Part, Value, Writer
+from gatelet.convert.exporters.c.writer import Array, Call, Part, Value, Writer, initializer
 from gatelet.convert.layouts import ORDERS
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
@@ -156,10 +156,15 @@ def _matrix(writer: Writer, part: Part, x_scale: float | Array, scale: float) ->
     step = np.asarray(scale / x_scale * 2.0**-fixed.shift).tolist()
     along = [{"along": "columns", **by_column.entry}]
     writer.section(part, values, "columns", scales=along, step=step)
-    name = writer.name("m")
-    stored = (values.pointer, by_column.pointer)
-    fields = ", ".join([*stored, str(rows), str(columns), str(fixed.shift)])
-    writer.line(f"const struct gatelet_integer_matrix {name} = {{{fields}}};")
+    name = writer.name("matrix")
+    fields = {
+        "values": values.pointer,
+        "multipliers": by_column.pointer,
+        "rows": rows,
+        "columns": columns,
+        "shift": fixed.shift,
+    }
+    writer.line(f"const struct gatelet_integer_matrix {name} = {initializer(fields)};")
     return name
 
 
@@ -298,7 +303,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     fields["sigmoid"] = _table(writer, "sigmoid")
     work = writer.work(str(2 * weights["kernel"].shape[1] + 4 * units))
     fields["work"] = f"(int32_t *)(void *){work}"
-    name = writer.name("r")
+    name = writer.name("recurrence")
     writer.line(f"const struct gatelet_integer_recurrence {name} = {{")
     for field, text in fields.items():
         writer.line(f"    .{field} = {text},")

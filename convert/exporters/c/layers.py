@@ -234,7 +234,7 @@ def _strides(writer: Writer, dims: Sequence[Size], shape: Sequence[Size]) -> str
     strides = ["0"] * (len(shape) - len(dims))
     for axis, size in enumerate(dims):
         strides.append("0" if size.number == 1 else elements(dims[axis + 1 :]))
-    name = writer.name("a")
+    name = writer.name("strides")
     writer.line(f"const size_t {name}[] = {{{', '.join(strides) or '0'}}};")
     return name
 

@@ -46,9 +46,9 @@ RESULTS = ("OK", "BAD_ARGUMENT", "BAD_ID", "BAD_WEIGHTS")
 
 def assertions(prefix: str) -> str:
     """Return the C assertions of a model whose macros begin with a prefix."""
-    pairs = [(f"GATELET_{name}", str(number)) for name, number in LAYOUT.items()]
-    pairs += [(f"GATELET_{name}", f"(int){prefix}_{name}") for name in RESULTS]
+    known = {name: str(number) for name, number in LAYOUT.items()}
+    known |= {name: f"(int){prefix}_{name}" for name in RESULTS}
     return "\n".join(
-        f'_Static_assert({name} == {expected}, "the exporter has another");'
-        for name, expected in pairs
+        f'_Static_assert(GATELET_{name} == {expected}, "the exporter has another");'
+        for name, expected in known.items()
     )

@@ -6,7 +6,7 @@ Not their steps, which are in kernels/.
 from gatelet.convert.exporters.c.activations import activation_text
 from gatelet.convert.exporters.c.convolution import window_of, write_kernels
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
-from gatelet.convert.exporters.c.writer import Call, Value, Writer
+from gatelet.convert.exporters.c.writer import Call, Value, Writer, initializer
 from gatelet.convert.layouts import LANES, padded_columns
 from gatelet.runtime.graph.operations import GATES, OPERATIONS
 
@@ -112,7 +112,7 @@ def _output_dims(call: Call, state: tuple[Size, ...]) -> tuple[Size, ...]:
 
 
 def _write_struct(writer: Writer, struct: str, function: str, fields: dict[str, str]) -> None:
-    name = writer.name("r")
+    name = writer.name("recurrence")
     writer.line(f"const struct {struct} {name} = {{")
     for field, text in fields.items():
         writer.line(f"    .{field} = {text},")
@@ -149,8 +149,18 @@ def write_conv_lstm_2d(writer: Writer, call: Call) -> list[Value]:
         kernels, floats = write_kernels(writer, call, role, raw=x.raw or name != "input")
         bias = writer.optional(call, "bias") if name == "input" else "NULL"
         most = max(most, floats)
-        texts = [around[0].text, around[1].text, rows.text, taken, str(4 * units), "1"]
-        fields[name] = f"{{{', '.join([*texts, kernels, bias])}}}"
+        fields[name] = initializer(
+            {
+                "height": around[0].text,
+                "width": around[1].text,
+                "rows": rows.text,
+                "channels": taken,
+                "filters": 4 * units,
+                "groups": 1,
+                "kernels": kernels,
+                "bias": bias,
+            }
+        )
     all_states = largest_elements((rows, *state))
     fields["work"] = writer.work(f"(size_t){CONV_LSTM_STATES} * {all_states} + {most}")
     _write_struct(writer, "gatelet_conv_lstm", "gatelet_conv_lstm_2d", fields)

@@ -3,8 +3,10 @@
 Not what any operation does: those are in the files beside this one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,10 @@ from gatelet.convert.schemes import Scheme
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Node
 
-__all__ = ["Call", "Part", "Stored", "Value", "Writer", "number"]
+__all__ = ["Call", "Part", "Stored", "Value", "Writer", "initializer", "number"]
 
+LONGEST_NAME = 40
+"""Of a node, in C: compilers need not tell names apart behind their 63rd character."""
 ACTIVATION_LIMIT = 16383
 INT4_LIMIT = 120
 """A multiple of 15, of which the levels of 4 bits are odd halves, that 7 bits hold."""
@@ -144,6 +148,7 @@ class Writer:
         scheme: What is stored how.
         observed: The largest magnitudes of values, for a scheme that computes in integers.
         sections: The table of what the blob holds of the Graph, as in docs/bundle.md.
+        node: The name of the node, or input, that is written: names in C begin with it.
     """
 
     blob: Blob
@@ -153,7 +158,8 @@ class Writer:
     slots: list[Slot] = field(default_factory=list)
     kernels: set[str] = field(default_factory=set)
     sections: list[dict[str, Any]] = field(default_factory=list)
-    _names: int = 0
+    node: str = ""
+    _names: set[str] = field(default_factory=set)
 
     @property
     def integers(self) -> bool:
@@ -171,9 +177,15 @@ class Writer:
         return self.scheme.embeddings == "int4"
 
     def name(self, stem: str) -> str:
-        """Return a C name that is used once."""
-        self._names += 1
-        return f"{stem}{self._names}"
+        """Return a C name that is used once: of the node, and what it stands for there."""
+        plain = re.sub(r"[^a-z0-9]+", "_", self.node.lower())[-LONGEST_NAME:].strip("_")
+        if not plain[:1].isalpha() or plain.startswith("gatelet"):
+            plain = f"node_{plain}"
+        first = f"{plain}_{stem}"
+        numbered = (f"{first}_{index}" for index in count(2))
+        name = next(name for name in chain([first], numbered) if name not in self._names)
+        self._names.add(name)
+        return name
 
     def line(self, text: str) -> None:
         """Add a statement."""
@@ -188,7 +200,7 @@ class Writer:
         c_type, width = _C_TYPES[kind]
         floats = largest_elements(dims)
         slot = self.memory(floats if width == 4 else f"({floats} * {width} + 3) / 4")
-        name = self.name("v")
+        name = self.name("value")
         self.line(f"{c_type} *const {name} = ({c_type} *)(void *){slot.name};")
         return Value(name, kind, tuple(dims), slot, **facts)
 
@@ -210,7 +222,7 @@ class Writer:
 
     def size(self, text: str, most: str) -> Size:
         """Return a size that is computed where the nodes run."""
-        name = self.name("n")
+        name = self.name("size")
         self.line(f"const int32_t {name} = {text};")
         self.line(f"(void){name};")
         return Size(name, most)
@@ -260,35 +272,43 @@ class Writer:
         packed = pack(part.array, gates)
         rows, columns = packed.shape
         tile = tile_of(part.array.shape[1]) if gates == 1 else gates * LANES
-        name = self.name("m")
+        name = self.name("matrix")
         if self.is_quantized(packed, raw=raw):
             integers, by_column, sums = tiled_int8(packed, tile)
             values, scales = self.store(integers, "int8_t"), self.store(by_column)
             more: dict[str, Any] = {"scales": [{"along": "columns", **scales.entry}]}
             self.section(part, values, "fours", gates=gates, **more)
-            fields = ["NULL", values.pointer, scales.pointer, self.weights(sums, "int16_t")]
-            limit = exact_limit or ACTIVATION_LIMIT
+            fields: dict[str, object] = {
+                "values": values.pointer,
+                "scales": scales.pointer,
+                "sums": self.weights(sums, "int16_t"),
+                "limit": exact_limit or ACTIVATION_LIMIT,
+            }
         else:
             values = self.store(ORDERS["tiles"](packed, tile))
             self.section(part, values, "tiles", gates=gates)
-            fields = [values.pointer, "NULL", "NULL", "NULL"]
-            limit = 0
-        fields += [str(rows), str(columns // tile), str(tile), str(limit)]
-        self.line(f"const struct gatelet_matrix {name} = {{{', '.join(fields)}}};")
+            fields = {"floats": values.pointer}
+        fields |= {"rows": rows, "tiles": columns // tile, "tile": tile}
+        self.line(f"const struct gatelet_matrix {name} = {initializer(fields)};")
         return name
 
     def table(self, part: Part) -> tuple[str, int]:
         """Store an embedding; return the name of its struct, and the exact limit of its rows."""
         table = part.array
         V, F = table.shape
-        name, fields, limit = self.name("table"), ["NULL"] * 5, 0
+        name, limit = self.name("table"), 0
+        fields: dict[str, object] = {}
         if self.fewest_bytes and table.size >= SMALL_ELEMENTS:
             levels, multiples, unit = quantize_int4(table)
             values = self.store(pack_int4(levels), "uint8_t")
             by_row, units = self.store(multiples[:, 0], "uint8_t"), self.store(np.array([unit]))
             scales = [{"along": "rows", **one.entry} for one in (by_row, units)]
             self.section(part, values, "halves", scales=scales)
-            fields[2:] = [one.pointer for one in (values, by_row, units)]
+            fields = {
+                "halves": values.pointer,
+                "codes": by_row.pointer,
+                "scales": units.pointer,
+            }
             limit = INT4_LIMIT
         elif self.is_quantized(table, raw=False):
             integers, by_row_code, by_code = coded_rows(table)
@@ -296,26 +316,34 @@ class Writer:
             codes, codebook = self.store(by_row_code, "uint8_t"), self.store(by_code)
             scale = {"along": "rows", **codebook.entry, "codes": codes.entry}
             self.section(part, values, scales=[scale])
-            fields[1], fields[3], fields[4] = values.pointer, codes.pointer, codebook.pointer
+            fields = {
+                "bytes": values.pointer,
+                "codes": codes.pointer,
+                "scales": codebook.pointer,
+            }
             limit = 127
         else:
-            fields[0] = self.vector(part)
-        text = ", ".join([*fields, str(V), str(F)])
-        self.line(f"const struct gatelet_table {name} = {{{text}}};")
+            fields = {"floats": self.vector(part)}
+        fields |= {"vocabulary": V, "features": F}
+        self.line(f"const struct gatelet_table {name} = {initializer(fields)};")
         return name, limit
 
     def lines_of(self, table: Array) -> str:
         """Store a table of states as lines between some rows; give the name of its struct."""
-        name, lines = self.name("l"), lines_of(table)
-        knots = self.ints(lines.knots)
-        values, count = self.weights(lines.values, "int8_t"), len(lines.knots)
-        fields = f"{values}, {knots}, {count}, {table.shape[1]}, {number(float(lines.unit))}"
-        self.line(f"const struct gatelet_lines {name} = {{{fields}}};")
+        name, lines = self.name("lines"), lines_of(table)
+        fields = {
+            "knots": self.ints(lines.knots),
+            "values": self.weights(lines.values, "int8_t"),
+            "count": len(lines.knots),
+            "units": table.shape[1],
+            "unit": number(float(lines.unit)),
+        }
+        self.line(f"const struct gatelet_lines {name} = {initializer(fields)};")
         return name
 
     def ints(self, values: Sequence[Size | int], c_type: str = "int32_t") -> str:
         """Return the name of an array of sizes."""
-        name = self.name("a")
+        name = self.name("sizes")
         texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
         self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
         return name
@@ -324,6 +352,11 @@ class Writer:
 def dims_of(shape: Sequence[int | None], like: Sequence[Size]) -> tuple[Size, ...]:
     """Return a node's sizes: those that its shape knows, else those of another value."""
     return tuple(known(size) if size is not None else like[axis] for axis, size in enumerate(shape))
+
+
+def initializer(fields: Mapping[str, object]) -> str:
+    """Return the initializer of a struct in C, by the names of its fields."""
+    return f"{{{', '.join(f'.{name} = {text}' for name, text in fields.items())}}}"
 
 
 def number(value: float) -> str:

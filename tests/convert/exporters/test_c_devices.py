@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.exporters.c import export_c, source
+from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.build import ZIG_TARGETS, build_libraries, compilers, run_compiler
+from gatelet.convert.exporters.c.source import KERNELS
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
@@ -77,10 +78,9 @@ def run_emulated(exported: Exported, platform: str, ids: Any, folder: Path) -> A
     (folder / "library.so").write_bytes(library.data)
     (folder / "weights.bin").write_bytes(exported.data)
     (folder / "ids.bin").write_bytes(ids.tobytes())
-    kernels = Path(source.__file__).parent / "kernels"
     program = folder / "program"
     flags = ("-target", ZIG_TARGETS[platform].replace("musl", "gnu"), "-nostdlib", "-O1")
-    given = (f"-DTIMESTEPS={TIMESTEPS}", f"-I{kernels}", "-fno-sanitize=all", "-fno-builtin")
+    given = (f"-DTIMESTEPS={TIMESTEPS}", f"-I{KERNELS}", "-fno-sanitize=all", "-fno-builtin")
     linked = (str(root / "lib" / "libc.so.6"), f"-Wl,--dynamic-linker=/lib/{loader}")
     files = ("-o", str(program), str(PROGRAM))
     run_compiler([*compilers()["zig"], *flags, *given, *files, *linked])

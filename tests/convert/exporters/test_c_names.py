@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gatelet.convert.exporters.c.blob import Blob
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
+from gatelet.convert.exporters.c.layout import LAYOUT
 from gatelet.convert.exporters.c.source import KERNELS, prefix_of
+from gatelet.convert.exporters.c.writer import Writer
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
@@ -49,6 +52,33 @@ def test_what_would_give_other_scores_is_refused(flag: str, tmp_path: Path) -> N
     done = compile_source(tmp_path, "gcc", flag, "-fsyntax-only")
     assert done.returncode != 0
     assert ("without -ffast-math" if "fast" in flag else "little-endian") in done.stderr
+
+
+def test_a_number_that_the_kernels_know_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in LAYOUT.items():
+        with monkeypatch.context() as patch:
+            patch.setitem(LAYOUT, name, number + 1)
+            done = compile_source(tmp_path, "gcc", "-fsyntax-only")
+        assert done.returncode != 0 and f"GATELET_{name} ==" in done.stderr
+
+
+def test_names_in_c_are_those_of_the_nodes_whatever_these_are_called() -> None:
+    writer = Writer(Blob(), SCHEMES["float32"])
+    found = []
+    for node in ("n2_lstm", "n2_lstm", "n2/LSTM", "gatelet_lstm", "2", "评论", "x" * 100, ""):
+        writer.node = node
+        found.append(writer.name("value"))
+    assert found[:5] == [
+        "n2_lstm_value",
+        "n2_lstm_value_2",
+        "n2_lstm_value_3",
+        "node_gatelet_lstm_value",
+        "node_2_value",
+    ]
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch("[a-z][a-z0-9_]{0,62}", name) for name in found)
 
 
 @pytest.mark.full

@@ -27,15 +27,9 @@ int NAME(${form}run)(const void *weights, const void *const *inputs, const int32
     const void *from[${PREFIX}_${FORM}INPUTS];
     float *to[${PREFIX}_${FORM}OUTPUTS];
     size_t elements[${PREFIX}_${FORM}INPUTS + ${PREFIX}_${FORM}OUTPUTS];
-    struct gatelet_call call = {.weights = weights,
-                                .inputs = inputs,
-                                .sizes = sizes,
-                                .rows = rows,
-                                .outputs = outputs,
-                                .scratch = (float *)scratch,
-                                .from = from,
-                                .to = to,
-                                .elements = elements};
+    struct gatelet_call call = {
+        .weights = weights, .inputs = inputs, .sizes = sizes, .rows = rows, .outputs = outputs,
+        .scratch = (float *)scratch, .from = from, .to = to, .elements = elements};
     const int bad = gatelet_look_at(&${kind}_function, &call);
     if (!bad) {
         $blocks(&${kind}_function, &call);

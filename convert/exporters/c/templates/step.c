@@ -11,15 +11,9 @@ int NAME(step)(const void *weights, $step_argument, int32_t rows,
     float *to[${PREFIX}_STEP_OUTPUTS];
     size_t elements[${PREFIX}_STEP_INPUTS + ${PREFIX}_STEP_OUTPUTS];
     const int32_t sizes[] = {$step_timesteps};
-    struct gatelet_call call = {.weights = weights,
-                                .inputs = $step_inputs_given,
-                                .sizes = sizes,
-                                .rows = rows,
-                                .outputs = $step_outputs_given,
-                                .scratch = (float *)scratch,
-                                .from = from,
-                                .to = to,
-                                .elements = elements};
+    struct gatelet_call call = {
+        .weights = weights, .inputs = $step_inputs_given, .sizes = sizes, .rows = rows, .outputs = $step_outputs_given,
+        .scratch = (float *)scratch, .from = from, .to = to, .elements = elements};
     int bad = gatelet_add_states(&step_function, &call, state);
     if (!bad) {
         bad = gatelet_look_at(&step_function, &call);
