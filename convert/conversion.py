@@ -34,8 +34,6 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.files import check_output_directory, stage_beside
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["convert", "convert_with_report"]
-
 P = ParamSpec("P")
 
 Route = Callable[[Any, ConversionSettings, BundleWriter, Worker], ParityReport]

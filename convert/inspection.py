@@ -19,8 +19,6 @@ from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.operations import OVER_IMAGES, RECURRENCES
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["Cost", "Lint", "Prospect", "cost_of", "lint"]
-
 
 @dataclass(frozen=True)
 class Cost:

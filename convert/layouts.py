@@ -10,21 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "DTYPES",
-    "INT4_MIDDLE",
-    "LANES",
-    "ONNX_GATES",
-    "ONNX_LOOP_GATES",
-    "ORDERS",
-    "pack",
-    "pack_int4",
-    "padded_columns",
-    "reorder_gates",
-    "tile_of",
-    "unpack_int4",
-]
-
 Array = NDArray[Any]
 
 GATES = "ifco"

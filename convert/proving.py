@@ -27,8 +27,6 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 
-__all__ = ["prove", "prove_draft"]
-
 
 def prove(
     bundle: Bundle,

@@ -10,8 +10,6 @@ from typing import Any
 from gatelet.runtime.bundle.manifest import Artifact
 from gatelet.runtime.bundle.storage import BYTES_OF
 
-__all__ = ["REVISIONS", "SCHEMES", "Scheme", "is_of_today", "revision_of", "same_but"]
-
 
 @dataclass(frozen=True)
 class Scheme:

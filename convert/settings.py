@@ -13,8 +13,6 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["ROUTES", "ConversionSettings", "Progress", "has_keras"]
-
 ROUTES = ("graph", "keras")
 
 Progress = Callable[[str], None]

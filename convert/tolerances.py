@@ -5,15 +5,6 @@ Not the checks that are held to it: see `gatelet.convert.parity`.
 
 from dataclasses import dataclass, replace
 
-__all__ = [
-    "FLOAT32_FACTOR",
-    "FLOAT32_FLOOR",
-    "MIN_DECIDING_ROWS",
-    "MIN_QUALITY_ROWS",
-    "TOLERANCES",
-    "Limits",
-]
-
 FLOAT32_FLOOR = 1e-5
 FLOAT32_FACTOR = 4.0
 MIN_DECIDING_ROWS = 200

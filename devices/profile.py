@@ -11,8 +11,6 @@ from typing import Any
 
 from gatelet.errors import ConfigError
 
-__all__ = ["DeviceProfile", "profile_names", "read_profile"]
-
 _PROFILES = Path(__file__).parent / "profiles"
 
 

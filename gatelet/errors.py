@@ -24,29 +24,6 @@ GateletError
     └── BackendMissing      the engine is not installed
 """
 
-__all__ = [
-    "BackendError",
-    "BackendMissing",
-    "BundleDamaged",
-    "BundleError",
-    "BundleNewer",
-    "BundleUnsafe",
-    "CompilerFailed",
-    "ConfigError",
-    "ConversionError",
-    "DataError",
-    "GateletError",
-    "InputError",
-    "ModelError",
-    "OutputError",
-    "ParityRefused",
-    "TrainingError",
-    "UnsupportedLayer",
-    "WorkerDied",
-    "WorkerMemory",
-    "WorkerTimeout",
-]
-
 
 class GateletError(Exception):
     """The root of the tree.

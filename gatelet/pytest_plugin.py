@@ -16,8 +16,6 @@ import pytest
 if TYPE_CHECKING:
     from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 
-__all__ = ["BundleItems", "CheckItem"]
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the flags."""

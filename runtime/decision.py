@@ -6,8 +6,6 @@ Not how good the labels are: that is `gatelet.runtime.data.metrics`.
 import math
 from collections.abc import Sequence
 
-__all__ = ["decide"]
-
 
 def decide(row: Sequence[float], threshold: float) -> int:
     """Choose the label of one row of scores.

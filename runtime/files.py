@@ -11,8 +11,6 @@ from pathlib import Path
 
 from gatelet.errors import OutputError
 
-__all__ = ["check_output_directory", "replace_directory", "stage_beside", "write_atomically"]
-
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.

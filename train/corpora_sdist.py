@@ -18,8 +18,6 @@ from pathlib import Path
 from gatelet.errors import DataError, OutputError
 from gatelet.runtime.files import write_atomically
 
-__all__ = ["Sdist", "cache_folder", "fetch", "read_member"]
-
 PIP_TIMEOUT_S = 900
 MEMBER_BYTES_MAX = 32 * 2**20
 

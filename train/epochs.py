@@ -10,8 +10,6 @@ from typing import Generic, Protocol, TypeVar
 
 from gatelet.errors import TrainingError
 
-__all__ = ["Epoch", "History", "fit_epochs"]
-
 W = TypeVar("W")
 
 

@@ -29,8 +29,6 @@ from gatelet.train.plot import plot_history
 from gatelet.train.prepare import Prepared, prepare
 from gatelet.train.progress import Progress
 
-__all__ = ["train"]
-
 
 def train(config: TrainConfig) -> Run:
     """Train a model, measure it on texts that it has not seen, and write the run directory.

@@ -9,8 +9,6 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Interrupt", "hold_interrupts"]
-
 NOTICE = b"\nstopping after this step, with the best epoch so far; Ctrl-C again stops at once\n"
 
 

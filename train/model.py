@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Weights = list[NDArray[np.float32]]
 
-__all__ = ["Examples", "Network"]
-
 Ids = Sequence[Sequence[int]]
 OnStep = Callable[[int], None]
 

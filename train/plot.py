@@ -11,8 +11,6 @@ from html import escape
 
 from gatelet.train.epochs import Epoch, History
 
-__all__ = ["plot_history"]
-
 WIDTH, HEIGHT = 760, 340
 PANEL_WIDTH, PANEL_HEIGHT = 290, 200
 LEFT, TOP, GAP = 60, 70, 90

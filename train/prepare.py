@@ -15,8 +15,6 @@ from gatelet.train.config import TrainConfig
 from gatelet.train.corpora import load_corpus
 from gatelet.train.model import Examples
 
-__all__ = ["CALIBRATION_ROWS", "FEWEST_ROWS", "Prepared", "prepare"]
-
 FEWEST_ROWS = 50  # a part of 10 % is then empty once in 200 times
 CALIBRATION_ROWS = 256
 _LOOKED_AT = 4096

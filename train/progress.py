@@ -9,8 +9,6 @@ from typing import TextIO
 
 from gatelet.train.epochs import Epoch
 
-__all__ = ["Progress"]
-
 BAR_WIDTH = 24
 REDRAW_S = 0.1
 

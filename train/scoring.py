@@ -13,8 +13,6 @@ from gatelet.runtime.data.run import Run
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.model import Network
 
-__all__ = ["evaluate_run", "keras_scores"]
-
 
 def keras_scores(
     model: Run | Path, texts: Sequence[str], vectorizer: Vectorizer

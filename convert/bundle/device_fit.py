@@ -9,8 +9,6 @@ from typing import Any
 from gatelet.devices import DeviceProfile
 from gatelet.errors import ConversionError
 
-__all__ = ["check_flash"]
-
 
 def check_flash(
     profiles: Sequence[DeviceProfile],

@@ -13,8 +13,6 @@ from gatelet.runtime.data.dataset import sha256_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import encode
 
-__all__ = ["default_labels", "describe"]
-
 
 def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: bool) -> None:
     """Add a model to a bundle: its parts, and what the manifest says of it.

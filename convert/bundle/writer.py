@@ -28,8 +28,6 @@ from gatelet.runtime.bundle.opening import (
 )
 from gatelet.runtime.files import write_atomically
 
-__all__ = ["BundleWriter", "commit"]
-
 _OUR_NAMES = re.compile(r".+-[0-9a-f]{12}\.[a-z][a-z0-9]*")
 
 

@@ -26,10 +26,8 @@ from gatelet.errors import BackendMissing, DataError, GateletError, InputError
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.data.metrics import decide
+from gatelet.runtime.decision import decide
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_graph
-
-__all__ = ["compare"]
 
 Array = NDArray[Any]
 Open = Callable[[Bundle], Predictor]

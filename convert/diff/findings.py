@@ -9,8 +9,6 @@ from dataclasses import replace
 from gatelet.convert.diff.found import UNLABELLED_FLIPS, ArtifactDiff, Finding, Limits
 from gatelet.convert.parity.quality.statistics import Interval
 
-__all__ = ["findings_of"]
-
 
 def findings_of(one: ArtifactDiff, *, verdicts: tuple[str, str], limits: Limits) -> ArtifactDiff:
     """Add what the artifact is held to.

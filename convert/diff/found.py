@@ -10,8 +10,6 @@ from gatelet.convert.parity.quality.statistics import Interval
 from gatelet.convert.parity.report import worst
 from gatelet.errors import ConfigError
 
-__all__ = ["ArtifactDiff", "BundleDiff", "Finding", "Limits"]
-
 
 @dataclass(frozen=True)
 class Limits:

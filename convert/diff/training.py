@@ -10,8 +10,6 @@ from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["changes"]
-
 _TIMINGS = ("processor_s",)
 """Of provenance: what differs between any two conversions."""
 _HIDDEN = ("vocabulary", "vocabulary_size")

@@ -15,8 +15,6 @@ from gatelet.runtime.backends.targets import TARGETS
 from gatelet.runtime.graph.states import STREAM_ROLE
 from gatelet.runtime.graph.streaming import StreamingGraph
 
-__all__ = ["Made", "export_all", "with_stream"]
-
 
 @dataclass(frozen=True)
 class Made:

@@ -15,17 +15,6 @@ from gatelet.errors import ConfigError, ConversionError
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = [
-    "DEFAULT_ARTIFACTS",
-    "EVERYTHING",
-    "Choice",
-    "choose",
-    "choose_artifacts",
-    "fitting",
-    "installed",
-    "names_them",
-]
-
 DEFAULT_SCHEMES = ("float32", "dynamic-int8")
 
 DEFAULT_ARTIFACTS = tuple(

@@ -18,8 +18,6 @@ from gatelet.runtime.graph.safetensors import encode, read
 from gatelet.runtime.graph.streaming import StreamingGraph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 
-__all__ = ["Companion", "Exportable", "Exported", "stored_name"]
-
 _HASH_DIGITS = 12
 
 

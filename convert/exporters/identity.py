@@ -15,8 +15,6 @@ from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import encode
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["identity_of", "vocabulary_lines"]
-
 
 def identity_of(model: Exportable, target: str, scheme: Scheme) -> dict[str, Any]:
     """Describe an artifact.

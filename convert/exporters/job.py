@@ -9,8 +9,6 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.schemes import SCHEMES
 
-__all__ = ["export_job"]
-
 
 def export_job(target: str, scheme: str, model: str, out: str) -> None:
     """Export a model.

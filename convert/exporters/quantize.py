@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from gatelet.convert.layouts import INT4_MIDDLE
 
-__all__ = ["quantize_int4", "quantize_int8", "to_integers"]
-
 _INT4_CLIPPINGS = np.linspace(0.4, 1.0, 19)
 
 

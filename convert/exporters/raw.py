@@ -2,8 +2,6 @@
 
 from gatelet.runtime.graph.operations import KEEPS_RANGE, MOVES, OPERATIONS
 
-__all__ = ["RAW_STAYS_RAW"]
-
 RAW_STAYS_RAW = frozenset(
     one.name for one in OPERATIONS.values() if one.gives in (MOVES, KEEPS_RANGE)
 )

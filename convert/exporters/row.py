@@ -12,8 +12,6 @@ from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["Exporter", "Frame", "Refusal", "no_refusal"]
-
 Refusal = Callable[[Graph, Scheme, AnyVectorizer | None], str]
 """Says why a target cannot take a Graph in a scheme with the model's vectorizer, without export;
 '' where it can."""

@@ -14,8 +14,6 @@ from gatelet.runtime.graph.operations import RECURRENCES
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["file_bytes", "operator_bytes", "weight_bytes"]
-
 
 def weight_bytes(graph: Graph, target: str, scheme: Scheme) -> int:
     """Return the bytes of a Graph's weights as a scheme stores them, scales included.

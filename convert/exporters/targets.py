@@ -30,8 +30,6 @@ from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["EXPORTERS", "TARGETS", "export", "refusal"]
-
 
 def _litert(model: Exportable, scheme: Scheme) -> Exported:
     exported = export_litert(model.skipping, scheme)

@@ -24,16 +24,6 @@ from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.predictor import open_artifact
 
-__all__ = [
-    "Budget",
-    "check_bytes",
-    "check_exported",
-    "check_made",
-    "check_operators",
-    "check_outputs",
-    "check_predictions",
-]
-
 LOW, HIGH = 0.8, 1.25
 """What a file may have, as shares of the bytes that its weights take."""
 

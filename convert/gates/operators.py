@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["READERS", "FileFacts", "read_litert_facts", "read_onnx_facts"]
-
 # fields of the TensorFlow Lite schema, version 3, by their place in the table
 _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 1, 2
 _CODE_DEPRECATED, _CODE_CUSTOM, _CODE_BUILTIN = 0, 1, 3

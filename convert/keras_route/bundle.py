@@ -26,17 +26,6 @@ from gatelet.runtime.bundle.storage import BYTES_OF
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = [
-    "ROUTE_SCHEMES",
-    "KerasAnswers",
-    "ask_keras",
-    "call_job",
-    "check_vectorizer",
-    "export_route",
-    "route_artifacts",
-    "route_golden",
-]
-
 ROUTE_SCHEMES = {name: row.past_graph for name, row in EXPORTERS.items() if row.past_graph}
 """What Keras' own converters make well enough to be offered."""
 

@@ -39,8 +39,6 @@ from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.interface import interface_of, interface_to_dict
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["convert_past_the_graph"]
-
 
 @dataclass(frozen=True)
 class _Source:

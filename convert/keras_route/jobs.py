@@ -19,8 +19,6 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.worker.tensorflow import import_tensorflow
 from gatelet.errors import ConversionError, ModelError
 
-__all__ = ["CONVERTERS", "answer_job", "describe_job", "export_keras_job", "to_onnx"]
-
 BATCHES = (None, 1)
 """The batch settings that are tried, the better one first."""
 

@@ -32,8 +32,6 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact
 
-__all__ = ["judge_route", "prove_route"]
-
 CALL_ROWS = 16
 Array = NDArray[Any]
 

@@ -12,8 +12,6 @@ from gatelet.convert.lowering.builder import GraphBuilder, TimeMustBeKnown, Valu
 from gatelet.convert.lowering.settings import expect_shape, read_setting, refuse, weight_roles
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["lower_activation", "lower_activation_layer", "lower_prelu", "lower_softmax"]
-
 
 def lower_activation(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) -> list[Value]:
     """Lower `keras.layers.Activation`."""

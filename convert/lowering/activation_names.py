@@ -13,8 +13,6 @@ from gatelet.convert.lowering.settings import read_number, read_setting, refuse
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["Activation", "activation_layer", "add_activation", "read_activation"]
-
 _NAMES = (
     "linear",
     "relu",

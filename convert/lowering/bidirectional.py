@@ -14,8 +14,6 @@ from gatelet.convert.lowering.settings import read_bool, refuse
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
 
-__all__ = ["lower_bidirectional"]
-
 _MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Average"}
 _CLASSES = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM2D", "CuDNNLSTM", "CuDNNGRU")
 

@@ -15,8 +15,6 @@ from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
 from gatelet.runtime.graph.operations import MOVES, OPERATIONS, check_node
 from gatelet.runtime.graph.safetensors import Tensor
 
-__all__ = ["GraphBuilder", "TimeMustBeKnown", "Value", "keep_mask"]
-
 
 @dataclass(frozen=True)
 class Value:

@@ -6,8 +6,6 @@ Not any layer.
 from gatelet.convert.lowering.builder import GraphBuilder, Value, keep_mask
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["channels_first", "channels_last", "transposed"]
-
 
 def channels_last(value: Value, *, source: SourceLayer, builder: GraphBuilder) -> Value:
     """Move the channels to the end: [..., C, N] or, for images, [..., C, H, W].

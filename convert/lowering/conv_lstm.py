@@ -28,8 +28,6 @@ from gatelet.convert.lowering.settings import (
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["recur_conv_lstm"]
-
 
 def recur_conv_lstm(layer: SourceLayer, inputs: Sequence[Value], builder: GraphBuilder) -> Recurred:
     """Lower `keras.layers.ConvLSTM2D`.

@@ -26,8 +26,6 @@ from gatelet.convert.lowering.settings import (
 )
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["lower_conv", "lower_depthwise_conv", "lower_separable_conv", "output_size"]
-
 _RANKS = {"1D": 1, "2D": 2}
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["from_cudnn_kernel", "from_cudnn_recurrent"]
-
 Array = NDArray[Any]
 
 

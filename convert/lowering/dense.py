@@ -14,8 +14,6 @@ from gatelet.convert.lowering.settings import (
 )
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["lower_dense"]
-
 
 def lower_dense(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) -> list[Value]:
     """Lower `keras.layers.Dense`.

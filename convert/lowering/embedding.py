@@ -15,8 +15,6 @@ from gatelet.convert.lowering.settings import (
 )
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["lower_embedding"]
-
 
 def lower_embedding(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) -> list[Value]:
     """Lower `keras.layers.Embedding`.

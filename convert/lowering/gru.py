@@ -12,8 +12,6 @@ from gatelet.convert.lowering.recurrence import Cell, activation_attributes
 from gatelet.convert.lowering.settings import expect_shape, read_bool, read_int, weight_roles
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["read_gru"]
-
 
 def read_gru(layer: SourceLayer, features: int, builder: GraphBuilder) -> Cell:
     """Read the cell of a GRU.

@@ -45,8 +45,6 @@ from gatelet.convert.reading.source import SourceLayer, SourceModel
 from gatelet.errors import ModelError, UnsupportedLayer
 from gatelet.runtime.graph.graph import Graph, GraphInput, Shape
 
-__all__ = ["LOWERINGS", "lower", "lower_calls", "lower_layer"]
-
 Lowering = Callable[[SourceLayer, list[Value], GraphBuilder], list[Value]]
 
 LOWERINGS: dict[str, Lowering] = {

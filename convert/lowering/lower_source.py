@@ -12,8 +12,6 @@ from gatelet.errors import ConfigError, DataError, ModelError
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["lower_source"]
-
 
 def lower_source(source: ModelSource, settings: ConversionSettings) -> Graph:
     """Lower a model, and refuse a vectorizer, labels or rows that cannot be its own.

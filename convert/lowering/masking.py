@@ -9,8 +9,6 @@ from gatelet.convert.lowering.builder import GraphBuilder, Value
 from gatelet.convert.lowering.settings import read_number, refuse
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["lower_masking"]
-
 
 def lower_masking(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) -> list[Value]:
     """Lower `keras.layers.Masking`.

@@ -11,8 +11,6 @@ from gatelet.convert.lowering.settings import refuse
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["concatenated_mask", "joined", "merged_mask"]
-
 
 def merged_mask(
     layer: SourceLayer, inputs: Sequence[Value], *, builder: GraphBuilder

@@ -16,8 +16,6 @@ from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["concatenated", "lower_concatenate", "lower_merge"]
-
 
 def lower_concatenate(
     layer: SourceLayer, inputs: list[Value], builder: GraphBuilder

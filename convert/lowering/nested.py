@@ -6,8 +6,6 @@ Not the walk over a model, which is in `gatelet.convert.lowering.lower`.
 from gatelet.convert.lowering.builder import GraphBuilder, Value
 from gatelet.convert.reading.source import SourceLayer, SourceModel
 
-__all__ = ["lower_nested"]
-
 
 def lower_nested(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) -> list[Value]:
     """Lower a nested Sequential or functional model; masks go in and come out."""

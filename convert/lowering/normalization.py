@@ -23,13 +23,6 @@ from gatelet.convert.lowering.settings import (
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
 
-__all__ = [
-    "lower_batch_normalization",
-    "lower_layer_normalization",
-    "lower_normalization",
-    "lower_rescaling",
-]
-
 Array = NDArray[Any]
 _EPSILON = 1e-7  # keras.config.epsilon()
 

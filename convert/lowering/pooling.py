@@ -16,8 +16,6 @@ from gatelet.convert.lowering.settings import (
 )
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["lower_global_pooling", "lower_pooling"]
-
 _RANKS = {"1D": 1, "2D": 2}
 
 

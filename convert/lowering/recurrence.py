@@ -17,8 +17,6 @@ from gatelet.errors import ModelError
 from gatelet.runtime.graph.graph import Shape
 from gatelet.runtime.graph.operations import OPERATIONS
 
-__all__ = ["Cell", "Recurred", "Steps", "activation_attributes", "add_recurrence", "read_steps"]
-
 
 @dataclass(frozen=True)
 class Cell:

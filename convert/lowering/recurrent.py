@@ -15,8 +15,6 @@ from gatelet.convert.lowering.settings import features_of, refuse, require_defau
 from gatelet.convert.lowering.simple_rnn import read_simple_rnn
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["CELLS", "lower_recurrent", "recur", "reverse"]
-
 CELLS: dict[str, Callable[[SourceLayer, int, GraphBuilder], Cell]] = {
     "CuDNNGRU": read_gru,
     "CuDNNLSTM": read_lstm,

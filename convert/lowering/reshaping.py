@@ -17,15 +17,6 @@ from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = [
-    "lower_flatten",
-    "lower_permute",
-    "lower_repeat_vector",
-    "lower_reshape",
-    "lower_up_sampling",
-    "reshaped",
-]
-
 
 def lower_flatten(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) -> list[Value]:
     """Lower `keras.layers.Flatten`: [B, ...] to [B, N]."""

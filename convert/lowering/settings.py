@@ -12,21 +12,6 @@ from gatelet.convert.lowering.builder import TimeMustBeKnown, Value
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError, UnsupportedLayer
 
-__all__ = [
-    "expect_shape",
-    "features_of",
-    "read_bool",
-    "read_choice",
-    "read_data_format",
-    "read_int",
-    "read_number",
-    "read_setting",
-    "read_sizes",
-    "refuse",
-    "require_default",
-    "weight_roles",
-]
-
 
 def read_setting(layer: SourceLayer, *names: str, default: Any = None) -> Any:
     """Return a setting by its name, or by the names that older versions of Keras had for it."""

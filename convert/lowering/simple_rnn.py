@@ -8,8 +8,6 @@ from gatelet.convert.lowering.recurrence import Cell, activation_attributes
 from gatelet.convert.lowering.settings import expect_shape, read_bool, read_int, weight_roles
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["read_simple_rnn"]
-
 
 def read_simple_rnn(layer: SourceLayer, features: int, builder: GraphBuilder) -> Cell:
     """Read the cell of a SimpleRNN.

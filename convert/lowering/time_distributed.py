@@ -9,8 +9,6 @@ from gatelet.convert.lowering.builder import GraphBuilder, Value
 from gatelet.convert.lowering.settings import refuse
 from gatelet.convert.reading.source import SourceLayer
 
-__all__ = ["lower_time_distributed"]
-
 # layers that do the same to [B, T, F] as to [B*T, F]
 _ALONG_LAST_AXIS = (
     "Activation",

@@ -18,8 +18,6 @@ from gatelet.runtime.bundle.opening import Bundle, Golden
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.predictor import Predictor
 
-__all__ = ["Case", "golden_rows", "on_texts", "one_by_one", "run_rows"]
-
 _ROWS_AT_ONCE = 1024
 Array = NDArray[Any]
 

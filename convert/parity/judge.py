@@ -65,8 +65,6 @@ from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact
 
-__all__ = ["judge"]
-
 Array = NDArray[Any]
 
 

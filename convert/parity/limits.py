@@ -12,8 +12,6 @@ from typing import Any
 from gatelet.convert.tolerances import Limits
 from gatelet.errors import ConfigError
 
-__all__ = ["SETTINGS_FILE", "Bounds", "Settings", "bounds_of", "find_settings", "read_settings"]
-
 SETTINGS_FILE = "gatelet.toml"
 _TABLE = "parity"
 _P99_SHARE = 2 / 3

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from gatelet.convert.rows.rows import Rows
 
-__all__ = ["Measured"]
-
 
 @dataclass(frozen=True)
 class Measured:

@@ -10,8 +10,6 @@ from typing import Any
 
 from gatelet.convert.parity.measured import Measured
 
-__all__ = ["ArtifactReport", "Check", "ParityReport", "finite", "worst"]
-
 _ORDER = ("fail", "undecided", "not run", "pass")
 
 

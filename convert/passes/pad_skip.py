@@ -23,8 +23,6 @@ from gatelet.runtime.graph.streaming import StreamingGraph, with_states
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["LARGEST_SKIP", "skip_padding", "timesteps_in_front"]
-
 LARGEST_SKIP = 256
 """The most pads that are skipped: 2 x U floats are stored for each."""
 

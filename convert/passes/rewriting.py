@@ -16,8 +16,6 @@ from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.streaming import StreamingGraph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["Rewritten", "Whole", "padded_timesteps", "rewrite"]
-
 
 @dataclass(frozen=True)
 class Whole:

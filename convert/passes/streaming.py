@@ -10,12 +10,6 @@ from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.streaming import StreamingGraph, streaming_refusal, to_stream
 
-__all__ = [
-    "choose_streaming",
-    "stateful_layers",
-    "streaming_beside",
-]
-
 
 def choose_streaming(
     graph: Graph, model: SourceModel, *, wanted: bool | None, progress: Callable[[str], None]

@@ -13,8 +13,6 @@ from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["Pruned", "prune_vocabulary"]
-
 _OOV_ID = 1
 
 

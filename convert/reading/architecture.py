@@ -28,8 +28,6 @@ from gatelet.convert.reading.wiring import references
 from gatelet.errors import ModelError, UnsupportedLayer
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["MAX_DIMENSION", "MAX_LAYERS", "read_architecture"]
-
 MAX_LAYERS = 10_000
 MAX_NESTING = 32
 MAX_RANK = 8

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from gatelet.convert.worker.tensorflow import import_tensorflow
 
-__all__ = ["assemble_job"]
-
 
 def assemble_job(config: str, weights: str, out: str) -> str | None:
     """Put a model's configuration and weights into one `.keras` file.

@@ -6,8 +6,6 @@ Not what such a layer means: see `gatelet.convert.lowering`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MODEL_CLASSES", "class_of", "is_custom", "is_operation", "stored_class"]
-
 MODEL_CLASSES = ("Functional", "Model", "Sequential")
 _KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow", "builtins")
 

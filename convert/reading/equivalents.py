@@ -8,8 +8,6 @@ from typing import Any
 
 from gatelet.errors import UnsupportedLayer
 
-__all__ = ["Equivalent", "Equivalents", "replace_custom"]
-
 Equivalent = str | type | Callable[[Mapping[str, Any]], Any] | Any
 """What computes the same as a custom layer:
 

@@ -14,8 +14,6 @@ from gatelet.convert.reading.legacy_file import read_legacy_file
 from gatelet.convert.reading.source import SourceModel
 from gatelet.errors import ModelError
 
-__all__ = ["KERAS_SUFFIX", "LEGACY_SUFFIX", "keras_suffix", "read_keras_file", "suffix_of"]
-
 KERAS_SUFFIX = ".keras"
 LEGACY_SUFFIX = ".h5"
 MAX_FILE_BYTES = 8 * 2**30

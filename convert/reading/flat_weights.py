@@ -19,8 +19,6 @@ from gatelet.convert.reading.lookalikes import own_weight
 from gatelet.convert.reading.source import SourceLayer, SourceModel
 from gatelet.errors import ModelError, UnsupportedLayer
 
-__all__ = ["FlatWeights", "read_flat_weights"]
-
 Arrays = tuple[NDArray[Any], ...]
 _KERNEL = ("Dense", "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose")
 _RECURRENT = (

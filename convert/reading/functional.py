@@ -17,8 +17,6 @@ from gatelet.convert.reading.wiring import (
 )
 from gatelet.errors import ModelError, UnsupportedLayer
 
-__all__ = ["FunctionalEntry", "order_calls", "outputs_of"]
-
 MAX_OUTPUTS = 64
 _STATES = {
     "ConvLSTM1D": 2,

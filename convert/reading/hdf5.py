@@ -16,14 +16,6 @@ from numpy.typing import NDArray
 
 from gatelet.errors import ModelError
 
-__all__ = [
-    "MAGIC",
-    "MAX_WEIGHTS_BYTES",
-    "Hdf5",
-    "join",
-    "open_hdf5",
-]
-
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 64

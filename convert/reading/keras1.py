@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError, UnsupportedLayer
 
-__all__ = ["count_separate_gates", "translate_entry", "translate_merge", "translate_weights"]
-
 _CLASSES = {
     "AtrousConvolution1D": "Conv1D",
     "AtrousConvolution2D": "Conv2D",

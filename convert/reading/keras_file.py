@@ -21,8 +21,6 @@ from gatelet.convert.reading.source import SourceModel
 from gatelet.convert.reading.weights import GroupedWeights, add_weights
 from gatelet.errors import ModelError
 
-__all__ = ["MAX_CONFIG_BYTES", "ZIP_MAGIC", "open_keras_weights", "parse_config", "read_keras_zip"]
-
 MAX_CONFIG_BYTES = 16 * 2**20
 MAX_DIRECTORY_BYTES = 16 * 2**20
 ZIP_MAGIC = b"PK\x03\x04"

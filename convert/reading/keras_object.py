@@ -13,8 +13,6 @@ from gatelet.convert.reading.source import SourceModel
 from gatelet.convert.reading.weights import ObjectWeights, add_weights
 from gatelet.errors import UnsupportedLayer
 
-__all__ = ["is_keras_model", "read_keras_object"]
-
 _KERAS_PACKAGES = ("keras", "tf_keras", "tensorflow")
 _KINDS = ("Functional", "Sequential")
 

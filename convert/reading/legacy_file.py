@@ -17,8 +17,6 @@ from gatelet.convert.reading.source import SourceModel
 from gatelet.convert.reading.weights import GroupedWeights, add_weights, is_grouped
 from gatelet.errors import ModelError
 
-__all__ = ["read_legacy_file", "read_weights_with_config"]
-
 _WEIGHTS = "model_weights"
 
 

@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["COMMON_LAYERS", "KNOWN_SETTINGS", "own_setting", "own_weight"]
-
 _LAYERS = """
 Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D
 BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Bidirectional Concatenate Conv1D

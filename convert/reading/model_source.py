@@ -25,13 +25,6 @@ from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = [
-    "ModelSource",
-    "Padding",
-    "open_source",
-    "read_vectorizer",
-]
-
 
 @dataclass(frozen=True)
 class ModelSource:

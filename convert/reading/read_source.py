@@ -12,8 +12,6 @@ from gatelet.convert.settings import ConversionSettings
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.data.dataset import Dataset
 
-__all__ = ["read_source"]
-
 
 def read_source(model_or_run: Any, settings: ConversionSettings, worker: Worker) -> ModelSource:
     """Read what is converted, with what the caller says of it.

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["SourceCall", "SourceInput", "SourceLayer", "SourceModel"]
-
 
 @dataclass(frozen=True)
 class SourceLayer:

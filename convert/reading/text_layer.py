@@ -14,8 +14,6 @@ from gatelet.runtime.vectorizer.text_vectorization import (
     TextVectorization,
 )
 
-__all__ = ["take_text_layer"]
-
 _CLASS = "TextVectorization"
 
 

@@ -23,8 +23,6 @@ from gatelet.convert.reading.hdf5 import Hdf5, join
 from gatelet.convert.reading.source import SourceLayer, SourceModel
 from gatelet.errors import ModelError
 
-__all__ = ["GroupedWeights", "ObjectWeights", "WeightsNode", "add_weights", "is_grouped"]
-
 Arrays = tuple[NDArray[Any], ...]
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 _Known = dict[tuple[str, str], Arrays]

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 from gatelet.errors import ModelError, UnsupportedLayer
 
-__all__ = ["RECURRENT", "Arguments", "Ref", "all_references", "read_arguments", "references"]
-
 RECURRENT = (
     "Bidirectional",
     "ConvLSTM1D",

@@ -11,8 +11,6 @@ from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.examples import Answer, Example, Token
 from gatelet.convert.report.figures import write_figure
 
-__all__ = ["cards"]
-
 TEXT_CHARACTERS = 400
 TOKENS = 60
 _TOKEN_CHARACTERS = 40

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity.measured import Measured
 from gatelet.runtime.bundle.opening import Bundle
-from gatelet.runtime.data.metrics import decide
+from gatelet.runtime.decision import decide
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.text_vectorization import OOV_ID, TextVectorization
-
-__all__ = ["Answer", "Example", "Token", "tokens_of", "worst_examples"]
 
 EXAMPLES = 12
 _CANDIDATES = 50

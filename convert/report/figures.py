@@ -7,18 +7,6 @@ import math
 
 from gatelet.convert.parity.report import Check
 
-__all__ = [
-    "MARKS",
-    "QUALITY",
-    "ROWS",
-    "describe",
-    "write_bytes",
-    "write_check",
-    "write_figure",
-    "write_latency",
-    "write_share",
-]
-
 MARKS = {"fail": "✗", "undecided": "?", "not run": "○", "not checked": "·", "pass": "✓"}
 """A sign for each verdict, so that colour is never alone; the worst first."""
 

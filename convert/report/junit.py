@@ -8,8 +8,6 @@ from gatelet.convert.report.elements import Element, element, shown, xml_bytes
 from gatelet.convert.report.figures import describe
 from gatelet.convert.report.matrix import sentence, titles
 
-__all__ = ["junit_xml"]
-
 _NAME_CHARACTERS = 200
 
 

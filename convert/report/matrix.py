@@ -9,8 +9,6 @@ from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.figures import MARKS, ROWS, describe, write_check
 
-__all__ = ["findings", "matrix", "sentence", "titles"]
-
 _NOTE_CHARACTERS = 600
 
 

@@ -29,8 +29,6 @@ from gatelet.runtime.bundle.sizes import sizes_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import DTYPE_BYTES
 
-__all__ = ["Story", "layers", "page"]
-
 SCORE_LIMIT = "scores_max"
 """The check whose limit is drawn into the histogram."""
 

@@ -9,8 +9,6 @@ from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.figures import QUALITY, write_figure
 from gatelet.convert.report.matrix import titles
 
-__all__ = ["blame", "quality"]
-
 _SENTENCE_CHARACTERS = 500
 
 

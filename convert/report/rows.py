@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity.measured import Measured
 
-__all__ = ["Pair", "Probabilities", "pairs", "probabilities"]
-
 Array = NDArray[Any]
 
 

@@ -4,8 +4,6 @@ Not its content. Colours are from the palette of Okabe & Ito, darkened or lighte
 them has a contrast of 4.5 : 1.
 """
 
-__all__ = ["STYLE"]
-
 STYLE = """
 :root {
   color-scheme: light dark;

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from gatelet.runtime.data.spread import LENGTHS, even_parts, spread_rows
 
-__all__ = ["CALIBRATION_ROWS", "Calibration", "choose_rows"]
-
 CALIBRATION_ROWS = 128
 Array = NDArray[Any]
 

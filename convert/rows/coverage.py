@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["notes_on_texts", "share_known"]
-
 MOSTLY_UNKNOWN = 0.5
 """Texts of the training's own kind have nine known words in ten."""
 

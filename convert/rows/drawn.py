@@ -15,16 +15,6 @@ from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = [
-    "RANDOM_ROWS",
-    "RANDOM_TIMESTEPS",
-    "SEED",
-    "random_inputs",
-    "random_rows",
-    "random_texts",
-    "separator_of",
-]
-
 RANDOM_ROWS = 256
 RANDOM_TIMESTEPS = 50
 SEED = 20240229

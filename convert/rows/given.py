@@ -24,15 +24,6 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = [
-    "Parted",
-    "declared_timesteps",
-    "known_truth",
-    "needs_calibration",
-    "part_calibration",
-    "texts_of",
-]
-
 _TRAINING_PART = "of the training part, in calibration.jsonl"
 _CALIBRATION_SHARE = 4
 """Of few rows a quarter is for calibration at most: the others are judged."""

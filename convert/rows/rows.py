@@ -15,8 +15,6 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["Rows", "ids_of", "rows_of", "side_by_side"]
-
 Array = NDArray[Any]
 
 

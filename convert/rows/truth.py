@@ -16,8 +16,6 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.truth import label_ids_of, values_of
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["Truth", "truth_of"]
-
 
 class Truth(NamedTuple):
     """The truth of rows.

@@ -8,8 +8,6 @@ from typing import Any
 
 from gatelet.errors import ConversionError
 
-__all__ = ["import_tensorflow"]
-
 
 def import_tensorflow() -> Any:
     """Import TensorFlow without its log lines.

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from gatelet.convert.worker.worker import Worker
 
-__all__ = ["Timings"]
-
 # utime, stime, cutime and cstime in /proc/PID/stat, counted from the field after the name
 _TIMES = slice(11, 15)
 

@@ -27,8 +27,6 @@ from gatelet.errors import (
     WorkerTimeout,
 )
 
-__all__ = ["MEMORY_LIMIT_BYTES", "TIMEOUT_S", "Worker"]
-
 TIMEOUT_S = 900.0
 MEMORY_LIMIT_BYTES = 8 * 2**30
 _POLL_S = 0.05

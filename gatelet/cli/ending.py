@@ -9,8 +9,6 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["ended_in_order"]
-
 
 @contextlib.contextmanager
 def ended_in_order() -> Iterator[None]:

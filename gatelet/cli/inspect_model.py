@@ -15,8 +15,6 @@ from gatelet.convert.passes.rewriting import padded_timesteps
 from gatelet.convert.reading.model_source import open_source
 from gatelet.errors import UnsupportedLayer
 
-__all__ = ["inspect_model"]
-
 
 def inspect_model(path: Path, *, config: Path | None, as_json: bool) -> int:
     """Show what converting a Keras model or a run would give.

@@ -19,8 +19,6 @@ import gatelet
 from gatelet.cli.show import one_line
 from gatelet.errors import ConfigError, GateletError
 
-__all__ = ["COMMANDS", "main"]
-
 COMMANDS = {
     "quickstart": "real text -> trained -> converted -> proven -> a prediction",
     "train": "train a model and write a run directory",

@@ -13,8 +13,6 @@ from gatelet.runtime import Prediction, load
 from gatelet.runtime.data.arrays import read_arrays
 from gatelet.runtime.predictor.prediction import decided
 
-__all__ = ["print_outputs", "row_of", "run_arrays"]
-
 
 def run_arrays(arguments: argparse.Namespace) -> int:
     """Predict each row of a `.npz`."""

@@ -22,8 +22,6 @@ from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.predictor.choice import choose_artifact, target_of_variable
 from gatelet.runtime.predictor.predictor import open_artifact
 
-__all__ = ["run_stream"]
-
 LONGEST_LINE_BYTES = 2**20
 _BETWEEN = re.compile(r"[\s,;]+")
 

@@ -16,8 +16,6 @@ from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.files import write_atomically
 from gatelet.runtime.measure.latency import latencies_us
 
-__all__ = ["add_reports", "check_places", "write_reports"]
-
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""

@@ -10,8 +10,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, Self
 
-__all__ = ["ProgressBar", "format_figure", "one_line", "print_json", "print_table", "progress"]
-
 _DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that make a terminal show what follows in another order."""
 

@@ -3,8 +3,6 @@
 from gatelet.cli.show import one_line, print_table
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["show_graph"]
-
 
 def show_graph(graph: Graph) -> None:
     """Print a Graph: its inputs and a line for each node."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-__all__ = ["Backend", "graph_backend", "open_backend", "row_trial", "used_companions"]
-
 
 class Backend(Protocol):
     """An opened artifact.

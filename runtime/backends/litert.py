@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from gatelet.errors import BackendError
 from gatelet.runtime.backends.backend import first_line, renew_after_fork
 
-__all__ = ["LitertBackend", "open_artifact"]
-
 
 def open_artifact(
     path: Path, *, module: str, threads: int, companions: Mapping[str, Path]

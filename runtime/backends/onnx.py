@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from gatelet.errors import BackendError
 from gatelet.runtime.backends.backend import first_line
 
-__all__ = ["OnnxBackend", "open_artifact"]
-
 _DTYPES: dict[str, Any] = {
     "tensor(int32)": np.int32,
     "tensor(float)": np.float32,

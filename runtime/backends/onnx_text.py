@@ -14,8 +14,6 @@ from gatelet.runtime.backends.onnx import OnnxBackend
 from gatelet.runtime.backends.onnx import open_artifact as open_onnx
 from gatelet.runtime.vectorizer.surrogates import as_utf8
 
-__all__ = ["OnnxTextBackend", "open_artifact"]
-
 
 def open_artifact(
     path: Path, *, module: str, threads: int, companions: Mapping[str, Path]

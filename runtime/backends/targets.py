@@ -11,18 +11,6 @@ import sys
 from gatelet.errors import BackendError, BackendMissing
 from gatelet.runtime.records import dataclass
 
-__all__ = [
-    "GRAPH_TARGETS",
-    "ROWS_AT_ONCE",
-    "TARGETS",
-    "Engine",
-    "Target",
-    "engine_module",
-    "installed_targets",
-    "row_of",
-    "unknown_target",
-]
-
 ROWS_AT_ONCE = 64
 """The most rows that a backend is given."""
 

@@ -18,8 +18,6 @@ from gatelet.errors import BackendError
 from gatelet.runtime.backends.backend import first_line, renew_after_fork
 from gatelet.runtime.backends.tflm_tables import tables_of
 
-__all__ = ["CONTRACT", "TflmBackend", "open_artifact", "read_contract"]
-
 CONTRACT = "gatelet"
 """The name of the file's metadata that say how its steps are fed; see docs/tflm.md."""
 TABLE_ROLE = "embedding"

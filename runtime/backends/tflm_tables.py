@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
 
-__all__ = ["Table", "tables_of"]
-
 Array = NDArray[Any]
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["Contents", "open_regular", "sha256_for"]
-
 _CHUNK_BYTES = 2**16
 # OpenSSL's SHA-256 is five times as fast as Python's own, but takes 3 ms and 4 MB to load
 _WORTH_OPENSSL_BYTES = 8 * 2**20

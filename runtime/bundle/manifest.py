@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 
     from gatelet.runtime.graph.states import State
 
-__all__ = [
-    "FORMAT_VERSION",
-    "MANIFEST",
-    "MAX_PATH_CHARACTERS",
-    "VERDICTS",
-    "Artifact",
-    "BundleFile",
-    "Manifest",
-    "check_sections",
-    "parse_manifest",
-    "take",
-    "take_texts",
-]
-
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MAX_PATH_CHARACTERS = 255

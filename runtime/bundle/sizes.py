@@ -12,8 +12,6 @@ from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.bundle.storage import Storage, storage_of
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["SizePart", "Sizes", "layers_of", "sizes_of"]
-
 _KINDS = {"embeddings": "embedding", "kernel": "kernel", "recurrent_kernel": "recurrent kernel"}
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["BYTES_OF", "OLD_SCHEMES", "SMALL_ELEMENTS", "Storage", "storage_of"]
-
 BYTES_OF = {"float32": 4.0, "float16": 2.0, "int16": 2.0, "int8": 1.0, "int4": 0.5}
 """The bytes of a number, by its type."""
 

@@ -14,8 +14,6 @@ from gatelet.errors import BackendMissing, DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Arrays", "read_arrays"]
-
 _INPUT_KINDS = "fiub"
 
 

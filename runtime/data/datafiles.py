@@ -17,8 +17,6 @@ from typing import BinaryIO
 
 from gatelet.errors import DataError
 
-__all__ = ["Columns", "Row", "read_file", "read_folder", "read_text", "shown"]
-
 Row = tuple[str, str | None]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}

@@ -15,18 +15,6 @@ from gatelet.errors import DataError
 from gatelet.runtime.data.datafiles import Columns, read_file, read_folder, shown
 from gatelet.runtime.files import write_atomically
 
-__all__ = [
-    "Dataset",
-    "Dropped",
-    "Split",
-    "deduplicate",
-    "read",
-    "require_two_labels",
-    "sha256_of",
-    "split",
-    "write_jsonl",
-]
-
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from gatelet.runtime.decision import decide
 
-__all__ = ["LabelMetrics", "Metrics", "decide", "evaluate"]
-
 
 @dataclass(frozen=True)
 class LabelMetrics:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["RegressionMetrics", "evaluate_regression"]
-
 
 @dataclass(frozen=True)
 class RegressionMetrics:

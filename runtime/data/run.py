@@ -14,8 +14,6 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.files import write_atomically
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "MARKER", "TASKS", "Run", "is_run"]
-
 FORMAT = "gatelet-run"
 FORMAT_VERSION = 1
 MARKER = "run.json"

@@ -6,8 +6,6 @@ Not the reading of rows, and not what they are for: calibration of integers.
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-__all__ = ["CANDIDATES", "LENGTHS", "even_parts", "spread_rows"]
-
 LENGTHS = 8
 CANDIDATES = 512
 """Of each length: to look at more rows costs time and finds few more ids."""

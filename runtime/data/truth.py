@@ -14,8 +14,6 @@ from gatelet.runtime.data.dataset import Dataset
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["label_ids_of", "values_of"]
-
 
 def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
     """Return, for each row, the position of its label.

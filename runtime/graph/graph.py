@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from gatelet.runtime.graph.safetensors import Tensor
 
-__all__ = ["FORMAT_VERSION", "Graph", "GraphInput", "Node", "Shape", "graph_from_json"]
-
 FORMAT_VERSION = 1
 _FORMAT = "gatelet-graph"
 _INPUT_DTYPES = ("int32", "float32")

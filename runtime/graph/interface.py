@@ -14,8 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["OPAQUE", "interface_of", "interface_to_dict"]
-
 OPAQUE = "Opaque"
 """The operation that stands for the whole model."""
 

@@ -11,30 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gatelet.runtime.graph.graph import Node
 
-__all__ = [
-    "BY_AXES",
-    "COMPUTES",
-    "CONVOLUTIONS",
-    "EACH_STEP",
-    "FLOATS",
-    "GATES",
-    "IDS",
-    "KEEPS_RANGE",
-    "MASK_MAKERS",
-    "MOVES",
-    "OPERATIONS",
-    "OVER_IMAGES",
-    "POINTWISE",
-    "RECURRENCES",
-    "RECURRENT",
-    "VECTOR_RECURRENCES",
-    "WHOLE",
-    "WINDOW",
-    "WINDOWED",
-    "Operation",
-    "check_node",
-]
-
 RECURRENT, EACH_STEP, BY_AXES = "recurrent", "each step", "by axes"
 WINDOW, WHOLE = "window", "whole"
 FLOATS, IDS, MASKS, ANY = "floats", "ids", "masks", "any"

@@ -23,17 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = [
-    "DTYPE_BYTES",
-    "MAX_DIMENSION",
-    "MAX_HEADER_BYTES",
-    "MAX_RANK",
-    "Tensor",
-    "decode",
-    "encode",
-    "read",
-]
-
 DTYPE_BYTES = {"F32": 4, "F16": 2, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "I64": 8}
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_RANK = 8

@@ -14,8 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["LARGEST_STATE", "STREAM_ROLE", "State", "parse_states"]
-
 LARGEST_STATE = 2**24
 """The most elements of a state for one row: a stream has to allocate it."""
 

@@ -14,16 +14,6 @@ from gatelet.errors import ModelError
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node
 from gatelet.runtime.graph.operations import BY_AXES, EACH_STEP, OPERATIONS, RECURRENT
 
-__all__ = [
-    "CONSTANT",
-    "MERGED",
-    "STEPS",
-    "SUMMARY",
-    "Kinds",
-    "follow_steps",
-    "has_time",
-]
-
 STEPS, MERGED, SUMMARY, CONSTANT = "steps", "merged", "summary", "constant"
 
 Kinds = Mapping[str, str]

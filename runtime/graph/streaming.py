@@ -14,13 +14,6 @@ from gatelet.runtime.graph.operations import OPERATIONS, RECURRENCES
 from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import STEPS, Kinds, follow_steps
 
-__all__ = [
-    "StreamingGraph",
-    "streaming_refusal",
-    "to_stream",
-    "with_states",
-]
-
 
 @dataclass(frozen=True)
 class StreamingGraph:

@@ -23,8 +23,6 @@ from gatelet.runtime.graph.graph import GraphInput
 from gatelet.runtime.predictor.predictor import Predictor, load
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["Measured", "Result", "measure"]
-
 SEED = 0
 WARM_UP_CALLS = 5
 COLD_STARTS = 3

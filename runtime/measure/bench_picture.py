@@ -8,8 +8,6 @@ from html import escape
 
 from gatelet.runtime.measure.bench import Result
 
-__all__ = ["bench_svg"]
-
 _ROW, _LEFT, _WIDTH, _TOP = 28, 190, 420, 46
 
 

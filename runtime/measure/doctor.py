@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import GateletError
-from gatelet.runtime.backends.c.compiler import find_compiler, host_platform
+from gatelet.runtime.backends.c.compiler import find_compiler
+from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.backends.targets import GRAPH_TARGETS, TARGETS, Engine
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from gatelet.runtime.predictor.probe import Probe, probe_all
-
-__all__ = ["ArtifactCheck", "Backend", "Diagnosis", "Machine", "diagnose"]
 
 IMPORT_TIMEOUT_S = 120.0
 

@@ -11,8 +11,6 @@ from gatelet.errors import BackendError
 from gatelet.runtime.bundle.opening import Bundle, Golden
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact
 
-__all__ = ["latencies_us", "median_latencies_us"]
-
 CALLS = 200
 WARM_UP_CALLS = 10
 

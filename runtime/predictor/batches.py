@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
     from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = [
-    "ROWS_AT_ONCE",
-    "Batches",
-    "in_batches",
-    "joined",
-    "skipped_input",
-    "text_batches",
-]
-
-
 _TYPICAL = Cost()
 READS_ACROSS_TIME = ("Conv", "Pooling", "Reduce", "Reshape", "Reverse", "Transpose", "Time")
 

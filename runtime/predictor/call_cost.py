@@ -13,8 +13,6 @@ from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.records import dataclass
 
-__all__ = ["Cost", "cost_of", "timestep_us"]
-
 # measured with LSTM(8) to LSTM(256), 1 to 64 rows, 5 to 80 timesteps; so is what the table of
 # targets says of a timestep, and of a call by what all batches of benchmarks/batches.py take
 _WEIGHTS_A_US, _WEIGHTS_A_STEP_US, _LEAST_ROW_US = 40_000, 60_000, 0.1

@@ -15,13 +15,6 @@ from gatelet.runtime.backends.targets import (
 )
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 
-__all__ = [
-    "check_engine",
-    "choose_artifact",
-    "graph_target",
-    "target_of_variable",
-]
-
 TARGET_VARIABLE = "GATELET_TARGET"
 
 

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from gatelet.errors import BundleDamaged
 from gatelet.runtime.graph.safetensors import Tensor
 
-__all__ = ["check_finite"]
-
 _FLOATS = {"F32": "<f4", "F16": "<f2"}
 
 

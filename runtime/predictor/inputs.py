@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["are_texts", "by_input", "check_counts", "check_rows", "is_known_good", "zero_row"]
-
 LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 

@@ -23,8 +23,6 @@ from gatelet.runtime.graph.streaming import streaming_refusal, to_stream
 from gatelet.runtime.predictor.stream import Decide, Stream, without_limit
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["Streaming", "open_streaming"]
-
 
 @dataclass(frozen=True)
 class Streaming:

@@ -17,8 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Prediction", "check_labels", "decided", "decided_rows"]
-
 
 @dataclass(frozen=True)
 class Prediction:

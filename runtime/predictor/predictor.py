@@ -36,16 +36,6 @@ if TYPE_CHECKING:
     from gatelet.runtime.vectorizer.explanation import Explanation
     from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = [
-    "MAX_ROW_S",
-    "Prediction",
-    "Predictor",
-    "choose_artifact",
-    "load",
-    "open_artifact",
-    "open_graph",
-]
-
 MAX_ROW_S = 60.0
 """The longest that one row may take by what a bundle declares, unless the caller says more."""
 

@@ -16,8 +16,6 @@ import gatelet.errors
 from gatelet.errors import BackendError, GateletError
 from gatelet.runtime.bundle.opening import Bundle
 
-__all__ = ["MEMORY_LIMIT_BYTES", "TIMEOUT_S", "Probe", "probe_all", "probe_bundle"]
-
 TIMEOUT_S = 120.0
 MEMORY_LIMIT_BYTES = 4 * 2**30
 _COMMAND = (sys.executable, "-P", "-m", "gatelet.runtime.predictor.probe_child")

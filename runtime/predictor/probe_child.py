@@ -19,8 +19,6 @@ from gatelet.runtime.bundle.storage import storage_of
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_graph
 from gatelet.runtime.predictor.probe import MEMORY_LIMIT_BYTES
 
-__all__ = ["main"]
-
 # A grossly wrong artifact, not a little error: that is parity's work.
 _FLOAT32_LIMIT = 1e-3
 _OTHER_LIMIT = 0.5

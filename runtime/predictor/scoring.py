@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from gatelet.runtime.graph.graph import Graph, GraphInput
     from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["Scorer", "scorer_of"]
-
 
 @dataclass(frozen=True)
 class Scorer:

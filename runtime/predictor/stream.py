@@ -18,8 +18,6 @@ from gatelet.runtime.predictor.prediction import Prediction
 from gatelet.runtime.vectorizer.format import LARGEST_MAXLEN
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["Decide", "Stream", "without_limit"]
-
 Run = Callable[[dict[str, Any]], Mapping[str, Any]]
 Decide = Callable[[Any], list[Prediction]]
 

@@ -11,8 +11,6 @@ from gatelet.errors import BundleUnsafe
 from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.graph.graph import Graph, Node, Shape
 
-__all__ = ["LARGEST_VALUE", "NUMBERS_AT_ONCE", "Width", "check_row", "row_s", "width_of"]
-
 LARGEST_VALUE = 2**28
 """The most numbers in a value of one row: 1 GiB of float32."""
 

@@ -10,8 +10,6 @@ from gatelet.errors import InputError
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.text_vectorization import OOV_ID
 
-__all__ = ["LONGEST_EXPLAINED", "Explanation", "Token", "explain"]
-
 LONGEST_EXPLAINED = 1_000_000
 """Characters of a text: an explanation holds every token."""
 

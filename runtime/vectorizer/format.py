@@ -14,28 +14,6 @@ from typing import Any
 
 from gatelet.errors import DataError, ModelError
 
-__all__ = [
-    "DAMAGED",
-    "FIELDS",
-    "FORMAT",
-    "FORMAT_VERSION",
-    "LARGEST_ID",
-    "LARGEST_MAXLEN",
-    "REWRITE",
-    "TEXT_VECTORIZATION",
-    "TEXT_VECTORIZATION_FIELDS",
-    "check_ids",
-    "check_lengths",
-    "check_types",
-    "decode",
-    "format_spec",
-    "kind_of",
-    "parse_keras_tokenizer",
-    "parse_spec",
-    "read_text",
-    "wrong_file",
-]
-
 FORMAT = "gatelet-vectorizer"
 FORMAT_VERSION = 1
 TOKENIZER = "tokenizer"

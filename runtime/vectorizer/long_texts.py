@@ -5,8 +5,6 @@ Not a limit: a text of any length gives the ids that Keras gives.
 
 from collections.abc import Iterator
 
-__all__ = ["PIECE_CHARACTERS", "pieces"]
-
 PIECE_CHARACTERS = 65_536
 
 

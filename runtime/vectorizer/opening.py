@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Union
 from gatelet.runtime.vectorizer.format import TEXT_VECTORIZATION, kind_of, read_text
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["AnyVectorizer", "load_vectorizer"]
-
 if TYPE_CHECKING:
     from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 

@@ -4,8 +4,6 @@ Not Unicode at large. ONNX strings are UTF-8: so that a word with half a pair ca
 up, vocabulary and texts both write it as a character of the private plane 15.
 """
 
-__all__ = ["as_utf8"]
-
 _FIRST, _LAST, _PRIVATE = 0xD800, 0xDFFF, 0xF0000
 _TABLE = {code: _PRIVATE + code - _FIRST for code in range(_FIRST, _LAST + 1)}
 

@@ -24,8 +24,6 @@ from gatelet.runtime.vectorizer.format import (
     wrong_file,
 )
 
-__all__ = ["OOV_ID", "PAD_ID", "STANDARDIZE", "TextVectorization"]
-
 PAD_ID = 0
 OOV_ID = 1
 STANDARDIZE = (None, "lower", "strip_punctuation", "lower_and_strip_punctuation")

@@ -31,8 +31,6 @@ from gatelet.runtime.vectorizer.format import (
 )
 from gatelet.runtime.vectorizer.long_texts import PIECE_CHARACTERS, pieces
 
-__all__ = ["KERAS_FILTERS", "Vectorizer"]
-
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 

@@ -10,7 +10,8 @@ import pytest
 from gatelet.convert import convert
 from gatelet.errors import BackendError, CompilerFailed
 from gatelet.runtime.backends import host
-from gatelet.runtime.backends.c.compiler import host_platform, own_folder
+from gatelet.runtime.backends.c.compiler import own_folder
+from gatelet.runtime.backends.host import host_platform
 
 COMPILERS = "gatelet.convert.exporters.c.build.compilers"
 pytestmark = pytest.mark.usefixtures("no_tensorflow")

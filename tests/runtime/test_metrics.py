@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gatelet.runtime.data.metrics import LabelMetrics, decide, evaluate
+from gatelet.runtime.data.metrics import LabelMetrics, evaluate
+from gatelet.runtime.decision import decide
 
 HALVES = 1e-12  # sums of a few hundred float64 in another order
 

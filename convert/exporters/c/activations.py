@@ -12,8 +12,6 @@ from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ACTIVATIONS
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["activation_refusal", "activation_text", "write_activation"]
-
 _WITH_AXIS = ("softmax", "log_softmax", "glu", "sparsemax")
 
 # the parameters a, b and c of each, with what an absent one means

@@ -14,16 +14,6 @@ from numpy.typing import NDArray
 from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.layouts import ORDERS
 
-__all__ = [
-    "ALIGNMENT_BYTES",
-    "HEAD_BYTES",
-    "LARGEST_CODEBOOK",
-    "Blob",
-    "Lines",
-    "coded_rows",
-    "lines_of",
-]
-
 ALIGNMENT_BYTES = 64
 INT8_CHUNK = 256
 MAGIC = b"gatelet2"

@@ -16,17 +16,8 @@ from pathlib import Path
 
 from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
 from gatelet.errors import BackendError, CompilerFailed
-from gatelet.runtime.backends.c.compiler import host_platform, own_folder
-
-__all__ = [
-    "FLAGS",
-    "LEVELS",
-    "Library",
-    "build_libraries",
-    "compilers",
-    "kernel_object",
-    "run_compiler",
-]
+from gatelet.runtime.backends.c.compiler import own_folder
+from gatelet.runtime.backends.host import host_platform
 
 BUILD_TIMEOUT_S = 600
 

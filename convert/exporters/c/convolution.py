@@ -12,8 +12,6 @@ from gatelet.convert.exporters.c.sizes import Size, known
 from gatelet.convert.exporters.c.writer import Call, Value, Writer, initializer
 from gatelet.convert.layouts import padded_columns
 
-__all__ = ["Window", "window_of", "write_conv", "write_kernels", "write_pooling"]
-
 PLACES = 4
 """Places whose windows a convolution multiplies at a time."""
 _NO_AXIS = "{.size = 1, .stride = 1, .dilation = 1, .length = 1, .count = 1}"

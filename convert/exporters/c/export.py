@@ -31,8 +31,6 @@ from gatelet.runtime.graph.operations import FLOATS
 from gatelet.runtime.graph.operations import OPERATIONS as TABLE
 from gatelet.runtime.graph.states import STREAM_ROLE
 
-__all__ = ["OPERATIONS", "export_c", "write_model"]
-
 _KINDS = {"int32": "ids", "float32": "float"}
 _C_TYPES = {"int32": "int32_t", "float32": "float"}
 

@@ -27,8 +27,6 @@ from gatelet.convert.exporters.exported import Companion, Exportable, stored_nam
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph.states import State
 
-__all__ = ["Model", "render"]
-
 
 @dataclass(frozen=True)
 class Model:

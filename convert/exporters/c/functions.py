@@ -13,8 +13,6 @@ from gatelet.convert.exporters.c.source import c_string, fill
 from gatelet.convert.exporters.c.writer import Value
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["Function", "function_values"]
-
 
 @dataclass(frozen=True)
 class Function:

@@ -18,8 +18,6 @@ from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import MOVES, OPERATIONS, RECURRENCES, WINDOWED
 
-__all__ = ["INTEGER_OPERATIONS", "INTEGER_REFUSED", "integer_refusal", "observe"]
-
 UNIT = 2.0**-15
 """The scale of states and gates."""
 Z_UNIT = 2.0**-16

@@ -13,27 +13,6 @@ from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.writer import Call, Part, Value, Writer, number
 from gatelet.convert.layouts import padded_columns
 
-__all__ = [
-    "as_floats",
-    "as_ids",
-    "write_affine",
-    "write_average",
-    "write_concatenate",
-    "write_dense",
-    "write_embedding",
-    "write_fold",
-    "write_global_average_pooling_1d",
-    "write_layer_normalization",
-    "write_merge_time",
-    "write_prelu",
-    "write_reduction",
-    "write_repeat_vector",
-    "write_reshape",
-    "write_reverse",
-    "write_split_time",
-    "write_transpose",
-]
-
 DENSE_ROWS = 4
 """Rows that a Dense layer works on at a time."""
 _BYTES = {"float": 4, "ids": 4, "int16": 2, "mask": 1}

@@ -17,8 +17,6 @@ from gatelet.convert.exporters.c.sizes import LARGEST_SIZE, MAX_RANK, SCRATCH_FL
 from gatelet.convert.exporters.c.writer import ACTIVATION_LIMIT
 from gatelet.convert.layouts import INT4_MIDDLE, LANES, LARGEST_TILE
 
-__all__ = ["LAYOUT", "RESULTS", "assertions"]
-
 LAYOUT = {
     "HEAD_BYTES": HEAD_BYTES,
     "LANES": LANES,

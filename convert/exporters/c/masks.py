@@ -6,16 +6,6 @@ Not what a recurrence does at a masked timestep: that is in kernels/recurrence.c
 from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
 
-__all__ = [
-    "write_apply_mask",
-    "write_mask_all",
-    "write_mask_features",
-    "write_mask_ids",
-    "write_pad_state",
-    "write_select",
-    "write_trim_padding",
-]
-
 
 def write_mask_ids(writer: Writer, call: Call) -> list[Value]:
     """Write a `MaskIds` node."""

@@ -10,8 +10,6 @@ from gatelet.convert.exporters.c.writer import Call, Value, Writer, initializer
 from gatelet.convert.layouts import LANES, padded_columns
 from gatelet.runtime.graph.operations import GATES, OPERATIONS
 
-__all__ = ["FLAGS", "write_conv_lstm_2d", "write_recurrence"]
-
 STEPS = 16
 """Timesteps whose inputs are projected at a time."""
 WALK_STATES, WALK_SPARE_ROWS = 5, 3

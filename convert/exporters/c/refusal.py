@@ -6,8 +6,6 @@ from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["c_refusal"]
-
 
 def c_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
     """Say why C cannot take a Graph in a scheme; '' where it can."""

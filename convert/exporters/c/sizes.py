@@ -6,16 +6,6 @@ Not shapes of the Graph, whose open sizes are None.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = [
-    "LARGEST_SIZE",
-    "MAX_RANK",
-    "SCRATCH_FLOATS",
-    "Size",
-    "elements",
-    "known",
-    "largest_elements",
-]
-
 LARGEST_SIZE = 1_048_576
 """Of those that the caller decides."""
 MAX_RANK = 8

@@ -9,20 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
-__all__ = [
-    "KERNELS",
-    "all_kernels_text",
-    "c_bytes",
-    "c_string",
-    "comment",
-    "fill",
-    "kernel_headers_text",
-    "kernel_names",
-    "kernel_text",
-    "levels_text",
-    "prefix_of",
-]
-
 _HERE = Path(__file__).parent
 KERNELS = _HERE / "kernels"
 _TEMPLATES = _HERE / "templates"

@@ -15,8 +15,6 @@ from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.graph.streaming import StreamingGraph
 
-__all__ = ["NO_STEPS", "step_graph", "step_values"]
-
 NO_STEPS = {"step_source": "", "step_declarations": "", "step_library": ""}
 """What `step_values` gives, for a model that does not stream."""
 

@@ -20,8 +20,6 @@ from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import CONVOLUTIONS, GATES
 
-__all__ = ["c_weight_bytes"]
-
 SIGMOID_TABLE_BYTES = 1088
 """513 numbers of 16 bits, to a boundary."""
 

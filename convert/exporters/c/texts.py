@@ -10,8 +10,6 @@ from gatelet.convert.exporters.c.vocabulary import Vocabulary
 from gatelet.convert.exporters.c.writer import Value
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["INPUTS", "Texts", "text_values", "texts_of"]
-
 INPUTS = {"int32": ("int32_t", "ids"), "float32": ("float", "features")}
 """The type in C and the name of a single input, by its dtype."""
 

@@ -14,8 +14,6 @@ from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.text_vectorization import OOV_ID, PAD_ID, TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["Vocabulary", "write_vocabulary"]
-
 _ASCII_PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 _ASCII_SPACE = "\t\n\v\f\r"
 _SIGMA = 0x3A3

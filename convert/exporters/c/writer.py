@@ -20,8 +20,6 @@ from gatelet.convert.schemes import Scheme
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Node
 
-__all__ = ["Call", "Part", "Stored", "Value", "Writer", "initializer", "number"]
-
 LONGEST_NAME = 40
 """Of a node, in C: compilers need not tell names apart behind their 63rd character."""
 ACTIVATION_LIMIT = 16383

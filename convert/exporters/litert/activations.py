@@ -10,8 +10,6 @@ from typing import Any
 from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor
 from gatelet.errors import ConversionError
 
-__all__ = ["ACTIVATIONS", "activation", "activations_of"]
-
 Activation = Callable[[TfTensor], TfTensor]
 
 

@@ -10,14 +10,6 @@ from gatelet.convert.exporters.litert.int8 import input_kernel
 from gatelet.convert.exporters.litert.loop import States, run_loop
 from gatelet.convert.exporters.litert.step import Step, TfTensor, sizes_of
 
-__all__ = [
-    "conv_1d",
-    "conv_2d",
-    "conv_lstm_2d",
-    "pooling_1d",
-    "pooling_2d",
-]
-
 
 def conv_1d(step: Step) -> TfTensor:
     """Export a `Conv1D` node: x [B, T, C] to [B, T', F]."""

@@ -30,8 +30,6 @@ from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["OPERATIONS", "export_litert"]
-
 
 def export_litert(graph: Graph, scheme: Scheme) -> Exported:
     """Export a Graph to a LiteRT flatbuffer.

@@ -18,14 +18,6 @@ from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
 
-__all__ = [
-    "gather_integers",
-    "input_kernel",
-    "keep_nan",
-    "raw_values",
-    "values_that_may_be_nan",
-]
-
 # what leaves a column of features in a range of its own
 _RAW_STAYS_RAW = RAW_STAYS_RAW | {"Affine"}
 

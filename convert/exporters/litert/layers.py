@@ -21,27 +21,6 @@ from gatelet.convert.exporters.litert.step import (
 from gatelet.convert.exporters.quantize import quantize_int4, to_integers
 from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
 
-__all__ = [
-    "affine",
-    "average",
-    "concatenate",
-    "dense",
-    "embedding",
-    "fold",
-    "global_average_pooling_1d",
-    "layer_normalization",
-    "maximum",
-    "merge_time",
-    "minimum",
-    "prelu",
-    "reduction",
-    "repeat_vector",
-    "reshape",
-    "reverse",
-    "split_time",
-    "transpose",
-]
-
 
 def embedding(step: Step) -> TfTensor:
     """Export an `Embedding` node."""

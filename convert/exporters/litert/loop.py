@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from gatelet.convert.exporters.litert.step import Step, Tf, TfTensor, over, sizes_of
 
-__all__ = ["Advance", "States", "run_loop"]
-
 States = tuple[TfTensor, ...]
 Advance = Callable[[TfTensor, States], States]
 

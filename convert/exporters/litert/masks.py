@@ -9,16 +9,6 @@ from gatelet.convert.exporters.litert.int8 import gather_integers
 from gatelet.convert.exporters.litert.step import Step, TfTensor, over
 from gatelet.convert.exporters.quantize import to_integers
 
-__all__ = [
-    "apply_mask",
-    "mask_all",
-    "mask_features",
-    "mask_ids",
-    "pad_state",
-    "select",
-    "trim_padding",
-]
-
 
 def mask_ids(step: Step) -> TfTensor:
     """Export a `MaskIds` node: true where the id is not 0."""

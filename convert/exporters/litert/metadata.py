@@ -16,8 +16,6 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.identity import identity_of, vocabulary_lines
 from gatelet.convert.schemes import Scheme
 
-__all__ = ["add_metadata", "carried_bytes"]
-
 _LABELS, _VOCABULARY = 2, 5
 _VOCABULARY_FILE = "vocab.txt"
 _ENTRY = "TFLITE_METADATA"

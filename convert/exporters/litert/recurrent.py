@@ -8,8 +8,6 @@ from gatelet.convert.exporters.litert.int8 import input_kernel
 from gatelet.convert.exporters.litert.loop import States, run_loop
 from gatelet.convert.exporters.litert.step import Step, TfTensor, product
 
-__all__ = ["gru", "lstm", "simple_rnn"]
-
 
 def lstm(step: Step) -> list[TfTensor]:
     """Export an `LSTM` node."""

@@ -12,16 +12,6 @@ from numpy.typing import NDArray
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph.graph import Node
 
-__all__ = [
-    "Step",
-    "Tf",
-    "TfTensor",
-    "over",
-    "product",
-    "reshape_rows",
-    "sizes_of",
-]
-
 Tf = Any
 TfTensor = Any
 

@@ -11,8 +11,6 @@ from typing import Any
 from gatelet.convert.exporters.onnx.writer import Call, Writer
 from gatelet.errors import ConversionError
 
-__all__ = ["ACTIVATIONS", "exact_sigmoid", "write_activation"]
-
 
 def write_activation(writer: Writer, call: Call) -> list[str]:
     """Write an `Activation` node."""

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from gatelet.convert.exporters.onnx.writer import Call, Writer
 
-__all__ = ["Compaction", "compact", "gather", "spread"]
-
 
 @dataclass(frozen=True)
 class Compaction:

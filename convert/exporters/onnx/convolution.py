@@ -10,8 +10,6 @@ from typing import Any
 from gatelet.convert.exporters.onnx.writer import Array, Call, Writer
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = ["Convolution", "channels_first", "write_conv", "write_convolution", "write_pooling"]
-
 
 def channels_first(writer: Writer, x: str, *, rank: int) -> str:
     """Append [B, N..., C] -> [B, C, N...]."""

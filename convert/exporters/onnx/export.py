@@ -25,8 +25,6 @@ from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, GraphInput, Shape
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["OPERATIONS", "export_onnx"]
-
 OPSETS = {"": 17, "com.microsoft": 1, "ai.onnx.ml": 2}
 IR_VERSION = 8
 

@@ -14,25 +14,6 @@ from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Shape
 
-__all__ = [
-    "write_affine",
-    "write_average",
-    "write_concatenate",
-    "write_dense",
-    "write_embedding",
-    "write_fold",
-    "write_global_average_pooling_1d",
-    "write_layer_normalization",
-    "write_merge_time",
-    "write_prelu",
-    "write_reduction",
-    "write_repeat_vector",
-    "write_reshape",
-    "write_reverse",
-    "write_split_time",
-    "write_transpose",
-]
-
 _SMALLEST_INT64 = -(2**63)
 
 

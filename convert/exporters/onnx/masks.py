@@ -7,16 +7,6 @@ import numpy as np
 
 from gatelet.convert.exporters.onnx.writer import Call, Writer
 
-__all__ = [
-    "write_apply_mask",
-    "write_mask_all",
-    "write_mask_features",
-    "write_mask_ids",
-    "write_pad_state",
-    "write_select",
-    "write_trim_padding",
-]
-
 _LARGEST_FLOAT16 = 65504.0
 
 

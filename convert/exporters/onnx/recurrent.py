@@ -18,8 +18,6 @@ from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import OPERATIONS
 
-__all__ = ["OPERATORS", "count_scans", "node_needs_scan", "write_recurrence"]
-
 OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
 """By operation of the Graph."""
 

@@ -17,8 +17,6 @@ from gatelet.convert.exporters.onnx.writer import Array, Call, Writer
 from gatelet.convert.layouts import ONNX_LOOP_GATES, reorder_gates
 from gatelet.runtime.graph.operations import OPERATIONS
 
-__all__ = ["write_conv_lstm_2d", "write_scan"]
-
 Step = Callable[[Writer, str, list[str]], list[str]]
 """Appends one timestep: (body, projected input, states) -> next states, the first the output."""
 

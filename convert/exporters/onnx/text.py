@@ -13,8 +13,6 @@ from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.surrogates import as_utf8
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["TEXT_INPUT", "text_refusal", "vocabulary_bytes", "write_ids"]
-
 TEXT_INPUT = "text"
 
 _NO_TOKEN = -1

@@ -17,8 +17,6 @@ from gatelet.convert.schemes import Scheme
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Node, Shape
 
-__all__ = ["INT8_LIMIT", "Array", "Call", "Writer", "fits_float16"]
-
 INT8_LIMIT = 64
 """Of weights in integer products: processors without VNNI add two products of 8 bits in 16."""
 

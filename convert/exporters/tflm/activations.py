@@ -10,8 +10,6 @@ from gatelet.convert.exporters.tflm.file import Tensor
 from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.errors import ConversionError
 
-__all__ = ["ACTIVATIONS", "activate"]
-
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
 

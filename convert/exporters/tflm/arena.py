@@ -16,8 +16,6 @@ import numpy as np
 
 from gatelet.errors import ConversionError
 
-__all__ = ["arena_bytes"]
-
 _TOTAL = re.compile(rb"Arena allocation total (\d+) bytes")
 _STEP_BYTES = 16
 

@@ -9,8 +9,6 @@ from typing import Any
 from gatelet.convert.exporters.exported import Companion
 from gatelet.convert.exporters.tflm.tables import Table, rows_header
 
-__all__ = ["add_method", "array_source", "companions", "resolver_header", "table_companions"]
-
 _BYTES_A_LINE = 24
 
 _HEADER = """\

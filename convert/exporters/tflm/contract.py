@@ -14,8 +14,6 @@ from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.backends.tflm import CONTRACT
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["contract", "written"]
-
 
 def written(graph: Graph, writer: StepWriter, step: Step) -> bytes:
     """Return the file of a step, with how to feed it."""

@@ -21,8 +21,6 @@ from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph, Node
 
-__all__ = ["export_tflm", "fused_of"]
-
 
 def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
     """Export a model.

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FileWriter", "Tensor", "schema"]
-
 _ALIGNMENT_BYTES = 16
 """Of weights in the file: TensorFlow Lite for Microcontrollers reads them where they lie."""
 _LARGEST_OLD_CODE = 127

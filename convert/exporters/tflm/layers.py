@@ -15,8 +15,6 @@ from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Node
 from gatelet.runtime.graph.operations import WINDOWED
 
-__all__ = ["OPERATIONS", "REFUSED", "Operation"]
-
 Operation = Callable[[StepWriter, Node, Sequence[Tensor], Mapping[str, Array]], Tensor]
 
 _LARGEST_INT8 = 127

@@ -9,8 +9,6 @@ from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import RECURRENCES
 
-__all__ = ["Skip", "skip_of"]
-
 
 @dataclass(frozen=True)
 class Skip:

@@ -16,8 +16,6 @@ from gatelet.convert.exporters.tflm.walk import write_step
 from gatelet.runtime.backends.tflm import TflmBackend
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["Observed", "losses", "observe"]
-
 _LOSS_ROWS = 16
 _LOSSES = 8
 """How many are told: the worst."""

@@ -22,8 +22,6 @@ from gatelet.convert.exporters.tflm.step import (
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Node
 
-__all__ = ["FUSED_RANGE", "can_fuse", "check_bounded", "gru", "lstm", "simple_rnn"]
-
 FUSED_RANGE = 8.0
 """The fused operator in integers cuts each of x @ kernel + bias and h @ recurrent_kernel here."""
 

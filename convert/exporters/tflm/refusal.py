@@ -16,8 +16,6 @@ from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["tflm_refusal"]
-
 
 def tflm_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
     """Say why tflm cannot take a Graph in a scheme; '' where nothing is known against it."""

@@ -17,8 +17,6 @@ from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.exporters.tflm.file import FileWriter, Tensor
 from gatelet.convert.exporters.tflm.tables import Table, table_of
 
-__all__ = ["CELL_BITS", "HEADROOM", "LARGEST_INT16", "UNIT_SCALE", "Array", "StepWriter"]
-
 Array = NDArray[Any]
 
 LARGEST_INT16 = 32767

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Table", "rows_header", "table_of"]
-
 Array = NDArray[Any]
 
 _LARGEST_VALUE, _LARGEST_MULTIPLIER = 127, 255

@@ -19,8 +19,6 @@ from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node
 from gatelet.runtime.graph.operations import MASK_MAKERS
 
-__all__ = ["RECURRENCES", "Step", "check_steps", "write_step"]
-
 RECURRENCES = {"LSTM": recurrent.lstm, "GRU": recurrent.gru, "SimpleRNN": recurrent.simple_rnn}
 FORWARD, BACKWARD, ONCE = "forward", "backward", "once"
 _TURNED = {FORWARD: BACKWARD, BACKWARD: FORWARD}

@@ -19,8 +19,6 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.operations import WINDOWED
 
-__all__ = ["BATCH_ROWS", "SHORT_TIMESTEPS", "check_behaviour", "odd_lengths", "takes_few_timesteps"]
-
 BATCH_ROWS = 64
 SHORT_TIMESTEPS = 2
 BEYOND_TIMESTEPS = 8

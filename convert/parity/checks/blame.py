@@ -19,8 +19,6 @@ from gatelet.runtime.backends.reference import run_graph
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
 
-__all__ = ["blame", "signal_to_noise_db"]
-
 ROWS = 64
 EXPLAINED = 0.5
 """The share of an artifact's error from which on its weights are to blame for it."""

@@ -20,16 +20,6 @@ from gatelet.runtime.predictor.inputs import check_rows
 from gatelet.runtime.predictor.predictor import Predictor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = [
-    "check_as_converted",
-    "check_golden",
-    "check_graph",
-    "check_ids",
-    "check_labels",
-    "golden_arrays",
-    "readable_golden",
-]
-
 Array = NDArray[Any]
 
 

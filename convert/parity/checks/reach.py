@@ -13,8 +13,6 @@ from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.parity.quality.figures import are_probabilities, decided
 from gatelet.convert.parity.report import Check
 
-__all__ = ["check_constant", "check_finite", "check_kl", "check_labels_reached", "check_range"]
-
 MIN_ROWS_OF_LABEL = 10
 """A label that the oracle chooses more rarely than this may be missed by chance."""
 

@@ -15,16 +15,6 @@ from gatelet.convert.parity.quality.statistics import clopper_pearson
 from gatelet.convert.parity.report import Check
 from gatelet.convert.tolerances import MIN_DECIDING_ROWS
 
-__all__ = [
-    "check_equal",
-    "check_flips",
-    "check_max",
-    "check_mean",
-    "check_p99",
-    "check_shift",
-    "difference",
-]
-
 Array = NDArray[Any]
 
 

@@ -19,8 +19,6 @@ from gatelet.runtime.graph.streamable import STEPS, follow_steps, has_time
 from gatelet.runtime.predictor.predictor import Predictor
 from gatelet.runtime.predictor.stream import Stream
 
-__all__ = ["check_stream"]
-
 STREAM_ROWS = 16
 STREAM_TIMESTEPS = 128
 

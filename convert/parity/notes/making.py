@@ -8,8 +8,6 @@ from typing import Any
 
 from gatelet.convert.parity.notes.pruning import notes_on_pruning
 
-__all__ = ["notes_on_calibration", "notes_on_making"]
-
 _TOLD = 3
 
 

@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["notes_on_pruning"]
-
 
 def notes_on_pruning(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a sentence on what a smaller vocabulary cost, as the conversion measured it.

@@ -21,8 +21,6 @@ from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 
-__all__ = ["Question", "ask_oracles"]
-
 Array = NDArray[Any]
 
 

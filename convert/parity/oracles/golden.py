@@ -21,8 +21,6 @@ from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.decision import decide
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["golden_vectors"]
-
 GOLDEN_ROWS = 16
 GOLDEN_VALUES = 60_000
 """Numbers of all rows: each artifact's own stand in the manifest, which has 16 MiB at most."""

@@ -19,8 +19,6 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-__all__ = ["ask_live", "count_other_ids", "keras_scores"]
-
 _ROWS_AT_ONCE = 4096
 
 Array = NDArray[Any]

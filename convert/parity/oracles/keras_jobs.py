@@ -14,8 +14,6 @@ from gatelet.runtime.vectorizer.opening import load_vectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
-__all__ = ["keras_ids_job", "keras_scores_job", "predict"]
-
 _ROWS_AT_ONCE = 256
 """Of a prediction by Keras: a third less processor time than batches of 64."""
 

@@ -19,8 +19,6 @@ from gatelet.runtime.backends.reference.tables import pays_off
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.predictor.inputs import check_rows
 
-__all__ = ["Advance", "Oracle", "ask_graph", "float32_limit"]
-
 LIMIT_ROWS = 1024
 """Over so many rows the model's own distance between float32 and float64 is measured."""
 

@@ -10,21 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "CALIBRATION_BINS",
-    "Features",
-    "are_probabilities",
-    "brier_of_rows",
-    "calibration_features",
-    "decided",
-    "expected_calibration_error",
-    "f1_features",
-    "macro_f1",
-    "r2",
-    "regression_features",
-    "rmse",
-]
-
 CALIBRATION_BINS = 15
 _SUM_SLACK = 1e-3
 
@@ -46,7 +31,7 @@ class Features:
 
 
 def decided(scores: Array, threshold: float) -> NDArray[np.int64]:
-    """Choose each row's label, as `gatelet.runtime.data.metrics.decide` does.
+    """Choose each row's label, as `gatelet.runtime.decision.decide` does.
 
     Args:
         scores: [N, C].

@@ -15,8 +15,6 @@ from gatelet.convert.passes import Whole
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["measure_cost"]
-
 Array = NDArray[Any]
 
 

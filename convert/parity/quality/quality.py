@@ -28,14 +28,6 @@ from gatelet.convert.parity.quality.statistics import (
 )
 from gatelet.convert.parity.report import Check
 
-__all__ = [
-    "check_quality",
-    "notes_on_quality",
-    "quality_of",
-    "refit_threshold",
-    "undecided_quality",
-]
-
 SEED = 20240229
 WORSE_THAN_CHANCE = 0.4
 """Of the area under the ROC curve."""

@@ -12,20 +12,6 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "CONFIDENCE",
-    "Interval",
-    "accuracy_difference",
-    "auc_difference",
-    "auc_difference_one_vs_rest",
-    "bootstrap_sums",
-    "clopper_pearson",
-    "mcnemar_exact",
-    "mean_interval",
-    "percentile_interval",
-    "rows_to_decide",
-]
-
 CONFIDENCE = 0.95
 _BISECTIONS = 200
 _ROUNDS = 1000

@@ -15,8 +15,6 @@ from gatelet.convert.layouts import INT4_MIDDLE, unpack_int4
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.graph.graph import Graph
 
-__all__ = ["Stored", "StoredFile", "cut_off_levels", "of_levels", "scaled"]
-
 Array = NDArray[Any]
 _LAST_LEVEL = 15
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from gatelet.convert.layouts import ONNX_GATES, ONNX_LOOP_GATES, reorder_gates
 
-__all__ = ["Places", "forms_of"]
-
 Places = NDArray[np.int64]
 """For each element of a tensor the place in the weight that it comes from; -1 for zero."""
 

@@ -19,8 +19,6 @@ from gatelet.convert.parity.stored.readers import READERS
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, Node
 
-__all__ = ["StoredWeight", "check_weights", "match_weights"]
-
 HALF_STEP = 0.501
 """Half a step, and the rounding of the division by it."""
 

@@ -14,8 +14,6 @@ from gatelet.convert.layouts import DTYPES, INT4_MIDDLE, ORDERS, pack, unpack_in
 from gatelet.convert.parity.stored.file import Stored, StoredFile, cut_off_levels
 from gatelet.errors import BundleDamaged
 
-__all__ = ["read_c"]
-
 Array = NDArray[Any]
 
 _TILES = {"tiles": (3, 2), "fours": (4, 2)}

@@ -13,8 +13,6 @@ from gatelet.convert.parity.stored.file import Stored, StoredFile, of_levels, sc
 from gatelet.runtime.backends.tflm import read_contract
 from gatelet.runtime.backends.tflm_tables import tables_of
 
-__all__ = ["read_litert", "read_tflm"]
-
 _FUSED_LSTM = {"kernel": (1, 5), "recurrent_kernel": (5, 9), "bias": (12, 16)}
 """The places of a fused LSTM's inputs: four gates each, in the Graph's order."""
 

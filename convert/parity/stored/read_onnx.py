@@ -10,8 +10,6 @@ import numpy as np
 
 from gatelet.convert.parity.stored.file import Stored, StoredFile, of_levels, scaled
 
-__all__ = ["read_onnx"]
-
 _LSTMS = ("LSTM", "DynamicQuantizeLSTM")
 _INT8_SUFFIX, _INT4_SUFFIX, _SCALES_SUFFIX = "_int8", "_int4", "_scales"
 

@@ -10,8 +10,6 @@ from gatelet.convert.parity.stored.read_c import read_c
 from gatelet.convert.parity.stored.read_flatbuffers import read_litert, read_tflm
 from gatelet.convert.parity.stored.read_onnx import read_onnx
 
-__all__ = ["READERS"]
-
 READERS: dict[str, Callable[[StoredFile], list[Stored] | None]] = {
     "litert": read_litert,
     "onnx": read_onnx,

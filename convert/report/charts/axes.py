@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from gatelet.convert.report.elements import Content, Element, element
 from gatelet.convert.report.figures import write_figure
 
-__all__ = ["Frame", "Scale", "chart", "counted", "legend", "linear", "logarithmic", "panel"]
-
 WIDTH, HEIGHT = 340, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 44
 TICKS = 5

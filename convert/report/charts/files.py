@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from gatelet.convert.report.elements import Element, element, folding_table, shown
 from gatelet.runtime.bundle.sizes import Sizes, layers_of
 
-__all__ = ["files_table"]
-
 OPEN_FILES = 8
 _NAME_CHARACTERS = 40
 

@@ -14,8 +14,6 @@ from gatelet.convert.report.elements import Element, element
 from gatelet.convert.report.figures import write_figure
 from gatelet.convert.report.rows import Pair
 
-__all__ = ["histogram"]
-
 BINS = 41
 _NEAR = 3.0
 """A limit farther out than this many times the largest difference is written, not drawn."""

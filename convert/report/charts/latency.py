@@ -13,8 +13,6 @@ from gatelet.convert.report.charts.axes import Frame, chart, legend, logarithmic
 from gatelet.convert.report.elements import Element, element
 from gatelet.convert.report.figures import write_latency
 
-__all__ = ["latency"]
-
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _ROW_HEIGHT = 46
 

@@ -14,8 +14,6 @@ from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.figures import write_figure
 from gatelet.convert.report.rows import Probabilities
 
-__all__ = ["bins_of", "expected_calibration_error", "reliability"]
-
 _Z95 = 1.959964
 Bin = tuple[float, float, int]
 """Mean probability, share of rows that are so, rows."""

@@ -10,8 +10,6 @@ from gatelet.convert.report.elements import Element, element
 from gatelet.convert.report.figures import write_figure
 from gatelet.convert.report.rows import Pair
 
-__all__ = ["scatter"]
-
 CELLS = 60
 SHADES = 5
 WORST = 5

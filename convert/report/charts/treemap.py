@@ -10,8 +10,6 @@ from gatelet.convert.report.charts.axes import Frame, chart, linear, panel
 from gatelet.convert.report.elements import Element, element, folding_table
 from gatelet.convert.report.figures import write_bytes, write_share
 
-__all__ = ["LayerBytes", "sizes"]
-
 WIDTH, HEIGHT = 340, 220
 OPEN_LAYERS = 12
 _CHARACTER_WIDTH = 7.0

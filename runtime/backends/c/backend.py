@@ -28,8 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["CBackend", "open_artifact", "used_roles"]
-
 _LARGEST_SIZE = 2**20
 _ALIGNMENT_BYTES, _DIGEST_BYTES = 64, 16  # of the head of a file: a magic, a digest of the rest
 _PART_BYTES, _PARTS = 2**16, 64

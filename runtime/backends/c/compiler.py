@@ -16,8 +16,6 @@ from pathlib import Path
 from gatelet.errors import BackendError, BackendMissing
 from gatelet.runtime.backends.host import described_processor, host_platform
 
-__all__ = ["compile_library", "find_compiler", "host_platform", "own_folder"]
-
 _TIMEOUT_S = 300
 _FLAGS = (
     "-std=c11",

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from gatelet.errors import BackendError
 
-__all__ = ["Library", "open_library"]
-
 ABI = 1
 
 _Pointers = ctypes.POINTER(ctypes.c_void_p)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from gatelet.runtime.backends.c.library import Library
 
-__all__ = ["Memories", "Memory", "Shapes"]
-
 Shapes = tuple[tuple[int, ...], ...]
 """Of the inputs of a call."""
 

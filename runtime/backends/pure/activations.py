@@ -10,8 +10,6 @@ from typing import Any
 from gatelet.errors import ModelError
 from gatelet.runtime.backends.pure.array import Array, along, divide
 
-__all__ = ["ALONG", "ELEMENTWISE", "activate", "vector_activation"]
-
 Vector = list[float]
 
 

@@ -15,22 +15,6 @@ from typing import Any
 from gatelet.errors import ModelError
 from gatelet.runtime.graph.safetensors import DTYPE_BYTES, Tensor
 
-__all__ = [
-    "LARGEST_ARRAY",
-    "Array",
-    "Weight",
-    "along",
-    "check_width",
-    "checked_count",
-    "chunks",
-    "divide",
-    "dot",
-    "expand",
-    "gather",
-    "strides_of",
-    "transpose",
-]
-
 LARGEST_ARRAY = 2**23
 """Elements of an array: more than this is a damaged graph, not a model for this backend."""
 

@@ -12,8 +12,6 @@ from gatelet.errors import ModelError
 from gatelet.runtime.backends.pure.array import Array, Weight, chunks, divide, dot, gather
 from gatelet.runtime.backends.pure.operation import Call, Operation
 
-__all__ = ["average_pooling", "conv", "convolve", "max_pooling"]
-
 
 def convolve(
     x: Array,

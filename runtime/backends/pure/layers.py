@@ -28,35 +28,6 @@ from gatelet.runtime.backends.pure.array import (
 )
 from gatelet.runtime.backends.pure.operation import Call, Operation
 
-__all__ = [
-    "activation",
-    "affine",
-    "apply_mask",
-    "average",
-    "concatenate",
-    "dense",
-    "embedding",
-    "fold",
-    "global_average_pooling_1d",
-    "largest",
-    "layer_normalization",
-    "mask_all",
-    "mask_features",
-    "mask_ids",
-    "merge_time",
-    "pad_state",
-    "prelu",
-    "reduction",
-    "repeat_vector",
-    "reshape",
-    "reverse",
-    "select",
-    "smallest",
-    "split_time",
-    "transposed",
-    "trim_padding",
-]
-
 
 def embedding(call: Call) -> list[Array]:
     """Run an `Embedding` node: ids [...] to [..., F]; only the rows that occur are read."""

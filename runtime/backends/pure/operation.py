@@ -9,8 +9,6 @@ from typing import Any
 
 from gatelet.runtime.backends.pure.array import Array, Weight
 
-__all__ = ["Call", "Operation"]
-
 
 @dataclass(frozen=True)
 class Call:

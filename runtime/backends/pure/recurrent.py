@@ -12,8 +12,6 @@ from gatelet.runtime.backends.pure.array import Array, Weight, check_width, chun
 from gatelet.runtime.backends.pure.convolution import convolve
 from gatelet.runtime.backends.pure.operation import Call
 
-__all__ = ["conv_lstm_2d", "gru", "lstm", "simple_rnn"]
-
 Vector = list[float]
 States = tuple[Vector, ...]
 Step = Callable[[Vector, States], States]

@@ -17,8 +17,6 @@ from gatelet.runtime.backends.pure.array import Array, Weight
 from gatelet.runtime.backends.pure.operation import Call, Operation
 from gatelet.runtime.graph.graph import Graph, GraphInput
 
-__all__ = ["OPERATIONS", "PureBackend", "open_graph"]
-
 OPERATIONS: dict[str, Operation] = {
     "LSTM": recurrent.lstm,
     "GRU": recurrent.gru,

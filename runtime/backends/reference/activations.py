@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from gatelet.errors import ModelError
 
-__all__ = ["ACTIVATIONS", "activate"]
-
 Array = NDArray[Any]
 
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from gatelet.runtime.backends.reference.operation import Array, Call, Operation
 
-__all__ = ["average_pooling", "conv", "convolve", "max_pooling"]
-
 
 def convolve(
     x: Array,

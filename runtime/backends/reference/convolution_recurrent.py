@@ -9,8 +9,6 @@ from gatelet.runtime.backends.reference.convolution import convolve
 from gatelet.runtime.backends.reference.operation import Array, Call
 from gatelet.runtime.backends.reference.recurrent import activations_of, run_steps
 
-__all__ = ["conv_lstm_2d"]
-
 
 def conv_lstm_2d(call: Call) -> list[Array]:
     """Run a `ConvLSTM2D` node: x [B, T, H, W, C], (h, c [B, H', W', U]).

@@ -12,26 +12,6 @@ import numpy as np
 from gatelet.runtime.backends.reference.activations import activate
 from gatelet.runtime.backends.reference.operation import Array, Call, Operation
 
-__all__ = [
-    "activation",
-    "affine",
-    "average",
-    "concatenate",
-    "dense",
-    "embedding",
-    "fold",
-    "global_average_pooling_1d",
-    "layer_normalization",
-    "merge_time",
-    "prelu",
-    "reduction",
-    "repeat_vector",
-    "reshape",
-    "reverse",
-    "split_time",
-    "transpose",
-]
-
 
 def embedding(call: Call) -> list[Array]:
     """Run an `Embedding` node: ids [...] to [..., F]."""

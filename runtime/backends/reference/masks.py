@@ -7,8 +7,6 @@ import numpy as np
 
 from gatelet.runtime.backends.reference.operation import Array, Call
 
-__all__ = ["apply_mask", "mask_all", "mask_features", "mask_ids", "select"]
-
 
 def mask_ids(call: Call) -> list[Array]:
     """Run a `MaskIds` node: true where the id is not 0."""

@@ -7,8 +7,6 @@ import numpy as np
 
 from gatelet.runtime.backends.reference.operation import Array, Call
 
-__all__ = ["pad_state", "trim_padding"]
-
 
 def trim_padding(call: Call) -> list[Array]:
     """Run a `TrimPadding` node: ids without the columns that are 0 in every row, and `start`."""

@@ -12,17 +12,6 @@ from gatelet.runtime.backends.reference.activations import activate
 from gatelet.runtime.backends.reference.operation import Array, Call
 from gatelet.runtime.backends.reference.tables import TABLE
 
-__all__ = [
-    "activations_of",
-    "gru",
-    "gru_step",
-    "lstm",
-    "lstm_step",
-    "run_steps",
-    "simple_rnn",
-    "simple_rnn_step",
-]
-
 States = tuple[Array, ...]
 Projection = Callable[[int], Array]
 Step = Callable[[Array, States], States]

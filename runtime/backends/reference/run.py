@@ -23,8 +23,6 @@ from gatelet.runtime.backends.reference.tables import project_tables
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.safetensors import Tensor
 
-__all__ = ["OPERATIONS", "ReferenceBackend", "array_of", "open_graph", "run_graph"]
-
 _DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
 _ROWS_AT_ONCE = 128
 

@@ -10,8 +10,6 @@ from gatelet.runtime.backends.reference.operation import Array
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import VECTOR_RECURRENCES
 
-__all__ = ["TABLE", "pays_off", "project_tables"]
-
 TABLE = "table"
 """The role of a projected embedding in the recurrence that reads it in place of its input."""
 

@@ -18,7 +18,7 @@ from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import CompilerFailed
-from gatelet.runtime.backends.c.compiler import host_platform
+from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.backends.reference import ReferenceBackend
 from tests.convert.exporters.c_builds import small_graph
 

@@ -19,8 +19,8 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, BackendMissing
 from gatelet.runtime.backends import open_backend
 from gatelet.runtime.backends.c.backend import CBackend
-from gatelet.runtime.backends.c.compiler import host_platform
 from gatelet.runtime.backends.c.library import open_library
+from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.c_builds import STRICT, build, small_graph
