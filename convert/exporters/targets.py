@@ -64,7 +64,9 @@ def _onnx(model: Exportable, scheme: Scheme) -> Exported:
 
 def _onnx_text(model: Exportable, scheme: Scheme) -> Exported:
     vectorizer = model.vectorizer
-    assert isinstance(vectorizer, Vectorizer), "text_refusal has looked"
+    why = text_refusal(model.graph, scheme, vectorizer)
+    if why or not isinstance(vectorizer, Vectorizer):
+        raise ConversionError(why, target="onnx-text")
     identity = identity_of(model, "onnx-text", scheme)
     exported = export_onnx(model.skipping, scheme, identity=identity, vectorizer=vectorizer)
     return replace(exported, facts={**exported.facts, **_vocabulary(vocabulary_bytes(vectorizer))})

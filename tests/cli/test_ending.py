@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gatelet.cli.ending import ended_in_order
-from gatelet.convert import convert
 from tests.convert.reading.hostile_files import write_keras
 
 RunCli = Callable[..., Any]
@@ -41,7 +40,7 @@ def test_a_conversion_that_is_ended_leaves_nothing(
         seen.extend(path.name for path in bundle.parent.glob(".small.stage-*"))
         os.kill(os.getpid(), number)
 
-    monkeypatch.setitem(convert.__globals__, "skip_padding", end)
+    monkeypatch.setattr("gatelet.convert.conversion.export_all", end)
     done = cli("convert", model, "--out", bundle, "--target", "onnx", "--no-keras")
     assert (done.code, len(seen)) == (128 + number, 1)
     assert "Traceback" not in done.err
