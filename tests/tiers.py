@@ -138,13 +138,11 @@ BEGIN_WITH = (
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Mark, group and order tests, before `-m` chooses among them."""
+    """Mark and order tests, before `-m` chooses among them."""
     order = {name: index for index, name in enumerate(BEGIN_WITH)}
     for item in items:
         if is_slow(item):
             item.add_marker("ci")
-        if item.config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(_file(item)))
     items.sort(key=lambda item: order.get(_file(item), len(order)))  # stable
 
 
