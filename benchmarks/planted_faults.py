@@ -145,7 +145,7 @@ def prepare(work: Path, workers: str) -> int:
     environment = environment_of(ROOT)
     coverage = [sys.executable, "-m", "coverage"]
     tests = ["-m", "pytest", "-q", "-m", "not full and not install", "-n", workers]
-    options = ["--dist", "loadgroup", "--no-loadscope-reorder"]
+    options = ["--dist", "loadfile", "--no-loadscope-reorder"]
     subprocess.run(
         [*coverage, "run", f"--rcfile={settings}", *tests, *options],
         cwd=ROOT,
@@ -401,7 +401,7 @@ def ci_tier(tree: Path, fault: Fault, workers: str) -> list[list[str]]:
 
 def pytest_of(markers: str, workers: str) -> list[str]:
     """Return a command that stops at the first failure."""
-    order = ["-n", workers, "--dist", "loadgroup", "--no-loadscope-reorder"]
+    order = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
     return [sys.executable, "-m", "pytest", "-q", "-x", "-m", markers, *order]
 
 

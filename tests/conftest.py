@@ -42,6 +42,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files of slow tests unread in the fast tier; True means so, None asks others."""
+    is_fast = "not ci" in config.option.markexpr
+    return True if is_fast and tiers.is_slow_file(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the fast tier leaves out, before `-m` looks at the markers, and set the order."""

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["C_SAMPLE", "SAMPLE", "SLOW", "SLOW_FIXTURES", "Slow", "arrange", "is_slow"]
+__all__ = [
+    "C_SAMPLE",
+    "SAMPLE",
+    "SLOW",
+    "SLOW_FIXTURES",
+    "Slow",
+    "arrange",
+    "is_slow",
+    "is_slow_file",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -130,14 +139,20 @@ BEGIN_WITH = (
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Mark, group and order tests, before `-m` chooses among them."""
+    """Mark and order tests, before `-m` chooses among them."""
     order = {name: index for index, name in enumerate(BEGIN_WITH)}
     for item in items:
         if is_slow(item):
             item.add_marker("ci")
-        if item.config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(_file(item)))
     items.sort(key=lambda item: order.get(_file(item), len(order)))  # stable
+
+
+def is_slow_file(path: Path) -> bool:
+    """Report whether the fast tier leaves all of a file out: then it need not be imported."""
+    if not (path.name.startswith("test_") and path.is_relative_to(ROOT / "tests")):
+        return False
+    name = path.relative_to(ROOT / "tests").as_posix()
+    return any(fnmatchcase(name, row.files) for row in SLOW if row.tests == "*" and not row.keep)
 
 
 def is_slow(item: pytest.Item) -> bool:

@@ -7,11 +7,11 @@ import pytest
 
 from tests.late import keras, layers
 
-CELLS = {
-    "lstm": (layers.LSTM, {}),
-    "gru": (layers.GRU, {}),
-    "gru_reset_before": (layers.GRU, {"reset_after": False}),
-    "simple_rnn": (layers.SimpleRNN, {}),
+CELLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "lstm": ("LSTM", {}),
+    "gru": ("GRU", {}),
+    "gru_reset_before": ("GRU", {"reset_after": False}),
+    "simple_rnn": ("SimpleRNN", {}),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "last": {},
@@ -26,6 +26,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def maker(cell: str) -> tuple[Any, dict[str, Any]]:
+    """Return a layer's class and its settings."""
+    name, settings = CELLS[cell]
+    return getattr(layers, name), settings
+
+
 def of_ids(*stack: Any, mask_zero: bool) -> Any:
     embedding = layers.Embedding(10, 3, mask_zero=mask_zero)
     return keras.Sequential([keras.Input((None,), dtype="int32"), embedding, *stack])
@@ -37,7 +43,7 @@ def of_ids(*stack: Any, mask_zero: bool) -> Any:
 def test_every_option_of_a_cell(
     check: Any, ids: Any, cell: str, option: str, mask_zero: bool
 ) -> None:
-    make, settings = CELLS[cell]
+    make, settings = maker(cell)
     check(of_ids(make(4, **settings, **OPTIONS[option]), mask_zero=mask_zero), ids)
 
 
@@ -45,14 +51,14 @@ def test_every_option_of_a_cell(
 def test_a_backward_sequence_keeps_the_mask_of_the_forward_one(
     check: Any, ids: Any, cell: str
 ) -> None:
-    make, settings = CELLS[cell]
+    make, settings = maker(cell)
     stack = [make(4, go_backwards=True, return_sequences=True, **settings), layers.GRU(3)]
     check(of_ids(*stack, mask_zero=True), ids)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "simple_rnn"])
 def test_stacks_pass_masks_on(check: Any, ids: Any, cell: str) -> None:
-    make, settings = CELLS[cell]
+    make, settings = maker(cell)
     stack = [make(4, return_sequences=True, **settings) for _ in range(2)]
     check(of_ids(*stack, layers.Dropout(0.5), make(3, **settings), mask_zero=True), ids)
 
@@ -70,7 +76,7 @@ def test_states_of_saturated_cells_grow_beyond_ten(check: Any) -> None:
 @pytest.mark.parametrize("sequences", [False, True], ids=["last", "sequences"])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "simple_rnn"])
 def test_return_state(check: Any, ids: Any, cell: str, sequences: bool, mask_zero: bool) -> None:
-    make, settings = CELLS[cell]
+    make, settings = maker(cell)
     x = keras.Input((None,), dtype="int32")
     embedded = layers.Embedding(10, 3, mask_zero=mask_zero)(x)
     made = make(4, return_state=True, return_sequences=sequences, **settings)(embedded)
@@ -82,7 +88,7 @@ def test_return_state(check: Any, ids: Any, cell: str, sequences: bool, mask_zer
 def test_a_decoder_starts_from_the_encoders_states(
     check: Any, ids: Any, cell: str, mask_zero: bool
 ) -> None:
-    make, settings = CELLS[cell]
+    make, settings = maker(cell)
     x, y = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
     embedding = layers.Embedding(10, 3, mask_zero=mask_zero)
     _, *states = make(4, return_state=True, **settings)(embedding(x))
