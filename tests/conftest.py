@@ -31,6 +31,9 @@ for name in (
     "TF_NUM_INTEROP_THREADS",
 ):
     os.environ.setdefault(name, "1")
+# before TensorFlow is imported: it multiplies images with channels first by oneDNN only, which is
+# its default on processors with AVX-512 VNNI alone
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def pytest_configure() -> None:
