@@ -15,7 +15,8 @@ class _Late:
         self._attributes = attributes
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith(("_", "pytest")) and name != "__version__":  # pytest looks at all names of a module for its marks
+        # pytest looks at all names of a module for its marks
+        if name.startswith(("_", "pytest")) and name != "__version__":
             raise AttributeError(name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
