@@ -13,7 +13,7 @@ from gatelet.convert.lowering import LOWERINGS
 from gatelet.convert.reading import read_keras_file
 from gatelet.convert.reading.classes import MODEL_CLASSES
 from gatelet.convert.reading.lookalikes import COMMON_LAYERS, own_setting
-from gatelet.convert.reading.model_source import read_vectorizer
+from gatelet.convert.reading.model_source import Padding, read_vectorizer
 from gatelet.errors import ConfigError, DataError, ModelError, UnsupportedLayer
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.truth import label_ids_of
@@ -114,14 +114,14 @@ def test_the_sides_of_a_tokenizer_are_told_and_can_be_set(keras: Any, tmp_path: 
     with pytest.raises(ModelError, match="give --maxlen"):
         read(*paths)
     told: list[str] = []
-    found = read(*paths, maxlen=5, padding="post", progress=told.append)
+    found = read(*paths, padded=Padding(5, "post"), progress=told.append)
     assert (found.maxlen, found.padding, found.truncating) == (5, "post", "pre")
     assert "padding 'post', truncating 'pre'" in told[0]
-    assert read(*paths, maxlen=5, padding="pre", truncating="post", progress=told.append)
+    assert read(*paths, padded=Padding(5, "pre", "post"), progress=told.append)
     assert len(told) == 1
     Vectorizer.from_keras_tokenizer(paths[0], maxlen=3).save(tmp_path / "ours.json")
     with pytest.raises(ConfigError, match="of its own"):
-        read(tmp_path / "ours.json", paths[1], maxlen=5)
+        read(tmp_path / "ours.json", paths[1], padded=Padding(5))
 
 
 def test_one_hot_labels_are_understood_and_others_refused() -> None:

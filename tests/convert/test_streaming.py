@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -68,8 +67,7 @@ def sensors(*, stateful: bool, batch: int | None = 2) -> Any:
 @pytest.fixture
 def graph_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave Keras' own verdict out: asking it takes a process that imports TensorFlow."""
-    # the module, which the function of the same name hides
-    monkeypatch.setattr(sys.modules["gatelet.convert.conversion"], "has_keras", lambda: False)
+    monkeypatch.setattr("gatelet.convert.settings.has_keras", lambda: False)
 
 
 def few_rows() -> Arrays:

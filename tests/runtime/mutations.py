@@ -5,9 +5,9 @@ Not what must happen with them: see test_fuzz.py.
 
 import hashlib
 import json
-import os
 import random
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,8 @@ def mutants(
         path.mkdir()
         for name in contents:
             if name not in (file, MANIFEST):
-                os.link(bundle / name, path / name)
+                # no link: it would change the ctime of a file that another process has open
+                shutil.copy2(bundle / name, path / name)
         repaired = file == MANIFEST or draw.random() < 0.75
         listed = _repaired(contents[MANIFEST], file, data) if repaired else contents[MANIFEST]
         (path / MANIFEST).write_bytes(listed)
