@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MAX_PATH_CHARACTERS = 255
-LARGEST_STEP = 1e300
 VERDICTS = ("fail", "undecided", "not run", "pass")
 """Parity verdicts, the worst first."""
 
@@ -147,8 +146,8 @@ def parse_manifest(data: bytes, *, path: Path) -> Manifest:
             name=take({"name": path.name, **manifest}, "name", str),
             labels=_labels(manifest),
             threshold=_threshold(manifest),
-            artifacts=tuple(_artifact(entry) for entry in _entries(manifest, "artifacts")),
-            files=tuple(BundleFile(**_file_fields(one)) for one in _entries(manifest, "files")),
+            artifacts=tuple(_artifact(entry) for entry in entries(manifest, "artifacts")),
+            files=tuple(BundleFile(**_file_fields(one)) for one in entries(manifest, "files")),
         )
         _check_names(found, path)
     except ValueError as error:
@@ -178,7 +177,8 @@ def take_texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(entry[key])
 
 
-def _entries(manifest: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def entries(manifest: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Take a field that is a list of objects; as `take`."""
     return [
         take({f"an entry of {key}": one}, f"an entry of {key}", dict)
         for one in take(manifest, key, list)
@@ -210,8 +210,6 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         raise ValueError(
             f"'verdict' is {show(parity['verdict'])}, expected one of {', '.join(VERDICTS)}"
         )
-    if "sections" in entry:
-        check_sections(entry)
     return Artifact(
         **_file_fields(entry),
         target=take(entry, "target", str),
@@ -222,50 +220,13 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         parity=parity,
         companions=_companions(entry),
         states=_states(entry),
-        revision=_whole({"revision": 0, **entry}, "revision"),
+        revision=whole({"revision": 0, **entry}, "revision"),
         entry=entry,
     )
 
 
-def check_sections(entry: Mapping[str, Any]) -> None:
-    """Check the table of what an artifact's file holds, if it has one.
-
-    Raises:
-        ValueError: It is no such table; whether it fits the file is not looked at.
-    """
-    for section in _entries({"sections": [], **entry}, "sections"):
-        take(section, "weight", str)
-        take(section, "order", str)
-        _whole({"gates": 0, **section}, "gates")
-        _check_array(section)
-        for key in ("rows", "columns"):
-            ends = {key: [0, 0], **section}
-            _check_wholes(ends, key)
-            if len(ends[key]) != 2:
-                raise ValueError(f"'{key}' is {show(ends[key])}, expected two integers")
-        step = section.get("step", 1)
-        for one in step if type(step) is list else [step]:
-            if not 0 < take({"step": one}, "step", float, int) <= LARGEST_STEP:
-                raise ValueError(f"'step' is {show(one)}, expected a number above 0")
-        for scales in _entries({"scales": [], **section}, "scales"):
-            take(scales, "along", str)
-            _check_array(scales)
-            if "codes" in scales:
-                _check_array(take(scales, "codes", dict))
-
-
-def _check_array(entry: Mapping[str, Any]) -> None:
-    take(entry, "dtype", str)
-    _whole(entry, "offset")
-    _check_wholes(entry, "shape")
-
-
-def _check_wholes(entry: Mapping[str, Any], key: str) -> None:
-    for one in take(entry, key, list):
-        _whole({key: one}, key)
-
-
-def _whole(entry: Mapping[str, Any], key: str) -> int:
+def whole(entry: Mapping[str, Any], key: str) -> int:
+    """Take an integer from 0; as `take`."""
     value: int = take(entry, key, int)
     if not 0 <= value < 2**63:
         raise ValueError(f"'{key}' is {show(value)}, expected an integer from 0")
@@ -295,7 +256,7 @@ def _file_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"'sha256' is {show(sha256)}, expected 64 hexadecimal digits")
     return {
         "path": take(entry, "path", str),
-        "bytes": _whole(entry, "bytes"),
+        "bytes": whole(entry, "bytes"),
         "sha256": sha256,
     }
 

@@ -27,7 +27,7 @@ from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BundleDamaged, ConversionError
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.bundle.manifest import check_sections as check_table
+from gatelet.runtime.bundle.sections import check_sections as check_table
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
 from tests.conformance.cases import CASES

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.layouts import INT4_MIDDLE, unpack_int4
+from gatelet.errors import BundleError
 from gatelet.runtime.bundle.opening import Artifact, Bundle
+from gatelet.runtime.bundle.sections import check_sections
 from gatelet.runtime.graph.graph import Graph
 
 Array = NDArray[Any]
@@ -37,8 +39,19 @@ class StoredFile:
 
     @classmethod
     def of(cls, bundle: Bundle, artifact: Artifact, graph: Graph) -> "StoredFile":
-        """Return an artifact of a bundle, with the bundle's Graph."""
+        """Return an artifact of a bundle, with the bundle's Graph.
+
+        Raises:
+            BundleError: Its table of sections is damaged.
+        """
         beside = {role: bundle.path / path for role, path in artifact.companions.items()}
+        try:
+            check_sections(artifact.entry)
+        except ValueError as error:
+            raise BundleError(
+                f"bundle '{bundle.path}': the sections of {artifact.target} {artifact.scheme} are "
+                f"damaged: {error}"
+            ) from error
         sections = artifact.entry.get("sections")
         return cls(bundle.path / artifact.path, graph, beside, sections)
 
