@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -135,6 +134,8 @@ class Renewable(Protocol):
 
 def renew_after_fork(backend: Renewable) -> None:
     """Call `renew` in each forked child: its copy of a lock may be held by a thread it lacks."""
+    import weakref  # a millisecond that other backends need not wait for
+
     weak = weakref.ref(backend)
 
     def renew() -> None:

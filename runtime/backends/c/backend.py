@@ -22,13 +22,13 @@ from gatelet.runtime.backends.c.library import Library, open_library
 from gatelet.runtime.backends.c.memory import Memories, Memory, Shapes
 from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.bundle.contents import sha256_for
-from gatelet.runtime.vectorizer.long_texts import PIECE_CHARACTERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _LARGEST_SIZE = 2**20
+_LONGEST_TEXT = 2**16  # characters; a longer one is read piece by piece, by Python
 _ALIGNMENT_BYTES, _DIGEST_BYTES = 64, 16  # of the head of a file: a magic, a digest of the rest
 _PART_BYTES, _PARTS = 2**16, 64
 _LEVELS = {"": 0, "plain": 1, "v2": 2, "v3": 3, "v4": 4}
@@ -222,7 +222,7 @@ class CBackend:
             return None
         place = ctypes.addressof(memory.given[0])
         for text in texts:
-            if len(text) > PIECE_CHARACTERS:
+            if len(text) > _LONGEST_TEXT:
                 return None
             try:
                 utf8 = text.encode()
