@@ -379,6 +379,9 @@ def test_the_table_of_tiers_names_files_and_functions_that_exist() -> None:
         functions = [one for text in named for one in re.findall(r"^def (test_\w+)", text, re.M)]
         assert any(fnmatchcase(one, row.tests) for one in functions), row
     assert set(tiers.BEGIN_WITH) - set(files) == set()
+    for name in (*tiers.kept_of_measured(), *tiers.WORTH_IT):
+        file, _, function = name.partition("::")
+        assert f"def {function}(" in files[file], f"{name}: rename it in the list too"
 
 
 LOADED = """

@@ -23,6 +23,10 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parent.parent
 
+MEASURED = Path(__file__).with_name("slow_tests.txt")
+"""Functions that were measured to take more than a second, beside those of `SLOW`: how many of
+each one's parameters the fast tier keeps, and its name; `tests.processor_time` writes it."""
+
 
 @dataclass(frozen=True)
 class Slow:
@@ -32,7 +36,7 @@ class Slow:
         files: Pattern of paths below tests/, such as 'convert/test_*.py'.
         tests: Pattern of the functions' names.
         keep: Of a family with parameters: the fast tier keeps the tests that have one of these
-            words as a parameter.
+            words as a parameter, or all of those joined by '+'.
     """
 
     files: str
@@ -70,7 +74,22 @@ C_SAMPLE = (
     "text_and_numbers",
     "stateful",
 )
-"""Those of them that the fast tier compiles: a second each, for each scheme."""
+"""Those of them that the fast tier compiles, and exports to litert: a second each, for each
+scheme."""
+
+WORTH_IT = (
+    "cli/test_bench.py::test_measures_every_artifact",
+    "cli/test_doctor.py::test_tells_the_machine_the_engines_and_what_runs",
+    "cli/test_weights_and_config.py::test_they_convert_from_python_and_keras_agrees",
+    "convert/exporters/test_c_integers.py::test_every_build_gives_the_same_bits_close_to_float",
+    "convert/exporters/test_c_storage.py::test_what_is_stored_is_what_runs",
+    "convert/exporters/test_litert_layers.py::test_poolings_do_not_count_padding",
+    "convert/exporters/test_litert_layers.py::test_products_tables_and_normalisations",
+    "convert/test_function_limits.py::test_functions_of_convert_are_small",
+    "convert/test_streaming.py::test_other_models_stream_where_that_is_asked_for",
+    "train/test_fit.py::test_a_run_has_all_its_files_and_no_stage_is_left",
+)
+"""Slow, and in the fast tier all the same: what nothing else there runs."""
 
 SLOW_FIXTURES = ("quickstart", "quickstart_zh")
 """Each trains a model on a corpus: longer than a third of the fast tier."""
@@ -81,7 +100,11 @@ SLOW = (
     # every case: the fast tier runs a sample
     Slow("conformance/test_conformance.py", "test_the_reference_*", keep=SAMPLE),
     Slow("conformance/test_conformance.py", "test_pure", keep=SAMPLE),
-    Slow("conformance/test_conformance.py", "test_an_artifact_*", keep=SAMPLE),
+    Slow(
+        "conformance/test_conformance.py",
+        "test_an_artifact_*",
+        keep=(*(f"onnx+{case}" for case in SAMPLE), *(f"litert+{case}" for case in C_SAMPLE)),
+    ),
     Slow("conformance/test_conformance_c.py", "test_c", keep=C_SAMPLE),
     Slow("conformance/test_conformance_c.py", "test_c_under_the_sanitizers"),
     Slow("conformance/test_conformance_c.py", "test_most_stacks_*"),
@@ -90,10 +113,10 @@ SLOW = (
     Slow("conformance/test_streaming.py", "test_reference", keep=SAMPLE),
     Slow("conformance/test_streaming.py", "test_pure", keep=SAMPLE),
     Slow("conformance/test_streaming.py", "test_onnx", keep=SAMPLE),
-    Slow("conformance/test_streaming.py", "test_litert", keep=("stack_three_mixed", "stateful")),
+    Slow("conformance/test_streaming.py", "test_litert"),
     Slow("conformance/test_streaming.py", "test_most_cases_*"),
     Slow("conformance/test_tflm.py", "test_tflm", keep=("lstm_masked", "two_outputs")),
-    Slow("conformance/test_large_cases.py", "test_rounding_*", keep=("lstm",)),
+    Slow("conformance/test_large_cases.py", "test_rounding_*"),
     Slow("conformance/test_lint_agrees.py"),
     Slow("conformance/test_random_*.py", "test_random_*"),
     Slow("conformance/test_tf2onnx.py"),
@@ -105,7 +128,7 @@ SLOW = (
     Slow("convert/exporters/test_c_ahead.py", "test_one_row_*", keep=("53",)),
     Slow("convert/exporters/test_c_vectorizer.py", "test_ten_thousand_*"),
     Slow("convert/exporters/test_litert_int8.py"),
-    Slow("convert/exporters/test_litert_recurrences.py", "test_every_option_*"),
+    Slow("convert/exporters/test_litert_recurrences.py"),
     Slow("convert/exporters/test_onnx_recurrences.py", "test_a_scan_*"),
     Slow("convert/lowering/test_bidirectional.py", "test_states_of_*", keep=("concat",)),
     Slow("convert/lowering/test_bidirectional.py", "test_merge_modes", keep=("concat", "ave")),
@@ -141,10 +164,31 @@ BEGIN_WITH = (
 def arrange(items: list[pytest.Item]) -> None:
     """Mark and order tests, before `-m` chooses among them."""
     order = {name: index for index, name in enumerate(BEGIN_WITH)}
+    measured = kept_of_measured()
+    families: dict[str, list[pytest.Item]] = {}
     for item in items:
         if is_slow(item):
             item.add_marker("ci")
+        else:
+            families.setdefault(function_of(item), []).append(item)
+    for name, kept in measured.items():
+        family = families.get(name, [])
+        spread = {round(i * (len(family) - 1) / max(1, kept - 1)) for i in range(kept)}
+        for place, item in enumerate(family):
+            if place not in spread:
+                item.add_marker("ci")
     items.sort(key=lambda item: order.get(_file(item), len(order)))  # stable
+
+
+def kept_of_measured() -> dict[str, int]:
+    """Return how many parameters of each measured function the fast tier keeps."""
+    rows = (line.split() for line in MEASURED.read_text("utf-8").splitlines())
+    return {name: int(kept) for kept, name in rows}
+
+
+def function_of(item: pytest.Item) -> str:
+    """Return a test's file and function, whatever its parameters."""
+    return f"{_file(item)}::{item.name.partition('[')[0]}"
 
 
 def is_slow_file(path: Path) -> bool:
@@ -169,7 +213,9 @@ def _names(row: Slow, item: pytest.Item) -> bool:
     name, _, parameters = item.name.partition("[")
     if not (fnmatchcase(_file(item), row.files) and fnmatchcase(name, row.tests)):
         return False
-    return not set(parameters.rstrip("]").split("-")) & set(row.keep)
+    return not any(
+        set(words.split("+")) <= set(parameters.rstrip("]").split("-")) for words in row.keep
+    )
 
 
 def _file(item: pytest.Item) -> str:
