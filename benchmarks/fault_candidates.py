@@ -6,12 +6,10 @@ message, is not drawn.
 
 import ast
 import hashlib
-import json
-import random
 import re
 import subprocess
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,19 +82,15 @@ def draw(*, seed: int, count: int, passed_over: Collection[str] = ()) -> list[Fa
         count: The least.
         passed_over: Keys of faults that are not taken (`key_of`).
     """
-    by_room = {
-        room: [fault for name in names for fault in candidates(room, name)]
-        for room, names in rooms().items()
-    }
-    generator = random.Random(seed)
-    for faults in by_room.values():
-        generator.shuffle(faults)
-        faults[:] = [fault for fault in faults if key_of(fault) not in passed_over]
     chosen: dict[tuple[str, int], Fault] = {}
-    for faults in by_room.values():
+    others = []
+    for room, names in rooms().items():
+        faults = [fault for name in names for fault in candidates(room, name)]
+        faults = [fault for fault in faults if key_of(fault) not in passed_over]
+        # by a digest, so that a change elsewhere draws the same ones again
+        faults.sort(key=lambda one: hashlib.sha256(f"{seed} {key_of(one)}".encode()).digest())
         _choose(faults, chosen, len(chosen) + A_ROOM)
-    others = [fault for faults in by_room.values() for fault in faults]
-    generator.shuffle(others)
+        others += faults
     _choose(others, chosen, count)
     return list(chosen.values())
 
@@ -106,7 +100,8 @@ def _choose(faults: list[Fault], chosen: dict[tuple[str, int], Fault], until: in
     for fault in faults:
         if len(chosen) >= until:
             return
-        if (fault.path, fault.line) not in chosen and _is_code(fault):
+        is_new = key_of(fault) not in map(key_of, chosen.values())
+        if is_new and (fault.path, fault.line) not in chosen and _is_code(fault):
             chosen[fault.path, fault.line] = fault
 
 
@@ -145,12 +140,20 @@ def python_changes(text: str) -> Iterator[tuple[int, int, int, str]]:
     """Return changes of operators, comparisons, numbers and indices: (line, start, end, new)."""
     tree = ast.parse(text)
     ignored = {id(part) for node in ast.walk(tree) if _is_text(node) for part in ast.walk(node)}
+    in_functions = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for part in ast.walk(node)
+    }
     for node in ast.walk(tree):
         if id(node) in ignored:
             continue
         if isinstance(node, ast.BinOp | ast.BoolOp | ast.Compare):
             yield from _operator_changes(node)
         elif isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
+            if id(node) not in in_functions:  # limits and sizes, which are chosen, not right
+                continue
             if node.lineno == node.end_lineno and node.end_col_offset is not None:
                 yield node.lineno, node.col_offset, node.end_col_offset, _other(node.value)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
@@ -235,8 +238,9 @@ def c_changes(lines: list[str]) -> Iterator[tuple[int, int, int, str]]:
 
 
 def key_of(fault: Fault) -> str:
-    """Return what names a fault, so that a changed file gives another."""
-    return hashlib.sha256(json.dumps(asdict(fault)).encode()).hexdigest()[:16]
+    """Return what names a fault, wherever its line moves to."""
+    named = "\n".join((fault.path, fault.before, fault.after))
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 def rooms() -> dict[str, list[str]]:
