@@ -80,6 +80,7 @@ scheme."""
 WORTH_IT = (
     "cli/test_bench.py::test_measures_every_artifact",
     "cli/test_doctor.py::test_tells_the_machine_the_engines_and_what_runs",
+    "cli/test_doctor.py::test_without_engines_it_tells_how_to_install_them",
     "cli/test_weights_and_config.py::test_they_convert_from_python_and_keras_agrees",
     "convert/exporters/test_c_integers.py::test_every_build_gives_the_same_bits_close_to_float",
     "convert/exporters/test_c_storage.py::test_what_is_stored_is_what_runs",

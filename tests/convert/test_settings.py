@@ -63,3 +63,11 @@ def test_what_is_not_known_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         choose(ConversionSettings(**setting))
+
+
+@pytest.mark.parametrize(("wanted", "there"), [(True, True), (True, False), (False, True)])
+def test_keras_is_asked_where_it_is_installed_and_not_left_out(
+    wanted: bool, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatelet.convert.settings.has_keras", lambda: there)
+    assert ConversionSettings(with_keras=wanted).asks_keras == (wanted and there)
