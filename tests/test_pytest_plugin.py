@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from gatelet.pytest_plugin import BundleItems
 from tests.fixture_types import PutPart
 
 RunPytest = Callable[..., subprocess.CompletedProcess[str]]
@@ -131,3 +134,13 @@ def test_the_unused_plugin_loads_nothing(run_pytest: RunPytest, tmp_path: Path) 
     assert done.returncode == 0, done.stdout + done.stderr
     (tmp_path / "here" / "test_loaded.py").unlink()
     assert run_pytest().returncode == EXIT_NOTHING
+
+
+@pytest.mark.parametrize(("verbosity", "told"), [(-1, ""), (0, ""), (1, "gatelet: judging\n")])
+def test_progress_is_told_only_to_who_asks_for_more(
+    verbosity: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = SimpleNamespace(get_verbosity=lambda: verbosity)
+    collector: Any = SimpleNamespace(config=config)
+    BundleItems._tell(collector, "judging")
+    assert capsys.readouterr().err == told

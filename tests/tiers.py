@@ -87,6 +87,7 @@ WORTH_IT = (
     "convert/exporters/test_litert_layers.py::test_poolings_do_not_count_padding",
     "convert/exporters/test_litert_layers.py::test_products_tables_and_normalisations",
     "convert/test_function_limits.py::test_functions_of_convert_are_small",
+    "convert/test_isolation.py::test_a_parent_that_is_killed_takes_the_worker_with_it",
     "convert/test_streaming.py::test_other_models_stream_where_that_is_asked_for",
     "train/test_fit.py::test_a_run_has_all_its_files_and_no_stage_is_left",
 )

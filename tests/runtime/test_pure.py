@@ -195,3 +195,14 @@ def test_a_variable_that_names_no_target_of_the_bundle_is_named(
         ):
             load(bundle)
     assert load(bundle, target="onnx").target == "onnx"
+
+
+def test_what_a_mask_leaves_out_is_zero() -> None:
+    taken = GraphInput("features", "float32", (None, None, 2))
+    mask = Node(
+        "m", "MaskFeatures", ("features",), ("m",), ((None, None),), {}, {"mask_value": 5.0}
+    )
+    kept = Node("y", "ApplyMask", ("features",), ("y",), ((None, None, 2),), mask="m")
+    x = [[[1.0, 2.0], [5.0, 5.0], [5.0, 3.0]]]
+    found, expected = both(Graph((taken,), (mask, kept), ("y",), {}), x)
+    assert found.tolist() == expected.tolist() == [[[1.0, 2.0], [0.0, 0.0], [5.0, 3.0]]]

@@ -88,7 +88,7 @@ def _panel(one: Probabilities, oracle: Probabilities, axis: str) -> Element:
         x, y = frame.at_x(sure), frame.at_y(share)
         marks.append(element("rect", x=x - 5, y=y - 5, width=10, height=10, class_="hollow"))
     for sure, share, count in bins:
-        x, (low, high) = frame.at_x(sure), _wilson(share, count)
+        x, (low, high) = frame.at_x(sure), interval_of_share(share, count)
         marks.append(
             element("line", x1=x, y1=frame.at_y(low), x2=x, y2=frame.at_y(high), class_="interval")
         )
@@ -101,7 +101,7 @@ def _panel(one: Probabilities, oracle: Probabilities, axis: str) -> Element:
     return panel(one.name, frame.draw(*marks, label=f"{one.name}: reliability"), sentence)
 
 
-def _wilson(share: float, count: int) -> tuple[float, float]:
+def interval_of_share(share: float, count: int) -> tuple[float, float]:
     """Return the 95 % interval of a share.
 
     Source: Wilson 1927, Probable inference, the law of succession, and statistical inference.

@@ -63,6 +63,7 @@ WRONG_WEIGHTS = {
         [3],
         [4],
     ),
+    "normalization": (layer_of("Normalization", {"axis": -1}, (4,), (4,), ()), "mean", [3], [4]),
     "prelu": (layer_of("PReLU", {"shared_axes": [1]}, (1, 4)), "alpha", [1, 3], [1, 4]),
 }
 

@@ -1,5 +1,6 @@
 """Skipping padding changes no score, and is done only where it is exact."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,12 @@ def second(**settings: Any) -> Node:
     return Node("h2", "LSTM", ("h",), ("h2",), ((None, U),), roles, attributes)
 
 
+def bent() -> tuple[Node, Node]:
+    """A pointwise layer between two recurrences."""
+    bend = Node("a", "Activation", ("h",), ("a",), ((None, None, U),), {}, {"activation": "relu"})
+    return bend, replace(second(), inputs=("a",))
+
+
 def repeated() -> tuple[Node, Node]:
     """A recurrence over other steps than those of the ids."""
     repeat = Node("q", "RepeatVector", ("h",), ("q",), ((None, 3, U),), attributes={"n": 3})
@@ -87,11 +94,19 @@ def padded_rows() -> np.ndarray:
     [
         make(),
         make(second(), return_sequences=True),
+        make(*bent(), return_sequences=True),
         make(*repeated()),
         make(mask=True),
         make(mask=True, go_backwards=True),
     ],
-    ids=["one", "stack", "a recurrence over other steps", "masked", "masked, backwards"],
+    ids=[
+        "one",
+        "stack",
+        "a bend between",
+        "a recurrence over other steps",
+        "masked",
+        "masked, backwards",
+    ],
 )
 @pytest.mark.parametrize("rows", [1, 5, 40])
 def test_gives_what_the_plain_graph_gives(graph: Graph, rows: int) -> None:

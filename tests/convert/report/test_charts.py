@@ -4,10 +4,15 @@ import re
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from gatelet.convert.report.charts.axes import counted, linear, logarithmic
 from gatelet.convert.report.charts.histogram import histogram
-from gatelet.convert.report.charts.reliability import bins_of, expected_calibration_error
+from gatelet.convert.report.charts.reliability import (
+    bins_of,
+    expected_calibration_error,
+    interval_of_share,
+)
 from gatelet.convert.report.charts.treemap import squarify
 from gatelet.convert.report.elements import element, html_text, shown
 from gatelet.convert.report.figures import write_bytes, write_figure, write_latency
@@ -106,3 +111,9 @@ def test_figures_are_written_for_people() -> None:
     ]
     assert [write_bytes(v) for v in (12, 45_000, 2_755_436)] == ["12 bytes", "45 kB", "2.76 MB"]
     assert [write_latency(v) for v in (71.4, 4000, 2.5e6)] == ["71.4 µs", "4 ms", "2.5 s"]
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 5), (3, 5), (5, 5), (17, 400), (1, 1)])
+def test_the_interval_of_a_share_is_wilsons(hits: int, count: int) -> None:
+    low, high = proportion_confint(hits, count, alpha=0.05, method="wilson")
+    assert interval_of_share(hits / count, count) == pytest.approx((low, high), abs=1e-6)
