@@ -121,13 +121,31 @@ def _seen(printed: str) -> str:
 
 
 def commands_of(tier: str, tree: Path, fault: Fault, workers: str) -> list[list[str]]:
-    """Return what runs a tier, or what it has more than the tier before; its own folder first."""
+    """Return what runs a tier, or what it has more than the tier before; the nearest tests first.
+
+    All of the tier runs in the end: the order only spares the others where a near test is red.
+    """
     own = Path("tests") / Path(fault.path).parent
     while not (tree / own).is_dir():
         own = own.parent
     tests = pytest_of(TIERS[tier], workers)
+    alone = pytest_of(TIERS[tier], "0")
     lint = [[str(tree / "check"), "--lint"]] if tier == "fast" else []
-    return [[*tests, str(own)], tests, *lint]
+    near = [[*alone, *found] for found in [near_tests(tree, fault)] if found]
+    return [*near, [*tests, str(own)], tests, *lint]
+
+
+def near_tests(tree: Path, fault: Fault) -> list[str]:
+    """Return the test files that have the faulty module's name, or import it."""
+    path = Path(fault.path)
+    module = ".".join(("gatelet", *path.with_suffix("").parts)).replace(
+        "gatelet.gatelet", "gatelet"
+    )
+    found = []
+    for test in sorted((tree / "tests").rglob("test_*.py")):
+        if test.stem == f"test_{path.stem}" or f"{module} " in test.read_text("utf-8"):
+            found.append(str(test.relative_to(tree)))
+    return found
 
 
 def pytest_of(markers: str, workers: str) -> list[str]:

@@ -41,6 +41,18 @@ def test_a_live_model_is_saved_for_the_verdict_of_keras() -> None:
     assert source.model.keras_version == keras.__version__
 
 
+def test_a_layer_that_reads_texts_becomes_the_vectorizer() -> None:
+    texts = keras.Input((1,), dtype="string")
+    words = layers.TextVectorization(vocabulary=["good", "bad"], output_sequence_length=4)
+    x = layers.Embedding(4, 3)(words(texts))
+    source = open_source(keras.Model(texts, layers.LSTM(2)(x)))
+    assert source.takes_texts and source.vectorizer is not None
+    assert source.vectorizer.pad("Bad, unknown!") == [3, 1, 0, 0]
+    assert [one.class_name for one in source.model.layers.values()] == ["Embedding", "LSTM"]
+    other = open_source(functional())
+    assert not other.takes_texts and other.vectorizer is None
+
+
 def test_a_live_model_that_cannot_be_saved_is_read_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
