@@ -4,7 +4,7 @@ static void ${kind}_layers(const struct gatelet_call *call, int32_t B) {
 $body
 }
 
-static uint64_t ${kind}_measure(const int32_t *sizes, int32_t B, size_t *elements) {
+GATELET_INLINE uint64_t ${kind}_measure(const int32_t *sizes, int32_t B, size_t *elements) {
 $sizes_used
     (void)B;
 $elements
