@@ -169,7 +169,10 @@ def _flipped(kernel: NDArray[Any]) -> NDArray[Any]:
 
 
 def _weight_lists(file: Hdf5, group: str, where: str) -> dict[str, list[str]]:
-    """Return the paths of each stored layer's weights, where there are any, in the file's order."""
+    """Return the paths of each stored layer's weights, where there are any, in the file's order.
+
+    A layer without weights may have a group without a list, or no group at all.
+    """
     names = file.texts(group, "layer_names")
     if names is None:
         raise ModelError(
@@ -179,7 +182,7 @@ def _weight_lists(file: Hdf5, group: str, where: str) -> dict[str, list[str]]:
     found = {}
     for name in names:
         weights = file.texts(join(group, name), "weight_names")
-        if weights is None:
+        if weights is None and file.children(join(group, name)):
             raise ModelError(f"{where} is damaged: it does not list the weights of layer '{name}'")
         if weights:
             found[name] = [join(name, one) for one in weights]
