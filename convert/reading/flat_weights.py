@@ -203,11 +203,12 @@ def _matched(
         return
     owners = [layer for layer in owners if _count(_slots(layer, (), keras1=keras1, major=2))]
     if len(owners) != len(lists):
-        missing = [layer.name for layer in owners if layer.name not in lists]
-        told = f"; those of '{missing[0]}' are missing" if missing else ""
+        missing = [f"'{layer.name}'" for layer in owners if layer.name not in lists]
+        told = f"; those of {', '.join(missing[:3])} are missing" if missing else ""
         raise ModelError(
             f"{where} has weights of {len(lists)} layers, the architecture needs those of "
-            f"{len(owners)}{told}: give the weights and the configuration of the same model"
+            f"{len(owners)}{told}: give the weights and the configuration of the same model, or "
+            "save it again with model.save('name.keras')"
         )
     yield from zip(owners, lists.values(), strict=True)
 

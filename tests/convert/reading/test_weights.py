@@ -225,7 +225,7 @@ def test_layers_with_weights_need_their_list(tmp_path: Path, left: str) -> None:
             del file["model_weights/d"]
 
     path = write_legacy(tmp_path / "m.h5", weights=write)
-    with pytest.raises(ModelError, match="the weights of layer 'd'|those of 'd' are missing"):
+    with pytest.raises(ModelError, match=r"the weights of layer 'd'|those of 'd' are missing"):
         read_keras_file(path)
 
 
