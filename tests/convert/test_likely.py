@@ -45,7 +45,7 @@ def told(model: SourceModel) -> Likely:
     return likely_inputs(model, lower(model))["features"]
 
 
-MEAN, VARIANCE = np.float32([5, -200, 0.01]), np.float32([4, 900, 1e-6])
+MEAN, VARIANCE = np.array([5, -200, 0.01], "f4"), np.array([4, 900, 1e-6], "f4")
 FIRST: dict[str, tuple[Entry, list[Any], Any, Any]] = {
     "Normalization": (entry("Normalization", "n", axis=-1), [MEAN, VARIANCE], MEAN, VARIANCE),
     "given statistics": (
