@@ -26,7 +26,7 @@ from gatelet.convert.proving import prove_draft
 from gatelet.convert.reading.read_source import read_source
 from gatelet.convert.rows.given import part_calibration
 from gatelet.convert.settings import ConversionSettings, Progress
-from gatelet.convert.worker.timing import Timings
+from gatelet.convert.worker.timing import Timings, spent_s
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.bundle.opening import MANIFEST, Bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays
@@ -138,7 +138,7 @@ def _convert_through_the_graph(
     """Read, lower, rewrite, export, gate and prove; the caller commits."""
     progress, choice = settings.progress, choose(settings)
     chosen = choice.artifacts
-    source = read_source(model_or_run, settings, worker)
+    source = read_source(model_or_run, settings)
     graph = lower_source(source, settings)
     model = rewrite(source, graph, settings)
     if choice.what_fits:
@@ -162,12 +162,14 @@ def _convert_through_the_graph(
         platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles)),
     )
     optional = not choice.by_name and not choice.profiles
+    before_s = spent_s(worker)
     made = export_all(exportable, chosen, worker, optional=optional, progress=progress)
+    exports_s = max(0.0, spent_s(worker) - before_s)
     check_made(made, exportable)
     for one in made:
         writer.add_exported(one.target, one.scheme.name, one.suffix, with_stream(one))
     check_flash(choice.profiles, writer.artifacts, writer.files)
-    return prove_draft(writer, model, settings, worker)
+    return prove_draft(writer, model, settings, worker, exports_s=exports_s)
 
 
 def _returns_bundle_only(

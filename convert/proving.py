@@ -11,6 +11,7 @@ from gatelet.convert.gates.gates import check_predictions
 from gatelet.convert.keras_route.parity import prove_route
 from gatelet.convert.parity import ParityReport, Settings, judge
 from gatelet.convert.parity.oracles.ask import Question, ask_oracles
+from gatelet.convert.parity.oracles.effort import BUDGET_S
 from gatelet.convert.parity.oracles.golden import golden_vectors
 from gatelet.convert.parity.oracles.keras import ask_live
 from gatelet.convert.parity.oracles.oracle import Advance, nothing_to_tell
@@ -95,7 +96,12 @@ def _golden_timesteps(bundle: Bundle) -> dict[str, int]:
 
 
 def prove_draft(
-    writer: BundleWriter, model: Rewritten, settings: ConversionSettings, worker: Worker
+    writer: BundleWriter,
+    model: Rewritten,
+    settings: ConversionSettings,
+    worker: Worker,
+    *,
+    exports_s: float = 0.0,
 ) -> ParityReport:
     """Check the artifacts of a bundle that is being made, and add its golden vectors.
 
@@ -104,6 +110,7 @@ def prove_draft(
         model: What was exported, and the rows that are judged.
         settings: Whether Keras is asked, and texts are kept.
         worker: Where Keras runs; it is closed, as its temporary files lie in the stage.
+        exports_s: Processor time of the exports: made-up rows may cost twice as much.
 
     Raises:
         ConversionError: Outputs are NaN or constant where the right ones are not.
@@ -120,14 +127,14 @@ def prove_draft(
         timesteps=timesteps,
         keras_file=source.keras_file,
         keras_takes_texts=source.takes_texts,
+        budget_s=max(BUDGET_S, 2 * exports_s),
     )
     keras = worker if settings.asks_keras else None
     oracle = ask_oracles(bundle, question, keras, progress=progress)
     if settings.with_keras and oracle.keras is None and source.live is not None:
-        oracle = ask_live(oracle, source.live, version=source.model.keras_version)
-    refusal = oracle.keras_refusal or source.keras_refusal
-    if refusal:
-        writer.add_provenance(keras_refusal=refusal)
+        oracle = ask_live(oracle, source.live, wrote=source.model.keras_version)
+    if oracle.keras_refusal:
+        writer.add_provenance(keras_refusal=oracle.keras_refusal)
     if model.whole is not None:
         cost = measure_cost(model.whole, texts, truth=truth, threshold=source.threshold)
         writer.add_provenance(pruning=cost)

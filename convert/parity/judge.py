@@ -116,7 +116,7 @@ def judge(
 def _prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advance) -> Case:
     golden, graph = readable_golden(bundle), bundle.graph()
     odd, limit = [], oracle.float32_limit
-    for rows in odd_lengths(graph, oracle.inputs):
+    for rows in odd_lengths(graph, oracle.inputs, padding=oracle.padding):
         expected = ask_graph(graph, rows)
         limit = max(limit, float32_limit(graph, rows, expected))
         odd.append((rows, expected))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.calibration import CALIBRATION_ROWS, Calibration, choose_rows
 from gatelet.convert.rows.drawn import RANDOM_ROWS, SEED, random_rows
+from gatelet.convert.rows.likely import likely_inputs
 from gatelet.convert.rows.rows import rows_of
 from gatelet.convert.rows.truth import truth_of
 from gatelet.convert.schemes import Scheme
@@ -117,7 +118,8 @@ def part_calibration(
         test = test.rows(_left(found, len(test)))
         return Parted(found, test, test if data is not None else None)
     timesteps = declared_timesteps(source, graph)
-    drawn = random_rows(graph, spec, timesteps, seed=SEED + RANDOM_ROWS)
+    likely = likely_inputs(source.model, graph)
+    drawn = random_rows(graph, spec, timesteps, seed=SEED + RANDOM_ROWS, likely=likely)
     found = choose_rows(drawn.feed, source="drawn by a seed, others than are judged")
     return Parted(found, test, data)
 

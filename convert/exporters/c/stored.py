@@ -34,7 +34,8 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
     raw = {one.name for one in graph.inputs if one.dtype == "float32"}
     sections: dict[tuple[str, int], int] = {}  # equal ones are stored once
     for node in graph.nodes:
-        is_raw = any(name in raw for name in node.inputs)
+        # a state that is fed says nothing of what meets the kernel
+        is_raw = node.inputs[0] in raw
         for role, name in node.weights.items():
             shape = graph.weights[name].shape
             if node.op == "PadState" and scheme.embedding_type == "int4":
@@ -43,7 +44,7 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
                 continue
             for index, count in enumerate(_sections(node, role, shape, scheme, raw=is_raw)):
                 sections[name, index] = _aligned(count)
-        if is_raw and node.op in RAW_STAYS_RAW:
+        if node.op in RAW_STAYS_RAW and raw.intersection(node.inputs):
             raw.update(node.outputs)
     if scheme.activations != "float32" and any(node.op in GATES for node in graph.nodes):
         sections["the logistic function", 0] = SIGMOID_TABLE_BYTES

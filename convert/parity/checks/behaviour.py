@@ -4,9 +4,10 @@ Neither an earlier call, nor a row beside, nor another thread may matter. Not th
 user's rows, which `judge` compares.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -96,12 +97,15 @@ def takes_few_timesteps(graph: Graph) -> bool:
     )
 
 
-def odd_lengths(graph: Graph, inputs: Rows) -> list[Rows]:
+def odd_lengths(
+    graph: Graph, inputs: Rows, *, padding: Mapping[str, Any] = MappingProxyType({})
+) -> list[Rows]:
     """Make rows of no real timestep, of one, of some, of all, and of more than all.
 
     Args:
         graph: The model.
         inputs: Real rows [N, T, ...]; what they hold is cut, padded and strung together.
+        padding: What stands where there is no real timestep, by input; else zeros.
 
     Returns:
         Rows that have the same number of timesteps each: padded in front and behind, then, where
@@ -110,13 +114,16 @@ def odd_lengths(graph: Graph, inputs: Rows) -> list[Rows]:
     timed = [name for name, array in inputs.feed.items() if array.ndim > 1]
     if not timed or not all(len(one.shape) > 1 for one in graph.inputs):
         return []
-    full = {name: _long_row(inputs.feed[name]) for name in timed}
+    nothings = {
+        name: np.broadcast_to(padding.get(name, 0.0), inputs.feed[name].shape[1:]) for name in timed
+    }
+    full = {name: _long_row(inputs.feed[name], nothings[name]) for name in timed}
     padded: dict[str, Array] = {}
     for name in timed:
         T = inputs.feed[name].shape[1]
         rows = []
         for count in sorted({0, 1, T // 2, T}):
-            nothing = np.zeros_like(full[name][: T - count])
+            nothing = nothings[name][: T - count].astype(full[name].dtype)
             rows.append(np.concatenate([nothing, full[name][:count]]))
             rows.append(np.concatenate([full[name][:count], nothing]))
         padded[name] = np.stack(rows)
@@ -127,10 +134,12 @@ def odd_lengths(graph: Graph, inputs: Rows) -> list[Rows]:
     return found
 
 
-def _long_row(array: Array) -> Array:
+def _long_row(array: Array, nothing: Array) -> Array:
     """String the real timesteps of rows together, to a few more than a row has."""
-    steps = array.reshape(-1, *array.shape[2:])[: 64 * array.shape[1]]
-    real = steps[steps.reshape(len(steps), -1).any(axis=1)]
+    some = array[:64]
+    is_real = (some != nothing.astype(some.dtype)).reshape(*some.shape[:2], -1).any(axis=2)
+    steps = some.reshape(-1, *array.shape[2:])
+    real = steps[is_real.ravel()]
     wanted = array.shape[1] + BEYOND_TIMESTEPS
     if not len(real):
         real = steps

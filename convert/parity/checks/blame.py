@@ -18,6 +18,7 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.runtime.backends.reference import run_graph
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
+from gatelet.runtime.graph.width import width_of
 
 ROWS = 64
 EXPLAINED = 0.5
@@ -64,7 +65,8 @@ def blame(
     if not known:
         return ("the file's weights could not be read, so no layer can be named",)
     distance = difference(found, expected).reshape(len(found), -1).max(axis=1)
-    worst = np.argsort(-np.nan_to_num(distance, nan=np.inf, posinf=np.inf), kind="stable")[:ROWS]
+    order = np.argsort(-np.nan_to_num(distance, nan=np.inf, posinf=np.inf), kind="stable")
+    worst = order[: _rows_that_fit(graph, inputs)]
     rows, right, wrong = inputs[worst], expected[worst], found[worst]
     own = float(difference(wrong, right).max(initial=0.0))
     carried = _error(graph, rows, {one.weight: one for one in known}, right)
@@ -87,6 +89,12 @@ def blame(
             "computes with them; try the scheme float32, or another engine or target",
         )
     return _of_weights(graph, rows, right, known, carried=carried, off=off)
+
+
+def _rows_that_fit(graph: Graph, inputs: Rows) -> int:
+    """Return how many rows are looked at: all their values are in memory together."""
+    timesteps = max(one.shape[1] if one.ndim > 1 else 1 for one in inputs.feed.values())
+    return min(ROWS, width_of(graph).rows_at_once(timesteps))
 
 
 def _of_weights(

@@ -3,8 +3,8 @@
 Not the asking of Keras, which is `gatelet.convert.parity.oracles.ask`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,9 @@ class Oracle:
         wrong_ids: How many texts have other ids by Keras' own vectorizer; None if not asked.
         truth: The position of each row's label, int [N], or a regression's values [N, C].
         notes: Sentences on the rows.
+        padding: What stands where there is no real timestep, by graph input; else zeros.
+        keras_note: What was put in, so that Keras computes as the one that wrote the file; or why
+            its answers are held against nothing.
     """
 
     inputs: Rows
@@ -62,6 +65,8 @@ class Oracle:
     wrong_ids: int | None = None
     truth: Array | None = None
     notes: tuple[str, ...] = ()
+    padding: Mapping[str, Array | float] = field(default_factory=dict)
+    keras_note: str = ""
 
     @classmethod
     def of(
