@@ -52,10 +52,10 @@ def int8_of_a_row_xnnpack(x: Array) -> Array:
 def int8_of_a_row_builtin(x: Array) -> Array:
     """Round as TFLite's AsymmetricQuantizeFloats: a scale a row, in float64; half away from 0."""
     x = x.astype(_SINGLE)
-    low = np.minimum(x.min(axis=-1, keepdims=True, initial=0), 0).astype(np.float64)
-    high = np.maximum(x.max(axis=-1, keepdims=True, initial=0), 0).astype(np.float64)
+    low = np.minimum(x.min(axis=-1, keepdims=True, initial=0), _SINGLE(0))
+    high = np.maximum(x.max(axis=-1, keepdims=True, initial=0), _SINGLE(0))
     flat = low == high
-    wide = np.where(flat, 1.0, (high - low) / 255)
+    wide = np.where(flat, 1.0, (high - low).astype(np.float64) / 255)
     is_low = 128 + np.abs(low / wide) < 127 + np.abs(high / wide)
     zero = _half_away(np.where(is_low, -128 - low / wide, 127 - high / wide))
     zero = np.clip(zero, -128, 127).astype(_SINGLE)
