@@ -3,6 +3,7 @@
 Not calibration of activations: the schemes that use this compute activations in float.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,19 +35,23 @@ def quantize_int8(
 
 
 def to_integers(
-    values: NDArray[Any], dtype: type[np.integer[Any]]
+    values: NDArray[Any],
+    dtype: type[np.integer[Any]],
+    *,
+    rounded: Callable[[NDArray[Any]], NDArray[Any]] = np.ceil,
 ) -> tuple[NDArray[Any], np.float32]:
-    """Return integers and a unit whose products are the values, positive ones rounded up.
+    """Return integers and a unit whose products are the values.
 
     Args:
         values: Float array.
         dtype: int16, for half of the bytes at 15 bits of precision, or uint8 for a quarter.
+        rounded: Upwards, as scales want it, which must cut nothing off; np.rint for the nearest.
     """
     limit = np.iinfo(dtype).max
     largest = float(np.abs(values).max(initial=0))
     unit = np.float32((largest or 1.0) / limit)
     lowest = max(-limit, np.iinfo(dtype).min)
-    return np.clip(np.ceil(values / unit), lowest, limit).astype(dtype), unit
+    return np.clip(rounded(values / unit), lowest, limit).astype(dtype), unit
 
 
 def quantize_int4(

@@ -38,6 +38,7 @@ from gatelet.convert.parity.checks.scores import (
     check_shift,
 )
 from gatelet.convert.parity.checks.streams import check_stream
+from gatelet.convert.parity.computes import check_computes
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.notes.making import notes_on_making
@@ -178,6 +179,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
                 predictor.scores, given.oracle.inputs, bounds, short=given.oracle.short
             ),
             *_check_lengths(given, predictor, bounds),
+            *check_computes(given, artifact, predictor),
         ]
         if artifact.states:
             inputs = case.oracle.inputs

@@ -37,6 +37,8 @@ class Check:
         unit: Of the figure: 'score', 'rows', 'texts'.
         interval: The figure's 95 % confidence interval, where it is an estimate.
         note: A sentence on what was seen.
+        question: That it answers: 'computes' or 'costs'.
+        by: How the file was looked at, of 'computes': in 'steps', or in 'whole' sequences.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Check:
     unit: str = "score"
     interval: tuple[float, float] | None = None
     note: str = ""
+    question: str = ""
+    by: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON carries; it has no infinities."""
@@ -61,6 +65,9 @@ class Check:
             found["interval"] = [end if math.isfinite(end) else None for end in self.interval]
         if self.note:
             found["note"] = self.note
+        for field_name in ("question", "by"):
+            if getattr(self, field_name):
+                found[field_name] = getattr(self, field_name)
         return found
 
 

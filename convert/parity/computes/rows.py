@@ -1,0 +1,83 @@
+"""Chooses the rows that are looked at: few, short, and no larger than memory and time allow.
+
+Not where rows come from: the user's, or drawn ones.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from gatelet.convert.parity.computes.roundings import Array
+from gatelet.convert.rows.rows import Rows
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.streamable import has_time
+
+MOST_ROWS, MOST_TIMESTEPS = 32, 128
+_MOST_NUMBERS = 2**23
+"""Of all values of a run together, in float64."""
+_MOST_PRODUCTS = 10**8
+"""Multiplications of a run."""
+
+
+def few_rows(graph: Graph, inputs: Rows, *, timesteps: int = MOST_TIMESTEPS) -> Rows:
+    """Return some of the rows, their last timesteps where the model takes fewer.
+
+    Args:
+        graph: The model.
+        inputs: The rows that are judged.
+        timesteps: The most that are kept.
+    """
+    feed = dict(inputs.feed)
+    if all(one.shape[1] is None for one in graph.inputs if has_time(one)):
+        for one in graph.inputs:
+            if has_time(one):
+                feed[one.name] = feed[one.name][:, -timesteps:]
+    steps = max((feed[one.name].shape[1] for one in graph.inputs if has_time(one)), default=1)
+    numbers, products = _costs(graph, steps)
+    most = min(MOST_ROWS, _MOST_NUMBERS // max(numbers, 1), _MOST_PRODUCTS // max(products, 1))
+    count = max(1, min(most, len(inputs)))
+    chosen = np.unique(np.linspace(0, len(inputs) - 1, count).astype(int))
+    return Rows(feed)[chosen]
+
+
+def _costs(graph: Graph, timesteps: int) -> tuple[int, int]:
+    """Return the numbers of all values of a row, and the multiplications that they take."""
+    numbers, products = 0, 0
+    for node in graph.nodes:
+        sizes = [
+            (timesteps if axis == 1 else 1) if size is None else size
+            for axis, size in enumerate(node.shape)
+        ]
+        made = math.prod(sizes[1:]) if len(sizes) > 1 else 1
+        numbers += made
+        for role, name in node.weights.items():
+            if "kernel" in role:
+                kernel = math.prod(graph.weights[name].shape)
+                places = math.prod(sizes[1:-1]) if len(sizes) > 2 else 1
+                if "recurrent" in role or len(graph.shape_of(node.inputs[0])) == 3:
+                    places = max(places, timesteps)
+                products += kernel * places
+    return numbers, products
+
+
+def by_padding(rows: Rows, ids: str | None) -> Iterator[Mapping[str, Array]]:
+    """Return rows that have as many pads in front, together; all of them where none is skipped.
+
+    Args:
+        rows: The rows.
+        ids: The input whose padding the file skips; None where it skips none.
+    """
+    if ids is None:
+        yield rows.feed
+        return
+    values = rows.feed[ids]
+    pads = np.where((values != 0).any(axis=1), (values != 0).argmax(axis=1), values.shape[1])
+    for count in np.unique(pads):
+        yield rows[np.flatnonzero(pads == count)].feed
+
+
+def one_by_one(rows: Rows) -> Iterator[Mapping[str, Array]]:
+    """Return each row by itself."""
+    for row in range(len(rows)):
+        yield rows[row : row + 1].feed
