@@ -55,6 +55,7 @@ class Exporter:
         refuses: What else it cannot take.
         numbers: The types of weights and activations that it has, in pairs.
         embeddings: The types that embeddings may be stored in where weights have another.
+        recurrents: The types that recurrent kernels may be stored in where weights have another.
         fixes_batch: It makes files for a fixed number of rows.
         parts_embeddings: It makes files that take rows of embeddings, which lie beside them.
         skips_padding: Its artifacts are made from the Graph that skips padding.
@@ -80,6 +81,7 @@ class Exporter:
     operations: Collection[str] | None = None
     refuses: Refusal = no_refusal
     embeddings: tuple[str, ...] = ()
+    recurrents: tuple[str, ...] = ()
     fixes_batch: bool = False
     parts_embeddings: bool = False
     skips_padding: bool = True
@@ -97,6 +99,8 @@ class Exporter:
             return f"{scheme.weights} weights with {scheme.activations} activations"
         if scheme.embeddings and scheme.embeddings not in self.embeddings:
             return f"{scheme.embeddings} embeddings"
+        if scheme.recurrent and scheme.recurrent not in self.recurrents:
+            return f"{scheme.recurrent} recurrent kernels"
         if scheme.batch is not None and not self.fixes_batch:
             return f"files for {scheme.batch} rows"
         if scheme.outside and not self.parts_embeddings:
