@@ -5,7 +5,7 @@ Not the reading of a file: this computes from the Graph what a product then stor
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,22 +45,30 @@ class Folded:
     Args:
         before: Those of its input, in order.
         after: Those of its output.
+        scaled_before: The factors of its input went into the product in front of it instead.
+        gives_bias: Its own bias went into the product behind it.
     """
 
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
+    scaled_before: bool = False
+    gives_bias: bool = False
 
     @property
     def weights(self) -> frozenset[str]:
         """The Graph's weights among them."""
-        return frozenset(one.weight for one in (*self.before, *self.after) if one.weight)
+        before = [s for s in self.before if s.kind == "shift" or not self.scaled_before]
+        return frozenset(one.weight for one in (*before, *self.after) if one.weight)
 
     def kernel(self, kernel: Array) -> Array:
         """Return what a kernel [..., F, U] becomes."""
-        return _composed(self.before)[0][..., None] * kernel * _composed(self.after)[0]
+        before = np.ones(1) if self.scaled_before else _composed(self.before)[0]
+        return before[..., None] * kernel * _composed(self.after)[0]
 
     def bias(self, kernel: Array, bias: Array) -> Array:
         """Return what a bias becomes, or the row of it that goes with this kernel."""
+        if self.gives_bias:
+            return _with_row(bias, np.zeros_like(_row(bias)))
         scale, shift = _composed(self.after)
         first = (_spread(_composed(self.before)[1], kernel) + _row(bias)) * scale + shift
         return _with_row(bias, first)
@@ -74,6 +82,8 @@ class Folded:
 
     def bias_before(self, stored: Array, kernel: Array, bias: Array) -> Array:
         """Return the bias that gives a stored one; the Graph's where a factor is zero."""
+        if self.gives_bias:
+            return bias
         own = _row(bias)
         scale, shift = (np.broadcast_to(one, own.shape) for one in _composed(self.after))
         found = np.array(own)
@@ -85,18 +95,31 @@ class Folded:
         """Return how far the folded kernel and bias may be off where float32 computed them."""
         if not self.before and not self.after:
             return np.zeros_like(kernel), np.zeros_like(bias)
-        same, one = Folded(_absolute(self.before), _absolute(self.after)), _ROUNDING
+        same, one = (
+            replace(self, before=_absolute(self.before), after=_absolute(self.after)),
+            _ROUNDING,
+        )
         sums = same.bias(np.abs(kernel), np.abs(bias)) * math.sqrt(kernel[..., 0].size)
         return one * same.kernel(np.abs(kernel)), one * sums
 
 
-def foldings(graph: Graph, node: Node) -> list[Folded]:
-    """Return what may have gone into the weights of a product, the least first."""
+def foldings(graph: Graph, node: Node, *, gives_bias: bool) -> list[Folded]:
+    """Return what may have gone into the weights of a product, the least first.
+
+    Args:
+        graph: The model.
+        node: The product.
+        gives_bias: Its own bias is known to have gone into the product behind it.
+    """
     before, after = _before(graph, node), _after(graph, node)
+    if gives_bias:
+        after = tuple(one for one in after if one.kind == "scale")
     found = [
-        Folded(before[len(before) - first :], after[:last])
+        Folded(before[len(before) - first :], after[:last], scaled_before, gives_bias)
         for first in range(len(before) + 1)
         for last in range(len(after) + 1)
+        for scaled_before in (False, True)
+        if not scaled_before or any(one.kind == "scale" for one in before[len(before) - first :])
     ]
     return sorted(found, key=lambda one: len(one.before) + len(one.after))
 
@@ -179,6 +202,11 @@ def _steps_of(graph: Graph, node: Node, columns: int, *, last: bool) -> tuple[li
         name = node.attributes["activation"]
         around = AROUND_ACTIVATIONS.get(name, ((), ()))[1 if last else 0]
         return [Step(kind, np.full(1, by)) for kind, by in around], name == "linear"
+    if last and "kernel" in node.weights and "bias" in node.weights:
+        bias = node.weights["bias"]
+        by = array_of(graph.weights[bias]).astype(np.float64)
+        is_product = node.op not in RECURRENCES and by.shape == (columns,)
+        return [Step("shift", by, bias)] if is_product else [], False
     if node.op == "Average" and last:
         return [Step("scale", np.full(1, 1 / len(node.inputs)))], False
     return [], False

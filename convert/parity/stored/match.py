@@ -175,18 +175,15 @@ class _Comparison:
     def __init__(self, target: str, program: Program, graph: Graph) -> None:
         self._graph = graph
         self._readings = Readings(target, program, graph)
-        self._weights = {
-            name: array_of(one).astype(np.float64) for name, one in graph.weights.items()
-        }
         self._folded: dict[tuple[str, str], Compared] = {}
         if target in _FOLDING:  # what went into a product is read by no operator of its own
-            for node in graph.nodes:
+            for node in reversed(graph.nodes):
                 if "kernel" in node.weights:
                     self._look_for_folding(node)
 
     def compare(self, asked: StoredWeight) -> StoredWeight:
         """Compare a weight with what is read for it."""
-        node, role, weight = asked.node, asked.role, self._weights[asked.weight]
+        node, role, weight = asked.node, asked.role, self._weight(asked.weight)
         found = self._folded.get((node.name, role))
         if found is None:
             parts = self._readings.of(node, role, weight)
@@ -195,21 +192,25 @@ class _Comparison:
             found = compare(parts, weight)  # without a part, nothing is added
         return replace(asked, found=found.values, steps_off=found.steps_off)
 
+    def _weight(self, name: str) -> Array:
+        return array_of(self._graph.weights[name]).astype(np.float64)
+
     def _look_for_folding(self, node: Node) -> None:
         """Compare a product's weights with each way in which constants may have gone into it."""
-        kernel = self._weights[node.weights["kernel"]]
-        own = self._weights.get(node.weights.get("bias", ""))
+        kernel = self._weight(node.weights["kernel"])
+        own = self._weight(node.weights["bias"]) if "bias" in node.weights else None
         bias = np.zeros(kernel.shape[-1]) if own is None else own
         parts = self._readings.of(node, "kernel", kernel)
         added = self._readings.of(node, "bias", bias, fused=own is None)
-        ways = foldings(self._graph, node) if parts else []
-        if len(ways) < 2:
+        gone = self._folded.get((node.name, "bias")) is not None
+        ways = foldings(self._graph, node, gives_bias=gone) if parts else []
+        if len(ways) < 2 and not gone:
             return
         seen = [(way, *_compare_folded(way, (parts, added), kernel, bias)) for way in ways]
         good = [one for one in seen if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP]
         nearest = min(seen, key=lambda one: one[1].distance + one[2].distance)
         way, of_kernel, of_bias = good[0] if good else nearest
-        if not way.weights and not way.before and not way.after:
+        if way == Folded():
             return
         self._folded[node.name, "kernel"] = replace(
             of_kernel, values=way.kernel_before(of_kernel.values, kernel)
@@ -222,7 +223,7 @@ class _Comparison:
                 if name in way.weights:
                     # without a bias of its own, all that a product adds is the neighbour's
                     off = of_bias.steps_off if own is None and role in _ADDED else 0.0
-                    self._folded[user.name, role] = Compared(self._weights[name], off, 0.0)
+                    self._folded[user.name, role] = Compared(self._weight(name), off, 0.0)
 
 
 def _compare_folded(

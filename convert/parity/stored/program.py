@@ -54,12 +54,14 @@ class Program:
         operators: In order; those of a loop's body before the loop.
         constants: What the file stores, by value.
         outputs: The values that it gives.
-        beside: Tables that lie beside the file, by the Graph's node that looks them up.
+        inputs: The Graph's inputs by the values that are fed.
+        beside: Tables that lie beside the file, by the name of the input that takes their rows.
     """
 
     operators: tuple[Operator, ...]
     constants: Mapping[str, Stored]
     outputs: tuple[str, ...]
+    inputs: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, Stored] = field(default_factory=dict)
 
     @cached_property
@@ -78,11 +80,13 @@ class Program:
         known = dict(self.constants)
         for one in self.live:
             follow = FOLLOWED.get(one.kind)
-            if follow is None or not any(name in known for name in one.inputs):
+            if follow is None or one.settings.get("activation"):
+                continue
+            if not any(name in known for name in one.inputs):
                 continue
             try:
                 made = follow(one, [known.get(name) for name in one.inputs])
-            except (IndexError, TypeError, ValueError):  # of shapes that do not fit: not followed
+            except (LookupError, TypeError, ValueError):  # of shapes that do not fit: not followed
                 continue
             if made is not None:
                 known.update(zip(one.outputs, made, strict=False))
@@ -248,17 +252,25 @@ def _concatenate(operator: Operator, args: _Args) -> _Made:
     return [Stored("", values, joined, rows_by=parts[0].rows_by)]
 
 
-def _slice_last(operator: Operator, args: _Args) -> _Made:
-    """Take the first columns of rows that are looked up."""
-    one, start, end = args[:3]
-    if one is None or start is None or end is None or not one.rows_by:
+def _slice(operator: Operator, args: _Args) -> _Made:
+    """Take a part of a constant, or the same columns of all rows that are looked up."""
+    one, starts, ends, *steps = args
+    if one is None or starts is None or ends is None or "begin" not in operator.settings:
         return None
-    if start.values.reshape(-1)[-1]:
+    if any(step is None or (step.values != 1).any() for step in steps):
         return None
-    ends = end.values.reshape(-1)
-    takes_all = operator.settings.get("end_mask", 0) >> (ends.size - 1) & 1
-    stop = None if takes_all else int(ends[-1])
-    return [_moved(one, lambda array: array[..., :stop])]
+    taken = tuple(
+        slice(
+            None if operator.settings["begin"] >> axis & 1 else int(start),
+            None if operator.settings["end"] >> axis & 1 else int(end),
+        )
+        for axis, (start, end) in enumerate(zip(starts.values, ends.values, strict=True))
+    )
+    if one.rows_by:  # which rows there are is not known here
+        if any(part.start or part.stop for part in taken[:-1]):
+            return None
+        taken = (..., taken[-1])
+    return [_moved(one, lambda array: array[taken])]
 
 
 def _scale(operator: Operator, args: _Args) -> _Made:
@@ -288,7 +300,7 @@ FOLLOWED: dict[str, Callable[[Operator, _Args], _Made]] = {
     "Mul": _multiply,
     "Reshape": _reshape,
     "Scale": _scale,
-    "SliceLast": _slice_last,
+    "Slice": _slice,
     "Sub": _add(-1),
     "Transpose": _transpose,
 }

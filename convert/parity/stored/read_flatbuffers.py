@@ -25,14 +25,11 @@ _KINDS = {
     "MUL": "Mul",
     "QUANTIZE": "Identity",  # of integers: the same numbers in other steps
     "RESHAPE": "Reshape",
-    "STRIDED_SLICE": "SliceLast",
+    "STRIDED_SLICE": "Slice",
     "SUB": "Sub",
     "TRANSPOSE": "Transpose",
 }
 """ONNX' name of an operator; others keep their own."""
-
-_FOLLOWED_ALONE = ("Add", "Mul", "Sub")
-"""What may have an activation behind it in the same operator."""
 
 _TYPES = {
     "FLOAT32": np.float32,
@@ -92,7 +89,12 @@ class _Reader:
         """Return the operators, and the constants."""
         operators = tuple(self._operators(0, ""))
         main = self._model.subgraphs[0]
-        return Program(operators, self._constants, self._values(0, main.outputs, ""))
+        inputs = {}
+        for one in self._model.signatureDefs or ():
+            for taken in one.inputs:
+                (value,) = self._values(0, [taken.tensorIndex], "")
+                inputs[value] = _text(taken.name)
+        return Program(operators, self._constants, self._values(0, main.outputs, ""), inputs)
 
     def _codes(self) -> Sequence[Any]:
         return list(self._model.operatorCodes or ())
@@ -132,16 +134,18 @@ class _Reader:
     def _kind(self, one: Any, kind: str, subgraph: Any) -> tuple[str, dict[str, Any]]:
         """Return the kind of an operator, and the settings that are needed."""
         kind, options = _KINDS.get(kind, kind), one.builtinOptions
-        if getattr(options, "fusedActivationFunction", 0) and kind in _FOLLOWED_ALONE:
-            return f"{kind} and activation", {}
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {"activation": getattr(options, "fusedActivationFunction", 0)}
         if hasattr(options, "axis"):
             settings["axis"] = int(options.axis)
         if kind == "Gather":
             shape = subgraph.tensors[one.inputs[1]].shape
             settings["is_scalar"] = shape is None or not len(shape)
-        if kind == "SliceLast":
-            settings["end_mask"] = int(options.endMask)
+        if kind == "Slice":
+            moves = options.newAxisMask or options.shrinkAxisMask
+            axes, sizes = (subgraph.tensors[place].shape for place in one.inputs[:2])
+            if moves or not (options.ellipsisMask or len(axes) == sizes[0]):
+                return "STRIDED_SLICE", {}
+            settings |= {"begin": int(options.beginMask), "end": int(options.endMask)}
         return kind, settings
 
     def _constant(self, tensor: Any) -> Stored | None:
@@ -161,7 +165,11 @@ def _ends(operator: Any) -> tuple[list[int], list[int]]:
 
 
 def _name_of(tensor: Any) -> str:
-    return tensor.name.decode() if isinstance(tensor.name, bytes) else str(tensor.name)
+    return _text(tensor.name)
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _read(tensor: Any, array: Array) -> Stored:

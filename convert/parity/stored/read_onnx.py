@@ -17,8 +17,6 @@ _QUANTIZED = {
 }
 """The places of a kernel, its scales and its zero points."""
 
-_KINDS = {"Slice": "SliceLast"}
-
 
 def read_onnx(file: StoredFile) -> Program:
     """Read the operators of an ONNX file; each is named after the Graph's node that it is of."""
@@ -56,8 +54,10 @@ def _operators(onnx: Any, node: Any, loop: str) -> Iterator[Operator]:
         floats = f"{node.name} {places[0]}"  # no value is named so
         yield Operator("Scale", taken, (floats,))
         inputs = (*inputs[: places[0]], floats, *inputs[places[0] + 1 :])
-    kind = _KINDS.get(node.op_type, node.op_type)
-    yield Operator(kind, inputs, outputs, settings, node.name, loop, scope)
+    if node.op_type == "Slice":
+        # of columns, whose first and last are given
+        inputs, settings = inputs[:3], {"begin": 0, "end": 0}
+    yield Operator(node.op_type, inputs, outputs, settings, node.name, loop, scope)
 
 
 def _body(onnx: Any, node: Any, body: Any) -> Iterator[Operator]:

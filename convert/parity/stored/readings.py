@@ -42,12 +42,12 @@ class Readings:
         self._target, self._program = target, program
         self._behind = behind_in(graph)
         self._taken: set[str] = set()
-        self._known: dict[tuple[str, str], list[Reading]] = {}
+        self._read: set[tuple[str, str]] = set()
+        self._products: dict[tuple[str, str], list[Reading]] = {}
 
     def has_others(self, node: Node, role: str) -> bool:
         """Return whether another weight of a node is read where this one could be."""
-        roles = [one for one in node.weights if one != role]
-        return any(self._known.get((node.name, one)) for one in roles)
+        return any((node.name, one) in self._read for one in node.weights if one != role)
 
     def of(self, node: Node, role: str, weight: Array, *, fused: bool = False) -> list[Reading]:
         """Return the parts of a weight that operators read; none where no form fits.
@@ -58,9 +58,14 @@ class Readings:
             weight: The Graph's.
             fused: Only what the node's own operator reads.
         """
-        if (node.name, role) not in self._known:
-            self._known[node.name, role] = self._look(node, role, weight, fused=fused)
-        return self._known[node.name, role]
+        if (node.name, role) in self._products:
+            return self._products[node.name, role]
+        found = self._look(node, role, weight, fused=fused)
+        if role in ("kernel", "bias"):  # which folding looks at before
+            self._products[node.name, role] = found
+        if found:
+            self._read.add((node.name, role))
+        return found
 
     def _look(self, node: Node, role: str, weight: Array, *, fused: bool) -> list[Reading]:
         places = np.arange(weight.size).reshape(weight.shape)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from gatelet.convert.parity.stored.file import Stored
 from gatelet.convert.parity.stored.program import Operator, Program
 from gatelet.runtime.graph.graph import Graph, Node
-from gatelet.runtime.graph.operations import CONVOLUTIONS, RECURRENCES
+from gatelet.runtime.graph.operations import CONVOLUTIONS, MASK_MAKERS, RECURRENCES
 
 _BACKWARDS = "_backwards"
 
@@ -23,8 +23,21 @@ _PRODUCTS = {
     "DEPTHWISE_CONV_2D": "convolution",
 }
 _LOOP, _LOOKUP = "WHILE", "lookup"
-_SIZES = ("SHAPE",)
-"""What looks at no numbers of its input."""
+_NOT_FOLLOWED = (
+    "SHAPE",
+    "EQUAL",
+    "NOT_EQUAL",
+    "LESS",
+    "LESS_EQUAL",
+    "GREATER",
+    "GREATER_EQUAL",
+    "LOGICAL_AND",
+    "LOGICAL_OR",
+    "LOGICAL_NOT",
+    "REDUCE_ANY",
+    "REDUCE_ALL",
+)
+"""What gives sizes and masks: where padding is depends on other things than what is computed."""
 
 _MOVES = (
     "Cast",
@@ -36,8 +49,9 @@ _MOVES = (
     "Reshape",
     "REVERSE_V2",
     "SLICE",
-    "SliceLast",
+    "Slice",
     "SQUEEZE",
+    "STRIDED_SLICE",
     "TILE",
     "Transpose",
 )
@@ -64,13 +78,12 @@ def scope_by_names(program: Program, graph: Graph) -> Program:
 
 
 def behind_in(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """Return the products, loops and look-ups that each value of a Graph depends on directly."""
-    behind: _Behind = {}
+    """Return the inputs, products, loops and look-ups that each value depends on directly."""
+    behind: _Behind = {one.name: frozenset((one.name,)) for one in graph.inputs}
     for node in graph.nodes:
-        # of the second input, SplitTime takes the sizes only, as MaskAll does of its input
+        # of the second input, SplitTime takes the sizes only
         taken = node.inputs[:1] if node.op == "SplitTime" else node.inputs
-        taken = () if node.op == "MaskAll" else (*taken, *((node.mask,) if node.mask else ()))
-        found = _union(behind, taken)
+        found = _union(behind, () if node.op in MASK_MAKERS else taken)
         if _kind_of(node):
             found = frozenset((node.name,))
         behind.update(dict.fromkeys(node.outputs, found))
@@ -81,14 +94,15 @@ def scope_by_dataflow(program: Program, graph: Graph) -> Program:
     """Scope products, loops, what is in loops, and look-ups; say of the others what is behind."""
     ids = _IdsOf(program)
     tables = {one.outputs[0] for one, table in program.lookups if ids.reach(table.rows_by)}
-    finder, behind = _Finder(graph), _Behind()
+    finder = _Finder(graph)
+    behind: _Behind = {value: frozenset((name,)) for value, name in program.inputs.items()}
     scopes: dict[str, str] = {}  # by output
     scoped: list[Operator] = []
     for one in program.live:
         if one.loop:
             scoped.append(one)
             continue
-        found = frozenset[str]() if one.kind in _SIZES else _union(behind, one.inputs)
+        found = frozenset[str]() if one.kind in _NOT_FOLLOWED else _union(behind, one.inputs)
         name, kind = "", _PRODUCTS.get(one.kind, "")
         if one.kind == _LOOP:
             name = finder.loop(found)
