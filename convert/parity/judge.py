@@ -23,6 +23,7 @@ from gatelet.convert.parity.checks.golden import (
     check_labels,
     readable_golden,
 )
+from gatelet.convert.parity.checks.misread import doubt_reading
 from gatelet.convert.parity.checks.reach import (
     check_constant,
     check_finite,
@@ -171,8 +172,12 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         format_name = EXPORTERS[target].stored_as or target
         weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
         found = run_rows(predictor, given, f"{target} {scheme}")
+        stored = check_weights(format_name, weights, is_of_today=is_of_today(artifact))
+        weights, stored = doubt_reading(
+            case.graph, case.oracle, found, weights, stored, limit=bounds.largest
+        )
         checks = [
-            check_weights(format_name, weights, is_of_today=is_of_today(artifact)),
+            stored,
             *_check_scores(case, found, bounds),
             *_check_quality(case, found, bounds),
             *check_behaviour(

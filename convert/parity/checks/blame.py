@@ -178,11 +178,15 @@ def _ratio_db(right: Array, wrong: Array | None) -> float:
     return 10 * math.log10(power / noise) if power else -math.inf
 
 
+def scores_with(graph: Graph, rows: Rows, weights: Mapping[str, StoredWeight]) -> Array:
+    """Return the scores of the Graph with other weights, by their names."""
+    values = run_graph(_with(graph, weights), rows.feed, dtype=np.float64)
+    return side_by_side({name: values[name] for name in graph.outputs})
+
+
 def _error(graph: Graph, rows: Rows, weights: Mapping[str, StoredWeight], right: Array) -> float:
     """Return the largest error of the Graph with other weights."""
-    values = run_graph(_with(graph, weights), rows.feed, dtype=np.float64)
-    outputs = side_by_side({name: values[name] for name in graph.outputs})
-    return float(difference(outputs, right).max(initial=0.0))
+    return float(difference(scores_with(graph, rows, weights), right).max(initial=0.0))
 
 
 def _with(graph: Graph, weights: Mapping[str, StoredWeight]) -> Graph:
