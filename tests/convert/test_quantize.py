@@ -9,6 +9,12 @@ from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
 RNG = np.random.default_rng(5)
 
 
+@pytest.fixture(autouse=True)
+def numbers_of_its_own() -> None:
+    """Let each test draw the same numbers, whichever tests run before it."""
+    RNG.bit_generator.state = np.random.default_rng(5).bit_generator.state
+
+
 def restored(table: np.ndarray) -> np.ndarray:
     levels, multiples, unit = quantize_int4(table)
     assert levels.max() <= 15

@@ -29,6 +29,12 @@ RNG = np.random.default_rng(8)
 T = 40
 
 
+@pytest.fixture(autouse=True)
+def numbers_of_its_own() -> None:
+    """Let each test draw the same numbers, whichever tests run before it."""
+    RNG.bit_generator.state = np.random.default_rng(8).bit_generator.state
+
+
 def decay(timesteps: int, units: int) -> np.ndarray:
     """Return states that approach a fixed point, as those of padding do."""
     end, rate = RNG.normal(size=units), RNG.uniform(0.5, 0.9, units)

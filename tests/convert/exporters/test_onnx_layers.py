@@ -14,6 +14,12 @@ F = 6
 GENERATOR = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def numbers_of_its_own() -> None:
+    """Let each test draw the same numbers, whichever tests run before it."""
+    GENERATOR.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def normal(*sizes: int) -> Array:
     return (GENERATOR.normal(size=sizes) * 3).astype(np.float32)
 
