@@ -90,6 +90,10 @@ REVISIONS: dict[tuple[str, str], int] = {
     ("litert", "dynamic-int8"): 2,
     ("litert", "dynamic-int8-b1"): 2,
     ("litert", "dynamic-int8-emb4"): 2,
+    # one rounding of activations at all levels
+    ("c", "dynamic-int8"): 2,
+    ("c", "dynamic-int8-emb4"): 2,
+    ("c", "full-int8"): 2,
 }
 """By target and scheme, raised when what is written or computed changes; 1 where none is listed."""
 
