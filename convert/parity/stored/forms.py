@@ -114,7 +114,11 @@ _OWN_ONNX = _gates_in(ONNX_GATES)
 _ONNX: dict[tuple[str, str], Alternatives] = {
     ("Embedding", "embeddings"): (_reads(LOOKUP, 0),),
     ("Dense", "kernel"): (_reads("MatMul Gemm DynamicQuantizeMatMul", 1),),
-    ("Dense", "bias"): (_reads("Gemm DynamicQuantizeMatMul", 2), _reads("Add", -1)),
+    ("Dense", "bias"): (
+        _reads("Gemm", 2),
+        _reads("DynamicQuantizeMatMul", 4),
+        _reads("Add", -1),
+    ),
     ("PReLU", "alpha"): (_reads("Mul", -1),),
     ("Affine", "scale"): (_reads("Mul", -1),),
     ("Affine", "shift"): (_reads("Add", -1),),
