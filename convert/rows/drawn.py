@@ -18,6 +18,7 @@ from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 RANDOM_ROWS = 256
 RANDOM_TIMESTEPS = 50
 SEED = 20240229
+MADE_UP = "made-up rows"
 
 Array = NDArray[Any]
 

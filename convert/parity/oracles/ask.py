@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gatelet.convert.parity.oracles.keras import count_other_ids, keras_scores
 from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_tell
 from gatelet.convert.rows.coverage import notes_on_texts
-from gatelet.convert.rows.drawn import random_rows, random_texts
+from gatelet.convert.rows.drawn import MADE_UP, random_rows, random_texts
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.backends.targets import row_of
@@ -30,6 +30,7 @@ class Question:
 
     Args:
         rows: Texts or arrays to compare on; () for seeded random inputs.
+        over: What `rows` are: 'test texts'.
         truth: Of `rows`: label positions, or the values of a regression.
         timesteps: Of random inputs, by graph input.
         keras_file: The model as Keras saved it; None leaves Keras' predictions out.
@@ -37,6 +38,7 @@ class Question:
     """
 
     rows: Sequence[str] | Arrays = ()
+    over: str = "rows"
     truth: Array | None = None
     timesteps: Mapping[str, int] = field(default_factory=dict)
     keras_file: bytes | None = None
@@ -66,6 +68,7 @@ def ask_oracles(
     texts: Sequence[str] = () if isinstance(rows, Arrays) else rows
     wrong_ids: int | None = None
     notes: tuple[str, ...] = ()
+    made_up = not isinstance(rows, Arrays) and (vectorizer is None or not texts)
     if needs_texts and not texts and vectorizer is not None and not isinstance(rows, Arrays):
         texts = random_texts(vectorizer)
     if isinstance(rows, Arrays):
@@ -88,6 +91,8 @@ def ask_oracles(
         wrong_ids=wrong_ids,
         truth=question.truth,
         notes=notes,
+        over=MADE_UP if made_up else question.over,
+        made_up=made_up,
     )
     if worker is None or question.keras_file is None:
         return oracle
