@@ -73,6 +73,9 @@ SCHEMES = {
     "dynamic-int8-emb4": Scheme(
         "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
     ),
+    "dynamic-int8-rec32": Scheme(
+        "dynamic-int8-rec32", weights="int8", activations="float32", recurrent="float32"
+    ),
     "full-int8": Scheme("full-int8", weights="int8", activations="int16"),
     "float32-features": Scheme(
         "float32-features", weights="float32", activations="float32", outside=True

@@ -52,6 +52,7 @@ class Exporter:
         made: When: 'by default'; 'with a scheme' that is named, or when it is named itself; 'when
             named', since not every model fits it, or for a scheme that no other target has.
         operations: Of the Graph, that it can write; None where `refuses` says so.
+        rungs: The schemes of which the smallest that is good enough is kept where none is named.
         refuses: What else it cannot take.
         numbers: The types of weights and activations that it has, in pairs.
         embeddings: The types that embeddings may be stored in where weights have another.
@@ -79,6 +80,7 @@ class Exporter:
     numbers: tuple[tuple[str, str], ...]
     frames: tuple[Frame, Frame]
     operations: Collection[str] | None = None
+    rungs: tuple[str, ...] = ()
     refuses: Refusal = no_refusal
     embeddings: tuple[str, ...] = ()
     recurrents: tuple[str, ...] = ()

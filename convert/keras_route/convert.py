@@ -8,7 +8,7 @@ import platform
 import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from gatelet.convert.parity import ParityReport
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.reading.files import suffix_of
 from gatelet.convert.rows.drawn import random_rows
+from gatelet.convert.rows.given import described
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
 from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
@@ -101,6 +102,8 @@ def convert_past_the_graph(
     progress("asking Keras")
     inputs, texts = _inputs(interface, source.vectorizer, source.rows)
     answers = ask_keras(source.keras_file, interface, inputs, worker, version=told["keras"])
+    if source.rows:
+        answers = replace(answers, over=described(settings.data, run=source.run is not None))
     golden = route_golden(answers, texts if settings.golden_texts else ())
     writer.add_part("golden", "golden", ".json", golden)
     writer.facts["float32_limit"] = answers.float32_limit

@@ -21,6 +21,7 @@ from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 RANDOM_ROWS = 256
 RANDOM_TIMESTEPS = 50
 SEED = 20240229
+MADE_UP = "made-up rows"
 _MOST_NUMBERS = 2**25
 """Of one input, unless a row has more: a quarter of a gigabyte while they are drawn."""
 

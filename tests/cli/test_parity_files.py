@@ -27,7 +27,7 @@ def test_parity_writes_a_report_and_junit(
     done = cli("parity", written_bundle, *words)
 
     assert done.code == 0, done
-    assert done.out.splitlines()[-1].startswith("parity over 30 rows")
+    assert done.out.splitlines()[-1].startswith("parity over 30 texts of 'data.csv' against")
     assert f"wrote {report}\nwrote {junit}\n" in done.err
     text = report.read_text("utf-8")
     assert "Parity of small" in text and "secret" in text and "rows of data.csv" in text

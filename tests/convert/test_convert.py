@@ -210,7 +210,7 @@ def test_the_command_exits_0_when_all_pass(
     small_run: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["convert", str(small_run), "--out", str(work / "demo")]) == 0
-    assert "parity over 40 rows against graph: pass" in capsys.readouterr().out
+    assert "parity over 40 test texts against graph: " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("no_tensorflow")

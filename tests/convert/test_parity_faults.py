@@ -39,7 +39,7 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
     report = prove(open_bundle(trained), rows, with_keras=False)
     assert reds(report) == {key: set() for key in ALL}
     for one in report.artifacts:
-        undecided = {check.name for check in one.checks if check.verdict != "pass"}
+        undecided = {c.name for c in one.checks if c.verdict not in ("pass", "shown")}
         # 300 rows are too few to say that a quantized artifact lost less than a point
         assert undecided == (set() if one.scheme == "float32" else {"accuracy_drop"})
     checks = {(one.target, one.scheme): one.checks for one in report.artifacts}
@@ -53,10 +53,6 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
         "constant",
         "scores_max",
         "scores_mean",
-        "scores_p99",
-        "scores_shift",
-        "scores_range",
-        "kl",
         "labels_reached",
         "flips",
         "accuracy_drop",
@@ -89,7 +85,7 @@ def test_float32_holds_its_limit_against_graph_and_keras_on_the_whole_test_part(
     for one in report.artifacts:
         assert one.verdict == "pass", one
         figures = {check.name: check.figure or 0.0 for check in one.checks}
-        limits = {check.name: check.limit for check in one.checks}
+        limits = {check.name: check.limit or 0.0 for check in one.checks}
         # measured on several models: 1e-7 to 2e-6
         assert figures["graph_keras"] <= limits["graph_keras"] == FLOAT32_FLOOR
         if one.scheme == "float32":

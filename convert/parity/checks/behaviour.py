@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.checks.scores import check_equal, check_max
+from gatelet.convert.parity.checks.costs import check_alike
+from gatelet.convert.parity.checks.scores import check_equal
+from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.report import Check
 from gatelet.convert.rows.rows import Rows, side_by_side
@@ -30,7 +32,7 @@ Scores = Callable[[Any], Any]
 
 
 def check_behaviour(
-    scores: Scores, inputs: Rows, bounds: Bounds, *, short: Rows | None
+    scores: Scores, inputs: Rows, bounds: Bounds, *, spread: Spread, short: Rows | None
 ) -> tuple[Check, ...]:
     """Run the same rows in other company, order, turn and thread.
 
@@ -38,6 +40,7 @@ def check_behaviour(
         scores: Gives the artifact's scores for rows.
         inputs: Rows [N, ...].
         bounds: The limits.
+        spread: The unit of differences.
         short: The rows cut to few timesteps; None where the model does not take them.
     """
 
@@ -52,8 +55,8 @@ def check_behaviour(
     return (
         _check_state_leak(run, inputs, short),
         check_equal("repeat", again, together),
-        check_max("batch", together, np.concatenate(singles), bounds.batch),
-        check_max("row_order", backwards, together, bounds.batch),
+        check_alike("batch", together, np.concatenate(singles), spread, bounds),
+        check_alike("row_order", backwards, together, spread, bounds),
         _check_threads(run, first, singles),
     )
 

@@ -24,7 +24,7 @@ ROWS = 64
 EXPLAINED = 0.5
 """The share of an artifact's error from which on its weights are to blame for it."""
 
-_OF_SCORES = ("scores", "golden", "as_converted", "flips", "weights", "kl", "lengths", "finite")
+_OF_SCORES = ("scores", "golden", "as_converted", "flips", "weights", "lengths", "finite", "spread")
 _OF_VECTORIZER = ("ids", "golden_texts")
 _OF_CALLS = ("state_leak", "repeat", "threads", "batch", "row_order")
 _VISIBLE = 1e-6

@@ -15,7 +15,7 @@ from gatelet.convert.parity.oracles.effort import BUDGET_S, Size, affordable
 from gatelet.convert.parity.oracles.keras import ask_keras, count_other_ids
 from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_tell
 from gatelet.convert.rows.coverage import notes_on_texts
-from gatelet.convert.rows.drawn import RANDOM_TIMESTEPS, random_rows, random_texts
+from gatelet.convert.rows.drawn import MADE_UP, RANDOM_TIMESTEPS, random_rows, random_texts
 from gatelet.convert.rows.likely import Likely, read_likely
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
 from gatelet.convert.worker.worker import Worker
@@ -35,6 +35,7 @@ class Question:
 
     Args:
         rows: Texts or arrays to compare on; () for seeded random inputs.
+        over: What `rows` are: 'test texts'.
         truth: Of `rows`: label positions, or the values of a regression.
         timesteps: Of random inputs, by graph input.
         keras_file: The model as Keras saved it; None leaves Keras' predictions out.
@@ -43,6 +44,7 @@ class Question:
     """
 
     rows: Sequence[str] | Arrays = ()
+    over: str = "rows"
     truth: Array | None = None
     timesteps: Mapping[str, int] = field(default_factory=dict)
     keras_file: bytes | None = None
@@ -75,7 +77,8 @@ def ask_oracles(
     wrong_ids: int | None = None
     notes: tuple[str, ...] = ()
     draw = partial(_drawn, graph, vectorizer, question.timesteps, likely)
-    size, is_made_up = Size(), not isinstance(rows, Arrays) and not rows
+    size = Size()
+    is_made_up = not isinstance(rows, Arrays) and (vectorizer is None or not texts)
     if is_made_up:
         size = _size(bundle, draw, question, progress)
         notes = (size.note,) if size.note else ()
@@ -102,6 +105,8 @@ def ask_oracles(
         truth=question.truth,
         notes=notes,
         padding={name: one.padding for name, one in likely.items()},
+        over=MADE_UP if is_made_up else question.over,
+        made_up=is_made_up,
     )
     if worker is None or question.keras_file is None:
         return oracle
