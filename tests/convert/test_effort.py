@@ -80,10 +80,10 @@ def long_model() -> Graph:
 class Draft:
     """As much of a bundle as the oracles ask for."""
 
-    manifest: dict[str, Any] = {}
     artifacts = ()
 
     def __init__(self, graph: Graph, vectorizer: Vectorizer | None = None) -> None:
+        self.manifest: dict[str, Any] = {}
         self._graph, self._vectorizer = graph, vectorizer
 
     def graph(self) -> Graph:

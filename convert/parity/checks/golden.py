@@ -48,8 +48,8 @@ def check_graph(bundle: Bundle, oracle: Oracle, golden: Golden | None) -> tuple[
     checks = []
     note = oracle.keras_note
     if oracle.keras is not None:
-        found = check_max("graph_keras", oracle.scores, oracle.keras, limit, spread=spread)
-        checks.append(replace(found, note=note))
+        asked = check_max("graph_keras", oracle.scores, oracle.keras, limit, spread=spread)
+        checks.append(replace(asked, note=note))
     elif note:
         checks.append(Check("graph_keras", None, limit, "not checked", note=note))
     if golden is not None:
