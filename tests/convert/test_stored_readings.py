@@ -53,9 +53,9 @@ def twins(target: str, scheme: str, path: Path) -> tuple[str, StoredFile]:
         for role, shape in shapes.items():
             array = rng.normal(0, 0.3 + 0.1 * index, shape).astype("<f4")
             weights[f"{name}.{role}"] = Tensor("F32", shape, array.tobytes())
-        shape = (None, None, U) if index < 4 else (None, U)
+        made = (None, None, U) if index < 4 else (None, U)
         roles = {role: f"{name}.{role}" for role in shapes}
-        nodes.append(Node(name, op, (value,), (name,), (shape,), roles, attributes))
+        nodes.append(Node(name, op, (value,), (name,), (made,), roles, attributes))
         value = name
     ids = GraphInput("ids", "int32", (None, None), vocabulary=50)
     graph = Graph((ids,), tuple(nodes), (value,), weights)
@@ -295,7 +295,10 @@ FAULTS: dict[str, tuple[tuple[str, ...], Edit, str]] = {
 
 
 def write(what: tuple[str, ...], path: Path) -> tuple[str, StoredFile]:
-    return golden(*what) if len(what) == 3 else twins(*what, path)
+    if len(what) == 3:
+        return golden(*what)
+    target, scheme = what
+    return twins(target, scheme, path)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

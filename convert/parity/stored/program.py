@@ -259,7 +259,7 @@ def _slice(operator: Operator, args: _Args) -> _Made:
         return None
     if any(step is None or (step.values != 1).any() for step in steps):
         return None
-    taken = tuple(
+    taken: tuple[Any, ...] = tuple(
         slice(
             None if operator.settings["begin"] >> axis & 1 else int(start),
             None if operator.settings["end"] >> axis & 1 else int(end),
