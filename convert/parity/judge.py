@@ -159,7 +159,6 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
     made_up = oracle.made_up
     bounds = bounds_of(limits, case.settings, exact=oracle.float32_limit, made_up=made_up)
     engine, stage = "", "opens"
-    golden_scores = None
     try:
         predictor = open_artifact(case.bundle, artifact, module=module)
         engine, stage = predictor.engine, "runs"
@@ -190,12 +189,8 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         ]
         if artifact.states:
             checks.append(check_stream(predictor, case.graph, oracle.inputs, bounds, spread=spread))
-        if given.golden is not None:
-            rows = golden_rows(given.golden, predictor)
-            golden_scores = one_by_one(predictor, rows)
-            checks += check_labels(given.golden, rows, case.bundle, predictor)
-            checks += check_golden(given.golden, golden_scores, predictor, bounds, spread=spread)
-            checks += check_as_converted(artifact, golden_scores, engine, bounds)
+        of_golden, golden_scores = _check_golden(given, artifact, predictor, bounds)
+        checks += of_golden
     except BackendMissing as error:
         return ArtifactReport(target, scheme, (), note=str(error))
     except Exception as error:  # a broken artifact may fail in any way, and the others go on
@@ -212,6 +207,22 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         diagnosis=_diagnose(case, checks, weights, found),
         threshold=_refitted(case, found),
     )
+
+
+def _check_golden(
+    case: Case, artifact: Artifact, predictor: Predictor, bounds: Bounds
+) -> tuple[list[Check], Array | None]:
+    """Compare the golden rows, and return what the artifact gives for them."""
+    if case.golden is None:
+        return [], None
+    rows = golden_rows(case.golden, predictor)
+    scores = one_by_one(predictor, rows)
+    spread = case.oracle.spread
+    return [
+        *check_labels(case.golden, rows, case.bundle, predictor),
+        *check_golden(case.golden, scores, predictor, bounds, spread=spread),
+        *check_as_converted(artifact, scores, predictor.engine, bounds),
+    ], scores
 
 
 def _check_keras(oracle: Oracle, found: Array, bounds: Bounds) -> list[Check]:

@@ -60,12 +60,12 @@ def twins(target: str, scheme: str, path: Path) -> tuple[str, StoredFile]:
     ids = GraphInput("ids", "int32", (None, None), vocabulary=50)
     graph = Graph((ids,), tuple(nodes), (value,), weights)
     model = Exportable(graph, graph)
-    made = (
+    exported = (
         export_tflm(model, SCHEMES[scheme])
         if target == "tflm"
         else export_onnx(graph, SCHEMES[scheme])
     )
-    path.write_bytes(made.data)
+    path.write_bytes(exported.data)
     return target, StoredFile(path, graph)
 
 
