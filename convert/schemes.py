@@ -73,6 +73,9 @@ SCHEMES = {
     "dynamic-int8-emb4": Scheme(
         "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
     ),
+    "dynamic-int8-rec16": Scheme(
+        "dynamic-int8-rec16", weights="int8", activations="float32", recurrent="int16"
+    ),
     "full-int8": Scheme("full-int8", weights="int8", activations="int16"),
     "float32-features": Scheme(
         "float32-features", weights="float32", activations="float32", outside=True
@@ -86,10 +89,9 @@ SCHEMES = {
 
 
 REVISIONS: dict[tuple[str, str], int] = {
-    # one rounding of activations at all levels
-    ("c", "dynamic-int8"): 2,
+    ("c", "dynamic-int8"): 2,  # kernels that meet features in 8 bits; one rounding at all levels
     ("c", "dynamic-int8-emb4"): 2,
-    ("c", "full-int8"): 2,
+    ("c", "full-int8"): 2,  # one rounding of features at all levels
 }
 """By target and scheme, raised when what is written or computed changes; 1 where none is listed."""
 

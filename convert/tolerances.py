@@ -163,6 +163,15 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
         quality_drop=0.01,
         kl=0.01,
     ),
+    ("c", "dynamic-int8-rec16"): Limits(
+        scores_max=0.05,
+        scores_mean=0.007,
+        scores_shift=0.006,
+        flips=0.01,
+        batch=0.02,
+        as_converted=0.001,
+        reason="as dynamic-int8, and recurrent kernels of 16 bits with a scale a channel",
+    ),
     ("c", "full-int8"): Limits(
         scores_max=0.05,
         scores_mean=0.007,

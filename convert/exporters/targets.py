@@ -88,6 +88,7 @@ EXPORTERS: dict[str, Exporter] = {
         refuses=c_refusal,
         numbers=(("float32", "float32"), ("int8", "float32"), ("int8", "int16")),
         embeddings=("int4",),
+        recurrents=("int16",),
         frames=(Frame(), Frame()),  # operators are code, in files beside it
         weight_bytes=c_weight_bytes,
     ),
@@ -176,6 +177,12 @@ def refusal(
         return (
             f"the model has no Embedding, so {target} {scheme.name} would be {gain} {other}: "
             "choose that with --scheme"
+        )
+    if scheme.recurrent and not any("recurrent_kernel" in n.weights for n in graph.nodes):
+        other = same_but(scheme, recurrent="") or "another scheme"
+        return (
+            f"the model has no recurrent kernel, so {target} {scheme.name} would be the same as "
+            f"{other}: choose that with --scheme"
         )
     if row.operations is not None:
         missing = {node.op: node.source for node in graph.nodes if node.op not in row.operations}
