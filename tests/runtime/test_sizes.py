@@ -39,7 +39,7 @@ def test_a_scheme_of_a_newer_gatelet_is_divided_by_its_types(
     opened = open_bundle(bundle)
     first = dict(opened.artifacts[0].entry)
     types = {"weights": "int8", "embeddings": "int4", "activations": "float32", "outside": False}
-    cases = (
+    cases: tuple[tuple[object, bool], ...] = (
         (types, True),
         ({**types, "weights": "int2"}, False),
         ([], False),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, sums_of
-from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
+from gatelet.convert.exporters.c.sizes import Size, largest_elements
 from gatelet.convert.exporters.quantize import quantize, quantize_int4
 from gatelet.convert.layouts import DTYPES, LANES, ORDERS, pack, pack_int4, tile_of
 from gatelet.convert.schemes import Scheme
@@ -382,11 +382,6 @@ class Writer:
         texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
         self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
         return name
-
-
-def dims_of(shape: Sequence[int | None], like: Sequence[Size]) -> tuple[Size, ...]:
-    """Return a node's sizes: those that its shape knows, else those of another value."""
-    return tuple(known(size) if size is not None else like[axis] for axis, size in enumerate(shape))
 
 
 def initializer(fields: Mapping[str, object]) -> str:
