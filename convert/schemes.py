@@ -73,6 +73,9 @@ SCHEMES = {
     "dynamic-int8-emb4": Scheme(
         "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
     ),
+    "dynamic-int8-rec16": Scheme(
+        "dynamic-int8-rec16", weights="int8", activations="float32", recurrent="int16"
+    ),
     "dynamic-int8-rec32": Scheme(
         "dynamic-int8-rec32", weights="int8", activations="float32", recurrent="float32"
     ),
@@ -93,10 +96,10 @@ REVISIONS: dict[tuple[str, str], int] = {
     ("litert", "dynamic-int8"): 2,
     ("litert", "dynamic-int8-b1"): 2,
     ("litert", "dynamic-int8-emb4"): 2,
-    # one rounding of activations at all levels
+    # one rounding of activations at all levels; kernels that meet features are stored in 8 bits
     ("c", "dynamic-int8"): 2,
     ("c", "dynamic-int8-emb4"): 2,
-    ("c", "full-int8"): 2,
+    ("c", "full-int8"): 2,  # one rounding of features at all levels
 }
 """By target and scheme, raised when what is written or computed changes; 1 where none is listed."""
 

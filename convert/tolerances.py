@@ -90,6 +90,7 @@ TOLERANCES: dict[tuple[str, str], Limits] = {
     ("litert", "dynamic-int8-b1"): _ROUNDED,
     ("c", "float32"): _EXACT,
     ("c", "dynamic-int8"): _ROUNDED,
+    ("c", "dynamic-int8-rec16"): _ROUNDED,
     ("c", "full-int8"): _INTEGERS,
     ("c", "dynamic-int8-emb4"): _ROUNDED,
 }

@@ -125,6 +125,8 @@ SLOW = (
     # many compilers, emulators, engines, browsers
     Slow("convert/exporters/test_c_hostile.py"),
     Slow("convert/exporters/test_c_processors.py"),
+    Slow("convert/exporters/test_c_kernels.py", "test_every_level_*", keep=("v3",)),
+    Slow("convert/exporters/test_c_kernels.py", "test_other_processors_*"),
     Slow("convert/exporters/test_c_devices.py", "test_the_library_*"),
     Slow("convert/exporters/test_c_devices.py", "test_a_bundle_*"),
     Slow("convert/exporters/test_c_ahead.py", "test_one_row_*", keep=("53",)),

@@ -101,6 +101,7 @@ EXPORTERS: dict[str, Exporter] = {
         refuses=c_refusal,
         numbers=(("float32", "float32"), ("int8", "float32"), ("int8", "int16")),
         embeddings=("int4",),
+        recurrents=("int16",),
         frames=(Frame(), Frame()),  # operators are code, in files beside it
         weight_bytes=c_weight_bytes,
     ),

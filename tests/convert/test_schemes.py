@@ -120,3 +120,10 @@ def test_a_model_without_an_embedding_is_refused_for_schemes_of_one(
         pytest.raises(ConversionError, match=r"has no Embedding, .*: choose that with --scheme"),
     ):
         export(Exportable(graph, graph), target, SCHEMES[scheme], worker)
+
+
+def test_a_model_without_a_recurrence_is_refused_for_a_scheme_of_recurrent_kernels() -> None:
+    maker = GraphMaker()
+    y = maker.one("Activation", [maker.input("features", None, 4)], (None, 4), activation="tanh")
+    found = refusal(maker.finish(y), "c", SCHEMES["dynamic-int8-rec16"])
+    assert "has no recurrent kernel" in found and "dynamic-int8: choose" in found

@@ -33,7 +33,7 @@ def graph_of(op: str, *, vocabulary: int = 1000, features: int = 24, **settings:
 
 
 def raw_graph() -> Graph:
-    """Return the same behind a convolution of fed features, which stay float32."""
+    """Return the same behind a convolution of fed features, which are not rounded."""
     maker = GraphMaker(scale=0.3)
     x = maker.input("x", None, 30, 20)
     kernel = {"kernel": maker.weight(3, 20, 40), "bias": maker.weight(40)}

@@ -22,6 +22,8 @@ _ORDER = (
     "activations",
     "rounding",
     "product_int8",
+    "product_int16",
+    "product_bytes",
     "product",
     "recurrence",
     "lstm",
@@ -36,8 +38,9 @@ _ORDER = (
     "windows",
 )
 _NEEDS = {
-    "product": ("product_int8", "rounding"),
-    "layers": ("product", "product_int8", "rounding"),
+    "layers": ("product",),
+    "product_int8": ("rounding",),
+    "product_int16": ("rounding",),
 }
 
 

@@ -76,15 +76,20 @@ def _sections(
         # biases are padded as the columns that they are added to
         yield from (4 * count for count in _columns(node, role, shape))
         return
-    # what is fed stays float32, and so do the states that are convolved
-    stays = raw if role == "kernel" else node.op == "ConvLSTM2D"
+    # neither what is fed nor the states that are convolved are rounded: their kernels have no sums
+    sums = not raw if role == "kernel" else node.op != "ConvLSTM2D"
+    stored = scheme.recurrent_type if role == "recurrent_kernel" else scheme.weights
     rows = math.prod(shape[:-1])
     for columns in _columns(node, role, shape):
-        if stays or not quantizes or rows * columns < SMALL_ELEMENTS:
+        if stored == "float32" or rows * columns < SMALL_ELEMENTS:
             yield 4 * rows * columns
-        else:
+        elif stored == "int16":
+            yield from (-(-rows // 2) * 4 * columns, 4 * columns)
+        elif sums:
             chunks = -(-rows // INT8_CHUNK)
             yield from (-(-rows // 4) * 4 * columns, 4 * columns, 2 * columns * chunks)
+        else:
+            yield from (rows * columns, 4 * columns)
 
 
 def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:
