@@ -50,7 +50,9 @@ def old_file(path: Path, first: Entry, weights: dict[str, Any], *, version: str)
     name = first["config"]["name"]
     taken = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, T, F]}}
     masking = entry("Masking", "mask", mask_value=0.0)
-    layers = [first] if "batch_input_shape" in first["config"] else [taken, masking, first]
+    # Keras 3 fails where a stack of cells meets a mask
+    masks = [] if first["class_name"] == "RNN" else [masking]
+    layers = [first] if "batch_input_shape" in first["config"] else [taken, *masks, first]
     config = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
 
     def write(file: Any) -> None:
@@ -207,23 +209,20 @@ class DraftOf:
         return lower(read_keras_file(self.path))
 
 
-@pytest.mark.parametrize("forgets", [False, True], ids=["put in", "cannot be made to agree"])
-def test_the_check_says_what_was_put_in_or_why_it_is_not_made(
+@pytest.mark.parametrize("forgets", [False, True], ids=["put in", "forgotten"])
+def test_the_check_says_what_was_put_in_and_stays_a_real_one(
     tmp_path: Path, *, forgets: bool
 ) -> None:
     path = old_file(tmp_path / "m.h5", *OLD["hard_sigmoid"][:2], version="2.2.4")
     bundle: Any = DraftOf(path, "2.2.4")
     oracle = Oracle.of(bundle.graph(), random_rows(bundle.graph(), None, {"features": T}, rows=9))
     worker: Any = InProcess(tmp_path, forgets=forgets)
-    said: list[str] = []
     asked = ask_keras(
-        oracle, path.read_bytes(), worker, bundle=bundle, texts=(), progress=said.append
+        oracle, path.read_bytes(), worker, bundle=bundle, texts=(), progress=lambda text: None
     )
     (check,) = check_graph(bundle, asked, None)
-    assert check.verdict == ("not checked" if forgets else "pass")
-    expected = "cannot be made to follow the old ones" if forgets else "hard_sigmoid: 0.2 x + 0.5"
-    assert expected in check.note
-    assert bool(said) == forgets
+    assert check.verdict == ("fail" if forgets else "pass")
+    assert ("hard_sigmoid: 0.2 x + 0.5" in check.note) != forgets
 
 
 def test_a_difference_that_no_version_explains_still_fails(tmp_path: Path) -> None:

@@ -66,16 +66,17 @@ def ask_keras(
         progress(f"left out Keras' own verdict: {answers.refusal}")
         return replace(oracle, keras_refusal=answers.refusal)
     today, note = version("keras"), answers.note
-    if _apart(answers.scores, oracle.scores) > oracle.float32_limit:
-        if _explains(given, answers.scores, oracle.float32_limit):
-            wrote = _version_that_wrote(bundle)
-            note = (
-                f"Keras {today} computes a file of Keras {wrote} by other rules "
-                f"({not_put_in(parse_version(wrote))}), and cannot be made to follow the old ones; "
-                "by its rules the Graph agrees with it: the Graph alone is judged by"
-            )
-            progress(f"left out Keras' own verdict: {note}")
-            return replace(oracle, keras_note=note)
+    limit = oracle.float32_limit
+    differs = _apart(answers.scores, oracle.scores) > limit
+    if differs and _explains(given, answers.scores, limit):
+        wrote = _version_that_wrote(bundle)
+        note = (
+            f"Keras {today} computes a file of Keras {wrote} by other rules "
+            f"({not_put_in(parse_version(wrote))}), and cannot be made to follow the old ones; "
+            "by its rules the Graph agrees with it: the Graph alone is judged by"
+        )
+        progress(f"left out Keras' own verdict: {note}")
+        return replace(oracle, keras_note=note)
     return replace(oracle, keras=answers.scores, keras_version=today, keras_note=note)
 
 
