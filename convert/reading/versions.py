@@ -15,3 +15,8 @@ def parse_version(text: str) -> tuple[int, int]:
         return 3, 99
     major, minor = (*map(int, found), 99)[:2]
     return major, minor
+
+
+def is_multi_backend(text: str) -> bool:
+    """Return whether this is Keras before it became part of TensorFlow: 1.x, or 2.0 to 2.3."""
+    return parse_version(text) < (2, 4) and "." in text and "tf" not in text

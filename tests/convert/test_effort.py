@@ -1,7 +1,7 @@
 """Made-up rows are as many, and as long, as a bounded processor time and memory allow."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,13 +23,21 @@ BUDGET_S = 30.0
 DECLARED = 4096
 
 
+class Alone(effort._Pace):
+    """An engine that is given the compared rows and nothing beside."""
+
+    def seconds(self, rows: int, timesteps: int) -> float:
+        return rows * timesteps * self.row_s
+
+
 def sized(
     monkeypatch: pytest.MonkeyPatch, *, row_s: float, call_s: float = 0.0, is_open: bool = True
 ) -> Size:
     """Choose for an engine whose rows and calls of 4,096 timesteps take so long."""
 
     def paces(*ignored: object) -> list[Any]:
-        return [effort._Pace(call_s / DECLARED, row_s / DECLARED, 64)]
+        """Return one that does nothing beside, so that a row is a row."""
+        return [Alone(call_s / DECLARED, row_s / DECLARED, 64)]
 
     monkeypatch.setattr(effort, "_paces", paces)
     bundle: Any = None
@@ -80,10 +88,10 @@ def long_model() -> Graph:
 class Draft:
     """As much of a bundle as the oracles ask for."""
 
+    manifest: ClassVar[dict[str, Any]] = {}
     artifacts = ()
 
     def __init__(self, graph: Graph, vectorizer: Vectorizer | None = None) -> None:
-        self.manifest: dict[str, Any] = {}
         self._graph, self._vectorizer = graph, vectorizer
 
     def graph(self) -> Graph:
@@ -91,6 +99,15 @@ class Draft:
 
     def vectorizer(self) -> Vectorizer | None:
         return self._vectorizer
+
+
+def test_what_is_run_beside_the_compared_rows_is_counted() -> None:
+    artifact = effort._Pace(0.0, 1.0, 64)
+    assert artifact.seconds(5, 1) == 5 + 7 * 5 + 11 + 5 + 10 + 3 * 5
+    oracle = effort._Pace(0.0, 1.0, 64, is_oracle=True)
+    assert oracle.seconds(256, 1) == 3 * 256 + 16 + 2 * 11
+    calls = effort._Pace(1.0, 0.0, 64, is_oracle=True)
+    assert calls.seconds(256, 10) == 10 * 13
 
 
 def test_the_choice_is_told_and_the_pace_is_measured() -> None:

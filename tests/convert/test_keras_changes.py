@@ -49,15 +49,19 @@ def old_file(path: Path, first: Entry, weights: dict[str, Any], *, version: str)
     """Write a file of one layer as an older Keras wrote it."""
     name = first["config"]["name"]
     taken = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, T, F]}}
-    layers = [first] if "batch_input_shape" in first["config"] else [taken, first]
+    masking = entry("Masking", "mask", mask_value=0.0)
+    # Keras 3 fails where a stack of cells meets a mask
+    masks = [] if first["class_name"] == "RNN" else [masking]
+    layers = [first] if "batch_input_shape" in first["config"] else [taken, *masks, first]
     config = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
 
     def write(file: Any) -> None:
         file.attrs["keras_version"] = version
         del file["model_weights"]
         group = file.create_group("model_weights")
-        group.attrs["layer_names"] = [name.encode()]
+        group.attrs["layer_names"] = [b"mask", name.encode()]
         group.attrs["backend"], group.attrs["keras_version"] = "tensorflow", version
+        group.create_group("mask").attrs["weight_names"] = np.zeros(0)
         own = group.create_group(name)
         own.attrs["weight_names"] = [one.encode() for one in weights]
         for one, values in weights.items():
@@ -73,6 +77,16 @@ OLD: dict[str, tuple[Entry, dict[str, Any], list[str]]] = {
         entry("Bidirectional", "b", merge_mode="concat", layer=cell("GRU", "gru")),
         weights_of("b", *BOTH, gates=3),
         ["hard_sigmoid", "reset_after"],
+    ),
+    "masked steps in a wrapper": (
+        entry(
+            "Bidirectional",
+            "b",
+            merge_mode="concat",
+            layer=cell("GRU", "gru", return_sequences=True, reset_after=False),
+        ),
+        weights_of("b", *BOTH, gates=3),
+        ["hard_sigmoid", "masked steps of Bidirectional"],
     ),
     "in a cell": (
         entry("RNN", "r", cell=entry("StackedRNNCells", "s", cells=[cell("GRUCell", "g")])),
@@ -102,6 +116,7 @@ def test_keras_computes_a_file_as_the_keras_that_wrote_it(case: str, tmp_path: P
     first, weights, needed = OLD[case]
     path = old_file(tmp_path / "m.h5", first, weights, version="2.2.4")
     features = 2 * array(7, T, F)
+    features[:, 3] = 0  # masked
     graph = lower(read_keras_file(path))
     (right,) = ReferenceBackend(graph).run({"features": features}).values()
     answer, scores = asked(path, tmp_path, features, wrote="2.2.4")
@@ -194,23 +209,20 @@ class DraftOf:
         return lower(read_keras_file(self.path))
 
 
-@pytest.mark.parametrize("forgets", [False, True], ids=["put in", "cannot be made to agree"])
-def test_the_check_says_what_was_put_in_or_why_it_is_not_made(
+@pytest.mark.parametrize("forgets", [False, True], ids=["put in", "forgotten"])
+def test_the_check_says_what_was_put_in_and_stays_a_real_one(
     tmp_path: Path, *, forgets: bool
 ) -> None:
     path = old_file(tmp_path / "m.h5", *OLD["hard_sigmoid"][:2], version="2.2.4")
     bundle: Any = DraftOf(path, "2.2.4")
     oracle = Oracle.of(bundle.graph(), random_rows(bundle.graph(), None, {"features": T}, rows=9))
     worker: Any = InProcess(tmp_path, forgets=forgets)
-    said: list[str] = []
     asked = ask_keras(
-        oracle, path.read_bytes(), worker, bundle=bundle, texts=(), progress=said.append
+        oracle, path.read_bytes(), worker, bundle=bundle, texts=(), progress=lambda text: None
     )
     (check,) = check_graph(bundle, asked, None)
-    assert check.verdict == ("not checked" if forgets else "pass")
-    expected = "cannot be made to follow the old ones" if forgets else "hard_sigmoid: 0.2 x + 0.5"
-    assert expected in check.note
-    assert bool(said) == forgets
+    assert check.verdict == ("fail" if forgets else "pass")
+    assert ("hard_sigmoid: 0.2 x + 0.5" in check.note) != forgets
 
 
 def test_a_difference_that_no_version_explains_still_fails(tmp_path: Path) -> None:
@@ -228,7 +240,75 @@ def test_a_difference_that_no_version_explains_still_fails(tmp_path: Path) -> No
 
 def test_each_change_has_a_name_a_version_and_what_differs() -> None:
     assert len({one.name for one in CHANGES}) == len(CHANGES) >= 3
-    assert all(one.before >= (3, 0) and one.differs for one in CHANGES)
+    assert all(one.before >= (2, 4) and one.differs for one in CHANGES)
+
+
+def masked_decoder(version: str) -> Entry:
+    """Return a masked recurrence that is given its initial state, as Keras 2 describes it."""
+    layers = [
+        {
+            "class_name": "InputLayer",
+            "name": "x",
+            "inbound_nodes": [],
+            "config": {"name": "x", "batch_input_shape": [None, T, F], "dtype": "float32"},
+        },
+        {
+            "class_name": "InputLayer",
+            "name": "h",
+            "inbound_nodes": [],
+            "config": {"name": "h", "batch_input_shape": [None, U], "dtype": "float32"},
+        },
+        {
+            **entry("Masking", "m", mask_value=0.0),
+            "name": "m",
+            "inbound_nodes": [[["x", 0, 0, {}]]],
+        },
+        {
+            **entry("SimpleRNN", "r", units=U, activation="tanh", use_bias=True),
+            "name": "r",
+            "inbound_nodes": [[["m", 0, 0, {}], ["h", 0, 0, {}]]],
+        },
+    ]
+    settings = {
+        "name": "d",
+        "layers": layers,
+        "input_layers": [["x", 0, 0], ["h", 0, 0]],
+        "output_layers": [["r", 0, 0]],
+    }
+    return {"class_name": "Model", "config": settings, "keras_version": version}
+
+
+def test_rules_that_cannot_be_put_in_leave_the_graph_to_judge(tmp_path: Path) -> None:
+    weights = weights_of("r", "", gates=1)
+
+    def write(file: Any) -> None:
+        file.attrs["keras_version"] = "2.2.4"
+        del file["model_weights"]
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [b"x", b"h", b"m", b"r"]
+        group.attrs["backend"], group.attrs["keras_version"] = "tensorflow", "2.2.4"
+        for name in ("x", "h", "m"):
+            group.create_group(name).attrs["weight_names"] = np.zeros(0)
+        own = group.create_group("r")
+        own.attrs["weight_names"] = [one.encode() for one in weights]
+        for one, values in weights.items():
+            own[one] = values
+
+    path = write_legacy(tmp_path / "m.h5", config=masked_decoder("2.2.4"), weights=write)
+    bundle: Any = DraftOf(path, "2.2.4")
+    graph = bundle.graph()
+    rows = random_rows(graph, None, {"features": T}, rows=40)
+    # padded behind, where a recurrence that does not obey the mask goes on
+    rows.feed["features"][:] = rows.feed["features"][:, ::-1]
+    oracle = Oracle.of(graph, rows)
+    worker: Any = InProcess(tmp_path)
+    asked = ask_keras(
+        oracle, path.read_bytes(), worker, bundle=bundle, texts=(), progress=lambda text: None
+    )
+    assert asked.keras_refusal == ""
+    (check,) = check_graph(bundle, asked, None)
+    assert check.verdict == "not checked"
+    assert "masks and initial states" in check.note
 
 
 def test_weights_and_a_configuration_become_a_file_of_their_own_version(tmp_path: Path) -> None:

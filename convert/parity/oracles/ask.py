@@ -80,7 +80,8 @@ def ask_oracles(
     size = Size()
     is_made_up = not isinstance(rows, Arrays) and (vectorizer is None or not texts)
     if is_made_up:
-        size = _size(bundle, draw, question, progress)
+        asks_keras = worker is not None and question.keras_file is not None
+        size = _size(bundle, draw, question, progress, asks_keras=asks_keras)
         notes = (size.note,) if size.note else ()
     if needs_texts and is_made_up and vectorizer is not None:
         texts = random_texts(vectorizer, rows=size.rows)
@@ -141,6 +142,8 @@ def _size(
     draw: Callable[[int, int | None], Rows],
     question: Question,
     progress: Callable[[str], None],
+    *,
+    asks_keras: bool,
 ) -> Size:
     """Choose how many rows are drawn; a vectorizer's have its length."""
     graph, vectorizer = bundle.graph(), bundle.vectorizer()
@@ -148,7 +151,14 @@ def _size(
     declared = max(known) if vectorizer is None else vectorizer.maxlen
     is_open = vectorizer is None and takes_few_timesteps(graph)
     progress("choosing rows to compare")
-    size = affordable(bundle, draw, declared=declared, is_open=is_open, budget_s=question.budget_s)
+    size = affordable(
+        bundle,
+        draw,
+        declared=declared,
+        is_open=is_open,
+        budget_s=question.budget_s,
+        asks_keras=asks_keras,
+    )
     if size.note:
         progress(f"made-up rows: {size.note}")
     return size

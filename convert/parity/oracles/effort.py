@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from gatelet.convert.parity.checks.behaviour import BATCH_ROWS, CALLS_A_THREAD
+from gatelet.convert.parity.oracles.golden import GOLDEN_ROWS
 from gatelet.convert.rows.drawn import RANDOM_ROWS
 from gatelet.convert.rows.rows import Rows
 from gatelet.errors import GateletError
@@ -30,10 +32,11 @@ _SHARE = 0.6
 """Of the time, that is handed out: what is reckoned may be more."""
 _SHORTEST_TIMESTEPS = 64
 _PILOT_ROWS = 4
-_ORACLE_PASSES, _ORACLE_ROWS = 4, 64
-"""By the Graph in float64 and float32, by Keras, and once more for golden and odd rows."""
-_PASSES_OF_64, _ROWS_ALONE = 7, 60
-"""Rows of an artifact beside the compared ones: of 64 by turns, and one by one."""
+_ODD_ROWS = 11
+_ORACLES = 3
+"""The Graph in float64 and in float32, and Keras, which takes about as long."""
+_KERAS_S = 8.0
+"""That Keras takes for any row: it is imported, and loads the model."""
 
 Draw = Callable[[int, int | None], Rows]
 
@@ -61,29 +64,35 @@ class _Pace:
         call_s: For a timestep of any call.
         row_s: For a timestep of a row.
         rows_at_once: Of a call, at most.
-        rows: How many it is given beside the N compared ones, for each of the first 64 of them.
-        alone: How many it is given one by one.
-        times: How often it is given the compared ones.
+        is_oracle: The Graph, which stands for Keras too; else an artifact, which is also run in
+            other company, order, turn and thread.
     """
 
     call_s: float
     row_s: float
     rows_at_once: int
-    rows: int = 0
-    alone: int = 0
-    times: int = 1
+    is_oracle: bool = False
 
     def seconds(self, rows: int, timesteps: int) -> float:
         """Return what compared rows take, with all that is run beside them."""
-        some = min(rows, ROWS_AT_ONCE)
-        alone = min(self.alone, 2 * rows) + (some if self.alone else 0)
-        together = self.times * rows + self.rows * some
+        some, golden = min(rows, BATCH_ROWS), min(rows, GOLDEN_ROWS)
+        if self.is_oracle:
+            together, alone = _ORACLES * rows + golden + 2 * _ODD_ROWS, 0
+        else:
+            together = rows + 7 * some + _ODD_ROWS
+            alone = some + min(2 * CALLS_A_THREAD, 2 * some) + 3 * golden
         calls = math.ceil(together / self.rows_at_once) + alone
         return timesteps * (calls * self.call_s + (together + alone) * self.row_s)
 
 
 def affordable(
-    bundle: Bundle, draw: Draw, *, declared: int, is_open: bool, budget_s: float
+    bundle: Bundle,
+    draw: Draw,
+    *,
+    declared: int,
+    is_open: bool,
+    budget_s: float,
+    asks_keras: bool = False,
 ) -> Size:
     """Choose how many rows to make up: 256, unless they would cost too much.
 
@@ -93,6 +102,7 @@ def affordable(
         declared: T.
         is_open: Rows may have fewer timesteps.
         budget_s: Processor time.
+        asks_keras: Keras is to answer too.
     """
     short = min(declared, _SHORTEST_TIMESTEPS) if is_open else declared
     paces = _paces(bundle, draw, short if is_open else None, short)
@@ -100,7 +110,7 @@ def affordable(
     def seconds(rows: int, timesteps: int) -> float:
         return sum(one.seconds(rows, timesteps) for one in paces)
 
-    limit_s = _SHARE * budget_s
+    limit_s = _SHARE * (budget_s - (_KERAS_S if asks_keras else 0.0))
     rows, timesteps = _most(seconds, limit_s, declared), declared
     while rows < FEWEST_ROWS and is_open and timesteps > short:
         timesteps = max(short, timesteps // 2)
@@ -136,7 +146,7 @@ def _paces(bundle: Bundle, draw: Draw, given: int | None, timesteps: int) -> lis
     backend = ReferenceBackend(graph, dtype=np.float64)
     oracle = _timed(lambda part: backend.run(part.feed), rows, timesteps)
     size = _size(width, timesteps)
-    found = [_Pace(*oracle, size, times=_ORACLE_PASSES)]
+    found = [_Pace(*oracle, size, is_oracle=True)]
     for artifact in bundle.artifacts:
         try:
             predictor = open_artifact(bundle, artifact)
@@ -146,7 +156,7 @@ def _paces(bundle: Bundle, draw: Draw, given: int | None, timesteps: int) -> lis
         except GateletError:  # no engine here; or the judge tells how it fails
             continue
         most = 1 if artifact.max_batch == 1 else size
-        found.append(_Pace(*pace, most, rows=_PASSES_OF_64, alone=_ROWS_ALONE))
+        found.append(_Pace(*pace, most))
     return found
 
 

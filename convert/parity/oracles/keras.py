@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from gatelet.convert.lowering import lower
 from gatelet.convert.parity.checks.scores import difference
-from gatelet.convert.parity.oracles.keras_changes import told
+from gatelet.convert.parity.oracles.keras_changes import PUT_IN_SETTINGS, not_put_in, told
 from gatelet.convert.parity.oracles.keras_jobs import predict
 from gatelet.convert.parity.oracles.oracle import Oracle, ask_graph
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.reading.model_source import open_source
+from gatelet.convert.reading.versions import parse_version
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import GateletError
 from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.width import width_of
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
@@ -64,16 +66,17 @@ def ask_keras(
         progress(f"left out Keras' own verdict: {answers.refusal}")
         return replace(oracle, keras_refusal=answers.refusal)
     today, note = version("keras"), answers.note
-    if _apart(answers.scores, oracle.scores) > oracle.float32_limit:
-        plain = answers.scores if not note else _answers(given, worker, wrote="").scores
-        if _explains(given, plain, oracle.float32_limit):
-            note = (
-                f"Keras {today} computes a file of Keras {_version_that_wrote(bundle)} by other "
-                "rules, and cannot be made to follow the old ones; by its rules the Graph agrees "
-                "with it. The Graph alone is judged by"
-            )
-            progress(f"left out Keras' own verdict: {note}")
-            return replace(oracle, keras_note=note)
+    limit = oracle.float32_limit
+    differs = _apart(answers.scores, oracle.scores) > limit
+    if differs and _explains(given, answers.scores, limit):
+        wrote = _version_that_wrote(bundle)
+        note = (
+            f"Keras {today} computes a file of Keras {wrote} by other rules "
+            f"({not_put_in(parse_version(wrote))}), and cannot be made to follow the old ones; "
+            "by its rules the Graph agrees with it: the Graph alone is judged by"
+        )
+        progress(f"left out Keras' own verdict: {note}")
+        return replace(oracle, keras_note=note)
     return replace(oracle, keras=answers.scores, keras_version=today, keras_note=note)
 
 
@@ -134,8 +137,11 @@ def _answers(given: _Given, worker: Worker, *, wrote: str) -> _Answers:
             return _Answers(side_by_side({name: found[name] for name in found.files}), note=note)
 
 
-def _explains(given: _Given, plain: Array, limit: float) -> bool:
-    """Return whether the Graph of the same file by today's rules is as Keras computes it."""
+def _explains(given: _Given, scores: Array, limit: float) -> bool:
+    """Return whether rules that cannot be put in are what Keras' scores differ by.
+
+    They are if the Graph of the same file by today's rules, with what was put in, has them.
+    """
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{keras_suffix(given.keras_file)}"
@@ -144,10 +150,25 @@ def _explains(given: _Given, plain: Array, limit: float) -> bool:
         graph = lower(replace(model, keras_version=version("keras")))
     except GateletError:
         return False
-    taken = [one.name for one in given.bundle.graph().inputs]
-    if [one.name for one in graph.inputs] != taken:
+    own = given.bundle.graph()
+    graph = _with_put_ins(graph, own)
+    if [one.name for one in graph.inputs] != [one.name for one in own.inputs]:
         return False
-    return _apart(ask_graph(graph, given.inputs), plain) <= limit
+    return graph.nodes != own.nodes and _apart(ask_graph(graph, given.inputs), scores) <= limit
+
+
+def _with_put_ins(graph: Graph, own: Graph) -> Graph:
+    """Return a Graph whose nodes mean what those of another mean, where that is put in."""
+    meant: dict[tuple[str, str], list[Node]] = {}
+    for node in own.nodes:
+        meant.setdefault((node.source, node.op), []).append(node)
+    nodes = []
+    for node in graph.nodes:
+        others = meant.get((node.source, node.op))
+        settings = others.pop(0).attributes if others else {}
+        kept = {name: settings[name] for name in PUT_IN_SETTINGS if name in settings}
+        nodes.append(replace(node, attributes={**node.attributes, **kept}))
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _apart(found: Array, expected: Array) -> float:

@@ -45,13 +45,14 @@ def keras_scores_job(
     tf = import_tensorflow()
     import keras
 
-    version, needed = parse_version(wrote), set[str]()
+    needed = set[str]()
     try:
-        stands = stand_ins(keras, version, needed)
-        loaded = keras.saving.load_model(model, compile=False, custom_objects=stands)
+        # a wrapper makes its layers once more, and asks the scope alone for their classes
+        with keras.saving.custom_object_scope(stand_ins(keras, parse_version(wrote), needed)):
+            loaded = keras.saving.load_model(model, compile=False)
     except Exception as error:  # a file of another Keras fails in many ways
         return _refused(f"Keras {keras.__version__} cannot load the model", error)
-    put_in(keras, loaded, version, needed)
+    put_in(keras, loaded, wrote, needed)
     for layer in loaded._flatten_layers():
         # mixed policies round to 16 bits, training's way to save time: the weights are float32
         if "16" in str(getattr(layer.dtype_policy, "name", "")):
