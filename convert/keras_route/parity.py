@@ -154,7 +154,9 @@ def _checks(
     if settings.max_accuracy_drop is not None:
         note = "a bundle without a Graph is not judged on labels, so no drop is measured"
         checks.append(replace(undecided_quality(bundle.labels, bounds), note=note))
-    return (*checks, *_check_calls(predictor, answers.inputs, found, bounds.batch))
+    why = "the file was made past the Graph: what it should compute is not known"
+    unasked = Check("computes", None, 0.0, "not checked", note=why, question="computes")
+    return (unasked, *checks, *_check_calls(predictor, answers.inputs, found, bounds.batch))
 
 
 def _check_calls(
