@@ -4,6 +4,7 @@ Each file is held to an oracle of its own: the Graph in NumPy with exactly its s
 So the limit is that of float32, whatever the scheme costs. Not that cost, which other checks judge.
 """
 
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import SCHEMES, Scheme, is_of_today
 from gatelet.errors import ModelError
+from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle.opening import Artifact
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.streamable import has_time
@@ -152,26 +154,24 @@ def _groups(asked: Asked, plan: Plan, rows: Rows) -> Iterable[Mapping[str, Array
 
 
 def _look_into_onnx(asked: Asked) -> Iterator[Check]:
-    rows = asked.case.oracle.inputs
-    graph = asked.skipping
-    try:
-        inside = inside_onnx.open_inside(asked.case.bundle.path / asked.artifact.path, graph)
-    except ImportError:
-        yield from _whole(asked, "")
-        return
-    plan = asked.plan(graph)
-    takes_texts = asked.predictor.takes_texts
+    graph, rows = asked.skipping, asked.case.oracle.inputs
+    plan, takes_texts = asked.plan(graph), asked.predictor.takes_texts
     chosen = rows[:_ALONE] if takes_texts else few_rows(graph, rows)
     if plan.spans_call:
         chosen = chosen[:_ALONE]
     groups = one_by_one(chosen) if takes_texts else _groups(asked, plan, chosen)
     found = []
-    for group in groups:
-        feed = {n: a.astype(object) if takes_texts else a for n, a in group.items()}
-        taken, seen = inside.look(feed)
-        found += compare(plan, taken, seen.values, seen)
-    note = f"{len(inside.values)} values of {len(chosen)} rows"
-    yield _check(worst(found), STEPS, note)
+    try:
+        inside = inside_onnx.open_inside(asked.case.bundle.path / asked.artifact.path, graph)
+        for group in groups:
+            taken, seen = inside.look(group)
+            found += compare(plan, taken, seen.values, seen)
+    except Exception as error:  # without the onnx package, or engines raise whatever they like
+        yield _unasked(f"its values cannot be read: {first_line(error)}")
+        if not takes_texts:
+            yield from _whole(asked, "")
+        return
+    yield _check(worst(found), STEPS, f"{len(inside.values)} values of {len(chosen)} rows")
 
 
 def _streaming(graph: Graph) -> StreamingGraph | None:
@@ -199,27 +199,34 @@ def _steps_of(rows: Rows, graph: Graph) -> str:
 
 
 def _look_into_litert(asked: Asked) -> Iterator[Check]:
+    """Ask the delegate, which takes part unless it is told not to, and the engine's own kernels."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        yield _unasked("its kernels cannot be chosen: ai-edge-litert is not installed")
+        return
     for engine in (inside_litert.XNNPACK, inside_litert.BUILTIN):
-        try:
-            yield from _look_into_loops(asked, engine)
-        except ImportError:
-            yield _unasked("ai-edge-litert is not installed")
-            return
+        yield from _step_through_loops(asked, engine)
+        yield from _whole(asked, engine)
 
 
-def _look_into_loops(asked: Asked, engine: str) -> Iterator[Check]:
-    """Step through the loops where the model can be cut, else look at their results."""
+def _step_through_loops(asked: Asked, engine: str) -> Iterator[Check]:
+    """Step through the loops where the model can be cut at any timestep."""
     graph, form = asked.case.graph, _streaming(asked.case.graph)
     open_time = all(one.shape[1] is None for one in graph.inputs if has_time(one))
-    inside = inside_litert.open_inside(asked.content, asked.skipping, engine=engine)
-    if inside is not None and form is not None and open_time and asked.scheme.batch is None:
-        rows = few_rows(graph, asked.case.oracle.inputs, timesteps=_STEPPED_TIMESTEPS)
-        timed = [one.name for one in graph.inputs if has_time(one)]
+    if form is None or not open_time or asked.scheme.batch is not None:
+        return
+    rows = few_rows(graph, asked.case.oracle.inputs, timesteps=_STEPPED_TIMESTEPS)
+    timed = [one.name for one in graph.inputs if has_time(one)]
+    try:
+        inside = inside_litert.open_inside(asked.content, asked.skipping, engine=engine)
+        if inside is None:
+            return
         taken = inside_litert.prefixes(inside, form.states, rows.feed, timed)
-        stepped = inside_c.as_rows(graph, form.graph, form.states, rows.feed, taken)
-        found = compare(asked.plan(form.graph, engine), stepped.feed, stepped.held, stepped.seen)
-        yield _check(worst(found), STEPS, f"{engine}: {_steps_of(rows, graph)}", engine)
-    yield from _whole(asked, engine)
+    except Exception as error:  # engines raise whatever they like
+        yield _unasked(f"its states cannot be read: {first_line(error)}")
+        return
+    stepped = inside_c.as_rows(graph, form.graph, form.states, rows.feed, taken)
+    found = compare(asked.plan(form.graph, engine), stepped.feed, stepped.held, stepped.seen)
+    yield _check(worst(found), STEPS, f"{engine}: {_steps_of(rows, graph)}", engine)
 
 
 def _whole(asked: Asked, engine: str) -> Iterator[Check]:

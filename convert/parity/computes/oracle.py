@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.parity.computes.roundings import Array
-from gatelet.convert.parity.computes.table import Rounding
+from gatelet.convert.parity.computes.roundings import Array, Rounding
 from gatelet.convert.parity.computes.weights import Matrix, Plan
 from gatelet.runtime.backends.reference import OPERATIONS
 from gatelet.runtime.backends.reference.convolution import convolve

@@ -7,6 +7,7 @@ that decide which way a value halfway between two steps goes.
 Not which weight has which: that is `table`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from gatelet.convert.layouts import INT4_MIDDLE
 
 Array = NDArray[Any]
+Rounding = Callable[[Array], Array]
 
 _SINGLE = np.float32
 _LARGEST_FLOAT16 = 65504.0

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from gatelet.convert.layouts import padded_columns
 from gatelet.convert.parity.computes import roundings
-from gatelet.convert.parity.computes.roundings import Array
+from gatelet.convert.parity.computes.roundings import Rounding
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph, Node
@@ -19,8 +19,6 @@ from gatelet.runtime.graph.operations import GATES, KEEPS_RANGE, MOVES, OPERATIO
 
 BOUNDED = ("hard_sigmoid", "hard_sigmoid_keras2", "sigmoid", "softsign", "sparse_sigmoid", "tanh")
 """Activations of states that onnxruntime's quantized LSTM may round to 8 bits."""
-
-Rounding = Callable[[Array], Array]
 
 CALL, ROW, SEQUENCE = "call", "row", "sequence"
 

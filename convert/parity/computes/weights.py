@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatelet.convert.parity.computes.roundings import Array
+from gatelet.convert.parity.computes.roundings import Array, Rounding
 from gatelet.convert.parity.computes.table import (
     FLOAT,
     ROW,
     SEQUENCE,
     Facts,
     Form,
-    Rounding,
     facts_of,
     forms_of,
     parts_of,
