@@ -149,13 +149,9 @@ def _checks(
     if bounds.asked.max_accuracy_drop is not None:
         note = "a bundle without a Graph is not judged on labels, so no drop is measured"
         checks.append(replace(undecided_quality(bundle.labels, bounds), note=note))
-<<<<<<< HEAD
-    return (*checks, *_check_calls(predictor, answers.inputs, found, bounds))
-=======
     why = "the file was made past the Graph: what it should compute is not known"
     unasked = Check("computes", None, 0.0, "not checked", note=why, question="computes")
-    return (unasked, *checks, *_check_calls(predictor, answers.inputs, found, bounds.batch))
->>>>>>> oracle
+    return (unasked, *checks, *_check_calls(predictor, answers.inputs, found, bounds))
 
 
 def _check_calls(
