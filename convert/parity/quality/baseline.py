@@ -74,6 +74,7 @@ def _majority(truth: Array, columns: int, labels: Sequence[str]) -> tuple[dict[s
     # just below the only score, so that it decides as the majority does
     threshold = float(given[0]) if most == 1 else math.inf
     found = quality_of(constant, truth, labels=labels, threshold=threshold)
+    found.pop("ece", None)  # shares are always calibrated, and tell nothing
     return found, f"always '{labels[most]}'"
 
 

@@ -27,10 +27,9 @@ from gatelet.convert.parity.quality.statistics import (
     rows_to_decide,
 )
 from gatelet.convert.parity.report import Check
+from gatelet.runtime.data.regression import MOST_HORIZONS
 
 SEED = 20240229
-MOST_HORIZONS = 24
-"""Of a regression with more values a row, the figures of each are not shown."""
 _HIGHER_IS_BETTER = ("accuracy", "macro_f1", "roc_auc", "r2")
 
 Array = NDArray[Any]
