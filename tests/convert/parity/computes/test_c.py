@@ -1,4 +1,4 @@
-"""C libraries are held to their scheme's oracle: step by step, whole, and in integers to the bit."""
+"""C libraries are held to their oracle: step by step, whole, and in integers to the bit."""
 
 from collections.abc import Callable
 from dataclasses import replace
