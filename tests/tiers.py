@@ -136,6 +136,7 @@ SLOW = (
     Slow("convert/exporters/test_onnx_recurrences.py", "test_a_scan_*"),
     Slow("convert/lowering/test_bidirectional.py", "test_states_of_*", keep=("concat",)),
     Slow("convert/lowering/test_bidirectional.py", "test_merge_modes", keep=("concat", "ave")),
+    Slow("convert/parity/computes/test_c.py"),
     Slow("convert/test_keras_route.py"),
     Slow("javascript/*.py"),
     Slow("runtime/test_fuzz.py"),

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatelet.convert.parity.case import Case
+from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.parity.computes import inside_c, inside_litert, inside_onnx
+from gatelet.convert.parity.computes.integers import run_integers
 from gatelet.convert.parity.computes.roundings import Array
 from gatelet.convert.parity.computes.rows import by_padding, few_rows, one_by_one
 from gatelet.convert.parity.computes.steps import Distance, compare, worst
@@ -23,6 +25,7 @@ from gatelet.convert.parity.stored.match import match_weights
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import SCHEMES, Scheme, is_of_today
+from gatelet.convert.tolerances import FLOAT32_FLOOR
 from gatelet.errors import ModelError
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle.opening import Artifact
@@ -87,8 +90,13 @@ def check_computes(case: Case, artifact: Artifact, predictor: Predictor) -> tupl
     scheme, look = SCHEMES.get(artifact.scheme), _LOOKS.get(artifact.target)
     if not is_of_today(artifact):
         return (_unasked("of another revision: what it should compute is not known here"),)
-    if scheme is None or look is None or scheme.activations != "float32":
-        return (_unasked(f"{artifact.target} {artifact.scheme} has no oracle"),)
+    if scheme is not None and scheme.activations != "float32":
+        look = _INTEGER_LOOKS.get(artifact.target)
+    if scheme is None or look is None:
+        why = (
+            f"{artifact.target} {artifact.scheme} has no oracle: its engine's integers are not ours"
+        )
+        return (_unasked(why),)
     format_name, look_inside = look
     asked = Asked(case, artifact, predictor, scheme, format_name, case.graph)
     asked = replace(asked, skipping=_skipping(asked))
@@ -143,6 +151,7 @@ _HOLDS_STATES: dict[str, Callable[[Asked, int, int], bool]] = {
     "c": _c_holds_states,
     "onnx": _onnx_holds_states,
     "litert": _litert_holds_states,
+    "tflm": lambda asked, rows, units: False,  # it takes all steps
 }
 
 
@@ -182,6 +191,8 @@ def _streaming(graph: Graph) -> StreamingGraph | None:
 
 
 def _look_into_c(asked: Asked) -> Iterator[Check]:
+    """Step through the library, and look at what only some processors read."""
+    yield from _spoilt(asked)
     graph, form = asked.case.graph, _streaming(asked.case.graph)
     if form is not None and asked.artifact.states:
         rows = few_rows(graph, asked.case.oracle.inputs)
@@ -191,6 +202,32 @@ def _look_into_c(asked: Asked) -> Iterator[Check]:
         found = compare(asked.plan(form.graph), stepped.feed, stepped.held, stepped.seen)
         yield _check(worst(found), STEPS, _steps_of(rows, graph))
     yield from _whole(asked, "")
+
+
+def _spoilt(asked: Asked) -> Iterator[Check]:
+    """Fail where a matrix has sums that are not its own: processors with VNNI read them."""
+    file = StoredFile.of(asked.case.bundle, asked.artifact, asked.case.graph)
+    stored = match_weights(asked.format, file) or ()
+    wrong = [one.where for one in stored if one.found is not None and np.isnan(one.found).any()]
+    if wrong:
+        found = Distance(np.inf, FLOAT32_FLOOR, wrong[0])
+        yield _check(found, STEPS, "its sums are of other weights", "sums")
+
+
+def _compare_bits(asked: Asked) -> Iterator[Check]:
+    """Compare integers, which are the same on every processor, by the floats made of them."""
+    graph, observed = asked.skipping, asked.artifact.entry.get("observed", {})
+    rows = few_rows(graph, asked.case.oracle.inputs)
+    ranges = {name: np.asarray(one, np.float64) for name, one in observed.items()}
+    trims = [node.inputs[0] for node in graph.nodes if node.op == "TrimPadding"]
+    most = 0.0
+    for group in by_padding(rows, trims[0] if trims else None):
+        made = side_by_side(run_integers(graph, ranges, group))
+        found = _by_predictor(asked)(group)
+        most = max(most, float(difference(found, made).max(initial=0.0)))
+    note = f"{len(rows)} rows: each bit is to be the same"
+    verdict = "pass" if most == 0.0 else "fail"
+    yield Check(f"{QUESTION}_{WHOLE}", most, 0.0, verdict, note=note, question=QUESTION, by=WHOLE)
 
 
 def _steps_of(rows: Rows, graph: Graph) -> str:
@@ -269,5 +306,11 @@ _LOOKS: dict[str, tuple[str, Callable[[Asked], Iterator[Check]]]] = {
     "litert": ("litert", _look_into_litert),
     "onnx": ("onnx", _look_into_onnx),
     "onnx-text": ("onnx", _look_into_onnx),
+    "tflm": ("tflm", lambda asked: _whole(asked, "")),
 }
 """By target: whose files it writes, and how they are looked into."""
+
+_INTEGER_LOOKS: dict[str, tuple[str, Callable[[Asked], Iterator[Check]]]] = {
+    "c": ("c", _compare_bits),
+}
+"""The same of schemes that compute in integers."""

@@ -19,6 +19,7 @@ Array = NDArray[Any]
 Rounding = Callable[[Array], Array]
 
 _SINGLE = np.float32
+_SMALLEST = np.float32(1e-38)
 _LARGEST_FLOAT16 = 65504.0
 _CODES = 256
 _INT4_CLIPPINGS = np.linspace(0.4, 1.0, 19)
@@ -82,7 +83,7 @@ def int14_of_a_row(x: Array, *, limit: int = 16383) -> Array:
     x = x.astype(_SINGLE)
     most = np.abs(x).max(axis=-1, keepdims=True, initial=0)
     scale = most * (_SINGLE(1) / _SINGLE(limit))
-    nothing = scale <= 0
+    nothing = scale <= _SMALLEST  # such a scale has no inverse
     inverse = np.where(nothing, 0, _SINGLE(limit) / np.where(nothing, 1, most)).astype(_SINGLE)
     return np.asarray(np.rint(x * inverse).astype(np.float64) * scale)
 

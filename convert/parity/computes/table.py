@@ -240,6 +240,16 @@ TABLE = (
         _PRODUCTS,
         is_worth=_is_large_when_packed,
     ),
+    # what is fed, and the states of a ConvLSTM2D, meet kernels in float
+    Row(_C, "int8", _KERNELS, Form(_BY_COLUMN), is_worth=_is_large_when_packed),
+    Row(
+        _C,
+        "int16",
+        ("recurrent_kernel",),
+        Form(roundings.int16_by_column, roundings.int14_of_a_row),
+        _PRODUCTS,
+        is_worth=_is_large_when_packed,
+    ),
     Row(_C, "int8", ("embeddings",), Form(roundings.int8_by_code)),
     Row(_C, "int4", ("table",), Form(roundings.lines), is_worth=_always),
     # tables of 4 bits are the same everywhere, but that c keeps small ones

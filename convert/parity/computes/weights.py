@@ -166,7 +166,7 @@ def _part(columns: slice, weight: Array, forms: Sequence[Form], had: Array | Non
     if weight.dtype.kind != "f":
         return Part(columns, weight, FLOAT)
     made = [form.stored(weight).astype(np.float64) for form in forms]
-    if had is None or not weight.any():
+    if had is None or not weight.any() or not np.isfinite(had).all():
         return Part(columns, made[0], forms[0])
     size = float(np.sqrt(np.mean(np.square(weight.astype(np.float64)))))
     far = [_distance(had, one, weight) / size for one in made]
