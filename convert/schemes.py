@@ -73,12 +73,6 @@ SCHEMES = {
     "dynamic-int8-emb4": Scheme(
         "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
     ),
-    "dynamic-int8-rec16": Scheme(
-        "dynamic-int8-rec16", weights="int8", activations="float32", recurrent="int16"
-    ),
-    "dynamic-int8-rec32": Scheme(
-        "dynamic-int8-rec32", weights="int8", activations="float32", recurrent="float32"
-    ),
     "full-int8": Scheme("full-int8", weights="int8", activations="int16"),
     "float32-features": Scheme(
         "float32-features", weights="float32", activations="float32", outside=True
@@ -88,6 +82,12 @@ SCHEMES = {
     ),
     "float32-b1": Scheme("float32-b1", weights="float32", activations="float32", batch=1),
     "dynamic-int8-b1": Scheme("dynamic-int8-b1", weights="int8", activations="float32", batch=1),
+    "dynamic-int8-rec16": Scheme(
+        "dynamic-int8-rec16", weights="int8", activations="float32", recurrent="int16"
+    ),
+    "dynamic-int8-rec32": Scheme(
+        "dynamic-int8-rec32", weights="int8", activations="float32", recurrent="float32"
+    ),
 }
 
 

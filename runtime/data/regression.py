@@ -36,14 +36,12 @@ class RegressionMetrics:
     r2_by_horizon: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold: None for NaN."""
-        found: dict[str, Any] = {}
-        for name, value in asdict(self).items():
-            if isinstance(value, tuple):
-                found |= {name: [_finite(one) for one in value]} if value else {}
-            else:
-                found[name] = _finite(value)
-        return found
+        """Return what JSON can hold: None for NaN, and `mae_1`, `r2_1` of the first horizon."""
+        figures = asdict(self)
+        by_horizon = {one: figures.pop(f"{one}_by_horizon") for one in ("mae", "r2")}
+        for name, values in by_horizon.items():
+            figures |= {f"{name}_{at}": value for at, value in enumerate(values, 1)}
+        return {name: _finite(value) for name, value in figures.items()}
 
 
 def _finite(value: float) -> float | None:

@@ -76,4 +76,4 @@ def test_without_rows_the_report_is_written_too(
     assert cli("parity", written_bundle, "--no-keras", "--report", report).code == 0
     text = report.read_text("utf-8")
     assert "Left out: the data have no labels." in text
-    assert "over 256 rows, against graph" in text
+    assert "over 256 rows, made up: give --data to learn what" in text
