@@ -63,7 +63,7 @@ def test_inspect_names_what_stands_in_the_way_of_a_model(cli: RunCli, tmp_path: 
         complaint = done.complaint
         assert "Frobnicate" in complaint and "odd" in complaint
         assert "Frobnicate" not in done.out
-        assert "supported: " in complaint and "LSTM" in complaint
+        assert "cannot be lowered" in complaint and "docs/support.md" in complaint
     assert not (tmp_path / "out").exists()
 
 
