@@ -70,6 +70,7 @@ def climb(making: Making, rungs: Sequence[Named], oracle: Oracle) -> tuple[LeftO
     """
     writer = making.writer
     whole = {a["target"]: a["bytes"] for a in writer.artifacts if a["scheme"] == WHOLE}
+    order = list(dict.fromkeys(a["target"] for a in writer.artifacts))
     left_out: list[LeftOut] = []
     for target, size in whole.items():
         mine = [scheme for one, scheme in rungs if one == target]
@@ -83,7 +84,6 @@ def climb(making: Making, rungs: Sequence[Named], oracle: Oracle) -> tuple[LeftO
             left_out.append(found)
             if found.check == "bytes":  # those above it are larger
                 break
-    order = list(whole)
     writer.artifacts.sort(key=lambda one: order.index(one["target"]))
     return tuple(left_out)
 
