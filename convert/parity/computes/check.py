@@ -17,6 +17,7 @@ from gatelet.convert.parity.computes.integers import run_integers
 from gatelet.convert.parity.computes.roundings import Array
 from gatelet.convert.parity.computes.rows import by_padding, few_rows, one_by_one
 from gatelet.convert.parity.computes.steps import Distance, compare, worst
+from gatelet.convert.parity.computes.table import rounded_numbers
 from gatelet.convert.parity.computes.weights import Plan, plan_of
 from gatelet.convert.parity.computes.whole import Scores, compare_whole
 from gatelet.convert.parity.report import Check
@@ -96,6 +97,10 @@ def check_computes(case: Case, artifact: Artifact, predictor: Predictor) -> tupl
         why = (
             f"{artifact.target} {artifact.scheme} has no oracle: its engine's integers are not ours"
         )
+        return (_unasked(why),)
+    number = rounded_numbers(case.graph, artifact.target, scheme)
+    if number:
+        why = f"the converter rounds the numbers of the activation '{number}' to 16 bits too"
         return (_unasked(why),)
     format_name, look_inside = look
     asked = Asked(case, artifact, predictor, scheme, format_name, case.graph)

@@ -20,6 +20,13 @@ from gatelet.runtime.graph.operations import GATES, KEEPS_RANGE, MOVES, OPERATIO
 BOUNDED = ("hard_sigmoid", "hard_sigmoid_keras2", "sigmoid", "softsign", "sparse_sigmoid", "tanh")
 """Activations of states that onnxruntime's quantized LSTM may round to 8 bits."""
 
+HOLDS_EXACTLY = (
+    *("linear", "relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign"),
+    *("exponential", "silu", "relu6", "mish", "hard_tanh", "log_sigmoid", "tanh_shrink"),
+    *("sparse_plus", "sparse_sigmoid", "glu", "sparsemax"),
+)
+"""Activations without a number that 16 bits would round: litert's converter rounds those too."""
+
 CALL, ROW, SEQUENCE = "call", "row", "sequence"
 
 
@@ -349,3 +356,15 @@ def parts_of(use: Use) -> Sequence[tuple[slice, Use]]:
         (slice(first, end), replace(use, shape=(*use.shape[:-1], end - first)))
         for first, end in pairwise(cuts)
     ]
+
+
+def rounded_numbers(graph: Graph, target: str, scheme: Scheme) -> str:
+    """Name an activation whose own numbers a file rounds as it does weights; '' where none does."""
+    if target != "litert" or scheme.weights != "float16":
+        return ""
+    for node in graph.nodes:
+        for key in ("activation", "recurrent_activation"):
+            name = node.attributes.get(key, "linear")
+            if name not in HOLDS_EXACTLY or node.attributes.get(f"{key}_parameters"):
+                return str(name)
+    return ""
