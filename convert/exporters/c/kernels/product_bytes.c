@@ -80,23 +80,30 @@ GATELET_INLINE void columns_of_bytes(const struct gatelet_matrix *w, const int8_
     }
 }
 
-GATELET_KERNEL void gatelet_product_bytes(const struct gatelet_matrix *w, int32_t first,
-                                          int32_t tiles, const struct gatelet_rows *rows) {
-    const size_t tile = (size_t)w->tile, columns = (size_t)tiles * tile;
-    for (int32_t row = 0; row < rows->count;) {
-        struct gatelet_rows some = gatelet_rows_from(rows, row);
-        const int all = some.count >= BYTES_ROWS;
-        for (size_t column = 0; column < columns; column += BYTES_COLUMNS) {
-            const size_t at = (size_t)first * tile + column;
-            const int8_t *from = w->bytes + at / tile * tile * (size_t)w->rows + at % tile;
-            if (all) {
-                columns_of_bytes(w, from, w->scales + at, &some, BYTES_ROWS);
-            } else {
-                columns_of_bytes(w, from, w->scales + at, &some, 1);
-            }
+/* All columns of some rows; `rows` is a constant where it is used. */
+GATELET_INLINE void rows_of_bytes(const struct gatelet_matrix *w, int32_t first, int32_t tiles,
+                                  struct gatelet_rows some, const int rows) {
+    const size_t tile = (size_t)w->tile, before = (size_t)first * tile;
+    const int8_t *from = w->bytes + before * (size_t)w->rows;
+    const float *scales = w->scales + before;
+    for (int32_t t = 0; t < tiles; t++, from += tile * (size_t)(w->rows - 1)) {
+        for (int32_t column = 0; column < w->tile; column += BYTES_COLUMNS) {
+            columns_of_bytes(w, from, scales, &some, rows);
+            from += BYTES_COLUMNS;
+            scales += BYTES_COLUMNS;
             some.z += BYTES_COLUMNS;
             some.start = gatelet_moved(some.start, BYTES_COLUMNS);
         }
-        row += all ? BYTES_ROWS : 1;
+    }
+}
+
+GATELET_KERNEL void gatelet_product_bytes(const struct gatelet_matrix *w, int32_t first,
+                                          int32_t tiles, const struct gatelet_rows *rows) {
+    int32_t row = 0;
+    for (; row + BYTES_ROWS <= rows->count; row += BYTES_ROWS) {
+        rows_of_bytes(w, first, tiles, gatelet_rows_from(rows, row), BYTES_ROWS);
+    }
+    for (; row < rows->count; row++) {
+        rows_of_bytes(w, first, tiles, gatelet_rows_from(rows, row), 1);
     }
 }
