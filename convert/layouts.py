@@ -19,20 +19,6 @@ ONNX_GATES = "iofc"
 ONNX_LOOP_GATES = "ifoc"
 """As the steps of an LSTM that is written as a Scan have them: one activation serves three."""
 
-AROUND_ACTIVATIONS: dict[
-    str, tuple[tuple[tuple[str, float], ...], tuple[tuple[str, float], ...]]
-] = {
-    "hard_sigmoid": ((("shift", 3.0),), (("scale", 1 / 6),)),
-    "hard_sigmoid_keras2": ((("scale", 0.2), ("shift", 0.5)), ()),
-    "selu": ((), (("scale", 1.0507009873554805),)),
-    "sparse_plus": ((("shift", 1.0),), ()),
-    "sparse_sigmoid": ((("shift", 1.0), ("scale", 0.5)), ()),
-}
-"""By name: the constants that an activation in TFLite operators begins and ends with.
-
-TensorFlow's converter multiplies and adds them into the product before or behind it.
-"""
-
 LANES = 16
 LARGEST_TILE = 64
 INT4_MIDDLE = 7.5

@@ -7,6 +7,7 @@ but for the foldings that it makes itself.
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,13 @@ def golden(name: str, target: str, scheme: str) -> tuple[str, StoredFile]:
 
 
 def twins(target: str, scheme: str, path: Path) -> tuple[str, StoredFile]:
-    """Write a file of two LSTMs, two GRUs and three Dense that are alike but for their numbers."""
+    """Write a file of layers that are alike but for their numbers."""
+    path.write_bytes(_written(target, scheme))
+    return target, StoredFile(path, twin_graph())
+
+
+def twin_graph() -> Graph:
+    """Return two LSTMs, two GRUs and three Dense of the same shapes."""
     rng, weights = np.random.default_rng(5), {}
     nodes, value = [], "ids"
     for index, op in enumerate(("Embedding", "LSTM", "LSTM", "GRU", "GRU", *["Dense"] * 3)):
@@ -53,20 +60,20 @@ def twins(target: str, scheme: str, path: Path) -> tuple[str, StoredFile]:
         for role, shape in shapes.items():
             array = rng.normal(0, 0.3 + 0.1 * index, shape).astype("<f4")
             weights[f"{name}.{role}"] = Tensor("F32", shape, array.tobytes())
-        made = (None, None, U) if index < 4 else (None, U)
         roles = {role: f"{name}.{role}" for role in shapes}
+        made = (None, None, U) if index < 4 else (None, U)
         nodes.append(Node(name, op, (value,), (name,), (made,), roles, attributes))
         value = name
     ids = GraphInput("ids", "int32", (None, None), vocabulary=50)
-    graph = Graph((ids,), tuple(nodes), (value,), weights)
-    model = Exportable(graph, graph)
-    exported = (
-        export_tflm(model, SCHEMES[scheme])
-        if target == "tflm"
-        else export_onnx(graph, SCHEMES[scheme])
-    )
-    path.write_bytes(exported.data)
-    return target, StoredFile(path, graph)
+    return Graph((ids,), tuple(nodes), (value,), weights)
+
+
+@cache
+def _written(target: str, scheme: str) -> bytes:
+    graph = twin_graph()
+    if target == "tflm":
+        return export_tflm(Exportable(graph, graph), SCHEMES[scheme]).data
+    return export_onnx(graph, SCHEMES[scheme]).data
 
 
 def check(target: str, file: StoredFile) -> Check:
@@ -295,10 +302,8 @@ FAULTS: dict[str, tuple[tuple[str, ...], Edit, str]] = {
 
 
 def write(what: tuple[str, ...], path: Path) -> tuple[str, StoredFile]:
-    if len(what) == 3:
-        return golden(*what)
-    target, scheme = what
-    return twins(target, scheme, path)
+    name, target, scheme = ("", *what)[-3:]
+    return golden(name, target, scheme) if name else twins(target, scheme, path)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

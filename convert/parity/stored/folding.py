@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatelet.convert.layouts import AROUND_ACTIVATIONS
 from gatelet.convert.parity.stored.file import Array
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, Node
@@ -21,6 +20,17 @@ _VECTORS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "Affine": (("scale", "scale"), ("shift", "shift")),
     "LayerNormalization": (("scale", "gamma"), ("shift", "beta")),
 }
+
+_Constants = tuple[tuple[str, float], ...]
+_AROUND: Mapping[str, tuple[_Constants, _Constants]] = {
+    "hard_sigmoid": ((("shift", 3.0),), (("scale", 1 / 6),)),
+    "hard_sigmoid_keras2": ((("scale", 0.2), ("shift", 0.5)), ()),
+    "selu": ((), (("scale", 1.0507009873554805),)),
+    "sparse_plus": ((("shift", 1.0),), ()),
+    "sparse_sigmoid": ((("shift", 1.0), ("scale", 0.5)), ()),
+    "squareplus": ((), (("scale", 0.5),)),
+}
+"""By name: the constants that an activation of built-in operators begins and ends with."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +121,14 @@ def foldings(graph: Graph, node: Node, *, gives_bias: bool) -> list[Folded]:
         node: The product.
         gives_bias: Its own bias is known to have gone into the product behind it.
     """
-    before, after = _before(graph, node), _after(graph, node)
+    (before, is_behind_product), after = _before(graph, node), _after(graph, node)
     if gives_bias:
         after = tuple(one for one in after if one.kind == "scale")
     found = [
         Folded(before[len(before) - first :], after[:last], scaled_before, gives_bias)
         for first in range(len(before) + 1)
         for last in range(len(after) + 1)
-        for scaled_before in (False, True)
-        if not scaled_before or any(one.kind == "scale" for one in before[len(before) - first :])
+        for scaled_before in ((False, True) if is_behind_product else (False,))
     ]
     return sorted(found, key=lambda one: len(one.before) + len(one.after))
 
@@ -153,9 +162,10 @@ def _spread(shift: Array, kernel: Array) -> Array:
     return np.asarray((shift[..., None] * kernel).sum(axis=tuple(range(kernel.ndim - 1))))
 
 
-def _before(graph: Graph, node: Node) -> tuple[Step, ...]:
+def _before(graph: Graph, node: Node) -> tuple[tuple[Step, ...], bool]:
+    """Return the steps in front of a product, and whether another product is in front of them."""
     if node.attributes.get("groups", 1) > 1:
-        return ()
+        return (), False
     makers = {name: one for one in graph.nodes for name in one.outputs}
     found: list[Step] = []
     name, columns = node.inputs[0], graph.weights[node.weights["kernel"]].shape[-2]
@@ -163,9 +173,9 @@ def _before(graph: Graph, node: Node) -> tuple[Step, ...]:
         steps, is_all = _steps_of(graph, maker, columns, last=True)
         found = [*steps, *found]
         if not is_all:
-            break
+            return tuple(found), "kernel" in maker.weights and maker.op not in RECURRENCES
         name = maker.inputs[0]
-    return tuple(found)
+    return tuple(found), False
 
 
 def _after(graph: Graph, node: Node) -> tuple[Step, ...]:
@@ -200,7 +210,7 @@ def _steps_of(graph: Graph, node: Node, columns: int, *, last: bool) -> tuple[li
         return found, node.op == "Affine"
     if node.op == "Activation":
         name = node.attributes["activation"]
-        around = AROUND_ACTIVATIONS.get(name, ((), ()))[1 if last else 0]
+        around = _AROUND.get(name, ((), ()))[1 if last else 0]
         return [Step(kind, np.full(1, by)) for kind, by in around], name == "linear"
     if last and "kernel" in node.weights and "bias" in node.weights:
         bias = node.weights["bias"]

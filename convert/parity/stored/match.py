@@ -192,6 +192,15 @@ class _Comparison:
             found = compare(parts, weight)  # without a part, nothing is added
         return replace(asked, found=found.values, steps_off=found.steps_off)
 
+    def _are_read(self, names: frozenset[str]) -> bool:
+        """Return whether operators read what did not go into a product, as they then must."""
+        return all(
+            self._readings.of(node, role, self._weight(name)) or not self._weight(name).any()
+            for node in self._graph.nodes
+            for role, name in node.weights.items()
+            if name in names and "kernel" not in node.weights
+        )
+
     def _weight(self, name: str) -> Array:
         return array_of(self._graph.weights[name]).astype(np.float64)
 
@@ -207,17 +216,20 @@ class _Comparison:
         if len(ways) < 2 and not gone:
             return
         seen = [(way, *_compare_folded(way, (parts, added), kernel, bias)) for way in ways]
-        good = [one for one in seen if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP]
+        good = [
+            one
+            for one in seen
+            if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP
+            and self._are_read(ways[-1].weights - one[0].weights)
+        ]
         nearest = min(seen, key=lambda one: one[1].distance + one[2].distance)
         way, of_kernel, of_bias = good[0] if good else nearest
         if way == Folded():
             return
-        self._folded[node.name, "kernel"] = replace(
-            of_kernel, values=way.kernel_before(of_kernel.values, kernel)
-        )
-        self._folded[node.name, "bias"] = replace(
-            of_bias, values=way.bias_before(of_bias.values, kernel, bias)
-        )
+        found = way.kernel_before(of_kernel.values, kernel)
+        self._folded[node.name, "kernel"] = replace(of_kernel, values=found)
+        found = way.bias_before(of_bias.values, found, bias)
+        self._folded[node.name, "bias"] = replace(of_bias, values=found)
         for user in self._graph.nodes:
             for role, name in user.weights.items():
                 if name in way.weights:

@@ -269,7 +269,7 @@ def _slice(operator: Operator, args: _Args) -> _Made:
     if one.rows_by:  # which rows there are is not known here
         if any(part.start or part.stop for part in taken[:-1]):
             return None
-        taken = (..., taken[-1])
+        return [_moved(one, lambda array: array[..., taken[-1]])]
     return [_moved(one, lambda array: array[taken])]
 
 

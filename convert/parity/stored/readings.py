@@ -43,7 +43,7 @@ class Readings:
         self._behind = behind_in(graph)
         self._taken: set[str] = set()
         self._read: set[tuple[str, str]] = set()
-        self._products: dict[tuple[str, str], list[Reading]] = {}
+        self._seen: dict[tuple[str, str], list[Reading]] = {}
 
     def has_others(self, node: Node, role: str) -> bool:
         """Return whether another weight of a node is read where this one could be."""
@@ -58,11 +58,11 @@ class Readings:
             weight: The Graph's.
             fused: Only what the node's own operator reads.
         """
-        if (node.name, role) in self._products:
-            return self._products[node.name, role]
+        if (node.name, role) in self._seen:
+            return self._seen[node.name, role]
         found = self._look(node, role, weight, fused=fused)
-        if role in ("kernel", "bias"):  # which folding looks at before
-            self._products[node.name, role] = found
+        if role != "embeddings":  # which are large, and asked for once
+            self._seen[node.name, role] = found
         if found:
             self._read.add((node.name, role))
         return found

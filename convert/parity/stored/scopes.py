@@ -66,15 +66,19 @@ def input_of(name: str) -> str:
 
 
 def scope_by_names(program: Program, graph: Graph) -> Program:
-    """Scope the operators whose name begins with that of a node."""
+    """Scope the operators whose name begins with that of a node, and what converts their output."""
     names = sorted((node.name for node in graph.nodes), key=len, reverse=True)
-
-    def scoped(one: Operator) -> Operator:
+    makers: dict[str, Operator] = {}
+    scoped: list[Operator] = []
+    for one in program.operators:
         scope = next((name for name in names if one.name.startswith(f"{name}_")), "")
-        is_second = one.name.startswith(f"{scope}{_BACKWARDS}_")
-        return replace(one, scope=scope, copy=_BACKWARDS if is_second else "")
-
-    return replace(program, operators=tuple(scoped(one) for one in program.operators))
+        copy = _BACKWARDS if one.name.startswith(f"{scope}{_BACKWARDS}_") else ""
+        before = makers.get(one.inputs[0]) if one.kind == "Identity" else None
+        if not scope and before is not None:
+            scope, copy = before.scope, before.copy
+        scoped.append(replace(one, scope=scope, copy=copy))
+        makers.update(dict.fromkeys(one.outputs, scoped[-1]))
+    return replace(program, operators=tuple(scoped))
 
 
 def behind_in(graph: Graph) -> Mapping[str, frozenset[str]]:
@@ -97,6 +101,7 @@ def scope_by_dataflow(program: Program, graph: Graph) -> Program:
     finder = _Finder(graph)
     behind: _Behind = {value: frozenset((name,)) for value, name in program.inputs.items()}
     scopes: dict[str, str] = {}  # by output
+    products: dict[tuple[str, ...], str] = {}  # by all inputs, and by the first
     scoped: list[Operator] = []
     for one in program.live:
         if one.loop:
@@ -109,7 +114,10 @@ def scope_by_dataflow(program: Program, graph: Graph) -> Program:
         elif one.outputs and one.outputs[0] in tables:
             kind, name = _LOOKUP, finder.next(_LOOKUP, program.known[one.outputs[0]], found)
         elif kind:
-            name = finder.next(kind, program.constant(one, 1), found)
+            name = products.get(one.inputs) or finder.next(kind, program.constant(one, 1), found)
+            # what the converter computes twice, with an activation and without
+            name = name or products.get((one.inputs[0],), "")
+            products |= {one.inputs: name, (one.inputs[0],): name}
         after = (name or one.outputs[0],) if kind or one.kind == _LOOP else found
         behind.update(dict.fromkeys(one.outputs, frozenset(after)))
         scopes.update(dict.fromkeys(one.outputs, name.removesuffix(input_of(""))))
