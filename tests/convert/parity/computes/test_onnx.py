@@ -99,5 +99,5 @@ def test_a_fault_that_stored_weights_do_not_show_is_seen(
     exported = _export(graph, "dynamic-int8", plant)
     (check,) = ask(graph, "onnx", "dynamic-int8", exported, tmp_path)
     assert check.verdict == "fail", check
-    assert check.figure is not None
+    assert check.figure is not None and check.limit is not None
     assert check.figure > check.limit
