@@ -123,6 +123,7 @@ SLOW = (
     Slow("conformance/test_random_*.py", "test_random_*"),
     Slow("conformance/test_tf2onnx.py"),
     # many compilers, emulators, engines, browsers
+    Slow("convert/test_foldings.py", "test_the_converters_own_*"),
     Slow("convert/exporters/test_c_hostile.py"),
     Slow("convert/exporters/test_c_processors.py"),
     Slow("convert/exporters/test_c_kernels.py", "test_every_level_*", keep=("v3",)),

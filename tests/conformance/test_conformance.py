@@ -141,7 +141,7 @@ def test_an_artifact_gives_what_keras_gives(
     exported = export(model, target, SCHEMES[scheme], worker)
     path.write_bytes(exported.data)
     stored = check_weights(target, match_weights(target, StoredFile(path, case.graph)))
-    assert stored.verdict == "pass", stored
+    assert stored.verdict == "pass" and "not checked" not in stored.note, stored
     rounded = None
     if SCHEMES[scheme].embeddings:
         # what is left to judge once the embedding's own rounding, which is coarse, is known; the

@@ -37,6 +37,8 @@ _WITH_SECTIONS = ("c",)
 """Targets whose artifacts say where each weight lies."""
 
 Array = NDArray[Any]
+_Seen = tuple[Folded, Compared, Compared]
+"""A way of folding, with the kernel and the bias compared with what they then are."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,12 @@ class _Comparison:
             found = compare(parts, weight)  # without a part, nothing is added
         return replace(asked, found=found.values, steps_off=found.steps_off)
 
+    def _whole(self, seen: Sequence[_Seen], most: Folded) -> list[_Seen]:
+        """Return the ways in which operators read what did not go into the product."""
+        return [one for one in seen if self._are_read(most.weights - one[0].weights)]
+
     def _are_read(self, names: frozenset[str]) -> bool:
-        """Return whether operators read what did not go into a product, as they then must."""
+        """Return whether operators read weights of normalisations beside a product."""
         return all(
             self._readings.of(node, role, self._weight(name)) or not self._weight(name).any()
             for node in self._graph.nodes
@@ -216,14 +222,11 @@ class _Comparison:
         if len(ways) < 2 and not gone:
             return
         seen = [(way, *_compare_folded(way, (parts, added), kernel, bias)) for way in ways]
-        good = [
-            one
-            for one in seen
-            if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP
-            and self._are_read(ways[-1].weights - one[0].weights)
-        ]
-        nearest = min(seen, key=lambda one: one[1].distance + one[2].distance)
-        way, of_kernel, of_bias = good[0] if good else nearest
+        good = [one for one in seen if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP]
+        whole = self._whole(good, ways[-1]) or self._whole(seen, ways[-1]) or seen
+        nearest = min(whole, key=lambda one: one[1].distance + one[2].distance)
+        is_good = [one for one in whole if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP]
+        way, of_kernel, of_bias = is_good[0] if is_good else nearest
         if way == Folded():
             return
         found = way.kernel_before(of_kernel.values, kernel)
