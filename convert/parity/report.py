@@ -37,8 +37,9 @@ class Check:
         unit: Of the figure: 'score', 'rows', 'texts'.
         interval: The figure's 95 % confidence interval, where it is an estimate.
         note: A sentence on what was seen.
-        question: That it answers: 'computes' or 'costs'.
-        by: How the file was looked at, of 'computes': in 'steps', or in 'whole' sequences.
+        question: 'computes' (does the file compute what its scheme says?) or 'costs' (what does
+            the scheme cost?); '' for a check of the bundle or the model itself.
+        by: How the first question was asked: 'steps' or 'whole'.
     """
 
     name: str
@@ -65,9 +66,10 @@ class Check:
             found["interval"] = [end if math.isfinite(end) else None for end in self.interval]
         if self.note:
             found["note"] = self.note
-        for field_name in ("question", "by"):
-            if getattr(self, field_name):
-                found[field_name] = getattr(self, field_name)
+        if self.question:
+            found["question"] = self.question
+        if self.by:
+            found["by"] = self.by
         return found
 
 
