@@ -116,6 +116,16 @@ def _golden_answers(bundle: Bundle) -> KerasAnswers:
     return KerasAnswers(inputs, side_by_side(outputs), outputs, limit, "", over)
 
 
+_UNASKED = Check(
+    "computes",
+    None,
+    0.0,
+    "not checked",
+    note="the file was made past the Graph: what it should compute is not known",
+    question="computes",
+)
+
+
 def _judge(
     bundle: Bundle, artifact: Artifact, answers: KerasAnswers, settings: Settings
 ) -> ArtifactReport:
@@ -134,7 +144,7 @@ def _judge(
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         broken = (Check("runs", None, 0.0, "fail", unit="engine"),)
         return ArtifactReport(target, scheme, broken, engine, note=said)
-    return ArtifactReport(target, scheme, checks, engine)
+    return ArtifactReport(target, scheme, (_UNASKED, *checks), engine)
 
 
 def _checks(
@@ -149,9 +159,7 @@ def _checks(
     if bounds.asked.max_accuracy_drop is not None:
         note = "a bundle without a Graph is not judged on labels, so no drop is measured"
         checks.append(replace(undecided_quality(bundle.labels, bounds), note=note))
-    why = "the file was made past the Graph: what it should compute is not known"
-    unasked = Check("computes", None, 0.0, "not checked", note=why, question="computes")
-    return (unasked, *checks, *_check_calls(predictor, answers.inputs, found, bounds))
+    return (*checks, *_check_calls(predictor, answers.inputs, found, bounds))
 
 
 def _check_calls(
