@@ -83,7 +83,7 @@ def climb(making: Making, rungs: Sequence[Named], oracle: Oracle) -> tuple[LeftO
             left_out.append(found)
             if found.check == "bytes":  # those above it are larger
                 break
-    order = list(whole)
+    order = list(dict.fromkeys(one["target"] for one in writer.artifacts))
     writer.artifacts.sort(key=lambda one: order.index(one["target"]))
     return tuple(left_out)
 
