@@ -13,7 +13,7 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.stored_bytes import file_bytes
 from gatelet.convert.gates.gates import check_made
 from gatelet.convert.parity.case import as_texts, run_rows
-from gatelet.convert.parity.costs import costs_of, excess, is_good_enough
+from gatelet.convert.parity.costs import costs_of, too_costly
 from gatelet.convert.parity.limits import Settings, bounds_of
 from gatelet.convert.parity.notes.left_out import say_cost
 from gatelet.convert.parity.oracles.oracle import Oracle
@@ -102,11 +102,7 @@ def _fault(
         return LeftOut(target, scheme.name, "bytes", share, SMALLER, 0)
     making.progress(f"estimating what {target} {scheme.name} costs")
     checks = _costs(making.writer.draft(), target, scheme.name, oracle)
-    if is_good_enough(checks):
-        return None
-    worst = max(checks, key=excess)
-    figure = float("inf") if worst.figure is None else worst.figure
-    return LeftOut(target, scheme.name, worst.name, figure, worst.limit or 0.0, len(oracle.inputs))
+    return too_costly(target, scheme.name, checks, len(oracle.inputs))
 
 
 def _costs(bundle: Bundle, target: str, scheme: str, oracle: Oracle) -> list[Check]:

@@ -3,10 +3,11 @@
 Not the running of artifacts, and not whether a file computes what its scheme says.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.checks.costs import check_flips, check_scores
@@ -19,7 +20,7 @@ from gatelet.convert.parity.checks.spread import ends_in
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.quality.quality import check_quality, undecided_quality
-from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.report import Check, LeftOut
 from gatelet.runtime.bundle.opening import Bundle
 
 Array = NDArray[Any]
@@ -99,15 +100,29 @@ def _check_quality(
     return tuple(replace(check, question="costs") for check in checks)
 
 
-def is_good_enough(checks: list[Check]) -> bool:
-    """Return whether an artifact's figures, without their intervals, are within their limits."""
-    return all(excess(check) <= 1 for check in checks)
+def too_costly(target: str, scheme: str, checks: Sequence[Check], rows: int) -> LeftOut | None:
+    """Say why an artifact is not good enough, by its figures without their intervals.
+
+    Args:
+        target: Of the artifact.
+        scheme: Likewise.
+        checks: What it costs.
+        rows: How many rows that was measured on.
+
+    Returns:
+        The figure that exceeds its limit most; None where all are within theirs.
+    """
+    worst = max(checks, key=excess, default=None)
+    if worst is None or excess(worst) <= 1:
+        return None
+    figure = math.inf if worst.figure is None else worst.figure
+    return LeftOut(target, scheme, worst.name, figure, worst.limit or 0.0, rows)
 
 
 def excess(check: Check) -> float:
     """Return a check's figure as a share of its limit; what is shown only is 0."""
     if check.figure is None or check.limit is None or check.verdict == "not checked":
-        return float(np.inf) if check.verdict == "fail" else 0.0
+        return math.inf if check.verdict == "fail" else 0.0
     if check.limit > 0:
         return check.figure / check.limit
-    return 0.0 if check.figure <= check.limit else float(np.inf)
+    return 0.0 if check.figure <= check.limit else math.inf

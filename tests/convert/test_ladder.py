@@ -71,7 +71,12 @@ def convert_graph(
     """Return a function that climbs for a Graph as a conversion does, and judges what is kept."""
 
     def climbed(
-        graph: Graph, *, target: str = "onnx", oracle: Oracle, rungs: tuple[str, ...] = ()
+        graph: Graph,
+        *,
+        target: str = "onnx",
+        oracle: Oracle,
+        rungs: tuple[str, ...] = (),
+        named: tuple[str, ...] = (),
     ) -> tuple[tuple[LeftOut, ...], ParityReport, BundleWriter]:
         labels = list(LABELS[: graph.shape_of(graph.outputs[0])[-1] or 0])
         facts = {"name": "small", "labels": labels if len(labels) > 1 else [], "threshold": 0.5}
@@ -81,8 +86,8 @@ def convert_graph(
         with Worker() as worker:
             model = Exportable(graph, graph, name="small", scratch=tmp_path)
             making = Making(writer, model, worker, optional=False, progress=lambda text: None)
-            making.make([(target, SCHEMES["float32"])])
-            names = rungs or EXPORTERS[target].rungs
+            making.make([(target, SCHEMES[name]) for name in ("float32", *named)])
+            names = () if named else rungs or EXPORTERS[target].rungs
             left_out = climb(making, [(target, SCHEMES[name]) for name in names], oracle)
         if left_out:
             writer.facts["left_out"] = [one.to_dict() for one in left_out]
@@ -186,3 +191,18 @@ def test_a_scheme_that_saves_less_than_a_fifth_is_left_out(
     assert (one.check, one.rows, one.limit, kept.scheme) == ("bytes", 0, 0.8, "float32")
     assert one.figure > 0.8
     assert "saves less than a fifth" in report.notes[-1]
+
+
+@pytest.mark.parametrize(("kind", "outputs", "seed"), [("relu", 1, 0), ("logits", 3, 0)])
+def test_a_scheme_that_is_named_is_kept_and_fails_on_the_users_rows_only(
+    convert_graph: Any, kind: str, outputs: int, seed: int
+) -> None:
+    graph = graph_of(kind, outputs=outputs, seed=seed)
+    for made_up, verdict in ((False, "fail"), (True, "undecided")):
+        oracle = oracle_of(graph, made_up=made_up)
+        left_out, report, _ = convert_graph(graph, oracle=oracle, named=("dynamic-int8",))
+        assert left_out == ()
+        assert [one.scheme for one in report.artifacts] == ["float32", "dynamic-int8"]
+        told = report.artifacts[1].verdict
+        assert told == verdict or (kind, told) == ("logits", "undecided")
+        assert report.artifacts[0].verdict == "pass"
