@@ -78,12 +78,13 @@ LIMITS = {
     ("c", "float32"): EXACT,
     ("c", "dynamic-int8"): Limit(
         0.5,
-        0.03,
+        0.08,
         "8-bit weights, 14-bit activations: a tenth of what the engines that round both to 8 bits "
-        "make, but for kernels of features, which all round alike: 0.39 in a case of one-hot rows",
+        "make, but for kernels of features, which all round alike: 0.39 in a case of one-hot rows, "
+        "mean of a single row 0.039",
     ),
     ("c", "dynamic-int8-rec16"): Limit(
-        0.5, 0.03, "recurrent kernels of 16 bits, the others as dynamic-int8: 0.39 in the same case"
+        0.5, 0.08, "recurrent kernels of 16 bits, the others as dynamic-int8: 0.39 in the same case"
     ),
     ("c", "full-int8"): Limit(
         0.3,

@@ -75,6 +75,20 @@ def test_other_processors_round_and_multiply_alike(processor: str, tmp_path: Pat
     assert result(zig, tmp_path, emulator) == 0
 
 
+@pytest.mark.parametrize("level", ["v3", "v4"])
+def test_what_is_rounded_is_fused_with_nothing(level: str, tmp_path: Path) -> None:
+    """Look at the code of processors that may not be here: few have AVX-512."""
+    source, made = tmp_path / "kernels.c", tmp_path / "kernels.s"
+    source.write_text(kernel_text({"product", "product_int8"}))
+    flags = ["-std=c11", "-O2", "-fno-inline", "-fno-ipa-cp", "-ffp-contract=fast", *LEVELS[level]]
+    run_compiler(["gcc", *flags, "-S", str(source), "-o", str(made)])
+    functions = re.split(r"\n(?=[a-z_][\w.]*:)", made.read_text())
+    rounding = [one for one in functions if re.match(r"(gatelet_)?round_row(\.\w+)*:", one)]
+    assert len(rounding) == 2 and any("cvtps2dq" in one for one in rounding)
+    assert not any("fmadd" in one or "fmsub" in one for one in rounding)
+    assert any("fmadd" in one for one in functions)
+
+
 def test_one_integer_that_is_another_is_seen(tmp_path: Path) -> None:
     write_cases(tmp_path, spoil=1)
     assert result(["gcc", "-msse4.2"], tmp_path) == 2

@@ -20,12 +20,14 @@
 #if defined(__GNUC__)
 #define GATELET_INLINE static inline __attribute__((always_inline, unused))
 #define GATELET_UNUSED __attribute__((unused))
+#define GATELET_APART __attribute__((noinline))
 #define GATELET_PREFETCH(from) __builtin_prefetch(from)
 #define GATELET_SETTLED
 #define GATELET_SETTLE(numbers) __asm__ volatile("" : : "r"(numbers) : "memory")
 #else
 #define GATELET_INLINE static inline
 #define GATELET_UNUSED
+#define GATELET_APART
 #define GATELET_PREFETCH(from) ((void)(from))
 #define GATELET_SETTLED volatile
 #define GATELET_SETTLE(numbers) ((void)(numbers))

@@ -18,7 +18,9 @@
 enum {
     BYTES_VECTORS = GATELET_LANES / GATELET_VL < 8 ? GATELET_LANES / GATELET_VL : 8,
     BYTES_COLUMNS = BYTES_VECTORS * GATELET_VL,
-    BYTES_ROWS = GATELET_VL == 8 ? 4 : GATELET_ROWS
+    BYTES_ROWS = GATELET_VL == 1   ? 1
+                 : GATELET_VL == 8 ? 4
+                                   : GATELET_ROWS
 };
 
 GATELET_INLINE vfloat v_of_bytes(const int8_t *from) {
@@ -100,7 +102,7 @@ GATELET_INLINE void rows_of_bytes(const struct gatelet_matrix *w, int32_t first,
 GATELET_KERNEL void gatelet_product_bytes(const struct gatelet_matrix *w, int32_t first,
                                           int32_t tiles, const struct gatelet_rows *rows) {
     int32_t row = 0;
-    for (; row + BYTES_ROWS <= rows->count; row += BYTES_ROWS) {
+    for (; BYTES_ROWS > 1 && row + BYTES_ROWS <= rows->count; row += BYTES_ROWS) {
         rows_of_bytes(w, first, tiles, gatelet_rows_from(rows, row), BYTES_ROWS);
     }
     for (; row < rows->count; row++) {

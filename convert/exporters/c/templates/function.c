@@ -21,5 +21,4 @@ static const struct gatelet_function ${kind}_function = {
     .states = $states,
     .state_floats = (const int32_t[]){$state_floats},
     .measure = ${kind}_measure,
-    .layers = ${kind}_layers,
 };
