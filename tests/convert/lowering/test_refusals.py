@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[SourceLayer, str]] = {
     ),
     "own_activation": (
         layer_of("Dense", {"units": 2, "activation": "my_own"}, (3, 2), (2,)),
-        r"\(Dense\): activation 'my_own' cannot be lowered; only Keras' own can: docs.graph.md lists",
+        r"\(Dense\): activation 'my_own' cannot be lowered; only Keras' own can: docs",
     ),
     "own_function": (
         layer_of(
