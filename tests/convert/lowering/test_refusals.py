@@ -63,7 +63,6 @@ WRONG_WEIGHTS = {
         [3],
         [4],
     ),
-    "normalization": (layer_of("Normalization", {"axis": -1}, (4,), (4,), ()), "mean", [3], [4]),
     "prelu": (layer_of("PReLU", {"shared_axes": [1]}, (1, 4)), "alpha", [1, 3], [1, 4]),
 }
 
@@ -95,7 +94,7 @@ REFUSED: dict[str, tuple[SourceLayer, str]] = {
     ),
     "own_activation": (
         layer_of("Dense", {"units": 2, "activation": "my_own"}, (3, 2), (2,)),
-        r"\(Dense\): activation 'my_own' cannot be lowered; only Keras' own can",
+        r"\(Dense\): activation 'my_own' cannot be lowered; only Keras' own can: docs",
     ),
     "own_function": (
         layer_of(
