@@ -70,6 +70,11 @@ class Folded:
         before = [s for s in self.before if s.kind == "shift" or not self.scaled_before]
         return frozenset(one.weight for one in (*before, *self.after) if one.weight)
 
+    @property
+    def settled(self) -> frozenset[str]:
+        """The Graph's weights that no operator of their own reads."""
+        return frozenset(one.weight for one in (*self.before, *self.after) if one.weight)
+
     def kernel(self, kernel: Array) -> Array:
         """Return what a kernel [..., F, U] becomes."""
         before = np.ones(1) if self.scaled_before else _composed(self.before)[0]

@@ -196,7 +196,7 @@ class _Comparison:
 
     def _whole(self, seen: Sequence[_Seen], most: Folded) -> list[_Seen]:
         """Return the ways in which operators read what did not go into the product."""
-        return [one for one in seen if self._are_read(most.weights - one[0].weights)]
+        return [one for one in seen if self._are_read(most.settled - one[0].settled)]
 
     def _are_read(self, names: frozenset[str]) -> bool:
         """Return whether operators read weights of normalisations beside a product."""
@@ -204,7 +204,7 @@ class _Comparison:
             self._readings.of(node, role, self._weight(name)) or not self._weight(name).any()
             for node in self._graph.nodes
             for role, name in node.weights.items()
-            if name in names and "kernel" not in node.weights
+            if name in names and not ("kernel" in node.weights or (node.name, role) in self._folded)
         )
 
     def _weight(self, name: str) -> Array:
