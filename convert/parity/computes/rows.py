@@ -85,6 +85,26 @@ def by_padding(rows: Rows, ids: str | None) -> Iterator[Mapping[str, Array]]:
         yield shorter[np.flatnonzero(pads == count)].feed
 
 
+def without_shared_padding(rows: Rows, ids: str | None) -> Rows:
+    """Drop the timesteps in front that are padding in all rows: a file takes none of them.
+
+    Args:
+        rows: The rows.
+        ids: The input whose padding the file skips; None where it skips none.
+    """
+    if ids is None:
+        return rows
+    counts = (rows.feed[ids] != 0).any(axis=0)
+    shared = int(counts.argmax()) if counts.any() else 0
+    return Rows({**rows.feed, ids: rows.feed[ids][:, shared:]})
+
+
+def skipped_input(graph: Graph) -> str | None:
+    """Return the input whose padding a Graph skips; None where it skips none."""
+    trims = [node.inputs[0] for node in graph.nodes if node.op == "TrimPadding"]
+    return trims[0] if trims else None
+
+
 def one_by_one(rows: Rows) -> Iterator[Mapping[str, Array]]:
     """Return each row by itself."""
     for row in range(len(rows)):
