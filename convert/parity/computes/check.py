@@ -32,7 +32,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import SCHEMES, Scheme, is_of_today
 from gatelet.convert.tolerances import FLOAT32_FLOOR
-from gatelet.errors import ModelError
+from gatelet.errors import GateletError, ModelError
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle.opening import Artifact
 from gatelet.runtime.graph.graph import Graph
@@ -106,7 +106,12 @@ def check_computes(case: Case, artifact: Artifact, predictor: Predictor) -> tupl
     format_name, look_inside = look
     asked = Asked(case, artifact, predictor, scheme, format_name, case.graph)
     asked = replace(asked, skipping=_skipping(asked))
-    return tuple(look_inside(asked))
+    try:
+        return tuple(look_inside(asked))
+    except GateletError:  # of the file, or of its engine
+        raise
+    except Exception as error:  # what is not understood here is no fault of the file
+        return (_unasked(f"its oracle failed: {type(error).__name__} {first_line(error)}"),)
 
 
 def _unasked(why: str) -> Check:
