@@ -1,6 +1,6 @@
 """Plants one-line faults in exporters and kernels, and counts those that `computes` sees.
 
-    python benchmarks/parity_faults.py run WORK [--count 60] [--seed 1] [--before b4d232d]
+    python benchmarks/parity_faults.py run WORK [--count 60] [--seed 1] [--target c]
     python benchmarks/parity_faults.py table WORK       the table of docs/parity.md
 
 The faults are in parity_faults.tsv: small ones, in kernels, in how parts are put together, and in

@@ -15,7 +15,13 @@ from gatelet.convert.parity.checks.scores import difference
 from gatelet.convert.parity.computes import inside_c, inside_litert, inside_onnx
 from gatelet.convert.parity.computes.integers import run_integers
 from gatelet.convert.parity.computes.roundings import Array
-from gatelet.convert.parity.computes.rows import by_padding, few_rows, one_by_one
+from gatelet.convert.parity.computes.rows import (
+    by_padding,
+    few_rows,
+    one_by_one,
+    skipped_input,
+    without_shared_padding,
+)
 from gatelet.convert.parity.computes.steps import Distance, compare, worst
 from gatelet.convert.parity.computes.table import rounded_numbers
 from gatelet.convert.parity.computes.weights import Plan, plan_of
@@ -27,7 +33,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import SCHEMES, Scheme, is_of_today
 from gatelet.convert.tolerances import FLOAT32_FLOOR
-from gatelet.errors import ModelError
+from gatelet.errors import GateletError, ModelError
 from gatelet.runtime.backends.backend import first_line
 from gatelet.runtime.bundle.opening import Artifact
 from gatelet.runtime.graph.graph import Graph
@@ -105,7 +111,12 @@ def check_computes(case: Case, artifact: Artifact, predictor: Predictor) -> tupl
     format_name, look_inside = look
     asked = Asked(case, artifact, predictor, scheme, format_name, case.graph)
     asked = replace(asked, skipping=_skipping(asked))
-    return tuple(look_inside(asked))
+    try:
+        return tuple(look_inside(asked))
+    except GateletError:  # of the file, or of its engine
+        raise
+    except Exception as error:  # what is not understood here is no fault of the file
+        return (_unasked(f"its oracle failed: {type(error).__name__} {first_line(error)}"),)
 
 
 def _unasked(why: str) -> Check:
@@ -163,8 +174,7 @@ _HOLDS_STATES: dict[str, Callable[[Asked, int, int], bool]] = {
 def _groups(asked: Asked, plan: Plan, rows: Rows) -> Iterable[Mapping[str, Array]]:
     if plan.spans_call:
         return one_by_one(rows)
-    trims = [node.inputs[0] for node in plan.graph.nodes if node.op == "TrimPadding"]
-    return by_padding(rows, trims[0] if trims else None)
+    return by_padding(rows, skipped_input(plan.graph))
 
 
 def _look_into_onnx(asked: Asked) -> Iterator[Check]:
@@ -224,9 +234,8 @@ def _compare_bits(asked: Asked) -> Iterator[Check]:
     graph, observed = asked.skipping, asked.artifact.entry.get("observed", {})
     rows = few_rows(graph, asked.case.oracle.inputs)
     ranges = {name: np.asarray(one, np.float64) for name, one in observed.items()}
-    trims = [node.inputs[0] for node in graph.nodes if node.op == "TrimPadding"]
     most = 0.0
-    for group in by_padding(rows, trims[0] if trims else None):
+    for group in by_padding(rows, skipped_input(graph)):
         made = side_by_side(run_integers(graph, ranges, group))
         found = _by_predictor(asked)(group)
         most = max(most, float(difference(found, made).max(initial=0.0)))
@@ -257,6 +266,7 @@ def _step_through_loops(asked: Asked, engine: str) -> Iterator[Check]:
     if form is None or not open_time or asked.scheme.batch is not None:
         return
     rows = few_rows(graph, asked.case.oracle.inputs, timesteps=_STEPPED_TIMESTEPS)
+    rows = without_shared_padding(rows, skipped_input(asked.skipping))
     timed = [one.name for one in graph.inputs if has_time(one)]
     try:
         inside = inside_litert.open_inside(asked.content, asked.skipping, engine=engine)

@@ -18,6 +18,8 @@ _MOST_NUMBERS = 2**23
 """Of all values of a run together, in float64."""
 _MOST_PRODUCTS = 10**8
 """Multiplications of a run."""
+_LENGTHS = 4
+"""How many numbers of pads there are among rows that run together."""
 
 
 def few_rows(graph: Graph, inputs: Rows, *, timesteps: int = MOST_TIMESTEPS) -> Rows:
@@ -64,6 +66,8 @@ def _costs(graph: Graph, timesteps: int) -> tuple[int, int]:
 def by_padding(rows: Rows, ids: str | None) -> Iterator[Mapping[str, Array]]:
     """Return rows that have as many pads in front, together; all of them where none is skipped.
 
+    Of few lengths each is as good as any: rows become a little shorter, so that there are not more.
+
     Args:
         rows: The rows.
         ids: The input whose padding the file skips; None where it skips none.
@@ -71,10 +75,34 @@ def by_padding(rows: Rows, ids: str | None) -> Iterator[Mapping[str, Array]]:
     if ids is None:
         yield rows.feed
         return
-    values = rows.feed[ids]
+    values = rows.feed[ids].copy()
     pads = np.where((values != 0).any(axis=1), (values != 0).argmax(axis=1), values.shape[1])
-    for count in np.unique(pads):
-        yield rows[np.flatnonzero(pads == count)].feed
+    levels = np.unique(np.quantile(pads, np.arange(1, _LENGTHS + 1) / _LENGTHS, method="higher"))
+    pads = levels[np.searchsorted(levels, pads)]
+    values[np.arange(values.shape[1]) < pads[:, None]] = 0
+    shorter = Rows({**rows.feed, ids: values})
+    for count in levels:
+        yield shorter[np.flatnonzero(pads == count)].feed
+
+
+def without_shared_padding(rows: Rows, ids: str | None) -> Rows:
+    """Drop the timesteps in front that are padding in all rows: a file takes none of them.
+
+    Args:
+        rows: The rows.
+        ids: The input whose padding the file skips; None where it skips none.
+    """
+    if ids is None:
+        return rows
+    counts = (rows.feed[ids] != 0).any(axis=0)
+    shared = int(counts.argmax()) if counts.any() else 0
+    return Rows({**rows.feed, ids: rows.feed[ids][:, shared:]})
+
+
+def skipped_input(graph: Graph) -> str | None:
+    """Return the input whose padding a Graph skips; None where it skips none."""
+    trims = [node.inputs[0] for node in graph.nodes if node.op == "TrimPadding"]
+    return trims[0] if trims else None
 
 
 def one_by_one(rows: Rows) -> Iterator[Mapping[str, Array]]:

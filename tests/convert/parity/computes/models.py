@@ -104,7 +104,13 @@ def exportable(graph: Graph) -> Exportable:
 
 
 def ask(
-    graph: Graph, target: str, scheme: str, exported: Exported, folder: Path
+    graph: Graph,
+    target: str,
+    scheme: str,
+    exported: Exported,
+    folder: Path,
+    *,
+    revision: int | None = None,
 ) -> tuple[Check, ...]:
     """Write an artifact to an empty folder and ask whether it computes what its scheme says."""
     (folder / "file").write_bytes(exported.data)
@@ -120,7 +126,7 @@ def ask(
         companions=beside,
         entry=entry,
         states=parse_states(entry),
-        revision=revision_of(target, scheme),
+        revision=revision or revision_of(target, scheme),
     )
     paths = {role: folder / name for role, name in beside.items()}
     backend = open_backend(target, folder / "file", companions=paths)

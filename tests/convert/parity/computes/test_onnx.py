@@ -101,3 +101,24 @@ def test_a_fault_that_stored_weights_do_not_show_is_seen(
     assert check.verdict == "fail", check
     assert check.figure is not None and check.limit is not None
     assert check.figure > check.limit
+
+
+def test_a_file_of_another_revision_is_not_asked(tmp_path: Path) -> None:
+    graph = model()
+    exported = _export(graph, "float32")
+    (check,) = ask(graph, "onnx", "float32", exported, tmp_path, revision=99)
+    assert (check.verdict, check.question) == ("not checked", "computes")
+    assert "another revision" in check.note
+
+
+def test_an_oracle_that_fails_accuses_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*given: Any, **more: Any) -> Any:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("gatelet.convert.parity.computes.check.plan_of", break_down)
+    graph = model()
+    (check,) = ask(graph, "onnx", "float32", _export(graph, "float32"), tmp_path)
+    assert check.verdict == "not checked"
+    assert "ZeroDivisionError" in check.note
