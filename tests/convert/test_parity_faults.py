@@ -28,7 +28,7 @@ from tests.convert.faults import (
     reds,
 )
 
-SCORES = {"scores_max", "scores_mean"}
+SCORES = {"scores_max"}
 
 
 def in_json(**fields: Any) -> Change:
@@ -109,7 +109,10 @@ def test_another_keras_model_than_the_graph(
 ) -> None:
     edit_part(trained, "source", shift_keras_bias)
     report = prove(open_bundle(trained), rows)
-    assert reds(report) == {key: {"graph_keras", "scores_max_keras"} for key in ALL}
+    of_exact = {"graph_keras", "scores_max_keras"}
+    assert reds(report) == {
+        key: of_exact if key[1] == "float32" else {"graph_keras"} for key in ALL
+    }
 
 
 def test_a_keras_file_that_keras_cannot_load_is_said_and_the_rest_goes_on(
@@ -183,7 +186,8 @@ def test_golden_scores_edited(trained: Path, few: Dataset, edit_part: EditPart) 
 
     edit_part(trained, "golden", change)
     found = reds(prove(open_bundle(trained), few, with_keras=False))
-    assert found == {key: {"graph_golden", "golden", "golden_texts"} for key in ALL}
+    of_exact = {"graph_golden", "golden", "golden_texts"}
+    assert found == {key: of_exact if key[1] == "float32" else {"graph_golden"} for key in ALL}
 
 
 def test_golden_scores_edited_too_little_for_a_quantized_artifact_still_contradict_the_graph(
@@ -271,5 +275,5 @@ def test_as_converted_is_left_out_where_another_engine_ran(trained: Path, few: D
     path.write_text(json.dumps(manifest), "utf-8")
     report = prove(open_bundle(trained), few, with_keras=False)
     for one in report.artifacts:
-        assert one.verdict == "pass"
+        assert one.verdict == ("pass" if one.scheme == "float32" else "undecided")  # few rows
         assert "as_converted" not in {check.name for check in one.checks}
