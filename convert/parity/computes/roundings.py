@@ -63,7 +63,7 @@ def int8_of_a_row_builtin(x: Array) -> Array:
     zero = _half_away(np.where(is_low, -128 - low / wide, 127 - high / wide))
     zero = np.clip(zero, -128, 127).astype(_SINGLE)
     scale = wide.astype(_SINGLE)
-    levels = np.clip(_half_away(zero + x * (_SINGLE(1) / scale)), -128, 127)
+    levels = np.clip(_half_away(x * (_SINGLE(1) / scale)) + zero, -128, 127)
     return np.where(flat, 0.0, (levels - zero).astype(np.float64) * scale)
 
 
