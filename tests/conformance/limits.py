@@ -46,7 +46,7 @@ LIMITS = {
         0.01, 0.002, "beside the embedding, whose own rounding is known, little is large: 0.0015"
     ),
     ("litert", "dynamic-int8-rec32"): Limit(
-        0.5, 0.05, "as dynamic-int8, whose other kernels it has: most cases have no larger ones"
+        0.5, 0.05, "the limits of dynamic-int8, whose other kernels it has: not measured"
     ),
     ("litert", "float32-b1"): EXACT,
     ("litert", "dynamic-int8-b1"): Limit(
@@ -63,7 +63,7 @@ LIMITS = {
         0.01, 0.002, "beside the embedding, whose own rounding is known, little is large: 0.0015"
     ),
     ("onnx", "dynamic-int8-rec32"): Limit(
-        0.5, 0.01, "as dynamic-int8, whose other kernels it has: most cases have no larger ones"
+        0.5, 0.01, "the limits of dynamic-int8, whose other kernels it has: not measured"
     ),
     ("tflm", "float32"): EXACT,
     ("tflm", "full-int8"): Limit(
@@ -117,7 +117,7 @@ LARGE = {
         "the same beside the embedding, whose own rounding is known: measured 0.021, mean 0.0047",
     ),
     ("litert", "dynamic-int8-rec32"): Limit(
-        0.06, 0.01, "dynamic-int8 without the rounding of its recurrent kernels: limits as there"
+        0.06, 0.01, "the limits of dynamic-int8, whose other kernels it has: not measured"
     ),
     ("litert", "dynamic-int8-b1"): Limit(
         0.06, 0.02, "one scale a kernel instead of one a column: measured 0.027, mean 0.0098"
@@ -127,7 +127,7 @@ LARGE = {
         0.06, 0.012, "7-bit weights, 8-bit activations of one scale: measured 0.034, mean 0.0071"
     ),
     ("onnx", "dynamic-int8-rec32"): Limit(
-        0.06, 0.012, "dynamic-int8 without the rounding of its recurrent kernels: limits as there"
+        0.06, 0.012, "the limits of dynamic-int8, whose other kernels it has: not measured"
     ),
     ("onnx", "dynamic-int8-emb4"): Limit(
         0.06,
