@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.keras_route.bundle import KerasAnswers, ask_keras
+from gatelet.convert.keras_route.bundle import GOLDEN, KerasAnswers, ask_keras
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport, Settings
 from gatelet.convert.parity.checks.costs import check_alike, check_flips, check_scores
 from gatelet.convert.parity.checks.scores import check_equal, check_max
@@ -112,8 +112,7 @@ def _golden_answers(bundle: Bundle) -> KerasAnswers:
     inputs = Rows({name: np.array(rows, types[name]) for name, rows in golden.inputs.items()})
     outputs = {name: np.array(rows, np.float64) for name, rows in golden.outputs.items()}
     limit = float(bundle.manifest.get("float32_limit", FLOAT32_FLOOR))
-    over = "golden rows"
-    return KerasAnswers(inputs, side_by_side(outputs), outputs, limit, "", over)
+    return KerasAnswers(inputs, side_by_side(outputs), outputs, limit, "", GOLDEN)
 
 
 _UNASKED = Check(

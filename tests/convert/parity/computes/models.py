@@ -3,6 +3,7 @@
 Not tests. No Keras is needed.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -124,7 +125,7 @@ def ask(
         scheme=scheme,
         path="file",
         companions=beside,
-        entry=entry,
+        entry=json.loads(json.dumps(entry, default=np.ndarray.tolist)),  # as from a file
         states=parse_states(entry),
         revision=revision or revision_of(target, scheme),
     )
