@@ -171,9 +171,7 @@ def _other(value: bool | int | float) -> str:
 
 def _is_text(node: ast.AST) -> bool:
     """Report whether a part of the code only says or names something."""
-    if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert | ast.arg | ast.AnnAssign):
-        return not isinstance(node, ast.AnnAssign)
-    return False
+    return isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert | ast.arg)
 
 
 def _operator_changes(node: ast.AST) -> Iterator[tuple[int, int, int, str]]:

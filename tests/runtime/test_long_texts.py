@@ -10,6 +10,7 @@ import pytest
 
 from gatelet.errors import InputError
 from gatelet.runtime import Predictor, load, open_bundle
+from gatelet.runtime.backends.c import backend
 from gatelet.runtime.vectorizer import long_texts
 from gatelet.runtime.vectorizer.explanation import LONGEST_EXPLAINED, Token, explain
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
@@ -201,3 +202,7 @@ def test_a_predictor_explains_and_refuses_what_it_cannot(
     path = write_bundle(tmp_path / "features", features=2, with_vectorizer=False)  # type: ignore[operator]
     with pytest.raises(InputError, match="has no vectorizer: nothing to explain"):
         load(path, target="reference").explain("w1")
+
+
+def test_c_hands_over_the_texts_that_python_reads_in_pieces() -> None:
+    assert backend._LONGEST_TEXT == long_texts.PIECE_CHARACTERS
