@@ -14,19 +14,18 @@ from typing import Any, ParamSpec
 from gatelet.convert.bundle.device_fit import check_flash
 from gatelet.convert.bundle.facts import describe
 from gatelet.convert.bundle.writer import BundleWriter, commit
-from gatelet.convert.exporters.artifacts import export_all, with_stream
 from gatelet.convert.exporters.choice import choose, fitting
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.gates.gates import check_made
 from gatelet.convert.keras_route.convert import convert_past_the_graph
+from gatelet.convert.ladder import Making, climb
 from gatelet.convert.lowering.lower_source import lower_source
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.passes import rewrite
-from gatelet.convert.proving import prove_draft
+from gatelet.convert.proving import ask_draft, prove_draft
 from gatelet.convert.reading.read_source import read_source
 from gatelet.convert.rows.given import part_calibration
 from gatelet.convert.settings import ConversionSettings, Progress
-from gatelet.convert.worker.timing import Timings
+from gatelet.convert.worker.timing import Timings, spent_s
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.bundle.opening import MANIFEST, Bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays
@@ -137,13 +136,11 @@ def _convert_through_the_graph(
 ) -> ParityReport:
     """Read, lower, rewrite, export, gate and prove; the caller commits."""
     progress, choice = settings.progress, choose(settings)
-    chosen = choice.artifacts
-    source = read_source(model_or_run, settings, worker)
+    source = read_source(model_or_run, settings)
     graph = lower_source(source, settings)
     model = rewrite(source, graph, settings)
-    if choice.what_fits:
-        vectorizer = model.source.vectorizer
-        chosen = fitting(chosen, model.graph, vectorizer=vectorizer, progress=progress)
+    choice = fitting(choice, model.graph, vectorizer=model.source.vectorizer, progress=progress)
+    chosen = choice.artifacts
     parted = part_calibration(model.source, model.rows, model.graph, chosen)
     model = replace(model, source=replace(model.source, test=parted.test), rows=parted.data)
     describe(writer, model.source, model.graph, strip=settings.strip)
@@ -162,12 +159,17 @@ def _convert_through_the_graph(
         platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles)),
     )
     optional = not choice.by_name and not choice.profiles
-    made = export_all(exportable, chosen, worker, optional=optional, progress=progress)
-    check_made(made, exportable)
-    for one in made:
-        writer.add_exported(one.target, one.scheme.name, one.suffix, with_stream(one))
+    making = Making(writer, exportable, worker, optional, progress)
+    before_s = spent_s(worker)
+    making.make([one for one in chosen if (one[0], one[1].name) not in choice.rungs])
+    exports_s = max(0.0, spent_s(worker) - before_s)
+    oracle = ask_draft(writer, model, settings, worker, exports_s=exports_s)
+    rungs = [one for one in chosen if (one[0], one[1].name) in choice.rungs]
+    left_out = climb(making, rungs, oracle)
+    if left_out:
+        writer.facts["left_out"] = [one.to_dict() for one in left_out]
     check_flash(choice.profiles, writer.artifacts, writer.files)
-    return prove_draft(writer, model, settings, worker)
+    return prove_draft(writer, oracle, settings, worker)
 
 
 def _returns_bundle_only(

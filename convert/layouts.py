@@ -74,22 +74,29 @@ def pack(matrix: Array, gates: int) -> Array:
     return padded.reshape(*matrix.shape[:-1], -1)
 
 
-def _fours(matrix: Array, tile: int) -> Array:
-    padded = np.pad(matrix, ((0, -len(matrix) % 4), (0, 0)))
-    return padded.reshape(-1, 4, matrix.shape[1] // tile, tile).transpose(2, 0, 3, 1)
+def _together(count: int) -> Callable[[Array, int], Array]:
+    """Return what lets so many rows lie together in a tile."""
+
+    def arranged(matrix: Array, tile: int) -> Array:
+        padded = np.pad(matrix, ((0, -len(matrix) % count), (0, 0)))
+        return padded.reshape(-1, count, matrix.shape[1] // tile, tile).transpose(2, 0, 3, 1)
+
+    return arranged
 
 
 ORDERS: dict[str, Callable[[Array, int], Array]] = {
     "rows": lambda matrix, tile: matrix,
     "columns": lambda matrix, tile: matrix.T,
     "tiles": lambda matrix, tile: matrix.reshape(len(matrix), -1, tile).transpose(1, 0, 2),
-    "fours": _fours,
+    "fours": _together(4),
+    "pairs": _together(2),
     "halves": lambda matrix, tile: matrix,
 }
 """By name, what a section makes of a packed matrix [K, N] and the columns of a tile.
 
-'tiles' is [tiles, K, tile]; 'fours' is [tiles, K / 4 rounded up, tile, 4], filled up with zeros;
-'halves' has the levels of two columns in a byte, as `pack_int4` puts them.
+'tiles' is [tiles, K, tile]; 'fours' is [tiles, K / 4 rounded up, tile, 4], filled up with zeros,
+and 'pairs' [tiles, K / 2 rounded up, tile, 2]; 'halves' has the levels of two columns in a byte,
+as `pack_int4` puts them.
 """
 
 

@@ -11,13 +11,13 @@ from gatelet.convert.gates.gates import check_predictions
 from gatelet.convert.keras_route.parity import prove_route
 from gatelet.convert.parity import ParityReport, Settings, judge
 from gatelet.convert.parity.oracles.ask import Question, ask_oracles
+from gatelet.convert.parity.oracles.effort import BUDGET_S
 from gatelet.convert.parity.oracles.golden import golden_vectors
 from gatelet.convert.parity.oracles.keras import ask_live
-from gatelet.convert.parity.oracles.oracle import Advance, nothing_to_tell
+from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_tell
 from gatelet.convert.parity.quality.pruning import measure_cost
-from gatelet.convert.parity.quality.quality import notes_on_quality
 from gatelet.convert.passes import Rewritten
-from gatelet.convert.rows.given import declared_timesteps, known_truth, texts_of
+from gatelet.convert.rows.given import declared_timesteps, described, known_truth, texts_of
 from gatelet.convert.rows.truth import truth_of
 from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
@@ -25,6 +25,7 @@ from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.run import SEEN, was_trained_on
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 
 
@@ -67,6 +68,7 @@ def prove(
     truth = truth_of(data, bundle.graph(), bundle.labels)
     question = Question(
         rows=data.texts if isinstance(data, Dataset) else data or (),
+        over=described(data),
         truth=truth.values,
         timesteps=_golden_timesteps(bundle),
         keras_file=source.read_bytes() if source is not None else None,
@@ -83,8 +85,13 @@ def prove(
     )
     if report.artifacts and report.verdict == "not run":
         raise BackendMissing(report.artifacts[0].note)
-    doubts = notes_on_quality(report.quality, report.rows)
-    return replace(report, notes=(*report.notes, *doubts))
+    return replace(report, notes=(*report.notes, *_notes_on_rows(bundle, data)))
+
+
+def _notes_on_rows(bundle: Bundle, data: Dataset | Arrays | None) -> tuple[str, ...]:
+    """Return a sentence where the rows are those that the model was trained on."""
+    training = bundle.manifest.get("provenance", {}).get("training") or {}
+    return (SEEN,) if isinstance(data, Dataset) and was_trained_on(training, data) else ()
 
 
 def _golden_timesteps(bundle: Bundle) -> dict[str, int]:
@@ -94,19 +101,22 @@ def _golden_timesteps(bundle: Bundle) -> dict[str, int]:
     return {n: len(rows[0]) for n, rows in found.items() if rows and isinstance(rows[0], list)}
 
 
-def prove_draft(
-    writer: BundleWriter, model: Rewritten, settings: ConversionSettings, worker: Worker
-) -> ParityReport:
-    """Check the artifacts of a bundle that is being made, and add its golden vectors.
+def ask_draft(
+    writer: BundleWriter,
+    model: Rewritten,
+    settings: ConversionSettings,
+    worker: Worker,
+    *,
+    exports_s: float = 0.0,
+) -> Oracle:
+    """Ask what is right for the rows that a bundle is judged on, and add its golden vectors.
 
     Args:
-        writer: With every artifact; it is given the golden vectors, and facts of the proof.
-        model: What was exported, and the rows that are judged.
+        writer: Of the bundle; it is given the golden vectors, and facts of the proof.
+        model: What is exported, and the rows that are judged.
         settings: Whether Keras is asked, and texts are kept.
-        worker: Where Keras runs; it is closed, as its temporary files lie in the stage.
-
-    Raises:
-        ConversionError: Outputs are NaN or constant where the right ones are not.
+        worker: Where Keras runs.
+        exports_s: Processor time of the exports: made-up rows may cost twice as much.
     """
     source, rows, progress = model.source, model.rows, settings.progress
     bundle = writer.draft()
@@ -116,24 +126,45 @@ def prove_draft(
     texts = texts_of(source)
     question = Question(
         rows=rows if isinstance(rows, Arrays) else texts,
+        over=described(rows, run=bool(texts)),
         truth=truth,
         timesteps=timesteps,
         keras_file=source.keras_file,
         keras_takes_texts=source.takes_texts,
+        budget_s=max(BUDGET_S, 2 * exports_s),
     )
     keras = worker if settings.asks_keras else None
     oracle = ask_oracles(bundle, question, keras, progress=progress)
     if settings.with_keras and oracle.keras is None and source.live is not None:
-        oracle = ask_live(oracle, source.live, version=source.model.keras_version)
-    refusal = oracle.keras_refusal or source.keras_refusal
-    if refusal:
-        writer.add_provenance(keras_refusal=refusal)
+        oracle = ask_live(oracle, source.live, wrote=source.model.keras_version)
+    if oracle.keras_refusal:
+        writer.add_provenance(keras_refusal=oracle.keras_refusal)
     if model.whole is not None:
         cost = measure_cost(model.whole, texts, truth=truth, threshold=source.threshold)
         writer.add_provenance(pruning=cost)
     golden = golden_vectors(bundle, oracle, texts, keep_texts=settings.golden_texts)
     writer.add_part("golden", "golden", ".json", golden)
+    data = settings.data
+    if isinstance(data, Dataset) and was_trained_on(source.provenance, data):
+        oracle = replace(oracle, notes=(*oracle.notes, SEEN))
+    return oracle
+
+
+def prove_draft(
+    writer: BundleWriter, oracle: Oracle, settings: ConversionSettings, worker: Worker
+) -> ParityReport:
+    """Check the artifacts of a bundle that is being made.
+
+    Args:
+        writer: With every artifact.
+        oracle: The rows, and what is right for them.
+        settings: Told what is being done.
+        worker: It is closed, as its temporary files lie in the stage.
+
+    Raises:
+        ConversionError: Outputs are NaN or constant where the right ones are not.
+    """
     bundle = writer.draft()
     check_predictions(bundle, oracle.inputs, oracle.scores)
     worker.close()
-    return judge(bundle, oracle, progress=progress)
+    return judge(bundle, oracle, progress=settings.progress)

@@ -22,6 +22,7 @@ class Scheme:
         embeddings: The type that large embeddings are stored in, where it is another.
         batch: The rows that a file is made for; None for any number.
         outside: Embeddings lie beside the file, which takes their rows: features.
+        recurrent: The type that large recurrent kernels are stored in, where it is another.
 
     Raises:
         ValueError: A type is not known.
@@ -33,9 +34,10 @@ class Scheme:
     embeddings: str = ""
     batch: int | None = None
     outside: bool = False
+    recurrent: str = ""
 
     def __post_init__(self) -> None:
-        for what in ("weights", "activations", "embedding_type"):
+        for what in ("weights", "activations", "embedding_type", "recurrent_type"):
             if getattr(self, what) not in BYTES_OF:
                 raise ValueError(
                     f"scheme '{self.name}': the type '{getattr(self, what)}' of its {what} is not "
@@ -48,6 +50,11 @@ class Scheme:
         return self.embeddings or self.weights
 
     @property
+    def recurrent_type(self) -> str:
+        """The type that large recurrent kernels are stored in."""
+        return self.recurrent or self.weights
+
+    @property
     def stores(self) -> dict[str, Any]:
         """What the manifest says of an artifact; see `gatelet.runtime.bundle.storage`."""
         return {
@@ -55,6 +62,7 @@ class Scheme:
             "embeddings": self.embedding_type,
             "activations": self.activations,
             "outside": self.outside,
+            **({"recurrent": self.recurrent} if self.recurrent else {}),
         }
 
 
@@ -74,10 +82,25 @@ SCHEMES = {
     ),
     "float32-b1": Scheme("float32-b1", weights="float32", activations="float32", batch=1),
     "dynamic-int8-b1": Scheme("dynamic-int8-b1", weights="int8", activations="float32", batch=1),
+    "dynamic-int8-rec16": Scheme(
+        "dynamic-int8-rec16", weights="int8", activations="float32", recurrent="int16"
+    ),
+    "dynamic-int8-rec32": Scheme(
+        "dynamic-int8-rec32", weights="int8", activations="float32", recurrent="float32"
+    ),
 }
 
 
-REVISIONS: dict[tuple[str, str], int] = {}
+REVISIONS: dict[tuple[str, str], int] = {
+    # states after padding are rounded to the nearest number, no longer upwards
+    ("litert", "dynamic-int8"): 2,
+    ("litert", "dynamic-int8-b1"): 2,
+    ("litert", "dynamic-int8-emb4"): 2,
+    # one rounding of activations at all levels; kernels that meet features are stored in 8 bits
+    ("c", "dynamic-int8"): 2,
+    ("c", "dynamic-int8-emb4"): 2,
+    ("c", "full-int8"): 2,  # one rounding of features at all levels
+}
 """By target and scheme, raised when what is written or computed changes; 1 where none is listed."""
 
 

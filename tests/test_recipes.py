@@ -188,8 +188,8 @@ SCHEME = """\
     ),
 """
 TOLERANCES = """\
-    ("litert", "float16-emb4"): _EMB4,
-    ("onnx", "float16-emb4"): _EMB4,
+    ("litert", "float16-emb4"): _ROUNDED,
+    ("onnx", "float16-emb4"): _ROUNDED,
 """
 LIMITS = """\
     ("litert", "float16-emb4"): Limit(0.05, 0.01, "11-bit weights beside the embedding"),
@@ -215,7 +215,7 @@ def test_a_scheme_of_types_that_targets_have_is_its_row_its_limits_and_those_of_
     bundle = tree.aside / "bundle"
     convert = ("-m", "gatelet", "convert", MODEL, "--no-keras", "--target", "onnx")
     told = tree.run(*convert, "--scheme", "float16-emb4", "--out", str(bundle), "--json")
-    assert json.loads(told)["verdict"] == "pass"
+    assert json.loads(told)["verdict"] in ("pass", "undecided")  # over made-up rows
     told = tree.run("-m", "gatelet", "inspect", str(bundle), "--json")
     (size,) = [one for one in json.loads(told)["sizes"] if one["name"] == "onnx float16-emb4"]
     assert len(size["parts"]) > 5  # it is no scheme of which all is rest

@@ -8,7 +8,9 @@ import platform
 import unicodedata
 
 from gatelet.convert.bundle.writer import BundleWriter
+from gatelet.convert.lowering.unused import unused_layers
 from gatelet.convert.reading.model_source import ModelSource
+from gatelet.convert.rows.likely import likely_inputs
 from gatelet.runtime.data.dataset import sha256_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import encode
@@ -34,6 +36,8 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
             "packages": _versions("tensorflow", "keras", "onnx", "onnxruntime", "ai-edge-litert"),
             "model": source.name,
             "parameters": graph.parameters,
+            "unused_layers": list(unused_layers(source.model, graph)),
+            "inputs": {n: one.to_json() for n, one in likely_inputs(source.model, graph).items()},
             "test_data_sha256": sha256_of(source.test) if source.test is not None else None,
             "training": dict(source.provenance),
         },

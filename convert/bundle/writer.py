@@ -78,6 +78,15 @@ class BundleWriter:
             facts["companions"] = companions
         self.add_artifact(target, scheme, suffix, exported.data, **facts)
 
+    def remove(self, target: str, scheme: str) -> None:
+        """Take an artifact out again, with the files that no other one shares."""
+        gone = next(a for a in self.artifacts if (a["target"], a["scheme"]) == (target, scheme))
+        self.artifacts.remove(gone)
+        shared = {path for a in self.artifacts for path in _paths(a)}
+        for path in _paths(gone) - shared:
+            self.files[:] = [one for one in self.files if one["path"] != path]
+            (self.stage / path).unlink(missing_ok=True)
+
     def add_provenance(self, **facts: object) -> None:
         """Add to what the manifest says of how the bundle was made."""
         self.facts["provenance"] = {**self.facts.get("provenance", {}), **facts}
@@ -119,6 +128,10 @@ class BundleWriter:
         name = stored_name(stem, suffix, data)
         write_atomically(self.stage / name, data)
         return {"path": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _paths(artifact: Mapping[str, Any]) -> set[str]:
+    return {artifact["path"], *artifact.get("companions", {}).values()}
 
 
 def commit(stage: Path, out: Path) -> None:

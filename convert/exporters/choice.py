@@ -5,7 +5,7 @@ Not the making of them, which is `gatelet.convert.exporters.targets`.
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatelet.convert.exporters.targets import EXPORTERS, TARGETS, refusal
 from gatelet.convert.schemes import SCHEMES, Scheme
@@ -15,15 +15,17 @@ from gatelet.errors import ConfigError, ConversionError
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-DEFAULT_SCHEMES = ("float32", "dynamic-int8")
+WHOLE = "float32"
+"""What each target has whatever else it has."""
 
 DEFAULT_ARTIFACTS = tuple(
     (target, name)
     for target, row in EXPORTERS.items()
     if row.made == "by default"
-    for name in DEFAULT_SCHEMES
+    for name in (WHOLE, row.rungs[0])
 )
-"""What is made where neither a target nor a scheme is named."""
+"""What is made where neither a target nor a scheme is named, of a model that rounding does not
+hurt: else another rung takes the place of the first."""
 
 EVERYTHING = "all"
 """In place of a name: every target, or every scheme, that the model fits."""
@@ -40,12 +42,14 @@ class Choice:
 
     Args:
         artifacts: Targets and schemes.
+        rungs: Those of them of which a target keeps one, the smallest that is good enough.
         profiles: Of the devices that it is made for.
         by_name: Somebody asked for these targets: then none of them is left out.
         what_fits: Artifacts that cannot take the model are left out, and not an error.
     """
 
     artifacts: tuple[tuple[str, Scheme], ...]
+    rungs: frozenset[tuple[str, str]]
     profiles: tuple[DeviceProfile, ...]
     by_name: bool
     what_fits: bool
@@ -70,7 +74,12 @@ def choose(settings: ConversionSettings) -> Choice:
     by_name = names_them(settings.targets)
     if not by_name:
         chosen = installed(chosen, settings.progress)
-    return Choice(chosen, profiles, by_name, not by_name or EVERYTHING in settings.schemes)
+    rungs = frozenset(
+        (target, scheme.name)
+        for target, scheme in chosen
+        if not settings.schemes and scheme.name in EXPORTERS[target].rungs
+    )
+    return Choice(chosen, rungs, profiles, by_name, not by_name or EVERYTHING in settings.schemes)
 
 
 def _others_have(scheme: str, target: str) -> bool:
@@ -84,8 +93,8 @@ def choose_artifacts(
 
     Args:
         targets: Names of targets, or 'all'; none means all that have one of the schemes.
-        schemes: Names of schemes, or 'all'; none means those of the default artifacts or, of a
-            target that is in none of them, all that it has.
+        schemes: Names of schemes, or 'all'; none means float32 and all rungs or, of a target that
+            has no rungs, all that it has.
 
     Raises:
         ConfigError: A name is not known, or a target that is named has none of the schemes.
@@ -105,16 +114,18 @@ def choose_artifacts(
         schemes = tuple(SCHEMES)
     chosen = []
     for target in dict.fromkeys(targets or TARGETS):
-        usual = [name for one, name in DEFAULT_ARTIFACTS if one == target]
-        if not schemes and (usual or not targets):
-            names = usual
+        row = EXPORTERS[target]
+        if not schemes and not targets and row.made != "by default":
+            continue
+        if not schemes and row.rungs:
+            names = [WHOLE, *row.rungs]
         else:
             names = [
                 name
                 for name in TARGETS[target]
                 if (name in schemes if schemes else not SCHEMES[name].outside)
             ]
-        if not targets and EXPORTERS[target].made == "when named":
+        if not targets and row.made == "when named":
             names = [name for name in names if not _others_have(name, target)]
         if not names and must_have:
             raise ConfigError(
@@ -148,21 +159,26 @@ def installed(
 
 
 def fitting(
-    chosen: tuple[tuple[str, Scheme], ...],
+    choice: Choice,
     graph: Graph,
     *,
     vectorizer: AnyVectorizer | None,
     progress: Callable[[str], None],
-) -> tuple[tuple[str, Scheme], ...]:
+) -> Choice:
     """Leave out what cannot take the model, where nobody asked for it by name, and say so."""
     refused = {
         (target, scheme.name): refusal(graph, target, scheme, vectorizer=vectorizer)
-        for target, scheme in chosen
+        for target, scheme in choice.artifacts
     }
-    kept = tuple(one for one in chosen if not refused[one[0], one[1].name])
+    kept = tuple(
+        (target, scheme)
+        for target, scheme in choice.artifacts
+        if not refused[target, scheme.name]
+        or not (choice.what_fits or (target, scheme.name) in choice.rungs)
+    )
     if not kept:
         raise ConversionError(next(iter(refused.values())))
     for (target, name), why in refused.items():
-        if why:
+        if why and choice.what_fits and (target, name) not in choice.rungs:
             progress(f"leaving out {target} {name}: {why}")
-    return kept
+    return replace(choice, artifacts=kept)

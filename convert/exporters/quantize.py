@@ -1,8 +1,9 @@
-"""Quantization of weights: symmetric to int8, and of rows to 4 bits.
+"""Quantization of weights: symmetric to int8 and int16, and of rows to 4 bits.
 
 Not calibration of activations: the schemes that use this compute activations in float.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from gatelet.convert.layouts import INT4_MIDDLE
 _INT4_CLIPPINGS = np.linspace(0.4, 1.0, 19)
 
 
-def quantize_int8(
-    weights: NDArray[Any], *, axis: int, limit: int = 127
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantize(
+    weights: NDArray[Any], *, axis: int, limit: int
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Quantize so that `weights` is about `values * scales`.
 
     Args:
@@ -24,29 +25,41 @@ def quantize_int8(
         limit: The largest magnitude used: 127, or 64 where sums of products must fit 16 bits.
 
     Returns:
-        values int8 of the same shape, and scales float32 with size 1 in every other axis.
+        values, whole numbers as floats of the same shape, and scales float32 with size 1 in every
+        other axis.
     """
     others = tuple(i for i in range(weights.ndim) if i != axis % weights.ndim)
     largest = np.abs(weights).max(axis=others, keepdims=True)
     scales = np.where(largest > 0, largest / limit, 1).astype(np.float32)
-    values = np.clip(np.rint(weights / scales), -limit, limit).astype(np.int8)
-    return values, scales
+    return np.clip(np.rint(weights / scales), -limit, limit), scales
+
+
+def quantize_int8(
+    weights: NDArray[Any], *, axis: int, limit: int = 127
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Quantize as `quantize` does; the values are int8."""
+    values, scales = quantize(weights, axis=axis, limit=limit)
+    return values.astype(np.int8), scales
 
 
 def to_integers(
-    values: NDArray[Any], dtype: type[np.integer[Any]]
+    values: NDArray[Any],
+    dtype: type[np.integer[Any]],
+    *,
+    rounded: Callable[[NDArray[Any]], NDArray[Any]] = np.ceil,
 ) -> tuple[NDArray[Any], np.float32]:
-    """Return integers and a unit whose products are the values, positive ones rounded up.
+    """Return integers and a unit whose products are the values.
 
     Args:
         values: Float array.
         dtype: int16, for half of the bytes at 15 bits of precision, or uint8 for a quarter.
+        rounded: Upwards, as scales want it, which must cut nothing off; np.rint for the nearest.
     """
     limit = np.iinfo(dtype).max
     largest = float(np.abs(values).max(initial=0))
     unit = np.float32((largest or 1.0) / limit)
     lowest = max(-limit, np.iinfo(dtype).min)
-    return np.clip(np.ceil(values / unit), lowest, limit).astype(dtype), unit
+    return np.clip(rounded(values / unit), lowest, limit).astype(dtype), unit
 
 
 def quantize_int4(

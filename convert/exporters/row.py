@@ -52,9 +52,11 @@ class Exporter:
         made: When: 'by default'; 'with a scheme' that is named, or when it is named itself; 'when
             named', since not every model fits it, or for a scheme that no other target has.
         operations: Of the Graph, that it can write; None where `refuses` says so.
+        rungs: The schemes of which the smallest that is good enough is kept where none is named.
         refuses: What else it cannot take.
         numbers: The types of weights and activations that it has, in pairs.
         embeddings: The types that embeddings may be stored in where weights have another.
+        recurrents: The types that recurrent kernels may be stored in where weights have another.
         fixes_batch: It makes files for a fixed number of rows.
         parts_embeddings: It makes files that take rows of embeddings, which lie beside them.
         skips_padding: Its artifacts are made from the Graph that skips padding.
@@ -78,8 +80,10 @@ class Exporter:
     numbers: tuple[tuple[str, str], ...]
     frames: tuple[Frame, Frame]
     operations: Collection[str] | None = None
+    rungs: tuple[str, ...] = ()
     refuses: Refusal = no_refusal
     embeddings: tuple[str, ...] = ()
+    recurrents: tuple[str, ...] = ()
     fixes_batch: bool = False
     parts_embeddings: bool = False
     skips_padding: bool = True
@@ -97,6 +101,8 @@ class Exporter:
             return f"{scheme.weights} weights with {scheme.activations} activations"
         if scheme.embeddings and scheme.embeddings not in self.embeddings:
             return f"{scheme.embeddings} embeddings"
+        if scheme.recurrent and scheme.recurrent not in self.recurrents:
+            return f"{scheme.recurrent} recurrent kernels"
         if scheme.batch is not None and not self.fixes_batch:
             return f"files for {scheme.batch} rows"
         if scheme.outside and not self.parts_embeddings:

@@ -26,23 +26,25 @@ def weight_bytes(graph: Graph, target: str, scheme: Scheme) -> int:
     row = EXPORTERS[target]
     if row.weight_bytes is not None:
         return row.weight_bytes(graph, scheme)
-    large, tables = BYTES_OF[scheme.weights], BYTES_OF[scheme.embedding_type]
+    large = BYTES_OF[scheme.weights]
     if scheme.activations != "float32":  # integers throughout: biases take 64 bits
         sizes = [(math.prod(t.shape), len(t.shape)) for t in graph.weights.values()]
         return sum(int(large * count) if rank > 1 else 8 * count for count, rank in sizes)
-    ops = {name: node.op for node in graph.nodes for name in node.weights.values()}
-    scale = row.row_scale_bytes
+    ops = {name: (node.op, role) for node in graph.nodes for role, name in node.weights.items()}
     return sum(
-        _tensor_bytes(tensor, ops.get(name, ""), large=large, tables=tables, row_scale=scale)
+        _tensor_bytes(
+            tensor, *ops.get(name, ("", "")), scheme=scheme, row_scale=row.row_scale_bytes
+        )
         for name, tensor in graph.weights.items()
     )
 
 
-def _tensor_bytes(tensor: Tensor, op: str, *, large: float, tables: float, row_scale: int) -> int:
+def _tensor_bytes(tensor: Tensor, op: str, role: str, *, scheme: Scheme, row_scale: int) -> int:
     elements = math.prod(tensor.shape)
     if op == "PadState":  # states that are skipped keep at least 16 bits
-        return int(max(large, 2.0) * elements)
-    each = tables if op == "Embedding" else large
+        return int(max(BYTES_OF[scheme.weights], 2.0) * elements)
+    types = {"embeddings": scheme.embedding_type, "recurrent_kernel": scheme.recurrent_type}
+    each = BYTES_OF[types.get(role, scheme.weights)]
     if each < 1:  # two to a byte, and the row's scale
         return tensor.shape[0] * (1 + (tensor.shape[-1] + 1) // 2)
     if each >= 4 or elements < SMALL_ELEMENTS:

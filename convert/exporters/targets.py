@@ -5,6 +5,7 @@ weights back: parity has a table of its own (`gatelet.convert.parity.stored.read
 checked does not choose its checker.
 """
 
+import math
 from dataclasses import replace
 
 from gatelet.convert.exporters.c import export_c
@@ -26,6 +27,7 @@ from gatelet.convert.schemes import SCHEMES, Scheme, same_but
 from gatelet.convert.tolerances import TOLERANCES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
+from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
@@ -51,6 +53,16 @@ def _litert_engines(scheme: Scheme) -> tuple[str, ...]:
     if scheme.batch is not None:
         return (old, new)
     return (new, old) if scheme.weights == "float32" else (new,)
+
+
+def _litert_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
+    """Refuse recurrent kernels of another type where they are convolutions: those are constants."""
+    if not scheme.recurrent or all(node.op != "ConvLSTM2D" for node in graph.nodes):
+        return ""
+    return (
+        f"litert stores the recurrent kernel of a ConvLSTM2D as its other weights, so it has no "
+        f"{scheme.name}: choose another --scheme"
+    )
 
 
 def _vocabulary(count: int) -> dict[str, int]:
@@ -85,9 +97,11 @@ EXPORTERS: dict[str, Exporter] = {
         isolated=False,
         made="by default",
         operations=C_OPERATIONS,
+        rungs=("dynamic-int8", "dynamic-int8-rec16"),
         refuses=c_refusal,
         numbers=(("float32", "float32"), ("int8", "float32"), ("int8", "int16")),
         embeddings=("int4",),
+        recurrents=("int16",),
         frames=(Frame(), Frame()),  # operators are code, in files beside it
         weight_bytes=c_weight_bytes,
     ),
@@ -99,8 +113,11 @@ EXPORTERS: dict[str, Exporter] = {
         isolated=True,
         made="by default",
         operations=LITERT_OPERATIONS,
+        refuses=_litert_refusal,
+        rungs=("dynamic-int8", "dynamic-int8-rec32", "float16"),
         numbers=_FLOATS,
         embeddings=("int4",),
+        recurrents=("float32",),
         fixes_batch=True,
         # the body of a loop is written out
         frames=(Frame(2_500, 5_000, 16_500, 400), Frame(2_500, 8_500, 25_000, 450)),
@@ -115,8 +132,10 @@ EXPORTERS: dict[str, Exporter] = {
         isolated=False,
         made="by default",
         operations=ONNX_OPERATIONS,
+        rungs=("dynamic-int8", "dynamic-int8-rec32", "float16"),
         numbers=_FLOATS,
         embeddings=("int4",),
+        recurrents=("float32",),
         frames=_ONNX_FRAMES,
         loops=count_scans,
         past_graph=("float32",),
@@ -143,6 +162,7 @@ EXPORTERS: dict[str, Exporter] = {
         isolated=False,
         made="with a scheme",
         operations=ONNX_OPERATIONS,
+        rungs=("dynamic-int8",),
         refuses=text_refusal,
         numbers=_FLOATS,
         embeddings=("int4",),
@@ -177,12 +197,23 @@ def refusal(
             f"the model has no Embedding, so {target} {scheme.name} would be {gain} {other}: "
             "choose that with --scheme"
         )
+    if scheme.recurrent and not _has_large_recurrence(graph):
+        other = same_but(scheme, recurrent="") or "another scheme"
+        return (
+            f"the model has no recurrent kernel of {SMALL_ELEMENTS:,} numbers or more, so {target} "
+            f"{scheme.name} would be the same as {other}: choose that with --scheme"
+        )
     if row.operations is not None:
         missing = {node.op: node.source for node in graph.nodes if node.op not in row.operations}
         told = ", ".join(f"{op} (of layer '{layer}')" for op, layer in missing.items())
         if missing:
             return f"{target} has no {told}: leave it out with --target"
     return row.refuses(graph, scheme, vectorizer)
+
+
+def _has_large_recurrence(graph: Graph) -> bool:
+    kernels = {n.weights.get("recurrent_kernel", "") for n in graph.nodes}
+    return any(math.prod(graph.weights[k].shape) >= SMALL_ELEMENTS for k in kernels if k)
 
 
 def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Exported:

@@ -16,6 +16,7 @@ from gatelet.convert.exporters.exported import Exported
 from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.gates import Budget, check_bytes
 from gatelet.convert.reading import keras_suffix
+from gatelet.convert.rows.drawn import MADE_UP
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
@@ -36,6 +37,9 @@ GOLDEN_ROWS = 16
 Array = NDArray[Any]
 
 
+GOLDEN = "golden rows"
+
+
 @dataclass(frozen=True)
 class KerasAnswers:
     """What Keras gives for some rows.
@@ -46,6 +50,7 @@ class KerasAnswers:
         outputs: By output.
         float32_limit: What float32 artifacts are held to.
         version: Of that Keras.
+        over: What the rows are.
     """
 
     inputs: Rows
@@ -53,6 +58,12 @@ class KerasAnswers:
     outputs: dict[str, Array]
     float32_limit: float
     version: str
+    over: str = MADE_UP
+
+    @property
+    def made_up(self) -> bool:
+        """Whether nobody gave the rows."""
+        return self.over in (MADE_UP, GOLDEN)
 
 
 def route_artifacts(chosen: Sequence[tuple[str, Scheme]]) -> list[tuple[str, Scheme]]:

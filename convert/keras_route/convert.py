@@ -7,8 +7,8 @@ import importlib.metadata
 import platform
 import tempfile
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,12 @@ from gatelet.convert.keras_route.bundle import (
 )
 from gatelet.convert.keras_route.parity import judge_route
 from gatelet.convert.parity import ParityReport
+from gatelet.convert.parity.costs import too_costly
+from gatelet.convert.parity.notes.left_out import notes_on_left_out
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.reading.files import suffix_of
 from gatelet.convert.rows.drawn import random_rows
+from gatelet.convert.rows.given import described
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
 from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
@@ -78,7 +81,8 @@ def convert_past_the_graph(
     """
     if not has_keras():
         raise ConversionError("the route past the Graph needs Keras: pip install 'gatelet[train]'")
-    kept, progress = route_artifacts(choose(settings).artifacts), settings.progress
+    choice, progress = choose(settings), settings.progress
+    kept = route_artifacts(choice.artifacts)
     source = _read(model_or_run, settings)
     with tempfile.TemporaryDirectory(dir=writer.stage, prefix="gatelet-") as folder:
         model = Path(folder) / f"model{keras_suffix(source.keras_file)}"
@@ -101,13 +105,42 @@ def convert_past_the_graph(
     progress("asking Keras")
     inputs, texts = _inputs(interface, source.vectorizer, source.rows)
     answers = ask_keras(source.keras_file, interface, inputs, worker, version=told["keras"])
+    if source.rows:
+        answers = replace(answers, over=described(settings.data, run=source.run is not None))
     golden = route_golden(answers, texts if settings.golden_texts else ())
     writer.add_part("golden", "golden", ".json", golden)
     writer.facts["float32_limit"] = answers.float32_limit
     bundle = writer.draft()
     check_predictions(bundle, answers.inputs, answers.scores)
     worker.close()  # its temporary files lie in the stage
-    return judge_route(bundle, answers, progress=progress)
+    report = judge_route(bundle, answers, progress=progress)
+    return _without_costly(report, writer, choice.rungs)
+
+
+def _without_costly(
+    report: ParityReport, writer: BundleWriter, rungs: Collection[tuple[str, str]]
+) -> ParityReport:
+    """Leave out what nobody asked for by its scheme, and what costs too much."""
+    found = [
+        too_costly(
+            one.target,
+            one.scheme,
+            [check for check in one.checks if check.question == "costs"],
+            report.rows,
+        )
+        for one in report.artifacts
+        if (one.target, one.scheme) in rungs
+    ]
+    left_out = tuple(one for one in found if one is not None)
+    if not left_out:
+        return report
+    for one in left_out:
+        writer.remove(one.target, one.scheme)
+    writer.facts["left_out"] = [one.to_dict() for one in left_out]
+    gone = {(one.target, one.scheme) for one in left_out}
+    kept = tuple(one for one in report.artifacts if (one.target, one.scheme) not in gone)
+    notes = (*report.notes, *notes_on_left_out(left_out, kept))
+    return replace(report, artifacts=kept, left_out=left_out, notes=notes)
 
 
 def _read(model_or_run: Any, settings: ConversionSettings) -> _Source:

@@ -96,7 +96,7 @@ def read_activation(
         raise refuse(
             layer,
             f"{settings[0]} '{found}'",
-            f"only Keras' own can: {', '.join(_NAMES)}",
+            "only Keras' own can: docs/graph.md lists them",
         )
     if name == "hard_sigmoid" and builder.keras_major < 3:
         name = "hard_sigmoid_keras2"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.reading.source import SourceLayer, SourceModel
+from gatelet.convert.reading.versions import is_multi_backend, parse_version
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
 from gatelet.runtime.graph.operations import MOVES, OPERATIONS, check_node
 from gatelet.runtime.graph.safetensors import Tensor
@@ -89,19 +90,11 @@ class GraphBuilder:
     @property
     def is_multi_backend(self) -> bool:
         """Whether this is Keras before it became part of TensorFlow: 1.x, or 2.0 to 2.3."""
-        return (
-            self._version < (2, 4)
-            and "." in self.keras_version
-            and "tf" not in (self.keras_version)
-        )
+        return is_multi_backend(self.keras_version)
 
     @property
     def _version(self) -> tuple[int, int]:
-        found = [part for part in self.keras_version.split("-")[0].split(".")[:2]]
-        if not all(part.isdigit() for part in found):
-            return 3, 99
-        major, minor = (*map(int, found), 99)[:2]
-        return major, minor
+        return parse_version(self.keras_version)
 
     def add(
         self,

@@ -187,9 +187,9 @@ def lower_layer(layer: SourceLayer, inputs: list[Value], builder: GraphBuilder) 
     lowering = LOWERINGS.get(layer.class_name)
     if lowering is None:
         raise UnsupportedLayer(
-            f"layer '{layer.name}' ({layer.class_name}) cannot be lowered; supported: "
-            f"{', '.join(LOWERINGS)}; see CONTRIBUTING, 'Add a layer', or leave the model to "
-            "TensorFlow's converters with --route keras",
+            f"layer '{layer.name}' ({layer.class_name}) cannot be lowered: the Graph has nothing "
+            "that computes it; use a layer of docs/support.md in its place, or leave the model, as "
+            "a .keras file, to TensorFlow's converters with --route keras",
             layer=layer.name,
             class_name=layer.class_name,
         )

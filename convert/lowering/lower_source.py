@@ -6,6 +6,7 @@ Not the layers, which `lower.py` lists.
 from collections.abc import Sequence
 
 from gatelet.convert.lowering.lower import lower
+from gatelet.convert.lowering.unused import unused_layers
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.settings import ConversionSettings
 from gatelet.errors import ConfigError, DataError, ModelError
@@ -29,6 +30,10 @@ def lower_source(source: ModelSource, settings: ConversionSettings) -> Graph:
         DataError: The rows are texts, and there is no vectorizer.
     """
     graph = lower(source.model)
+    unused = unused_layers(source.model, graph)
+    if unused:
+        names = ", ".join(f"'{name}'" for name in unused)
+        settings.progress(f"left out weights that no output uses: those of {names}")
     _check_vocabulary(source, graph)
     _check_labels(source.labels, graph)
     if isinstance(settings.data, Dataset) and source.vectorizer is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity.checks.golden import golden_arrays
 from gatelet.convert.parity.limits import Settings
-from gatelet.convert.parity.oracles.oracle import Advance, Oracle
+from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_tell
 from gatelet.convert.parity.report import Check
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.runtime.bundle.opening import Bundle, Golden
@@ -53,11 +53,16 @@ class Case:
 
 def on_texts(case: Case) -> Case:
     """Return the same rows as texts, for an artifact that has the vectorizer in it."""
-    texts = Rows({"text": np.array(case.oracle.texts, object)})
+    texts = as_texts(case.oracle)
     golden = None if case.golden is None or case.golden.texts is None else case.golden
     return replace(
         case, oracle=replace(case.oracle, inputs=texts, short=None), odd=(), golden=golden
     )
+
+
+def as_texts(oracle: Oracle) -> Rows:
+    """Return the judged rows as texts."""
+    return Rows({"text": np.array(oracle.texts, object)})
 
 
 def golden_rows(golden: Golden, predictor: Predictor) -> Rows:
@@ -67,22 +72,20 @@ def golden_rows(golden: Golden, predictor: Predictor) -> Rows:
     return golden_arrays(golden)[0]
 
 
-def one_by_one(predictor: Predictor, inputs: Rows) -> Array:
-    """Run rows alone: what they give must not hang on how a runtime makes batches."""
-    alone = [side_by_side(predictor.scores(inputs[i : i + 1].given)) for i in range(len(inputs))]
-    return np.concatenate(alone)
+def run_rows(predictor: Predictor, inputs: Rows, *, advance: Advance = nothing_to_tell) -> Array:
+    """Run all rows and keep their scores, float32 [N, ...].
 
-
-def run_rows(predictor: Predictor, case: Case, what: str) -> Array:
-    """Run all rows and keep their scores, float32 [N, ...]."""
-    inputs = case.oracle.inputs
+    Args:
+        predictor: Of an artifact.
+        inputs: N rows.
+        advance: Called with how many rows are done.
+    """
     found: Array | None = None
     for start in range(0, len(inputs), _ROWS_AT_ONCE):
         part = side_by_side(predictor.scores(inputs[start : start + _ROWS_AT_ONCE].given))
         if found is None:
             found = np.empty((len(inputs), *part.shape[1:]), np.float32)
         found[start : start + len(part)] = part
-        case.advance(what, start + len(part), len(inputs))
+        advance(f"{predictor.target} {predictor.scheme}", start + len(part), len(inputs))
     assert found is not None, "an oracle has rows"
-    case.seen.setdefault((predictor.target, predictor.scheme), found)
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.targets import EXPORTERS
-from gatelet.convert.parity.case import Case, golden_rows, on_texts, one_by_one, run_rows
+from gatelet.convert.parity.case import Case, golden_rows, on_texts, run_rows
 from gatelet.convert.parity.checks.behaviour import check_behaviour, odd_lengths
 from gatelet.convert.parity.checks.blame import blame
 from gatelet.convert.parity.checks.golden import (
@@ -21,25 +21,17 @@ from gatelet.convert.parity.checks.golden import (
     check_graph,
     check_ids,
     check_labels,
+    one_by_one,
     readable_golden,
 )
-from gatelet.convert.parity.checks.reach import (
-    check_constant,
-    check_finite,
-    check_kl,
-    check_labels_reached,
-    check_range,
-)
-from gatelet.convert.parity.checks.scores import (
-    check_flips,
-    check_max,
-    check_mean,
-    check_p99,
-    check_shift,
-)
+from gatelet.convert.parity.checks.misread import doubt_reading
+from gatelet.convert.parity.checks.scores import check_max, show_max
 from gatelet.convert.parity.checks.streams import check_stream
+from gatelet.convert.parity.computes import check_computes
+from gatelet.convert.parity.costs import costs_of
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
+from gatelet.convert.parity.notes.left_out import left_out_of, notes_on_left_out
 from gatelet.convert.parity.notes.making import notes_on_making
 from gatelet.convert.parity.oracles.oracle import (
     Advance,
@@ -48,18 +40,14 @@ from gatelet.convert.parity.oracles.oracle import (
     float32_limit,
     nothing_to_tell,
 )
-from gatelet.convert.parity.quality.quality import (
-    check_quality,
-    quality_of,
-    refit_threshold,
-    undecided_quality,
-)
+from gatelet.convert.parity.quality.baseline import Standing, standing_of
+from gatelet.convert.parity.quality.quality import quality_of, refit_threshold
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
 from gatelet.convert.rows.rows import side_by_side
 from gatelet.convert.schemes import is_of_today
-from gatelet.convert.tolerances import MIN_DECIDING_ROWS, TOLERANCES
+from gatelet.convert.tolerances import TOLERANCES
 from gatelet.errors import BackendMissing
 from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
@@ -103,22 +91,33 @@ def judge(
             found = _judge_artifact(case, artifact, module)
             reports.append(replace(found, seconds=perf_counter() - start))
     oracles = ("graph", f"keras {oracle.keras_version}") if oracle.keras is not None else ("graph",)
+    standing, left_out = _standing(case), left_out_of(bundle.manifest)
     return ParityReport(
         rows=len(oracle.inputs),
         oracles=oracles,
         artifacts=tuple(reports),
         measured=_measured(case),
-        notes=(*oracle.notes, *notes_on_making(bundle.manifest)),
-        quality=_quality(case, _flat(oracle.scores)),
+        notes=(
+            *oracle.notes,
+            *notes_on_making(bundle.manifest),
+            *notes_on_left_out(left_out, reports),
+        ),
+        quality=standing.quality,
+        baseline=standing.baseline,
+        baseline_name=standing.name,
+        warnings=standing.warnings,
+        over=oracle.over,
+        made_up=oracle.made_up,
+        left_out=left_out,
     )
 
 
 def _prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advance) -> Case:
     golden, graph = readable_golden(bundle), bundle.graph()
     odd, limit = [], oracle.float32_limit
-    for rows in odd_lengths(graph, oracle.inputs):
+    for rows in odd_lengths(graph, oracle.inputs, padding=oracle.padding):
         expected = ask_graph(graph, rows)
-        limit = max(limit, float32_limit(graph, rows, expected))
+        limit = max(limit, float32_limit(graph, rows, expected, oracle.spread))
         odd.append((rows, expected))
     return Case(
         bundle=bundle,
@@ -156,10 +155,10 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
     if limits is None:
         note = f"this gatelet has no limits for {target} {scheme}"
         return ArtifactReport(target, scheme, (), note=note)
-    alone = artifact.max_batch == 1
-    bounds = bounds_of(limits, case.settings, exact=case.oracle.float32_limit, alone=alone)
+    oracle, spread = case.oracle, case.oracle.spread
+    made_up = oracle.made_up
+    bounds = bounds_of(limits, case.settings, exact=oracle.float32_limit, made_up=made_up)
     engine, stage = "", "opens"
-    golden_scores = None
     try:
         predictor = open_artifact(case.bundle, artifact, module=module)
         engine, stage = predictor.engine, "runs"
@@ -169,25 +168,29 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         given = on_texts(case) if predictor.takes_texts else case
         format_name = EXPORTERS[target].stored_as or target
         weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
-        found = run_rows(predictor, given, f"{target} {scheme}")
+        found = run_rows(predictor, given.oracle.inputs, advance=case.advance)
+        case.seen.setdefault((target, scheme), found)
+        stored = check_weights(format_name, weights, is_of_today=is_of_today(artifact))
+        near = bounds.exact if bounds.is_exact else np.inf
+        weights, stored = doubt_reading(case.graph, oracle, found, weights, stored, limit=near)
         checks = [
-            check_weights(format_name, weights, is_of_today=is_of_today(artifact)),
-            *_check_scores(case, found, bounds),
-            *_check_quality(case, found, bounds),
+            stored,
+            *costs_of(case.bundle, oracle, found, bounds),
+            *_check_keras(oracle, found, bounds),
             *check_behaviour(
-                predictor.scores, given.oracle.inputs, bounds, short=given.oracle.short
+                predictor.scores,
+                given.oracle.inputs,
+                bounds,
+                spread=spread,
+                short=given.oracle.short,
             ),
             *_check_lengths(given, predictor, bounds),
+            *check_computes(given, artifact, predictor),
         ]
         if artifact.states:
-            inputs = case.oracle.inputs
-            checks.append(check_stream(predictor, case.graph, inputs, bounds.largest))
-        if given.golden is not None:
-            rows = golden_rows(given.golden, predictor)
-            golden_scores = one_by_one(predictor, rows)
-            checks += check_labels(given.golden, rows, case.bundle, predictor)
-            checks += check_golden(given.golden, golden_scores, predictor, bounds)
-            checks += check_as_converted(artifact, golden_scores, engine, bounds)
+            checks.append(check_stream(predictor, case.graph, oracle.inputs, bounds, spread=spread))
+        of_golden, golden_scores = _check_golden(given, artifact, predictor, bounds)
+        checks += of_golden
     except BackendMissing as error:
         return ArtifactReport(target, scheme, (), note=str(error))
     except Exception as error:  # a broken artifact may fail in any way, and the others go on
@@ -206,75 +209,42 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
     )
 
 
-def _check_scores(case: Case, found: Array, bounds: Bounds) -> list[Check]:
-    """Compare every row with the Graph and with Keras."""
-    oracle, bundle = case.oracle, case.bundle
-    expected = oracle.scores
-    if found.shape != expected.shape:
-        note = f"scores of the shape {list(found.shape)}, the Graph's have {list(expected.shape)}"
-        return [Check("scores_max", None, bounds.largest, "fail", note=note)]
-    # a mean over few rows of a quantized artifact says little
-    few = 0 if bounds.is_exact else MIN_DECIDING_ROWS
-    flat, right = _flat(found), _flat(expected)
-    checks = [
-        check_finite(flat, right),
-        check_constant(flat, right),
-        check_max("scores_max", found, expected, bounds.largest),
-        check_mean("scores_mean", found, expected, bounds.mean, min_rows=few),
-        check_p99(found, expected, bounds.p99, min_rows=few),
-        check_shift("scores_shift", found, expected, bounds.shift, min_rows=few),
-        check_range(flat, right, bounds.largest),
-    ]
-    if oracle.keras is not None:
-        checks.append(check_max("scores_max_keras", found, oracle.keras, bounds.largest))
-    if bundle.labels and len(case.graph.outputs) == 1:
-        checks += _check_decisions(bundle, found, expected, bounds)
-    return checks
-
-
-def _check_decisions(bundle: Bundle, found: Array, expected: Array, bounds: Bounds) -> list[Check]:
-    """Compare the labels that are decided for; each timestep is one where the model scores each."""
-    few = 0 if bounds.is_exact else MIN_DECIDING_ROWS
-    ours, right = (scores.reshape(-1, scores.shape[-1]) for scores in (found, expected))
-    divergence = check_kl(ours, right, bounds.kl, min_rows=few)
+def _check_golden(
+    case: Case, artifact: Artifact, predictor: Predictor, bounds: Bounds
+) -> tuple[list[Check], Array | None]:
+    """Compare the golden rows, and return what the artifact gives for them."""
+    if case.golden is None:
+        return [], None
+    rows = golden_rows(case.golden, predictor)
+    scores = one_by_one(predictor, rows)
+    spread = case.oracle.spread
     return [
-        *([divergence] if divergence is not None else []),
-        check_labels_reached(ours, right, labels=bundle.labels, threshold=bundle.threshold),
-        check_flips(
-            found,
-            expected,
-            threshold=bundle.threshold,
-            limit=bounds.flips,
-            tie=bounds.tie,
-            far=bounds.largest,
-        ),
-    ]
+        *check_labels(case.golden, rows, case.bundle, predictor),
+        *check_golden(case.golden, scores, predictor, bounds, spread=spread),
+        *check_as_converted(artifact, scores, predictor.engine, bounds),
+    ], scores
 
 
-def _check_quality(case: Case, found: Array, bounds: Bounds) -> tuple[Check, ...]:
-    oracle = case.oracle
-    if oracle.truth is None and case.settings.max_accuracy_drop is not None:
-        return (undecided_quality(case.bundle.labels, bounds),)
-    if oracle.truth is None or found.shape != oracle.scores.shape:
-        return ()
-    return check_quality(
-        oracle.scores,
-        found,
-        oracle.truth,
-        labels=case.bundle.labels,
-        threshold=case.bundle.threshold,
-        bounds=bounds,
-    )
+def _check_keras(oracle: Oracle, found: Array, bounds: Bounds) -> list[Check]:
+    """Compare an exact artifact with Keras; what is rounded is held to the Graph alone."""
+    if oracle.keras is None or not bounds.is_exact:
+        return []
+    # each of the two may be off the Graph by the float32 limit, to either side
+    limit, spread = 2 * bounds.exact, oracle.spread
+    return [check_max("scores_max_keras", found, oracle.keras, limit, spread=spread)]
 
 
 def _check_lengths(case: Case, predictor: Predictor, bounds: Bounds) -> list[Check]:
     """Compare rows of no real timestep, of one, of some, of all and of more with the Graph."""
     if not case.odd:
         return []
-    limit = max(bounds.largest, case.odd_limit) if bounds.is_exact else bounds.largest
+    spread, limit = case.oracle.spread, max(bounds.exact, case.odd_limit)
+    pairs = [(side_by_side(predictor.scores(rows.given)), right) for rows, right in case.odd]
     found = [
-        check_max("lengths", side_by_side(predictor.scores(rows.given)), expected, limit)
-        for rows, expected in case.odd
+        check_max("lengths", *pair, limit, spread=spread)
+        if bounds.is_exact
+        else show_max("lengths", *pair, spread, question="")
+        for pair in pairs
     ]
     return [max(found, key=lambda one: np.inf if one.figure is None else one.figure)]
 
@@ -295,6 +265,19 @@ def _diagnose(
         found,
         weights,
         failed=[check.name for check in checks if check.verdict == "fail"],
+    )
+
+
+def _standing(case: Case) -> Standing:
+    oracle, bundle = case.oracle, case.bundle
+    if oracle.truth is None:
+        return Standing()
+    return standing_of(
+        _flat(oracle.scores),
+        oracle.truth,
+        oracle.inputs,
+        labels=bundle.labels,
+        threshold=bundle.threshold,
     )
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from gatelet.convert.parity.report import Check
 from gatelet.convert.tolerances import Limits
 from gatelet.errors import ConfigError
 
 SETTINGS_FILE = "gatelet.toml"
 _TABLE = "parity"
-_P99_SHARE = 2 / 3
-"""Of the largest difference that passes: what one row in a hundred may reach."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Settings:
         max_accuracy_drop: The most that a figure of quality may become worse: 0.005 is half a
             point.
         max_flips: The largest share of rows decided otherwise than by the Graph.
-        atol: The largest difference of a score, relative to max(1, |y|).
+        atol: The largest difference of a score from the Graph's, relative to max(1, |y|).
         strict: Undecided is a failure.
 
     Raises:
@@ -97,72 +96,78 @@ def read_settings(path: Path) -> Settings:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The limits of one artifact, all resolved; scores are relative to max(1, |y|).
+    """The limits of one artifact, all resolved.
 
     Args:
-        exact: The float32 limit of this model and these rows.
+        exact: The float32 limit of this model and these rows, in units of the spread.
         is_exact: The scheme is held to that limit: only rounding tells it from the Graph.
-        largest: The largest difference of a score.
-        mean: The mean difference.
-        shift: The mean difference with its sign.
-        p99: The difference that 99 % of the scores stay below.
-        kl: The mean Kullback-Leibler divergence, nats.
+        made_up: Nobody gave the rows, so what a rounded scheme costs over them is an estimate,
+            which fails nothing.
         flips: The largest share of rows decided otherwise.
-        tie: Nearer to the threshold, both decisions are as good; minus infinity where the user
-            set the limit of flips, which is held against every one.
-        batch: Between a batch and its single rows.
-        as_converted: From what the same artifact gave at conversion.
+        spread: The difference that 99 % of the scores stay below, in units of the spread.
         quality_drop: How much worse a figure of quality may become.
+        as_converted: From what the same artifact gave at conversion; relative to max(1, |y|).
+        asked: What the user set, which decides whatever else does.
     """
 
     exact: float
     is_exact: bool
-    largest: float
-    mean: float
-    shift: float
-    p99: float
-    kl: float
+    made_up: bool
     flips: float
-    tie: float
-    batch: float
-    as_converted: float
+    spread: float
     quality_drop: float
+    as_converted: float
+    asked: Settings
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether what the scheme costs is an estimate."""
+        return self.made_up and not self.is_exact
+
+    def judged(self, check: Check) -> Check:
+        """Decide what a scheme costs: by the interval, where there is one.
+
+        Args:
+            check: With figure, limit and interval; its verdict does not matter.
+
+        Returns:
+            'pass' where all of the interval is within the limit, 'fail' where none of it is, and
+            'undecided' between. Over made-up rows the figure alone counts, and it does not fail.
+        """
+        figure, limit = check.figure, check.limit
+        if figure is None or limit is None:
+            raise ValueError(f"the check '{check.name}' has nothing to decide by")
+        low, high = check.interval or (figure, figure)
+        note = check.note
+        if self.is_estimate:
+            low = high = figure
+        verdict = "pass" if high <= limit else "undecided" if low <= limit else "fail"
+        if verdict == "fail" and self.is_estimate and math.isfinite(figure):
+            verdict = "undecided"
+            note = f"{note}; an estimate over made-up rows" if note else "over made-up rows"
+        return replace(check, verdict=verdict, note=note, question="costs")
 
 
-def bounds_of(limits: Limits, settings: Settings, *, exact: float, alone: bool = False) -> Bounds:
+def bounds_of(limits: Limits, settings: Settings, *, exact: float, made_up: bool = False) -> Bounds:
     """Resolve the limits of an artifact.
 
     Args:
         limits: Its row of the tolerance table.
-        settings: The user's; `atol` stands for every difference between scores and the Graph's.
+        settings: The user's.
         exact: The float32 limit.
-        alone: Rows are never run together, so a batch gives what its rows give.
+        made_up: Nobody gave the rows.
     """
 
-    def resolved(limit: float | None) -> float:
-        return exact if limit is None else limit
+    def first(asked: float | None, usual: float) -> float:
+        return usual if asked is None else asked
 
-    largest = resolved(limits.scores_max)
-    found = Bounds(
+    return Bounds(
         exact=exact,
-        is_exact=limits.scores_max is None,
-        largest=largest,
-        mean=resolved(limits.scores_mean),
-        shift=resolved(limits.scores_shift),
-        p99=largest if limits.scores_max is None else largest * _P99_SHARE,
-        kl=max(limits.kl, exact),
-        flips=limits.flips,
-        tie=resolved(limits.scores_mean),
-        batch=exact if alone else resolved(limits.batch),
-        as_converted=resolved(limits.as_converted),
-        quality_drop=limits.quality_drop,
+        is_exact=limits.is_exact,
+        made_up=made_up,
+        flips=first(settings.max_flips, limits.flips),
+        spread=limits.spread,
+        quality_drop=first(settings.max_accuracy_drop, limits.quality_drop),
+        as_converted=first(limits.as_converted, exact),
+        asked=settings,
     )
-    if settings.atol is not None:
-        atol = settings.atol
-        found = replace(found, largest=atol, mean=atol, shift=atol, p99=atol, batch=atol)
-    if settings.max_flips is not None:
-        # who sets a limit of labels that differ means every one, ties too
-        found = replace(found, flips=settings.max_flips, tie=-math.inf)
-    if settings.max_accuracy_drop is not None:
-        found = replace(found, quality_drop=settings.max_accuracy_drop)
-    return found

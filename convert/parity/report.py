@@ -5,7 +5,7 @@ Not the checks, and not the ways to show a report.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gatelet.convert.parity.measured import Measured
@@ -31,21 +31,26 @@ class Check:
     Args:
         name: What was checked.
         figure: What was measured; None where it could not be.
-        limit: The most that passes.
-        verdict: 'pass', 'fail', 'undecided' or, where nothing could be looked at, 'not checked',
-            which says nothing of the artifact.
+        limit: The most that passes; None for a figure that is shown and decides nothing.
+        verdict: 'pass', 'fail', 'undecided', 'shown' of a figure without a limit or, where nothing
+            could be looked at, 'not checked'. The last two say nothing of the artifact.
         unit: Of the figure: 'score', 'rows', 'texts'.
         interval: The figure's 95 % confidence interval, where it is an estimate.
         note: A sentence on what was seen.
+        question: 'computes' (does the file compute what its scheme says?) or 'costs' (what does
+            the scheme cost?); '' for a check of the bundle or the model itself.
+        by: How the first question was asked: 'steps' or 'whole'.
     """
 
     name: str
     figure: float | None
-    limit: float
+    limit: float | None
     verdict: str
     unit: str = "score"
     interval: tuple[float, float] | None = None
     note: str = ""
+    question: str = ""
+    by: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON carries; it has no infinities."""
@@ -61,7 +66,37 @@ class Check:
             found["interval"] = [end if math.isfinite(end) else None for end in self.interval]
         if self.note:
             found["note"] = self.note
+        if self.question:
+            found["question"] = self.question
+        if self.by:
+            found["by"] = self.by
         return found
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A scheme that a conversion tried and did not keep.
+
+    Args:
+        target: Of the artifact that it would have been.
+        scheme: Likewise.
+        check: What it was held to: the name of a check, or 'bytes'.
+        figure: What was measured.
+        limit: The most that would have been kept.
+        rows: How many rows were looked at; 0 for a figure that is of none.
+    """
+
+    target: str
+    scheme: str
+    check: str
+    figure: float
+    limit: float
+    rows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON and the manifest carry."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**found, "figure": self.figure if math.isfinite(self.figure) else None}
 
 
 @dataclass(frozen=True)
@@ -98,6 +133,11 @@ class ArtifactReport:
         """The worst verdict of its checks; 'not run' where there are none."""
         return worst(check.verdict for check in self.checks)
 
+    @property
+    def costs(self) -> bool:
+        """Whether its scheme rounds, and so costs something."""
+        return any(check.name == "spread_p99" for check in self.checks)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON carries; `golden_scores` is for the manifest only."""
         found: dict[str, Any] = {
@@ -133,6 +173,12 @@ class ParityReport:
         measured: What was seen row by row; not in the JSON.
         notes: Sentences on the rows, and on what was lost before the Graph was made.
         quality: The Graph's own figures on labelled rows, by name.
+        baseline: The same figures of an answer that needs no model.
+        baseline_name: What that answer is: "always '1'".
+        warnings: Sentences on a model that is no better than that.
+        over: What the rows are: 'test texts', 'made-up rows'.
+        made_up: Nobody gave them: what a scheme costs over them is an estimate.
+        left_out: Schemes that were tried and not kept.
     """
 
     rows: int
@@ -141,19 +187,39 @@ class ParityReport:
     measured: Measured | None = field(default=None, repr=False, compare=False)
     notes: tuple[str, ...] = ()
     quality: Mapping[str, float] = field(default_factory=dict)
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    baseline_name: str = ""
+    warnings: tuple[str, ...] = ()
+    over: str = "rows"
+    made_up: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def verdict(self) -> str:
         """The worst verdict of the artifacts that could be run; 'not run' where none could."""
         return worst(one.verdict for one in self.artifacts if one.verdict != "not run")
 
+    def is_failure(self, *, strict: bool) -> bool:
+        """Return whether something is wrong.
+
+        Args:
+            strict: What is undecided is wrong, and so is a model that has learnt nothing.
+        """
+        unsure = self.verdict == "undecided" or bool(self.warnings)
+        return self.verdict == "fail" or (strict and unsure)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON carries."""
         return {
             "verdict": self.verdict,
             "rows": self.rows,
+            "over": self.over,
+            "made_up": self.made_up,
             "oracles": list(self.oracles),
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
             "quality": finite(self.quality),
+            "baseline": {"name": self.baseline_name, **finite(self.baseline)},
+            "left_out": [one.to_dict() for one in self.left_out],
             "artifacts": [one.to_dict() for one in self.artifacts],
         }

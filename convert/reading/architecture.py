@@ -33,6 +33,8 @@ MAX_NESTING = 32
 MAX_RANK = 8
 MAX_DIMENSION = 2**28
 MAX_INPUT_ELEMENTS = 2**26
+_TOLD = 3
+"""Layers that a refusal names, at most."""
 _CODE = ("Lambda",)
 _OPERATIONS = (
     "ClassMethod",
@@ -109,7 +111,9 @@ class _Reader:
         """Name all layers that stand in the way at once."""
         if not self.refused:
             return
-        reasons = "; ".join(f"layer '{name}' ({kind}) {why}" for name, kind, why in self.refused)
+        told = [f"layer '{name}' ({kind}) {why}" for name, kind, why in self.refused]
+        more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+        reasons = "; ".join(told[:_TOLD]) + more
         raise UnsupportedLayer(
             f"{self.where} cannot be converted: {reasons}; build the model with Keras' own layers "
             f"in their place, or {self._way_out()}",

@@ -169,7 +169,10 @@ def _flipped(kernel: NDArray[Any]) -> NDArray[Any]:
 
 
 def _weight_lists(file: Hdf5, group: str, where: str) -> dict[str, list[str]]:
-    """Return the paths of each stored layer's weights, where there are any, in the file's order."""
+    """Return the paths of each stored layer's weights, where there are any, in the file's order.
+
+    A layer without weights may have a group without a list, or no group at all.
+    """
     names = file.texts(group, "layer_names")
     if names is None:
         raise ModelError(
@@ -179,7 +182,7 @@ def _weight_lists(file: Hdf5, group: str, where: str) -> dict[str, list[str]]:
     found = {}
     for name in names:
         weights = file.texts(join(group, name), "weight_names")
-        if weights is None:
+        if weights is None and file.children(join(group, name)):
             raise ModelError(f"{where} is damaged: it does not list the weights of layer '{name}'")
         if weights:
             found[name] = [join(name, one) for one in weights]
@@ -200,11 +203,12 @@ def _matched(
         return
     owners = [layer for layer in owners if _count(_slots(layer, (), keras1=keras1, major=2))]
     if len(owners) != len(lists):
-        missing = [layer.name for layer in owners if layer.name not in lists]
-        told = f"; those of '{missing[0]}' are missing" if missing else ""
+        missing = [f"'{layer.name}'" for layer in owners if layer.name not in lists]
+        told = f"; those of {', '.join(missing[:3])} are missing" if missing else ""
         raise ModelError(
             f"{where} has weights of {len(lists)} layers, the architecture needs those of "
-            f"{len(owners)}{told}: give the weights and the configuration of the same model"
+            f"{len(owners)}{told}: give the weights and the configuration of the same model, or "
+            "save it again with model.save('name.keras')"
         )
     yield from zip(owners, lists.values(), strict=True)
 

@@ -44,8 +44,7 @@ def read_keras_zip(path: Path, equivalents: Equivalents) -> SourceModel:
     where = f"'{path}'"
     with _opened(path) as archive:
         description = _json(archive, "config.json", where)
-        metadata = _json(archive, "metadata.json", where)
-        version = str(metadata.get("keras_version", "unknown"))
+        version = _version(archive, description, where)
         model = read_architecture(
             description, keras_version=version, where=where, equivalents=equivalents
         )
@@ -126,8 +125,20 @@ def _json(archive: zipfile.ZipFile, name: str, where: str) -> Mapping[str, Any]:
         return parse_config(file.read(), f"'{name}' of {where}")
 
 
+def _version(archive: zipfile.ZipFile, description: Mapping[str, Any], where: str) -> str:
+    """Return the version that wrote a file; without metadata, what the words of inputs tell."""
+    if _has(archive, "metadata.json"):
+        metadata = _json(archive, "metadata.json", where)
+        return str(metadata.get("keras_version", "unknown"))
+    return "2" if "batch_input_shape" in json.dumps(description) else "3"
+
+
+def _has(archive: zipfile.ZipFile, name: str) -> bool:
+    return any(info.filename.replace("\\", "/") == name for info in archive.infolist())
+
+
 def _asset(archive: zipfile.ZipFile, where: str, name: str) -> str | None:
-    if not any(info.filename.replace("\\", "/") == name for info in archive.infolist()):
+    if not _has(archive, name):
         return None
     with _unpacked(archive, name, where, limit_bytes=MAX_CONFIG_BYTES) as file:
         try:

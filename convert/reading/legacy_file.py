@@ -73,7 +73,8 @@ def read_weights_with_config(
             )
         description = parse_config(config.read_bytes(), f"'{config}'")
         with open_keras_weights(weights) as opened, open_hdf5(opened, where) as file:
-            version = keras_version or description.get("keras_version") or _version_in(file)
+            # what the weights were trained with: a later Keras may have written the configuration
+            version = keras_version or _version_in(file) or description.get("keras_version")
             if not isinstance(version, str):
                 version = "3" if "module" in description else "2"
             return _with_weights(file, description, version, where, equivalents)

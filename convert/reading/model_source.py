@@ -18,6 +18,7 @@ from gatelet.convert.reading import (
     read_keras_object,
     read_weights_with_config,
 )
+from gatelet.convert.reading.assembly import assembled
 from gatelet.convert.reading.text_layer import take_text_layer
 from gatelet.errors import ConfigError, ModelError
 from gatelet.runtime.data.dataset import Dataset
@@ -42,8 +43,6 @@ class ModelSource:
         provenance: Of the run.
         takes_texts: The Keras model begins with a TextVectorization layer.
         live: The model itself, where the caller gave one.
-        config_json: What `model.to_json()` gave, where `keras_file` has the weights only.
-        keras_refusal: Why Keras cannot load what the caller gave; '' where it was not asked.
     """
 
     name: str
@@ -57,14 +56,6 @@ class ModelSource:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     takes_texts: bool = False
     live: Any = None
-    config_json: str | None = None
-    keras_refusal: str = ""
-
-    def without_file(self) -> "ModelSource":
-        """Return the same without a Keras file, where weights and configuration came apart."""
-        return (
-            self if self.config_json is None else replace(self, keras_file=None, config_json=None)
-        )
 
     @property
     def keras_suffix(self) -> str:
@@ -133,7 +124,8 @@ def _open_weights(path: Path, config: Path, custom_objects: Equivalents) -> Mode
     model = read_weights_with_config(path, config, equivalents=custom_objects)
     name = path.name.removesuffix(".weights.h5").removesuffix(".h5")
     text = config.read_text("utf-8")
-    return ModelSource(name=name, model=model, keras_file=path.read_bytes(), config_json=text)
+    whole = assembled(text, path.read_bytes(), keras_version=model.keras_version)
+    return ModelSource(name=name, model=model, keras_file=whole)
 
 
 def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:

@@ -24,7 +24,7 @@ from gatelet.convert.reading.source import SourceLayer, SourceModel
 from gatelet.errors import ModelError
 
 Arrays = tuple[NDArray[Any], ...]
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 _Known = dict[tuple[str, str], Arrays]
 _PARTS = {"forward": "forward_layer", "backward": "backward_layer"}
 
@@ -132,7 +132,7 @@ def _check_lines(layer: SourceLayer, lines: Sequence[str]) -> None:
 
 def is_grouped(file: Hdf5) -> bool:
     """Return whether an HDF5 file has the grouped layout."""
-    return any(file.has_group(name) for name in _CONTAINERS)
+    return any(file.has_group(name) for name in CONTAINERS)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class GroupedWeights:
     def layers(self, model: SourceModel) -> Mapping[str, "GroupedWeights"]:
         """Return the groups of a model's layers."""
         container = next(
-            (one for one in _CONTAINERS if self.file.has_group(join(self.path, one))), "layers"
+            (one for one in CONTAINERS if self.file.has_group(join(self.path, one))), "layers"
         )
         layers = tuple(model.layers.values())
         places = self._places(join(self.path, container), layers)

@@ -7,7 +7,14 @@ import math
 
 from gatelet.convert.parity.report import Check
 
-MARKS = {"fail": "✗", "undecided": "?", "not run": "○", "not checked": "·", "pass": "✓"}
+MARKS = {
+    "fail": "✗",
+    "undecided": "?",
+    "not run": "○",
+    "not checked": "·",
+    "shown": "i",
+    "pass": "✓",
+}
 """A sign for each verdict, so that colour is never alone; the worst first."""
 
 CHECKS = {
@@ -19,10 +26,11 @@ CHECKS = {
     "graph_golden": "largest difference of the graph from its own scores at conversion",
     "scores_max": "largest difference of a score from the oracle",
     "scores_mean": "mean difference of the scores from the oracle",
-    "scores_p99": "difference that 99 of 100 scores stay below",
-    "scores_shift": "mean difference with its sign",
-    "scores_range": "how far the largest and smallest score fall short of the oracle's",
-    "kl": "Kullback-Leibler divergence of the scores from the oracle's",
+    "spread_p99": "difference that 99 of 100 scores stay below",
+    "scores_atol": "largest difference of a score, relative to max(1, y), against your limit",
+    "computes": "scores against the oracle of the scheme: does the file compute what it says?",
+    "computes_steps": "each layer and step, from the file's own states, against that oracle",
+    "computes_whole": "whole sequences against that oracle",
     "labels_reached": "labels that the oracle chooses and the artifact never does",
     "labels": "golden rows that get another label than at conversion",
     "scores_max_keras": "largest difference of a score from Keras",
@@ -72,7 +80,7 @@ ROWS = "share of rows"
 
 def describe(name: str) -> str:
     """Say what a check looks at; nothing for one that this page does not know."""
-    return CHECKS.get(name, "")
+    return CHECKS.get(name) or CHECKS.get(name.rpartition("_")[0], "")  # of one of its engines
 
 
 def write_figure(value: float | None, *, digits: int = 3) -> str:

@@ -31,6 +31,8 @@ def sentence(one: ArtifactReport, check: Check) -> str:
     name = f"{one.target} {one.scheme}: {check.name}"
     if check.verdict == "not checked":
         said = f"{name} was not checked"
+    elif check.limit is None:
+        said = f"{name} is {write_check(check.figure, check)} ({check.unit})"
     else:
         figure, limit = (write_check(value, check) for value in (check.figure, check.limit))
         said = f"{name} is {figure}, the limit is {limit} ({check.unit})"
@@ -41,7 +43,9 @@ def findings(report: ParityReport) -> list[tuple[str, str]]:
     """Return (verdict, sentence) of every check that did not pass and each note, fails first."""
     found = []
     for one in report.artifacts:
-        found += [(c.verdict, sentence(one, c)) for c in one.checks if c.verdict != "pass"]
+        found += [
+            (c.verdict, sentence(one, c)) for c in one.checks if c.verdict not in ("pass", "shown")
+        ]
         if one.note:
             note = shown(one.note, _NOTE_CHARACTERS)
             found.append((one.verdict, f"{one.target} {one.scheme}: {note}"))
@@ -104,7 +108,9 @@ def _cell(one: ArtifactReport, name: str) -> Element:
 def _measured(check: Check) -> str | None:
     if check.verdict == "not checked":
         return None
-    said = f"{write_check(check.figure, check)}, limit {write_check(check.limit, check)}"
+    said = write_check(check.figure, check)
+    if check.limit is not None:
+        said += f", limit {write_check(check.limit, check)}"
     return said if check.unit in (ROWS, "share") else f"{said} {check.unit}"
 
 

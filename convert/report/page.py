@@ -29,8 +29,8 @@ from gatelet.runtime.bundle.sizes import sizes_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import DTYPE_BYTES
 
-SCORE_LIMIT = "scores_max"
-"""The check whose limit is drawn into the histogram."""
+SCORE_LIMIT = "scores_atol"
+"""The check whose limit is drawn into the histogram: others are in units of the spread."""
 
 _BANNERS = {
     "pass": "What is shipped predicts what was trained",
@@ -94,6 +94,8 @@ def _banner(story: Story) -> Element:
     written = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     against = " and ".join(report.oracles)
     of = f" of {shown(story.data, _NAME_CHARACTERS)}" if story.data else ""
+    if report.made_up:
+        of = ", made up: give --data to learn what a rounded scheme costs on yours"
     return element(
         "div",
         element("strong", f"{MARKS[report.verdict]} {report.verdict}"),
@@ -102,6 +104,7 @@ def _banner(story: Story) -> Element:
             f"{_BANNERS[report.verdict]}. {len(report.artifacts)} artifacts ({written}) over "
             f"{report.rows:,} rows{of}, against {against}.",
         ),
+        *(element("span", f" Warning: {shown(one, _VALUE_CHARACTERS)}") for one in report.warnings),
         *(element("span", f" Note: {shown(note, _VALUE_CHARACTERS)}") for note in report.notes),
         class_=f"banner {report.verdict.replace(' ', '-')}",
     )
@@ -130,7 +133,11 @@ def _sections(story: Story) -> Iterator[Element]:
     yield chart(
         "Checks",
         "A row a check, a column an artifact. Each cell has the verdict, what was measured, and "
-        "the most that passes.",
+        "the most that passes. Two questions are asked. Does the file compute what its scheme "
+        "says? A miss always fails. And what does the scheme cost on these rows? Figures of "
+        "quality decide where the rows have labels, else changed decisions, else differences; "
+        "over made-up rows they are estimates, and fail nothing. What is shown decides nothing. "
+        "Differences are in units of the spread: the standard deviation of that output.",
         matrix(story.report),
     )
     yield quality(story.report)
@@ -160,7 +167,7 @@ def _limits(report: ParityReport) -> dict[str, float]:
         f"{one.target} {one.scheme}": check.limit
         for one in report.artifacts
         for check in one.checks
-        if check.name == SCORE_LIMIT
+        if check.name == SCORE_LIMIT and check.limit is not None
     }
 
 

@@ -18,6 +18,8 @@ def quality(report: ParityReport) -> Element:
     if not report.quality:
         return chart(title, "Left out: the data have no labels or values to compare with.")
     columns = {"oracle": report.quality}
+    if report.baseline:
+        columns[f"no model: {report.baseline_name}"] = report.baseline
     columns |= {
         name: one.quality
         for name, one in zip(titles(report), report.artifacts, strict=True)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.calibration import CALIBRATION_ROWS, Calibration, choose_rows
-from gatelet.convert.rows.drawn import RANDOM_ROWS, SEED, random_rows
+from gatelet.convert.rows.drawn import MADE_UP, RANDOM_ROWS, SEED, random_rows
+from gatelet.convert.rows.likely import likely_inputs
 from gatelet.convert.rows.rows import rows_of
 from gatelet.convert.rows.truth import truth_of
 from gatelet.convert.schemes import Scheme
-from gatelet.convert.tolerances import MIN_QUALITY_ROWS
 from gatelet.errors import DataError
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
@@ -30,6 +30,19 @@ _CALIBRATION_SHARE = 4
 
 Array = NDArray[Any]
 Progress = Callable[[str], None]
+
+
+def described(data: Dataset | Arrays | None, *, run: bool = False) -> str:
+    """Say what the compared rows are.
+
+    Args:
+        data: What somebody gave; None for nothing.
+        run: The model is of a run, whose test part serves then.
+    """
+    if data is None:
+        return "test texts" if run else MADE_UP
+    kind = "texts" if isinstance(data, Dataset) else "rows"
+    return f"{kind} of '{Path(data.name).name}'"
 
 
 def texts_of(source: ModelSource) -> Sequence[str]:
@@ -47,8 +60,8 @@ def known_truth(
 ) -> Any:
     """Return the truth of the compared rows.
 
-    A conversion does without few rows, which decide nothing, and without labels that cannot be
-    the numbers that are taken for the names of a model without any.
+    A conversion does without labels that cannot be the numbers that are taken for the names of a
+    model without any.
 
     Args:
         data: The rows.
@@ -69,7 +82,7 @@ def known_truth(
         return None
     if truth.unused:
         progress(f"quality is not checked: {truth.unused}")
-    return None if data is None or len(data) < MIN_QUALITY_ROWS else truth.values
+    return truth.values
 
 
 def needs_calibration(chosen: tuple[tuple[str, Scheme], ...]) -> bool:
@@ -117,7 +130,8 @@ def part_calibration(
         test = test.rows(_left(found, len(test)))
         return Parted(found, test, test if data is not None else None)
     timesteps = declared_timesteps(source, graph)
-    drawn = random_rows(graph, spec, timesteps, seed=SEED + RANDOM_ROWS)
+    likely = likely_inputs(source.model, graph)
+    drawn = random_rows(graph, spec, timesteps, seed=SEED + RANDOM_ROWS, likely=likely)
     found = choose_rows(drawn.feed, source="drawn by a seed, others than are judged")
     return Parted(found, test, data)
 

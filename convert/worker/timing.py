@@ -53,6 +53,13 @@ class Timings:
         return round(sum(self.processor_s.values()), 3)
 
 
+def spent_s(worker: Worker) -> float:
+    """Return the processor time so far of this process, its ended children and a worker."""
+    own = os.times()
+    children_s = own.children_user + own.children_system
+    return own.user + own.system + children_s + _seconds_of(worker.pid)
+
+
 def _seconds_of(pid: int | None) -> float:
     """Return the processor time of a process and of its ended children; 0 where it is not told."""
     if pid is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gatelet.cli.ending import ended_in_order
 from gatelet.cli.evaluate import add_data, read_data
-from gatelet.cli.parity import print_report
+from gatelet.cli.parity import print_report, print_verdict
 from gatelet.cli.show import one_line, print_json, progress
 from gatelet.convert import convert_with_report
 from gatelet.convert.exporters.choice import EVERYTHING
@@ -42,7 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help=f"{', '.join(SCHEMES)}, or {EVERYTHING}; repeatable; not every target has each",
+        help=f"{', '.join(SCHEMES)}, or {EVERYTHING}; repeatable; not every target has each; "
+        "without it each target gets float32 and the smallest scheme that is good enough",
     )
     parser.add_argument(
         "--device",
@@ -100,6 +101,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-golden-texts", action="store_true", help="keep no texts in the bundle"
     )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="undecided is a failure, and so is a model that has learnt nothing",
+    )
     parser.add_argument("--json", action="store_true", help="print the parity report as JSON")
 
 
@@ -119,7 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_report(bundle, report)
         _print_provenance(provenance)
-    return 1 if report.verdict == "fail" else 0
+        print_verdict(report)
+    return 1 if report.is_failure(strict=arguments.strict) else 0
 
 
 def _convert(arguments: argparse.Namespace) -> tuple[Bundle, ParityReport]:

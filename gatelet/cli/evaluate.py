@@ -4,7 +4,7 @@ Not the figures themselves, which are `gatelet.runtime.data.metrics`.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from gatelet.cli.show import format_figure, print_json, print_table, progress
 from gatelet.errors import BackendMissing, DataError, ModelError
 from gatelet.runtime.bundle.opening import Bundle, is_bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays, read_arrays
+from gatelet.runtime.data.baseline import forecast, majority
 from gatelet.runtime.data.dataset import Dataset, read
 from gatelet.runtime.data.metrics import Metrics, evaluate
 from gatelet.runtime.data.regression import RegressionMetrics, evaluate_regression
-from gatelet.runtime.data.run import Run, is_run
+from gatelet.runtime.data.run import SEEN, Run, is_run, was_trained_on
 from gatelet.runtime.data.truth import label_ids_of, values_of
 from gatelet.runtime.predictor.predictor import open_artifact
 
@@ -66,24 +67,51 @@ def run(arguments: argparse.Namespace) -> int:
         if not isinstance(data, Dataset):
             raise DataError(f"run '{path}' takes texts, and '{data.name}' holds arrays")
         figures = evaluate_run(opened, data)
+        guess = majority(data.label_ids(opened.labels), opened.labels)
         if arguments.json:
-            print_json(figures.to_dict())
+            print_json({**figures.to_dict(), **_told(*guess)})
         else:
-            _print_figures([("keras", "float32", figures)])
+            _print_figures([("keras", "float32", figures), ("no model", *guess)])
+        _warn_of_seen(opened.provenance, data)
         return 0
     if not is_bundle(path):
         what = "is neither a run nor a bundle" if path.exists() else "does not exist"
         raise ModelError(f"'{path}' {what}: give a folder that gatelet train or convert wrote")
-    measured = _evaluate_bundle(open_bundle(path), read_data(arguments, require_labels=True))
+    bundle, data = open_bundle(path), read_data(arguments, require_labels=True)
+    measured = _evaluate_bundle(bundle, data)
+    name, baseline = _baseline(bundle, data, measured[0][2])
     if arguments.json:
-        print_json([_entry(*one) for one in measured])
+        told = _told(name, baseline)
+        print_json([{"target": t, "scheme": s, **f.to_dict(), **told} for t, s, f in measured])
     else:
-        _print_figures(measured)
+        _print_figures([*measured, ("no model", name, baseline)])
+    _warn_of_seen(bundle.manifest.get("provenance", {}).get("training") or {}, data)
     return 0
 
 
-def _entry(target: str, scheme: str, figures: Figures) -> dict[str, Any]:
-    return {"target": target, "scheme": scheme, **figures.to_dict()}
+def _told(name: str, baseline: Figures) -> dict[str, Any]:
+    """Return what JSON carries of the answer that needs no model."""
+    return {"baseline": {"name": name, **baseline.to_dict()}}
+
+
+def _warn_of_seen(provenance: Mapping[str, Any], data: Dataset | Arrays) -> None:
+    if isinstance(data, Dataset) and was_trained_on(provenance, data):
+        progress(f"warning: {SEEN}")
+
+
+def _baseline(bundle: Bundle, data: Dataset | Arrays, figures: Figures) -> tuple[str, Figures]:
+    """Measure an answer that needs no model: the majority's label, or the last value."""
+    if isinstance(figures, Metrics):
+        return majority(label_ids_of(data, bundle.labels), bundle.labels)
+    last = [
+        array[:, -1].tolist()
+        for array in (data.inputs if isinstance(data, Arrays) else ())
+        if array.ndim == 3 and array.dtype.kind == "f"
+    ]
+    targets = data.targets if isinstance(data, Arrays) else None
+    rows = values_of(data, width=1 if targets is None else int(targets[0].size)).tolist()
+    ends = [[v for part in row for v in part] for row in zip(*last, strict=True)]
+    return forecast(rows, ends or [[]] * len(rows))
 
 
 def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[str, str, Figures]]:
@@ -163,4 +191,12 @@ def _cells(figures: Figures) -> dict[str, str]:
         "RMSE": format_figure(figures.rmse),
         "R2": f"{figures.r2:.4f}",
         "max error": format_figure(figures.max_error),
+        **(
+            {
+                "MAE a horizon": " ".join(map(format_figure, figures.mae_by_horizon)),
+                "R2 a horizon": " ".join(f"{one:.3f}" for one in figures.r2_by_horizon),
+            }
+            if figures.mae_by_horizon
+            else {}
+        ),
     }

@@ -32,7 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-keras", action="store_true", help="compare with the Graph only, not with Keras"
     )
     add_limits(parser)
-    parser.add_argument("--strict", action="store_true", help="undecided is a failure")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="undecided is a failure, and so is a model that has learnt nothing",
+    )
     add_reports(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -97,9 +101,13 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report.to_dict())
     else:
         print_report(bundle, report)
+        print_verdict(report)
     write_reports(arguments, bundle, report)
-    failing = ("fail", "undecided") if settings.strict else ("fail",)
-    return 1 if report.verdict in failing else 0
+    return 1 if report.is_failure(strict=settings.strict) else 0
+
+
+_SHOWN = {"flips": "", "scores_max": "the largest difference, {figure} of the spread, is "}
+"""How lines begin that tell of figures which the table has, whatever they decide."""
 
 
 def print_report(bundle: Bundle, report: ParityReport) -> None:
@@ -132,12 +140,34 @@ def print_report(bundle: Bundle, report: ParityReport) -> None:
     for one in report.artifacts:
         _print_remarks(report, one)
     for note in report.notes:
-        print(f"note: {note}")
-    if "accuracy" in report.quality:
-        print(f"the Graph's own accuracy is {report.quality['accuracy']:.4f}")
-    print(
-        f"parity over {report.rows:,} rows against {' and '.join(report.oracles)}: {report.verdict}"
-    )
+        print(f"note: {one_line(note)}")
+    for warning in report.warnings:
+        print(f"warning: {one_line(warning)}")
+    _print_quality(report)
+
+
+def print_verdict(report: ParityReport) -> None:
+    """Print the lines that end a report: the verdict, and over which rows."""
+    over = f"over {report.rows:,} {one_line(report.over)}"
+    print(f"parity {over} against {' and '.join(report.oracles)}: {report.verdict}")
+    rounded = list(dict.fromkeys(one.scheme for one in report.artifacts if one.costs))
+    if report.made_up and rounded:
+        costs = "costs" if len(rounded) == 1 else "cost"
+        print(f"{over}: give --data to learn what {' and '.join(rounded)} {costs} on yours")
+
+
+def _print_quality(report: ParityReport) -> None:
+    """Print the Graph's own figures, each beside that of an answer that needs no model."""
+    told = [
+        f"{name} {value:.4g} ({report.baseline[name]:.4g})"
+        for name, value in report.quality.items()
+        if name in report.baseline
+    ]
+    if told:
+        print(
+            f"the Graph's own figures, and in brackets those of {one_line(report.baseline_name)}: "
+            f"{', '.join(told)}"
+        )
 
 
 def _quality_cells(report: ParityReport, one: ArtifactReport) -> tuple[str, ...]:
@@ -155,11 +185,12 @@ def _print_remarks(report: ParityReport, one: ArtifactReport) -> None:
     """Print the checks that did not pass, what is to blame, and a threshold that would fit."""
     name = f"{one.target} {one.scheme}"
     for check in one.checks:
-        if check.name == "flips" and check.figure == 0 and not check.note.startswith("0 of "):
-            print(f"{name}: flips: {one_line(check.note)}")  # the table's 0 is of those judged
-        if check.verdict == "pass":
-            continue
         note = f"; {one_line(check.note)}" if check.note else ""
+        if check.verdict in ("pass", "shown"):
+            if check.name in _SHOWN and check.figure and check.note:
+                figure = format_figure(check.figure)
+                print(f"{name}: {_SHOWN[check.name].format(figure=figure)}{one_line(check.note)}")
+            continue
         if check.verdict == "not checked":
             print(f"{name}: {check.name}: not checked{note}")
             continue

@@ -29,17 +29,20 @@ class Storage:
         embeddings: The type of large embeddings.
         activations: The type that is computed in; in integers, small weights are integers too.
         outside: Embeddings lie beside the file.
+        recurrent: The type of large recurrent kernels, where it is another than of other weights.
     """
 
     weights: str
     embeddings: str
     activations: str = "float32"
     outside: bool = False
+    recurrent: str = ""
 
     @property
     def is_exact(self) -> bool:
         """Whether nothing is rounded: stored and computed in float32."""
-        return self.weights == self.embeddings == self.activations == "float32"
+        types = {self.weights, self.embeddings, self.activations, self.recurrent or self.weights}
+        return types == {"float32"}
 
     def bytes_of(self, role: str, elements: int) -> float:
         """Return the bytes of a weight in the file, without scales.
@@ -52,11 +55,12 @@ class Storage:
         if is_table and self.outside:
             return 0.0
         if self.activations != "float32":
-            return elements * (8.0 if "bias" in role else self._each(is_table=is_table))
-        return elements * (4.0 if elements < SMALL_ELEMENTS else self._each(is_table=is_table))
+            return elements * (8.0 if "bias" in role else self._each(role))
+        return elements * (4.0 if elements < SMALL_ELEMENTS else self._each(role))
 
-    def _each(self, *, is_table: bool) -> float:
-        return BYTES_OF[self.embeddings if is_table else self.weights]
+    def _each(self, role: str) -> float:
+        types = {"embeddings": self.embeddings, "recurrent_kernel": self.recurrent}
+        return BYTES_OF[types.get(role) or self.weights]
 
 
 def storage_of(entry: Mapping[str, Any]) -> Storage | None:
@@ -78,7 +82,10 @@ def storage_of(entry: Mapping[str, Any]) -> Storage | None:
     if any(not isinstance(one, str) or one not in BYTES_OF for one in types):
         return None
     weights, embeddings, activations = map(str, types)
-    return Storage(weights, embeddings, activations, outside=told.get("outside") is True)
+    outside, recurrent = told.get("outside") is True, told.get("recurrent", "")
+    if not isinstance(recurrent, str) or (recurrent and recurrent not in BYTES_OF):
+        return None
+    return Storage(weights, embeddings, activations, outside=outside, recurrent=recurrent)
 
 
 OLD_SCHEMES = {

@@ -5,8 +5,11 @@ Not those of a classifier: see `metrics`. Not the comparison of two programs: th
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+MOST_HORIZONS = 24
+"""Of a regression with more values a row, the figures of each are not told."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class RegressionMetrics:
         r2: Share of the values' variance that is explained, all values about one mean; NaN where
             they do not vary.
         max_error: The largest absolute error.
+        mae_by_horizon: MAE of each value of a row, where it has several, and few.
+        r2_by_horizon: R2 likewise.
     """
 
     rows: int
@@ -27,12 +32,20 @@ class RegressionMetrics:
     rmse: float
     r2: float
     max_error: float
+    mae_by_horizon: tuple[float, ...] = ()
+    r2_by_horizon: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold: None for NaN."""
-        return {
-            name: value if math.isfinite(value) else None for name, value in asdict(self).items()
-        }
+        """Return what JSON can hold: None for NaN, and `mae_1`, `r2_1` of the first horizon."""
+        figures = asdict(self)
+        by_horizon = {one: figures.pop(f"{one}_by_horizon") for one in ("mae", "r2")}
+        for name, values in by_horizon.items():
+            figures |= {f"{name}_{at}": value for at, value in enumerate(values, 1)}
+        return {name: _finite(value) for name, value in figures.items()}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def evaluate_regression(
@@ -54,12 +67,25 @@ def evaluate_regression(
     ]
     if not pairs:
         raise ValueError("no rows to evaluate")
+    whole = _measure(pairs, rows=len(truth))
+    width = len(truth[0])
+    if not 1 < width <= MOST_HORIZONS:
+        return whole
+    each = [_measure(pairs[at::width], rows=len(truth)) for at in range(width)]
+    return replace(
+        whole,
+        mae_by_horizon=tuple(one.mae for one in each),
+        r2_by_horizon=tuple(one.r2 for one in each),
+    )
+
+
+def _measure(pairs: Sequence[tuple[float, float]], *, rows: int) -> RegressionMetrics:
     errors = [abs(given - right) for right, given in pairs]
     squared = math.fsum(error * error for error in errors)
     mean = math.fsum(right for right, _ in pairs) / len(pairs)
     variance = math.fsum((right - mean) ** 2 for right, _ in pairs)
     return RegressionMetrics(
-        rows=len(truth),
+        rows=rows,
         mae=math.fsum(errors) / len(pairs),
         rmse=math.sqrt(squared / len(pairs)),
         r2=1 - squared / variance if variance > 0 else math.nan,

@@ -17,6 +17,13 @@ from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 FORMAT = "gatelet-run"
 FORMAT_VERSION = 1
 MARKER = "run.json"
+SEEN = (
+    "these are the rows that the model was trained on (the same digest), so figures on them say "
+    "little of others; a part of those rows would not be noticed: give a file that training has "
+    "not seen with --data"
+)
+"""What to say of such rows."""
+
 TASKS = ("binary", "multiclass")  # one sigmoid score, or one softmax score a label
 
 
@@ -149,6 +156,18 @@ class Run:
         if not self.calibration_path.is_file():
             return None
         return dataset.read(self.calibration_path, text_column="text", label_column="label")
+
+
+def was_trained_on(provenance: Mapping[str, object], rows: Dataset) -> bool:
+    """Return whether rows are the very ones that a run was trained on.
+
+    Args:
+        provenance: Of the run. Its digest is of all rows in their order: a part of them, or other
+            rows besides, are not noticed.
+        rows: In question.
+    """
+    data = provenance.get("data")
+    return isinstance(data, Mapping) and data.get("sha256") == dataset.sha256_of(rows)
 
 
 def is_run(path: Path | str) -> bool:

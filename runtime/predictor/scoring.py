@@ -10,6 +10,7 @@ from collections.abc import Callable
 from gatelet.errors import BackendError, GateletError, InputError
 from gatelet.runtime.backends.backend import Backend, first_line
 from gatelet.runtime.backends.targets import row_of
+from gatelet.runtime.graph.width import Width, width_of
 from gatelet.runtime.predictor.batches import (
     Batches,
     in_batches,
@@ -25,7 +26,6 @@ from gatelet.runtime.predictor.inputs import (
     check_rows,
     is_known_good,
 )
-from gatelet.runtime.predictor.workload import Width, width_of
 from gatelet.runtime.records import dataclass
 
 TYPE_CHECKING = False

@@ -9,39 +9,13 @@ import math
 
 from gatelet.errors import BundleUnsafe
 from gatelet.runtime.backends.targets import row_of
-from gatelet.runtime.graph.graph import Graph, Node, Shape
+from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.width import shapes_of_row
 
 LARGEST_VALUE = 2**28
 """The most numbers in a value of one row: 1 GiB of float32."""
 
 _NODE_S = 1e-5
-
-NUMBERS_AT_ONCE = 2**23
-"""The most numbers in a value of a batch, unless one row has more."""
-
-
-class Width:
-    """How many numbers the largest value of a row has.
-
-    Args:
-        fixed: Of those that do not grow with the timesteps.
-        each: Of the others, a timestep.
-    """
-
-    def __init__(self, fixed: int, each: int) -> None:
-        self.fixed = fixed
-        self.each = each
-
-    def rows_at_once(self, timesteps: int) -> int:
-        """Return how many rows of so many timesteps a batch should have at most."""
-        return max(NUMBERS_AT_ONCE // max(self.fixed, self.each * timesteps, 1), 1)
-
-
-def width_of(graph: Graph) -> Width:
-    """Find the largest values of a Graph."""
-    one, two = (_shapes(graph, timesteps) for timesteps in (1, 2))
-    numbers = [(math.prod(one[name]), math.prod(two[name])) for name in one]
-    return Width(max(a for a, _ in numbers), max(b - a for a, b in numbers))
 
 
 def check_row(
@@ -63,7 +37,7 @@ def check_row(
         return
     way_out = f"or, if you trust it, load(..., max_row_s=...) or --max-row-s, now {max_row_s:g}"
     try:
-        shapes = _shapes(graph, timesteps or 1)
+        shapes = shapes_of_row(graph, timesteps or 1)
         largest = max(math.prod(shape) for shape in shapes.values())
         needed_s = row_s(graph, target=target, timesteps=timesteps)
     except (IndexError, OverflowError) as error:
@@ -83,7 +57,7 @@ def check_row(
 def row_s(graph: Graph, *, target: str, timesteps: int | None) -> float:
     """Estimate how many seconds a row takes; see `check_row`."""
     row = row_of(target)
-    shapes = _shapes(graph, timesteps or 1)
+    shapes = shapes_of_row(graph, timesteps or 1)
     needed_s = 0.0
     for node in graph.nodes:
         needed_s += _NODE_S + _multiplications(graph, node, shapes) / row.multiplications_a_s
@@ -108,17 +82,3 @@ def _multiplications(graph: Graph, node: Node, shapes: dict[str, tuple[int, ...]
     sizes = size if isinstance(size, list) else [size]
     window = math.prod(one for one in sizes if type(one) is int)
     return made * window + kernels * math.prod(shapes[node.output][:-1])
-
-
-def _shapes(graph: Graph, timesteps: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of a row of each value."""
-
-    def of_row(shape: Shape) -> tuple[int, ...]:
-        return tuple(timesteps if size is None else size for size in shape[1:])
-
-    found = {one.name: of_row(one.shape) for one in graph.inputs}
-    for node in graph.nodes:
-        found |= {
-            name: of_row(shape) for name, shape in zip(node.outputs, node.shapes, strict=True)
-        }
-    return found

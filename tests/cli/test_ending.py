@@ -40,7 +40,7 @@ def test_a_conversion_that_is_ended_leaves_nothing(
         seen.extend(path.name for path in bundle.parent.glob(".small.stage-*"))
         os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("gatelet.convert.conversion.export_all", end)
+    monkeypatch.setattr("gatelet.convert.ladder.export_all", end)
     done = cli("convert", model, "--out", bundle, "--target", "onnx", "--no-keras")
     assert (done.code, len(seen)) == (128 + number, 1)
     assert "Traceback" not in done.err

@@ -16,11 +16,12 @@ import pytest
 
 from gatelet.cli import show
 from gatelet.cli.main import COMMANDS
-from gatelet.convert.exporters.choice import choose_artifacts, fitting
+from gatelet.convert.exporters.choice import choose, fitting
 from gatelet.convert.exporters.targets import TARGETS as CONVERTED
 from gatelet.convert.lowering import lower
 from gatelet.convert.reading.model_source import open_source
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.settings import ConversionSettings
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import TARGETS
 from tests.convert.reading.hostile_files import write_keras
@@ -181,10 +182,10 @@ def test_a_scheme_alone_leaves_out_targets_that_the_model_does_not_fit(
     done = cli(*convert, "--no-keras", "--target", "onnx-text")
     assert "the model takes features" in done.complaint
     told: list[str] = []
-    chosen = choose_artifacts((), ("float32",))
+    choice = choose(ConversionSettings(schemes=("float32",)))
     graph = lower(open_source(model).model)
-    kept = fitting(chosen, graph, vectorizer=None, progress=told.append)
-    assert [target for target, _ in kept] == [t for t, _ in chosen if t != "onnx-text"]
+    kept = fitting(choice, graph, vectorizer=None, progress=told.append).artifacts
+    assert [target for target, _ in kept] == [t for t, _ in choice.artifacts if t != "onnx-text"]
     assert told == [
         "leaving out onnx-text float32: onnx-text takes texts, and the model takes features: "
         "choose --target onnx"

@@ -27,7 +27,7 @@ def test_parity_writes_a_report_and_junit(
     done = cli("parity", written_bundle, *words)
 
     assert done.code == 0, done
-    assert done.out.splitlines()[-1].startswith("parity over 30 rows")
+    assert done.out.splitlines()[-1].startswith("parity over 30 texts of 'data.csv' against")
     assert f"wrote {report}\nwrote {junit}\n" in done.err
     text = report.read_text("utf-8")
     assert "Parity of small" in text and "secret" in text and "rows of data.csv" in text
@@ -76,4 +76,4 @@ def test_without_rows_the_report_is_written_too(
     assert cli("parity", written_bundle, "--no-keras", "--report", report).code == 0
     text = report.read_text("utf-8")
     assert "Left out: the data have no labels." in text
-    assert "over 256 rows, against graph" in text
+    assert "over 256 rows, made up: give --data to learn what" in text

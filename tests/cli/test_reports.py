@@ -63,7 +63,7 @@ def test_inspect_names_what_stands_in_the_way_of_a_model(cli: RunCli, tmp_path: 
         complaint = done.complaint
         assert "Frobnicate" in complaint and "odd" in complaint
         assert "Frobnicate" not in done.out
-        assert "supported: " in complaint and "LSTM" in complaint
+        assert "cannot be lowered" in complaint and "docs/support.md" in complaint
     assert not (tmp_path / "out").exists()
 
 
@@ -97,7 +97,9 @@ def test_evaluate_measures_every_artifact(cli: RunCli, written_bundle: Path, dat
     assert float32["accuracy"] == pytest.approx(right / 20)
     table = cli("evaluate", written_bundle, "--data", data).out.splitlines()
     assert table[0].split()[:4] == ["target", "scheme", "rows", "accuracy"]
-    assert len(table) == 3
+    assert len(table) == 4
+    assert table[-1].startswith("no model  always '")
+    assert float32["baseline"]["roc_auc"] == 0.5
 
 
 def test_evaluate_leaves_out_what_cannot_run(

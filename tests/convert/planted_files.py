@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.c.blob import coded_rows, tiled_int8
+from gatelet.convert.exporters.c.blob import coded_rows, sums_of
+from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.layouts import ORDERS, pack
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph
@@ -54,7 +55,8 @@ def _packed(role: str, array: Array, scheme: str) -> list[bytes]:
     elif scheme == "float32":
         parts = [ORDERS["tiles"](pack(array, 4), GATE_COLUMNS)]
     else:
-        parts = tiled_int8(pack(array, 4), GATE_COLUMNS)
+        values, scales = quantize_int8(pack(array, 4), axis=1)
+        parts = [ORDERS["fours"](values, GATE_COLUMNS), scales, sums_of(values)]
     return [np.ascontiguousarray(one, one.dtype.newbyteorder("<")).tobytes() for one in parts]
 
 

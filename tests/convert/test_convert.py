@@ -43,7 +43,8 @@ def test_a_run_converts_however_it_is_named(small_run: Path, work: Path, kind: s
     out = str(work / "demo") if kind == "text" else work / "demo"
     bundle = convert(named, out)
     assert [path.name for path in work.iterdir()] == ["demo"]
-    assert bundle.verdict == "pass"
+    # 40 rows are too few to say that int8 loses less than a point
+    assert [a.verdict for a in bundle.artifacts] == ["pass", "undecided"] * 2
     assert [(a.target, a.scheme) for a in bundle.artifacts] == [
         ("c", "float32"),
         ("c", "dynamic-int8"),
@@ -66,7 +67,8 @@ def test_a_bundle_says_where_it_comes_from_and_what_was_checked(
     assert manifest["provenance"]["training"]["seed"] == 1
     assert len(manifest["provenance"]["test_data_sha256"]) == 64
     assert set(manifest["provenance"]["packages"]) >= {"onnx", "onnxruntime"}
-    assert (report.rows, report.oracles, report.verdict) == (40, ("graph",), "pass")
+    assert (report.rows, report.oracles, report.verdict) == (40, ("graph",), "undecided")
+    assert (report.over, report.made_up) == ("test texts", False)
     for artifact, one in zip(bundle.artifacts, report.artifacts, strict=True):
         engine = {"c": "c ", "onnx": "onnxruntime "}[artifact.target]
         assert artifact.parity["engine"].startswith(engine)
@@ -180,7 +182,7 @@ def test_a_failed_artifact_is_marked_and_the_bundle_is_kept(small_run: Path, wor
     found = {(one.target, one.scheme): one for one in bundle.artifacts}
     failed = found.pop(("onnx", "float32"))
     assert failed.verdict == "fail"
-    assert {one.verdict for one in found.values()} == {"pass"}
+    assert {one.verdict for one in found.values()} == {"pass", "undecided"}
     checks = {check["name"]: check["verdict"] for check in failed.parity["checks"]}
     assert checks["scores_max"] == checks["golden"] == "fail"
     assert checks["ids"] == checks["graph_golden"] == checks["state_leak"] == "pass"
@@ -210,7 +212,7 @@ def test_the_command_exits_0_when_all_pass(
     small_run: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["convert", str(small_run), "--out", str(work / "demo")]) == 0
-    assert "parity over 40 rows against graph: pass" in capsys.readouterr().out
+    assert "parity over 40 test texts against graph: " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("no_tensorflow")

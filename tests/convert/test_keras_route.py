@@ -97,7 +97,7 @@ def test_limits_of_ones_own_hold_without_a_graph_too(bundle: Path) -> None:
     report = prove(open_bundle(bundle), with_keras=False, settings=asked)
     for one in report.artifacts:
         checks = {check.name: check for check in one.checks}
-        assert checks["scores_max"].limit == 1e-30
+        assert checks["scores_atol"].limit == 1e-30
         drop = next(c for n, c in checks.items() if n in ("accuracy_drop", "mae_rise"))
         assert (drop.verdict, drop.limit) == ("undecided", 0.01)
         assert "without a Graph" in drop.note

@@ -28,7 +28,7 @@ from tests.convert.faults import (
     reds,
 )
 
-SCORES = {"scores_max", "scores_mean"}
+SCORES = {"scores_max"}
 
 
 def in_json(**fields: Any) -> Change:
@@ -39,7 +39,7 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
     report = prove(open_bundle(trained), rows, with_keras=False)
     assert reds(report) == {key: set() for key in ALL}
     for one in report.artifacts:
-        undecided = {check.name for check in one.checks if check.verdict != "pass"}
+        undecided = {c.name for c in one.checks if c.verdict not in ("pass", "shown")}
         # 300 rows are too few to say that a quantized artifact lost less than a point
         assert undecided == (set() if one.scheme == "float32" else {"accuracy_drop"})
     checks = {(one.target, one.scheme): one.checks for one in report.artifacts}
@@ -53,10 +53,6 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
         "constant",
         "scores_max",
         "scores_mean",
-        "scores_p99",
-        "scores_shift",
-        "scores_range",
-        "kl",
         "labels_reached",
         "flips",
         "accuracy_drop",
@@ -89,7 +85,7 @@ def test_float32_holds_its_limit_against_graph_and_keras_on_the_whole_test_part(
     for one in report.artifacts:
         assert one.verdict == "pass", one
         figures = {check.name: check.figure or 0.0 for check in one.checks}
-        limits = {check.name: check.limit for check in one.checks}
+        limits = {check.name: check.limit or 0.0 for check in one.checks}
         # measured on several models: 1e-7 to 2e-6
         assert figures["graph_keras"] <= limits["graph_keras"] == FLOAT32_FLOOR
         if one.scheme == "float32":
@@ -113,7 +109,10 @@ def test_another_keras_model_than_the_graph(
 ) -> None:
     edit_part(trained, "source", shift_keras_bias)
     report = prove(open_bundle(trained), rows)
-    assert reds(report) == {key: {"graph_keras", "scores_max_keras"} for key in ALL}
+    of_exact = {"graph_keras", "scores_max_keras"}
+    assert reds(report) == {
+        key: of_exact if key[1] == "float32" else {"graph_keras"} for key in ALL
+    }
 
 
 def test_a_keras_file_that_keras_cannot_load_is_said_and_the_rest_goes_on(
@@ -187,7 +186,8 @@ def test_golden_scores_edited(trained: Path, few: Dataset, edit_part: EditPart) 
 
     edit_part(trained, "golden", change)
     found = reds(prove(open_bundle(trained), few, with_keras=False))
-    assert found == {key: {"graph_golden", "golden", "golden_texts"} for key in ALL}
+    of_exact = {"graph_golden", "golden", "golden_texts"}
+    assert found == {key: of_exact if key[1] == "float32" else {"graph_golden"} for key in ALL}
 
 
 def test_golden_scores_edited_too_little_for_a_quantized_artifact_still_contradict_the_graph(
@@ -275,5 +275,5 @@ def test_as_converted_is_left_out_where_another_engine_ran(trained: Path, few: D
     path.write_text(json.dumps(manifest), "utf-8")
     report = prove(open_bundle(trained), few, with_keras=False)
     for one in report.artifacts:
-        assert one.verdict == "pass"
+        assert one.verdict == ("pass" if one.scheme == "float32" else "undecided")  # few rows
         assert "as_converted" not in {check.name for check in one.checks}

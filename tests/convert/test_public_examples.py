@@ -206,7 +206,10 @@ def test_converts_and_passes(keras: Any, build: Callable[[Any], Any], tmp_path: 
         if check.verdict == "fail"
     ]
     assert failed == []
-    assert [(one.target, one.scheme) for one in bundle.artifacts] == [*DEFAULT_ARTIFACTS]
+    made = [(one.target, one.scheme) for one in bundle.artifacts]
+    exact = [one for one in DEFAULT_ARTIFACTS if one[1] == "float32"]
+    assert [one for one in made if one[1] == "float32"] == exact
+    assert len(made) <= 2 * len(exact)  # of each target, at most one rung of the ladder
 
 
 def set_small_weights(model: Any) -> None:

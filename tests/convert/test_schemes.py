@@ -1,11 +1,19 @@
 """Which artifacts a command makes, and what a scheme cannot be used for."""
 
+from typing import Any
+
 import pytest
 
-from gatelet.convert.exporters.choice import DEFAULT_ARTIFACTS, choose_artifacts, names_them
+from gatelet.convert.exporters.choice import (
+    DEFAULT_ARTIFACTS,
+    choose,
+    choose_artifacts,
+    names_them,
+)
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.targets import TARGETS, export
+from gatelet.convert.exporters.targets import EXPORTERS, TARGETS, export, refusal
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.settings import ConversionSettings
 from gatelet.convert.tolerances import TOLERANCES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConfigError, ConversionError
@@ -17,11 +25,40 @@ def names(targets: tuple[str, ...] = (), schemes: tuple[str, ...] = ()) -> list[
 
 
 def test_without_names_the_default_artifacts_are_made() -> None:
-    assert tuple(names()) == DEFAULT_ARTIFACTS
+    assert set(DEFAULT_ARTIFACTS) < set(names())
+    by_default = [target for target, row in EXPORTERS.items() if row.made == "by default"]
+    assert names() == [(t, name) for t in by_default for name in ("float32", *EXPORTERS[t].rungs)]
 
 
-def test_a_target_alone_gives_its_default_artifacts() -> None:
-    assert names(("onnx",)) == [("onnx", "float32"), ("onnx", "dynamic-int8")]
+@pytest.mark.parametrize("target", ["c", "litert", "onnx", "onnx-text"])
+def test_a_target_alone_gives_float32_and_the_rungs_of_its_ladder(target: str) -> None:
+    assert names((target,)) == [
+        (target, "float32"),
+        *((target, r) for r in EXPORTERS[target].rungs),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "climbs"),
+    [({}, True), ({"targets": ("onnx",)}, True), ({"schemes": ("all",)}, False)],
+)
+def test_a_ladder_is_climbed_where_no_scheme_is_named(asked: dict[str, Any], climbs: bool) -> None:
+    choice = choose(ConversionSettings(**asked))
+    assert bool(choice.rungs) == climbs
+    assert choice.rungs <= {(target, scheme.name) for target, scheme in choice.artifacts}
+    assert not any(scheme == "float32" for _, scheme in choice.rungs)
+
+
+@pytest.mark.parametrize("target", ["litert", "onnx"])
+def test_a_model_without_a_large_recurrent_kernel_is_refused_for_a_scheme_of_one(
+    target: str,
+) -> None:
+    maker = GraphMaker()
+    x = maker.input("features", None, None, 3)
+    (h,) = maker.recurrence("LSTM", [x], features=3, units=8)
+    said = refusal(maker.finish(h), target, SCHEMES["dynamic-int8-rec32"])
+    assert "no recurrent kernel of 1,024 numbers or more" in said
+    assert "would be the same as dynamic-int8" in said
 
 
 def test_a_scheme_alone_gives_every_target_that_has_it() -> None:
@@ -83,3 +120,10 @@ def test_a_model_without_an_embedding_is_refused_for_schemes_of_one(
         pytest.raises(ConversionError, match=r"has no Embedding, .*: choose that with --scheme"),
     ):
         export(Exportable(graph, graph), target, SCHEMES[scheme], worker)
+
+
+def test_a_model_without_a_recurrence_is_refused_for_a_scheme_of_recurrent_kernels() -> None:
+    maker = GraphMaker()
+    y = maker.one("Activation", [maker.input("features", None, 4)], (None, 4), activation="tanh")
+    found = refusal(maker.finish(y), "c", SCHEMES["dynamic-int8-rec16"])
+    assert "has no recurrent kernel" in found and "dynamic-int8: choose" in found

@@ -17,6 +17,7 @@ from gatelet.convert.parity.quality.statistics import (
     mcnemar_exact,
     mean_interval,
     percentile_interval,
+    quantile_interval,
     rows_to_decide,
 )
 
@@ -36,6 +37,34 @@ def test_clopper_pearson_is_that_of_scipy_and_statsmodels(hits: int, rows: int) 
     assert (found.low, found.high) == pytest.approx((scipy.low, scipy.high), abs=1e-10)
     low, high = proportion_confint(hits, rows, alpha=0.05, method="beta")
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-10)
+
+
+@pytest.mark.parametrize("rows", [400, 2000, 9999])
+@pytest.mark.parametrize("share", [0.99, 0.5, 0.1])
+def test_the_interval_of_a_quantile_is_that_of_scipy(rows: int, share: float) -> None:
+    values = np.random.default_rng(rows).exponential(size=rows)
+    found = quantile_interval(values, share)
+    test = stats.quantile_test(values, q=0, p=share)
+    low, high = test.confidence_interval(0.95)
+    assert found.estimate == pytest.approx(np.quantile(values, share))
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_a_quantile_of_few_rows_has_no_upper_end() -> None:
+    values = np.random.default_rng(1).random(300)
+    assert quantile_interval(values, 0.99).high == np.inf
+    assert quantile_interval(values[:2], 0.5).low == -np.inf
+    several = quantile_interval(np.repeat(values[:, None], 50, axis=1), 0.99)
+    assert several.high == np.inf  # the values of a row are one piece of evidence
+
+
+def test_the_interval_of_a_quantile_covers_it() -> None:
+    rng, covered = np.random.default_rng(2), 0
+    true = float(stats.expon.ppf(0.99))
+    for _ in range(FEW_DRAWS):
+        found = quantile_interval(rng.exponential(size=1000), 0.99)
+        covered += found.low <= true <= found.high
+    assert covered / FEW_DRAWS >= 0.93
 
 
 def test_clopper_pearson_of_many_rows() -> None:

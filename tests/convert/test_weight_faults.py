@@ -22,7 +22,7 @@ from tests.convert.planted_files import in_blob
 
 GATES = "ifgo"
 ONNX_ORDER = "iofg"
-SCORES = {"scores_max", "scores_mean"}
+SCORES = {"scores_max"}
 # a batch reads padding that a single row skips, by states that were computed from right weights
 SAFE_FROM_WEIGHTS = {"ids", "graph_golden", "state_leak"}
 
@@ -202,7 +202,8 @@ def test_a_c_artifact_is_held_to_its_table_in_any_revision(
     keep_only(trained, ("c", "dynamic-int8"))
     edit_artifacts(trained, revision=None)
     report = prove(open_bundle(trained), few, with_keras=False)
-    assert (report.verdict, weights_of(report)) == ("pass", {"c": "pass"})
+    # a few rows do not say what int8 costs
+    assert (report.verdict, weights_of(report)) == ("undecided", {"c": "pass"})
     change = in_blob(graph, "dynamic-int8", "kernel", lambda array: array * np.float32(1.02))
     edit_part(trained, "c dynamic-int8", change)
     assert weights_of(prove(open_bundle(trained), few, with_keras=False)) == {"c": "fail"}

@@ -16,7 +16,6 @@ from gatelet.convert.exporters.onnx import scan as onnx_scan
 from gatelet.convert.exporters.tflm import layers as tflm
 from gatelet.convert.exporters.tflm import walk as tflm_walk
 from gatelet.convert.lowering.recurrent import CELLS
-from gatelet.convert.parity.stored import forms, match
 from gatelet.runtime.backends import pure, reference
 from gatelet.runtime.graph import streamable
 from gatelet.runtime.graph.graph import Node
@@ -89,16 +88,8 @@ def test_lists_that_cannot_derive_name_what_the_table_names(
     assert sorted(names) == sorted(expected)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        streamable.BY_NAME,
-        match.FOLDED,
-        [op for _, op, _ in forms.FORMS],
-    ],
-)
-def test_lists_of_single_cases_name_operations(names: Collection[str]) -> None:
-    assert set(names) <= set(OPERATIONS)
+def test_the_list_of_single_cases_names_operations() -> None:
+    assert set(streamable.BY_NAME) <= set(OPERATIONS)
 
 
 def test_every_recurrence_has_a_cell_that_is_lowered_to_it() -> None:

@@ -39,7 +39,15 @@ def test_a_scheme_of_a_newer_gatelet_is_divided_by_its_types(
     opened = open_bundle(bundle)
     first = dict(opened.artifacts[0].entry)
     types = {"weights": "int8", "embeddings": "int4", "activations": "float32", "outside": False}
-    for stores, known in ((types, True), ({**types, "weights": "int2"}, False), ([], False)):
+    cases: tuple[tuple[object, bool], ...] = (
+        (types, True),
+        ({**types, "weights": "int2"}, False),
+        ([], False),
+        ({**types, "recurrent": "int16"}, True),
+        ({**types, "recurrent": "int2"}, False),
+        ({**types, "recurrent": []}, False),
+    )
+    for stores, known in cases:
         edit_manifest(bundle, artifacts=[{**first, "scheme": "newer", "stores": stores}])
         divided = sizes_of(open_bundle(bundle))[1]
         assert (len(divided.parts) > 1) == known, stores
@@ -50,3 +58,14 @@ def test_the_names_of_old_bundles_mean_what_the_schemes_do() -> None:
         assert (
             storage_of({"scheme": name}) == storage == storage_of({"stores": SCHEMES[name].stores})
         )
+
+
+def test_recurrent_kernels_of_another_type_are_counted_as_they_are_stored() -> None:
+    types = {"weights": "int8", "embeddings": "int8", "activations": "float32"}
+    stored = storage_of({"stores": {**types, "recurrent": "int16"}})
+    assert stored is not None
+    assert (stored.bytes_of("kernel", 4096), stored.bytes_of("recurrent_kernel", 4096)) == (
+        4096,
+        8192,
+    )
+    assert not stored.is_exact

@@ -17,13 +17,8 @@ from gatelet.runtime.backends.pure import PureBackend
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node
 from gatelet.runtime.graph.safetensors import Tensor
-from gatelet.runtime.predictor.workload import (
-    LARGEST_VALUE,
-    NUMBERS_AT_ONCE,
-    check_row,
-    row_s,
-    width_of,
-)
+from gatelet.runtime.graph.width import NUMBERS_AT_ONCE, width_of
+from gatelet.runtime.predictor.workload import LARGEST_VALUE, check_row, row_s
 from tests.fixture_types import PutPart
 
 

@@ -11,9 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.quantize import quantize_int8
-from gatelet.convert.layouts import ORDERS
-
 ALIGNMENT_BYTES = 64
 INT8_CHUNK = 256
 MAGIC = b"gatelet2"
@@ -58,17 +55,17 @@ class Blob:
         return bytes(self._data)
 
 
-def tiled_int8(matrix: Array, tile: int) -> tuple[Array, Array, Array]:
-    """Quantize a packed matrix [K, N] by column.
+def sums_of(values: Array) -> Array:
+    """Return the sums of each column, 256 rows at a time, which hold 256 times 127.
+
+    Args:
+        values: int8 [K, N].
 
     Returns:
-        values int8 [tiles, K / 4 rounded up, tile, 4], scales float32 [N], and the sums of the
-        values int16 [K / 256 rounded up, N], which hold 256 times 127.
+        int16 [K / 256 rounded up, N].
     """
-    values, scales = quantize_int8(matrix, axis=1)
-    starts = range(0, len(matrix), INT8_CHUNK)
-    chunks = [values[k : k + INT8_CHUNK].sum(axis=0, dtype=np.int16) for k in starts]
-    return ORDERS["fours"](values, tile), scales[0], np.stack(chunks)
+    starts = range(0, len(values), INT8_CHUNK)
+    return np.stack([values[k : k + INT8_CHUNK].sum(axis=0, dtype=np.int16) for k in starts])
 
 
 def coded_rows(table: Array) -> tuple[Array, Array, Array]:

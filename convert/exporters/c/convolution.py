@@ -78,7 +78,8 @@ def write_kernels(
     *seen, columns = call.weights[role].shape
     width = columns // groups
     parts = [call.part(role, columns=(start, start + width)) for start in range(0, columns, width)]
-    names = [writer.matrix(part, raw=raw) for part in parts]
+    recurrent = role == "recurrent_kernel"
+    names = [writer.matrix(part, raw=raw, recurrent=recurrent) for part in parts]
     name = writer.name("kernels")
     # a struct's value is no constant expression to every compiler, so it is copied
     writer.line(f"struct gatelet_matrix {name}[{groups}];")

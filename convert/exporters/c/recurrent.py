@@ -69,9 +69,12 @@ def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
     reset_after = call.node.attributes.get("reset_after", True)
     if call.node.op == "GRU" and not reset_after:
         parts = (call.part("recurrent_kernel", columns=c) for c in gru_columns(units))
-        fields["recurrent"], fields["candidate"] = map(writer.matrix, parts, (2, 1))
+        fields["recurrent"], fields["candidate"] = (
+            writer.matrix(part, count, recurrent=True)
+            for part, count in zip(parts, (2, 1), strict=True)
+        )
     else:
-        fields["recurrent"] = writer.matrix(call.part("recurrent_kernel"), gates)
+        fields["recurrent"] = writer.matrix(call.part("recurrent_kernel"), gates, recurrent=True)
     if "bias" in call.weights and call.node.op == "GRU" and reset_after:
         fields["recurrent_bias"] = writer.vector(call.part("bias", row=1), gates)
         fields["bias"] = writer.vector(call.part("bias", row=0), gates)

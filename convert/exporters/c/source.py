@@ -14,13 +14,16 @@ KERNELS = _HERE / "kernels"
 _TEMPLATES = _HERE / "templates"
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_0-9]+\.h)"\n', re.MULTILINE)
 
-_DECLARED = re.compile(r"GATELET_KERNEL \w+ (gatelet_\w+)\(")
+_DECLARED = re.compile(r"GATELET_KERNEL (?:struct )?\w+ (gatelet_\w+)\(")
 
 # what each kernel file needs, in an order that compiles
 _ORDER = (
     "vectorizer",
     "activations",
+    "rounding",
     "product_int8",
+    "product_int16",
+    "product_bytes",
     "product",
     "recurrence",
     "lstm",
@@ -34,7 +37,11 @@ _ORDER = (
     "run",
     "windows",
 )
-_NEEDS = {"product": ("product_int8",), "layers": ("product", "product_int8")}
+_NEEDS = {
+    "layers": ("product",),
+    "product_int8": ("rounding",),
+    "product_int16": ("rounding",),
+}
 
 
 # of every project, so that no library can be called so

@@ -34,7 +34,8 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
     raw = {one.name for one in graph.inputs if one.dtype == "float32"}
     sections: dict[tuple[str, int], int] = {}  # equal ones are stored once
     for node in graph.nodes:
-        is_raw = any(name in raw for name in node.inputs)
+        # a state that is fed says nothing of what meets the kernel
+        is_raw = node.inputs[0] in raw
         for role, name in node.weights.items():
             shape = graph.weights[name].shape
             if node.op == "PadState" and scheme.embedding_type == "int4":
@@ -43,7 +44,7 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
                 continue
             for index, count in enumerate(_sections(node, role, shape, scheme, raw=is_raw)):
                 sections[name, index] = _aligned(count)
-        if is_raw and node.op in RAW_STAYS_RAW:
+        if node.op in RAW_STAYS_RAW and raw.intersection(node.inputs):
             raw.update(node.outputs)
     if scheme.activations != "float32" and any(node.op in GATES for node in graph.nodes):
         sections["the logistic function", 0] = SIGMOID_TABLE_BYTES
@@ -75,15 +76,20 @@ def _sections(
         # biases are padded as the columns that they are added to
         yield from (4 * count for count in _columns(node, role, shape))
         return
-    # what is fed stays float32, and so do the states that are convolved
-    stays = raw if role == "kernel" else node.op == "ConvLSTM2D"
+    # neither what is fed nor the states that are convolved are rounded: their kernels have no sums
+    sums = not raw if role == "kernel" else node.op != "ConvLSTM2D"
+    stored = scheme.recurrent_type if role == "recurrent_kernel" else scheme.weights
     rows = math.prod(shape[:-1])
     for columns in _columns(node, role, shape):
-        if stays or not quantizes or rows * columns < SMALL_ELEMENTS:
+        if stored == "float32" or rows * columns < SMALL_ELEMENTS:
             yield 4 * rows * columns
-        else:
+        elif stored == "int16":
+            yield from (-(-rows // 2) * 4 * columns, 4 * columns)
+        elif sums:
             chunks = -(-rows // INT8_CHUNK)
             yield from (-(-rows // 4) * 4 * columns, 4 * columns, 2 * columns * chunks)
+        else:
+            yield from (rows * columns, 4 * columns)
 
 
 def _integer_sections(role: str, shape: Sequence[int]) -> Iterator[int]:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, tiled_int8
-from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
-from gatelet.convert.exporters.quantize import quantize_int4
+from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, sums_of
+from gatelet.convert.exporters.c.sizes import Size, largest_elements
+from gatelet.convert.exporters.quantize import quantize, quantize_int4
 from gatelet.convert.layouts import DTYPES, LANES, ORDERS, pack, pack_int4, tile_of
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
@@ -33,6 +33,15 @@ _DTYPES = {
     "uint8_t": "uint8",
     "uint16_t": "uint16",
 }
+_FORMS = {
+    "floats": ("float", "tiles", 0),
+    "bytes": ("int8_t", "tiles", 127),
+    "values": ("int8_t", "fours", 127),
+    "words": ("int16_t", "pairs", 32767),
+}
+"""A matrix by its field of struct gatelet_matrix: type, order, and the largest integer."""
+_PRODUCTS = {"bytes": "product_bytes", "values": "product_int8", "words": "product_int16"}
+_ROUNDING_ACTIVATIONS = ("values", "words")
 _C_TYPES = {
     "float": ("float", 4),
     "ids": ("int32_t", 4),
@@ -257,35 +266,63 @@ class Writer:
         """Store a weight as `vector` does, if there is one."""
         return self.vector(call.part(role), gates) if role in call.weights else "NULL"
 
-    def is_quantized(self, array: Array, *, raw: bool) -> bool:
-        """Return whether a weight is stored in 8 bits.
+    def is_quantized(self, array: Array) -> bool:
+        """Return whether an embedding is stored in 8 bits."""
+        return self.quantized and array.size >= SMALL_ELEMENTS
+
+    def form_of(self, array: Array, *, raw: bool, recurrent: bool) -> str:
+        """Return in which of _FORMS a matrix is stored.
 
         Features as the user feeds them are not rounded: one column may be a thousand times
         another.
         """
-        return self.quantized and array.size >= SMALL_ELEMENTS and not raw
+        stored = self.scheme.recurrent_type if recurrent else self.scheme.weights
+        if stored == "float32" or array.size < SMALL_ELEMENTS:
+            return "floats"
+        if stored == "int16":
+            return "words"
+        return "bytes" if raw else "values"
 
-    def matrix(self, part: Part, gates: int = 1, *, raw: bool = False, exact_limit: int = 0) -> str:
-        """Pack and store a matrix [K, N] and return the name of its struct."""
+    def matrix(
+        self,
+        part: Part,
+        gates: int = 1,
+        *,
+        raw: bool = False,
+        exact_limit: int = 0,
+        recurrent: bool = False,
+    ) -> str:
+        """Pack and store a matrix [K, N] and return the name of its struct.
+
+        Args:
+            part: The matrix.
+            gates: It is packed for so many.
+            raw: What it is multiplied with is not to be rounded.
+            exact_limit: As of the value that it is multiplied with.
+            recurrent: It is a recurrent kernel.
+        """
         packed = pack(part.array, gates)
         rows, columns = packed.shape
         tile = tile_of(part.array.shape[1]) if gates == 1 else gates * LANES
-        name = self.name("matrix")
-        if self.is_quantized(packed, raw=raw):
-            integers, by_column, sums = tiled_int8(packed, tile)
-            values, scales = self.store(integers, "int8_t"), self.store(by_column)
-            more: dict[str, Any] = {"scales": [{"along": "columns", **scales.entry}]}
-            self.section(part, values, "fours", gates=gates, **more)
-            fields: dict[str, object] = {
-                "values": values.pointer,
-                "scales": scales.pointer,
-                "sums": self.weights(sums, "int16_t"),
-                "limit": exact_limit or ACTIVATION_LIMIT,
-            }
-        else:
-            values = self.store(ORDERS["tiles"](packed, tile))
-            self.section(part, values, "tiles", gates=gates)
-            fields = {"floats": values.pointer}
+        name, form = self.name("matrix"), self.form_of(packed, raw=raw, recurrent=recurrent)
+        c_type, order, largest = _FORMS[form]
+        fields: dict[str, object] = {}
+        more: dict[str, Any] = {}
+        if largest:
+            packed, scales = quantize(packed, axis=1, limit=largest)
+            self.kernels.add(_PRODUCTS[form])
+        values = self.store(ORDERS[order](packed, tile), c_type)
+        fields[form] = values.pointer
+        if largest:
+            by_column = self.store(scales[0])
+            fields["scales"] = by_column.pointer
+            more["scales"] = [{"along": "columns", **by_column.entry}]
+        if form == "values":
+            sums = self.store(sums_of(packed), "int16_t")
+            fields["sums"], more["sums"] = sums.pointer, sums.entry
+        if form in _ROUNDING_ACTIVATIONS:
+            fields["limit"] = exact_limit or ACTIVATION_LIMIT
+        self.section(part, values, order, gates=gates, **more)
         fields |= {"rows": rows, "tiles": columns // tile, "tile": tile}
         self.line(f"const struct gatelet_matrix {name} = {initializer(fields)};")
         return name
@@ -308,7 +345,7 @@ class Writer:
                 "scales": units.pointer,
             }
             limit = INT4_LIMIT
-        elif self.is_quantized(table, raw=False):
+        elif self.is_quantized(table):
             integers, by_row_code, by_code = coded_rows(table)
             values = self.store(integers, "int8_t")
             codes, codebook = self.store(by_row_code, "uint8_t"), self.store(by_code)
@@ -345,11 +382,6 @@ class Writer:
         texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
         self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
         return name
-
-
-def dims_of(shape: Sequence[int | None], like: Sequence[Size]) -> tuple[Size, ...]:
-    """Return a node's sizes: those that its shape knows, else those of another value."""
-    return tuple(known(size) if size is not None else like[axis] for axis, size in enumerate(shape))
 
 
 def initializer(fields: Mapping[str, object]) -> str:

@@ -43,6 +43,15 @@ def input_kernel(step: Step) -> Any:
     return tf.cast(tf.gather(values[None], _unknown_zero(step)), tf.float32) * scales
 
 
+def recurrent_kernel(step: Step) -> Any:
+    """Return a node's recurrent kernel: where it stays float, as a sum that is not known before."""
+    tf, kernel = step.tf, step.weights["recurrent_kernel"]
+    if step.scheme.recurrent != "float32" or not step.quantized or kernel.size < SMALL_ELEMENTS:
+        return kernel
+    # what a matrix product takes as it is becomes int8; what a sum takes does not
+    return kernel + tf.cast(_unknown_zero(step), tf.float32)
+
+
 def _unknown_zero(step: Step) -> TfTensor:
     """Return an index of 0 that the converter cannot know, or it would fold what is looked up."""
     tf, x = step.tf, step.inputs[0]

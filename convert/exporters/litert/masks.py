@@ -59,7 +59,7 @@ def pad_state(step: Step) -> TfTensor:
     table, start = step.weights["table"], tf.reshape(start, [1])
     # the converter's own int8 is too coarse for cell states, which are not bounded by 1
     if step.quantized:
-        row = gather_integers(tf, *to_integers(table, np.int16), start)
+        row = gather_integers(tf, *to_integers(table, np.int16, rounded=np.rint), start)
     else:
         row = tf.gather(table, start)
     return tf.tile(row, tf.stack([tf.shape(ids)[0], 1]))

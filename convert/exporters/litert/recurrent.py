@@ -4,14 +4,14 @@ Not the loop, which is in `loop`, and not ConvLSTM2D, which is in `convolution`.
 """
 
 from gatelet.convert.exporters.litert.activations import activations_of
-from gatelet.convert.exporters.litert.int8 import input_kernel
+from gatelet.convert.exporters.litert.int8 import input_kernel, recurrent_kernel
 from gatelet.convert.exporters.litert.loop import States, run_loop
 from gatelet.convert.exporters.litert.step import Step, TfTensor, product
 
 
 def lstm(step: Step) -> list[TfTensor]:
     """Export an `LSTM` node."""
-    tf, kernel = step.tf, step.weights["recurrent_kernel"]
+    tf, kernel = step.tf, recurrent_kernel(step)
     act, gate = activations_of(step)
 
     def advance(projected: TfTensor, states: States) -> States:
@@ -27,7 +27,8 @@ def gru(step: Step) -> list[TfTensor]:
     """Export a `GRU` node, with the reset gate after or before the recurrent product."""
     tf, U = step.tf, step.units
     act, gate = activations_of(step)
-    kernel, bias = step.weights["recurrent_kernel"], step.weights.get("bias")
+    kernel, bias = recurrent_kernel(step), step.weights.get("bias")
+    of_gates, of_candidate = kernel[:, : 2 * U], kernel[:, 2 * U :]
 
     def advance_after(projected: TfTensor, states: States) -> States:
         (h,) = states
@@ -42,9 +43,9 @@ def gru(step: Step) -> list[TfTensor]:
     def advance_before(projected: TfTensor, states: States) -> States:
         (h,) = states
         x_z, x_r, x_h = tf.split(projected, 3, axis=1)
-        h_z, h_r = tf.split(tf.matmul(h, kernel[:, : 2 * U]), 2, axis=1)
+        h_z, h_r = tf.split(tf.matmul(h, of_gates), 2, axis=1)
         z, r = gate(x_z + h_z), gate(x_r + h_r)
-        candidate = act(x_h + tf.matmul(r * h, kernel[:, 2 * U :]))
+        candidate = act(x_h + tf.matmul(r * h, of_candidate))
         return (z * h + (1.0 - z) * candidate,)
 
     if not step.attributes["reset_after"]:
@@ -55,7 +56,7 @@ def gru(step: Step) -> list[TfTensor]:
 
 def simple_rnn(step: Step) -> list[TfTensor]:
     """Export a `SimpleRNN` node."""
-    tf, kernel = step.tf, step.weights["recurrent_kernel"]
+    tf, kernel = step.tf, recurrent_kernel(step)
     act, _ = activations_of(step)
 
     def advance(projected: TfTensor, states: States) -> States:

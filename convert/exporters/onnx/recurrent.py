@@ -204,6 +204,7 @@ def _quantizes_activations(writer: Writer, call: Call) -> bool:
     sizes = [call.weights[role].size for role in ("kernel", "recurrent_kernel")]
     return (
         writer.quantized
+        and not writer.scheme.recurrent
         and call.node.op == "LSTM"
         and call.node.attributes["activation"] in _BOUNDED
         and not call.takes_raw_features

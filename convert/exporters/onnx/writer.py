@@ -123,7 +123,8 @@ class Writer:
 
         onnxruntime computes the product of values and scales once, when it opens the file.
         """
-        if not self.quantized or array.size < SMALL_ELEMENTS:
+        is_float = role == "recurrent_kernel" and self.scheme.recurrent == "float32"
+        if is_float or not self.quantized or array.size < SMALL_ELEMENTS:
             return self.table(array, role)
         values, scales = quantize_int8(array, axis=axis)
         floats = self.cast(self.constant(values, f"{role}_int8"), "FLOAT")

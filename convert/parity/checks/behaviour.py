@@ -4,15 +4,18 @@ Neither an earlier call, nor a row beside, nor another thread may matter. Not th
 user's rows, which `judge` compares.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.checks.scores import check_equal, check_max
+from gatelet.convert.parity.checks.costs import check_alike
+from gatelet.convert.parity.checks.scores import check_equal
+from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.report import Check
 from gatelet.convert.rows.rows import Rows, side_by_side
@@ -29,7 +32,7 @@ Scores = Callable[[Any], Any]
 
 
 def check_behaviour(
-    scores: Scores, inputs: Rows, bounds: Bounds, *, short: Rows | None
+    scores: Scores, inputs: Rows, bounds: Bounds, *, spread: Spread, short: Rows | None
 ) -> tuple[Check, ...]:
     """Run the same rows in other company, order, turn and thread.
 
@@ -37,6 +40,7 @@ def check_behaviour(
         scores: Gives the artifact's scores for rows.
         inputs: Rows [N, ...].
         bounds: The limits.
+        spread: The unit of differences.
         short: The rows cut to few timesteps; None where the model does not take them.
     """
 
@@ -51,8 +55,8 @@ def check_behaviour(
     return (
         _check_state_leak(run, inputs, short),
         check_equal("repeat", again, together),
-        check_max("batch", together, np.concatenate(singles), bounds.batch),
-        check_max("row_order", backwards, together, bounds.batch),
+        check_alike("batch", together, np.concatenate(singles), spread, bounds),
+        check_alike("row_order", backwards, together, spread, bounds),
         _check_threads(run, first, singles),
     )
 
@@ -96,12 +100,15 @@ def takes_few_timesteps(graph: Graph) -> bool:
     )
 
 
-def odd_lengths(graph: Graph, inputs: Rows) -> list[Rows]:
+def odd_lengths(
+    graph: Graph, inputs: Rows, *, padding: Mapping[str, Any] = MappingProxyType({})
+) -> list[Rows]:
     """Make rows of no real timestep, of one, of some, of all, and of more than all.
 
     Args:
         graph: The model.
         inputs: Real rows [N, T, ...]; what they hold is cut, padded and strung together.
+        padding: What stands where there is no real timestep, by input; else zeros.
 
     Returns:
         Rows that have the same number of timesteps each: padded in front and behind, then, where
@@ -110,13 +117,16 @@ def odd_lengths(graph: Graph, inputs: Rows) -> list[Rows]:
     timed = [name for name, array in inputs.feed.items() if array.ndim > 1]
     if not timed or not all(len(one.shape) > 1 for one in graph.inputs):
         return []
-    full = {name: _long_row(inputs.feed[name]) for name in timed}
+    nothings = {
+        name: np.broadcast_to(padding.get(name, 0.0), inputs.feed[name].shape[1:]) for name in timed
+    }
+    full = {name: _long_row(inputs.feed[name], nothings[name]) for name in timed}
     padded: dict[str, Array] = {}
     for name in timed:
         T = inputs.feed[name].shape[1]
         rows = []
         for count in sorted({0, 1, T // 2, T}):
-            nothing = np.zeros_like(full[name][: T - count])
+            nothing = nothings[name][: T - count].astype(full[name].dtype)
             rows.append(np.concatenate([nothing, full[name][:count]]))
             rows.append(np.concatenate([full[name][:count], nothing]))
         padded[name] = np.stack(rows)
@@ -127,10 +137,12 @@ def odd_lengths(graph: Graph, inputs: Rows) -> list[Rows]:
     return found
 
 
-def _long_row(array: Array) -> Array:
+def _long_row(array: Array, nothing: Array) -> Array:
     """String the real timesteps of rows together, to a few more than a row has."""
-    steps = array.reshape(-1, *array.shape[2:])[: 64 * array.shape[1]]
-    real = steps[steps.reshape(len(steps), -1).any(axis=1)]
+    some = array[:64]
+    is_real = (some != nothing.astype(some.dtype)).reshape(*some.shape[:2], -1).any(axis=2)
+    steps = some.reshape(-1, *array.shape[2:])
+    real = steps[is_real.ravel()]
     wanted = array.shape[1] + BEYOND_TIMESTEPS
     if not len(real):
         real = steps

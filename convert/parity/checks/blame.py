@@ -18,12 +18,13 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.runtime.backends.reference import run_graph
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
+from gatelet.runtime.graph.width import width_of
 
 ROWS = 64
 EXPLAINED = 0.5
 """The share of an artifact's error from which on its weights are to blame for it."""
 
-_OF_SCORES = ("scores", "golden", "as_converted", "flips", "weights", "kl", "lengths", "finite")
+_OF_SCORES = ("scores", "golden", "as_converted", "flips", "weights", "lengths", "finite", "spread")
 _OF_VECTORIZER = ("ids", "golden_texts")
 _OF_CALLS = ("state_leak", "repeat", "threads", "batch", "row_order")
 _VISIBLE = 1e-6
@@ -64,7 +65,8 @@ def blame(
     if not known:
         return ("the file's weights could not be read, so no layer can be named",)
     distance = difference(found, expected).reshape(len(found), -1).max(axis=1)
-    worst = np.argsort(-np.nan_to_num(distance, nan=np.inf, posinf=np.inf), kind="stable")[:ROWS]
+    order = np.argsort(-np.nan_to_num(distance, nan=np.inf, posinf=np.inf), kind="stable")
+    worst = order[: _rows_that_fit(graph, inputs)]
     rows, right, wrong = inputs[worst], expected[worst], found[worst]
     own = float(difference(wrong, right).max(initial=0.0))
     carried = _error(graph, rows, {one.weight: one for one in known}, right)
@@ -87,6 +89,12 @@ def blame(
             "computes with them; try the scheme float32, or another engine or target",
         )
     return _of_weights(graph, rows, right, known, carried=carried, off=off)
+
+
+def _rows_that_fit(graph: Graph, inputs: Rows) -> int:
+    """Return how many rows are looked at: all their values are in memory together."""
+    timesteps = max(one.shape[1] if one.ndim > 1 else 1 for one in inputs.feed.values())
+    return min(ROWS, width_of(graph).rows_at_once(timesteps))
 
 
 def _of_weights(
@@ -170,11 +178,15 @@ def _ratio_db(right: Array, wrong: Array | None) -> float:
     return 10 * math.log10(power / noise) if power else -math.inf
 
 
+def scores_with(graph: Graph, rows: Rows, weights: Mapping[str, StoredWeight]) -> Array:
+    """Return the scores of the Graph with other weights, by their names."""
+    values = run_graph(_with(graph, weights), rows.feed, dtype=np.float64)
+    return side_by_side({name: values[name] for name in graph.outputs})
+
+
 def _error(graph: Graph, rows: Rows, weights: Mapping[str, StoredWeight], right: Array) -> float:
     """Return the largest error of the Graph with other weights."""
-    values = run_graph(_with(graph, weights), rows.feed, dtype=np.float64)
-    outputs = side_by_side({name: values[name] for name in graph.outputs})
-    return float(difference(outputs, right).max(initial=0.0))
+    return float(difference(scores_with(graph, rows, weights), right).max(initial=0.0))
 
 
 def _with(graph: Graph, weights: Mapping[str, StoredWeight]) -> Graph:

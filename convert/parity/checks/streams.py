@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.checks.scores import check_max
+from gatelet.convert.parity.checks.costs import check_alike
+from gatelet.convert.parity.checks.spread import Spread
+from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.report import Check
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.runtime.backends.reference import ReferenceBackend
@@ -25,7 +27,9 @@ STREAM_TIMESTEPS = 128
 Array = NDArray[Any]
 
 
-def check_stream(predictor: Predictor, graph: Graph, inputs: Rows, limit: float) -> Check:
+def check_stream(
+    predictor: Predictor, graph: Graph, inputs: Rows, bounds: Bounds, *, spread: Spread
+) -> Check:
     """Compare two streams, fed in turn, with what the Graph gives for their whole sequences.
 
     Each gets half of its timesteps at once and the others one by one; both are compared after the
@@ -35,7 +39,8 @@ def check_stream(predictor: Predictor, graph: Graph, inputs: Rows, limit: float)
         predictor: Of an artifact with a streaming file.
         graph: The model.
         inputs: Some of these rows are fed.
-        limit: The largest difference that passes.
+        bounds: The limits.
+        spread: The unit of differences.
     """
     rows = _first(inputs[:STREAM_ROWS], graph, STREAM_TIMESTEPS)
     timesteps = _timesteps(rows, graph)
@@ -49,11 +54,14 @@ def check_stream(predictor: Predictor, graph: Graph, inputs: Rows, limit: float)
         for stream, pool, parts in zip(streams, pools, seen, strict=True):
             parts.append(_step(stream, graph, pool, slice(start, end)))
             if end == timesteps or (start == 0 and _open(graph)):
-                found.append(side_by_side(_so_far(parts, kinds)).ravel())
+                found.append(side_by_side(_so_far(parts, kinds)))
                 whole = _first(pool, graph, end).feed
                 answers = ReferenceBackend(graph, dtype=np.float64).run(whole)
-                expected.append(side_by_side(answers).ravel())
-    return check_max("stream", np.concatenate(found), np.concatenate(expected), limit)
+                expected.append(side_by_side(answers))
+    apart = [
+        check_alike("stream", *pair, spread, bounds) for pair in zip(found, expected, strict=True)
+    ]
+    return max(apart, key=lambda one: np.inf if one.figure is None else one.figure)
 
 
 def _open(graph: Graph) -> bool:

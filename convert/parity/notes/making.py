@@ -14,10 +14,21 @@ _TOLD = 3
 def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a sentence for each thing that a reader of the figures should know."""
     return (
+        *notes_on_unused(manifest),
         *notes_on_pruning(manifest),
         *notes_on_tables(manifest),
         *notes_on_calibration(manifest),
     )
+
+
+def notes_on_unused(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a sentence on weights of the Keras model that its outputs do not use."""
+    provenance = manifest.get("provenance")
+    unused = provenance.get("unused_layers") if isinstance(provenance, Mapping) else None
+    if not isinstance(unused, list) or not unused:
+        return ()
+    names = ", ".join(f"'{name}'" for name in unused)
+    return (f"no output of the model uses the weights of {names}: they are left out",)
 
 
 def notes_on_tables(manifest: Mapping[str, Any]) -> tuple[str, ...]:

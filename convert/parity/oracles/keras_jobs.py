@@ -9,16 +9,25 @@ from typing import Any
 
 import numpy as np
 
+from gatelet.convert.parity.oracles.keras_changes import put_in, stand_ins
+from gatelet.convert.reading.versions import parse_version
 from gatelet.convert.worker.tensorflow import import_tensorflow
 from gatelet.runtime.vectorizer.opening import load_vectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 _ROWS_AT_ONCE = 256
-"""Of a prediction by Keras: a third less processor time than batches of 64."""
 
 
-def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> str | None:
+def keras_scores_job(
+    model: str,
+    inputs: str,
+    texts: str | None,
+    out: str,
+    *,
+    wrote: str = "",
+    rows_at_once: int = _ROWS_AT_ONCE,
+) -> dict[str, Any]:
     """Run Keras itself.
 
     Args:
@@ -26,18 +35,24 @@ def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> st
         inputs: Path of a .npz with x_0, x_1, ... in the model's order.
         texts: Path of a JSON list that is given in their place, for a model that takes texts.
         out: Where the outputs go as a .npz, in the model's order.
+        wrote: The version of the Keras that wrote the file, whose rules are put in.
+        rows_at_once: How many rows are held in memory together.
 
     Returns:
-        None, or why this Keras cannot load or run the model.
+        'refusal', why this Keras cannot load or run the model, or ''; and 'needed', the names of
+        the changes of Keras that were put in.
     """
     tf = import_tensorflow()
     import keras
 
+    needed = set[str]()
     try:
-        loaded = keras.saving.load_model(model, compile=False)
+        # a wrapper makes its layers once more, and asks the scope alone for their classes
+        with keras.saving.custom_object_scope(stand_ins(keras, parse_version(wrote), needed)):
+            loaded = keras.saving.load_model(model, compile=False)
     except Exception as error:  # a file of another Keras fails in many ways
-        said = " ".join(str(error).split())[:200]
-        return f"Keras {keras.__version__} cannot load the model: {type(error).__name__}: {said}"
+        return _refused(f"Keras {keras.__version__} cannot load the model", error)
+    put_in(keras, loaded, wrote, needed)
     for layer in loaded._flatten_layers():
         # mixed policies round to 16 bits, training's way to save time: the weights are float32
         if "16" in str(getattr(layer.dtype_policy, "name", "")):
@@ -47,20 +62,28 @@ def keras_scores_job(model: str, inputs: str, texts: str | None, out: str) -> st
     if texts is not None:
         arrays = [tf.constant([[text] for text in json.loads(Path(texts).read_text("ascii"))])]
     try:
-        parts = predict(loaded, arrays)
+        if texts is None and _are_shorter(loaded, arrays):
+            parts = _predict_openly(tf, loaded, arrays, rows_at_once)
+        else:
+            parts = predict(loaded, arrays, rows_at_once=rows_at_once)
     except ValueError as error:  # such as a name that TensorFlow takes for no scope
-        said = " ".join(str(error).split())[:200]
-        return f"Keras {keras.__version__} cannot run the model: {type(error).__name__}: {said}"
+        return _refused(f"Keras {keras.__version__} cannot run the model", error)
     np.savez(out, **{f"y_{index}": part for index, part in enumerate(parts)})
-    return None
+    return {"refusal": "", "needed": sorted(needed)}
 
 
-def predict(model: Any, arrays: list[Any]) -> list[Any]:
+def _refused(what: str, error: Exception) -> dict[str, Any]:
+    said = " ".join(str(error).split())[:200]
+    return {"refusal": f"{what}: {type(error).__name__}: {said}", "needed": []}
+
+
+def predict(model: Any, arrays: list[Any], *, rows_at_once: int = _ROWS_AT_ONCE) -> list[Any]:
     """Let a Keras model predict all rows, each batch from a zero state where its size is fixed.
 
     Args:
         model: Of Keras 3 or tf_keras.
         arrays: [N, ...], one for each of its inputs.
+        rows_at_once: Of a batch, where the model leaves it open.
 
     Returns:
         [N, ...], one for each of its outputs.
@@ -77,9 +100,30 @@ def predict(model: Any, arrays: list[Any]) -> list[Any]:
         return [
             np.concatenate([np.asarray(r) for r in one])[:count] for one in zip(*rows, strict=True)
         ]
-    return _as_list(
-        model.predict(arrays if len(arrays) > 1 else arrays[0], batch_size=_ROWS_AT_ONCE, verbose=0)
+    given = arrays if len(arrays) > 1 else arrays[0]
+    return _as_list(model.predict(given, batch_size=rows_at_once, verbose=0))
+
+
+def _are_shorter(model: Any, arrays: list[Any]) -> bool:
+    """Return whether rows have fewer timesteps than the model declares."""
+    return any(
+        declared[0] is None and declared[1:2] not in ((None,), given.shape[1:2])
+        for declared, given in zip(_batch_shapes(model), arrays, strict=True)
     )
+
+
+def _predict_openly(tf: Any, model: Any, arrays: list[Any], rows_at_once: int) -> list[Any]:
+    """Predict rows of fewer timesteps than the model declares, which `predict` refuses."""
+
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
+    def run(*given: Any) -> Any:
+        return model.call(list(given) if len(given) > 1 else given[0], training=False)
+
+    rows = []
+    for start in range(0, len(arrays[0]), rows_at_once):
+        part = [tf.constant(array[start : start + rows_at_once]) for array in arrays]
+        rows.append([np.asarray(one) for one in _as_list(run(*part))])
+    return [np.concatenate(one) for one in zip(*rows, strict=True)]
 
 
 def _batch_shapes(model: Any) -> list[tuple[int | None, ...]]:

@@ -3,15 +3,15 @@
 Not the asking of Keras, which is `gatelet.convert.parity.oracles.ask`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.checks.behaviour import SHORT_TIMESTEPS, takes_few_timesteps
-from gatelet.convert.parity.checks.scores import difference
+from gatelet.convert.parity.checks.spread import Spread, spread_of
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.runtime.backends.reference import ReferenceBackend
@@ -40,7 +40,8 @@ class Oracle:
     Args:
         inputs: ids [N, T] or features [N, T, F], by graph input.
         scores: What the Graph gives in float64, [N, ...]; several outputs side by side.
-        float32_limit: The design's float32 limit for this model and these inputs.
+        float32_limit: The float32 limit of this model and these inputs, in units of the spread.
+        spread: The unit of differences between scores.
         short: The inputs cut to few timesteps; None where the model does not take them.
         keras: What Keras itself gives, where it was asked.
         keras_version: Of that Keras.
@@ -49,11 +50,17 @@ class Oracle:
         wrong_ids: How many texts have other ids by Keras' own vectorizer; None if not asked.
         truth: The position of each row's label, int [N], or a regression's values [N, C].
         notes: Sentences on the rows.
+        padding: What stands where there is no real timestep, by graph input; else zeros.
+        keras_note: What was put in, so that Keras computes as the one that wrote the file; or why
+            its answers are held against nothing.
+        over: What the rows are: 'test texts'.
+        made_up: Nobody gave them.
     """
 
     inputs: Rows
     scores: Array
     float32_limit: float
+    spread: Spread
     short: Rows | None = None
     keras: Array | None = None
     keras_version: str = ""
@@ -62,6 +69,10 @@ class Oracle:
     wrong_ids: int | None = None
     truth: Array | None = None
     notes: tuple[str, ...] = ()
+    padding: Mapping[str, Array | float] = field(default_factory=dict)
+    keras_note: str = ""
+    over: str = "rows"
+    made_up: bool = False
 
     @classmethod
     def of(
@@ -82,21 +93,26 @@ class Oracle:
             check_rows(inputs.feed[one.name], one)
         double = ask_graph(graph, inputs, advance=advance)
         some = slice(None, None, max(1, len(inputs) // LIMIT_ROWS))
-        limit = float32_limit(graph, inputs[some], double[some])
+        spread = spread_of(graph, double)
+        limit = float32_limit(graph, inputs[some], double[some], spread)
         short = inputs.last_timesteps(SHORT_TIMESTEPS) if takes_few_timesteps(graph) else None
-        return cls(inputs=inputs, scores=double, float32_limit=limit, short=short, **known)
+        return cls(inputs, double, limit, spread, short=short, **known)
 
 
-def float32_limit(graph: Graph, inputs: Rows, double: Array) -> float:
+def float32_limit(graph: Graph, inputs: Rows, double: Array, spread: Spread) -> float:
     """Return the limit that float32 artifacts are held to on some rows.
 
     Args:
         graph: The model.
         inputs: The rows.
         double: What the Graph gives for them in float64.
+        spread: The unit of differences.
+
+    Returns:
+        The larger of 1e-5 and four times the model's own distance between float32 and float64.
     """
     single = side_by_side(ReferenceBackend(graph).run(inputs.feed))
-    own = float(difference(single, double).max(initial=0.0))
+    own = float(spread.difference(single, double).max(initial=0.0))
     return max(FLOAT32_FLOOR, FLOAT32_FACTOR * own)
 
 

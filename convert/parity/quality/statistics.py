@@ -5,6 +5,7 @@ draws. Intervals are two-sided, 95 % unless told otherwise. NumPy and the standa
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -176,6 +177,40 @@ def mean_interval(differences: Floats, *, confidence: float = CONFIDENCE) -> Int
         return Interval(estimate, -math.inf, math.inf)
     deviation = float(differences.std(ddof=1)) / math.sqrt(len(differences))
     return _normal(estimate, deviation, confidence)
+
+
+def quantile_interval(values: Floats, share: float, *, confidence: float = CONFIDENCE) -> Interval:
+    """Return the quantile of a figure over rows, by order statistics: whatever its distribution.
+
+    Args:
+        values: Of N rows, [N, ...], at least one; those of one row count as no more than it.
+        share: Of the values that are below the quantile, within 0..1.
+        confidence: Of the interval.
+
+    Returns:
+        The upper end is infinite where even the largest of so few rows may be below the quantile,
+        the lower end minus infinity likewise.
+
+    Source: David & Nagaraja 2003, Order Statistics, section 7.1.
+    """
+    rows, ordered = len(values), np.sort(values, axis=None)
+    tail = (1 - confidence) / 2
+
+    def at(rank: int) -> float:
+        return float(ordered[math.ceil(rank * len(ordered) / rows) - 1])
+
+    def below(rank: int) -> float:
+        """Return how probable it is that so many rows or more are below the quantile."""
+        return _beta_cdf(share, rank, rows - rank + 1)
+
+    ranks = range(1, rows + 1)
+    upper = bisect_left(ranks, True, key=lambda rank: below(rank) <= tail)
+    lower = bisect_left(ranks, True, key=lambda rank: below(rank) < 1 - tail)
+    return Interval(
+        float(np.quantile(ordered, share)) if np.isfinite(ordered[-1]) else at(rows),
+        at(lower) if lower else -math.inf,
+        at(upper + 1) if upper < rows else math.inf,
+    )
 
 
 def bootstrap_sums(

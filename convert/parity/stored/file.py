@@ -3,7 +3,7 @@
 Not the readers: they are by target in the files beside this one, and `readers` has their table.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.layouts import INT4_MIDDLE, unpack_int4
 from gatelet.errors import BundleError
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.bundle.sections import check_sections
@@ -69,7 +68,8 @@ class Stored:
             for all beyond it too; None where nothing is cut off.
         places: Where the file has a table: the places of the values in that weight, -1 for zeros
             that only fill up. None where the weight is found by its numbers.
-        operator: 'LSTM' where that operator takes it, with gates in an order of its own.
+        rows_by: Where they are rows that are looked up, each at its own place: the value that says
+            which.
     """
 
     name: str
@@ -77,29 +77,7 @@ class Stored:
     steps: Array | None = None
     cut_off: Array | None = None
     places: Array | None = None
-    operator: str = ""
-
-
-def scaled(name: str, array: Array, scales: Array) -> Iterator[Stored]:
-    """Return integers times their scales, where the shapes fit."""
-    try:
-        steps = np.broadcast_to(scales.astype(np.float64), array.shape)
-    except ValueError:
-        return
-    yield Stored(name, array * steps, steps)
-
-
-def of_levels(name: str, packed: Array, multiples: Array, units: set[float]) -> Iterator[Stored]:
-    """Return the tables of F and, where the last half column is filled up, F - 1 columns."""
-    if packed.ndim != 2 or multiples.shape != (len(packed), 1) or multiples is packed:
-        return
-    if multiples.dtype != np.uint8:
-        return
-    for columns in (2 * packed.shape[1], 2 * packed.shape[1] - 1):
-        for unit in units - {0.0}:
-            levels = unpack_int4(packed, columns).astype(np.int8)
-            steps = np.broadcast_to(multiples * unit, levels.shape)
-            yield Stored(name, (levels - INT4_MIDDLE) * steps, steps, cut_off_levels(levels))
+    rows_by: str = ""
 
 
 def cut_off_levels(levels: Array) -> Array:

@@ -6,50 +6,39 @@ show here, before anything runs. Not the reading of files, which is `readers`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.stored.compared import Compared, compare, distance, steps_off
 from gatelet.convert.parity.stored.file import Stored, StoredFile
-from gatelet.convert.parity.stored.forms import Places, forms_of
+from gatelet.convert.parity.stored.folding import Folded, foldings
+from gatelet.convert.parity.stored.program import Program
 from gatelet.convert.parity.stored.readers import READERS
+from gatelet.convert.parity.stored.readings import Reading, Readings
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, Node
 
 HALF_STEP = 0.501
 """Half a step, and the rounding of the division by it."""
 
-_ABOUT_AS_NEAR = 1.1
-"""How much farther another tensor may be and still be looked at."""
-
-_MOST_AXES = 4
 _RECOGNISED = 0.5
-"""Relative error below which a tensor is taken for the weight, whatever its place."""
+"""Relative error below which tensors are taken for the weight that a table says they are."""
 
-_ALWAYS_STORED = ("kernel", "recurrent_kernel", "embeddings", "bias")
-_SAME_VALUES = 0.1
-_SMALL = 8
-"""Fewer numbers than this may be found anywhere."""
+_ADDED = ("bias", "shift", "beta")
+"""Roles of weights that are added: where nothing is, they are zero in the file."""
+
+_FOLDING = ("litert",)
+"""Targets whose converter puts constants into the weights of a neighbour."""
 
 _WITH_SECTIONS = ("c",)
 """Targets whose artifacts say where each weight lies."""
 
-FOLDED = (
-    "Affine",
-    "Average",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "GlobalAveragePooling1D",
-    "LayerNormalization",
-    "Multiply",
-    "ReduceMean",
-)
-"""TensorFlow's converter multiplies the constants of these into the weights of a neighbour."""
-
 Array = NDArray[Any]
+_Seen = tuple[Folded, Compared, Compared]
+"""A way of folding, with the kernel and the bias compared with what they then are."""
 
 
 @dataclass(frozen=True)
@@ -132,26 +121,31 @@ def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | N
         return None
     if stored is None:
         return None
-    graph = file.graph
-    match = _as_told if target in _WITH_SECTIONS else _match
-    found = []
-    seen = set()
-    for node in graph.nodes:
-        for role, name in node.weights.items():
-            array = array_of(graph.weights[name])
-            if name in seen or array.dtype.kind != "f" or not array.any():
-                continue
-            seen.add(name)
-            matched = match(StoredWeight(node, role, name, None), target, array, stored)
-            if matched.steps_off > HALF_STEP and _may_be_folded(target, graph, node):
-                matched = StoredWeight(node, role, name, None)
-            found.append(matched)
-    return tuple(found)
+    asked = [
+        (StoredWeight(node, role, name, None), array_of(file.graph.weights[name]))
+        for node in file.graph.nodes
+        for role, name in node.weights.items()
+    ]
+    asked = [(one, array) for one, array in asked if array.dtype.kind == "f" and array.any()]
+    if isinstance(stored, Program):
+        comparison = _Comparison(target, stored, file.graph)
+        found = [comparison.compare(one) for one, _ in asked]
+    else:
+        found = [_as_told(one, array, stored) for one, array in asked]
+    uses: dict[str, list[StoredWeight]] = {}
+    for one in found:
+        uses.setdefault(one.weight, []).append(one)
+    return tuple(_worst(ones) for ones in uses.values())
 
 
-def _as_told(
-    asked: StoredWeight, target: str, weight: Array, stored: Sequence[Stored]
-) -> StoredWeight:
+def _worst(uses: Sequence[StoredWeight]) -> StoredWeight:
+    """Return what is found for a weight that several nodes use: a wrong one, or one not found."""
+    worst = max(uses, key=lambda one: one.steps_off)
+    unread = [one for one in uses if one.found is None]
+    return unread[0] if unread and worst.steps_off <= HALF_STEP else worst
+
+
+def _as_told(asked: StoredWeight, weight: Array, stored: Sequence[Stored]) -> StoredWeight:
     """Take the tensors that a file's table says are a weight, whatever they hold.
 
     Those whose steps are so wide that other numbers would be as near are not taken for it.
@@ -162,119 +156,97 @@ def _as_told(
         if one.name != asked.weight or one.places is None:
             continue
         values, places = one.values.reshape(-1).astype(np.float64), one.places.reshape(-1)
-        steps = max(steps, _steps_off(one, values, flat[places]))
+        steps = max(steps, steps_off(one, flat[places]))
         real = places >= 0
         rebuilt[places[real]], is_told[places[real]] = values[real], True
-    is_near = is_told.all() and _distance(rebuilt, flat[:-1]) <= _RECOGNISED
+    is_near = is_told.all() and distance(rebuilt, flat[:-1]) <= _RECOGNISED
     if steps <= HALF_STEP and not is_near:  # a part that is wrong is a fault without the others
         return asked
     return replace(asked, found=rebuilt.reshape(weight.shape), steps_off=steps)
 
 
-def _match(
-    asked: StoredWeight, target: str, weight: Array, stored: Sequence[Stored]
-) -> StoredWeight:
-    """Take the form, and the tensors, that come nearest to a weight."""
-    best: tuple[float, Array, float, bool] | None = None
-    role = asked.role
-    for operator, parts in forms_of(target, asked.node.op, role, weight.shape):
-        own = [one for one in stored if one.operator == operator]
-        matched = [_nearest(weight, part, own) for part in parts]
-        if not all(matched):
-            continue
-        distance = max(one.distance for one in matched if one)
-        if best is not None and distance >= best[0]:
-            continue
-        rebuilt = np.zeros(weight.size)
-        for one in filter(None, matched):
-            real = one.places >= 0
-            rebuilt[one.places[real]] = one.values[real]
-        steps = max(one.steps_off for one in matched if one)
-        integers = any(one.integers for one in matched if one)
-        best = (distance, rebuilt.reshape(weight.shape), steps, integers)
-    if best is None or (best[0] > _RECOGNISED and not _is_meant(role, weight, best[1], best[3])):
-        return asked
-    return replace(asked, found=best[1], steps_off=best[2])
+class _Comparison:
+    """Compares what the operators of a file read with the weights of a Graph.
 
-
-def _is_meant(role: str, weight: Array, found: Array, integers: bool) -> bool:
-    """Return whether a tensor of the right size is this weight even where it looks like another.
-
-    Of integers, the scales may have been misread: then the values are others, not only elsewhere.
+    Args:
+        target: Of the file.
+        program: What it runs.
+        graph: What it was made from.
     """
-    if role not in _ALWAYS_STORED or weight.size < _SMALL:
-        return False
-    if not integers:
-        return True
-    apart = np.sort(found.reshape(-1)) - np.sort(weight.reshape(-1).astype(np.float64))
-    return float((apart**2).mean()) <= (_SAME_VALUES**2) * float((weight**2).mean())
+
+    def __init__(self, target: str, program: Program, graph: Graph) -> None:
+        self._graph = graph
+        self._readings = Readings(target, program, graph)
+        self._folded: dict[tuple[str, str], Compared] = {}
+        if target in _FOLDING:  # what went into a product is read by no operator of its own
+            for node in reversed(graph.nodes):
+                if "kernel" in node.weights:
+                    self._look_for_folding(node)
+
+    def compare(self, asked: StoredWeight) -> StoredWeight:
+        """Compare a weight with what is read for it."""
+        node, role, weight = asked.node, asked.role, self._weight(asked.weight)
+        found = self._folded.get((node.name, role))
+        if found is None:
+            parts = self._readings.of(node, role, weight)
+            if not parts and not (role in _ADDED and self._readings.has_others(node, role)):
+                return asked
+            found = compare(parts, weight)  # without a part, nothing is added
+        return replace(asked, found=found.values, steps_off=found.steps_off)
+
+    def _whole(self, seen: Sequence[_Seen], most: Folded) -> list[_Seen]:
+        """Return the ways in which operators read what did not go into the product."""
+        return [one for one in seen if self._are_read(most.settled - one[0].settled)]
+
+    def _are_read(self, names: frozenset[str]) -> bool:
+        """Return whether operators read weights of normalisations beside a product."""
+        return all(
+            self._readings.of(node, role, self._weight(name)) or not self._weight(name).any()
+            for node in self._graph.nodes
+            for role, name in node.weights.items()
+            if name in names and not ("kernel" in node.weights or (node.name, role) in self._folded)
+        )
+
+    def _weight(self, name: str) -> Array:
+        return array_of(self._graph.weights[name]).astype(np.float64)
+
+    def _look_for_folding(self, node: Node) -> None:
+        """Compare a product's weights with each way in which constants may have gone into it."""
+        kernel = self._weight(node.weights["kernel"])
+        own = self._weight(node.weights["bias"]) if "bias" in node.weights else None
+        bias = np.zeros(kernel.shape[-1]) if own is None else own
+        parts = self._readings.of(node, "kernel", kernel)
+        added = self._readings.of(node, "bias", bias, fused=own is None)
+        gone = self._folded.get((node.name, "bias")) is not None
+        ways = foldings(self._graph, node, gives_bias=gone) if parts else []
+        if len(ways) < 2 and not gone:
+            return
+        seen = [(way, *_compare_folded(way, (parts, added), kernel, bias)) for way in ways]
+        good = [one for one in seen if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP]
+        whole = self._whole(good, ways[-1]) or self._whole(seen, ways[-1]) or seen
+        nearest = min(whole, key=lambda one: one[1].distance + one[2].distance)
+        is_good = [one for one in whole if max(one[1].steps_off, one[2].steps_off) <= HALF_STEP]
+        way, of_kernel, of_bias = is_good[0] if is_good else nearest
+        if way == Folded():
+            return
+        found = way.kernel_before(of_kernel.values, kernel)
+        self._folded[node.name, "kernel"] = replace(of_kernel, values=found)
+        found = way.bias_before(of_bias.values, found, bias)
+        self._folded[node.name, "bias"] = replace(of_bias, values=found)
+        for user in self._graph.nodes:
+            for role, name in user.weights.items():
+                if name in way.weights:
+                    # without a bias of its own, all that a product adds is the neighbour's
+                    off = of_bias.steps_off if own is None and role in _ADDED else 0.0
+                    self._folded[user.name, role] = Compared(self._weight(name), off, 0.0)
 
 
-def _may_be_folded(target: str, graph: Graph, node: Node) -> bool:
-    """Return whether a neighbour's constants may have gone into this node's weights."""
-    beside = [
-        other.op
-        for other in graph.nodes
-        if set(other.outputs) & set(node.inputs) or set(node.outputs) & set(other.inputs)
-    ]
-    return target == "litert" and not set(beside).isdisjoint(FOLDED)
-
-
-@dataclass(frozen=True)
-class _Near:
-    places: Places
-    values: Array
-    distance: float
-    steps_off: float
-    integers: bool
-
-
-def _distance(values: Array, wanted: Array) -> float:
-    """Return the root of the mean squared difference, relative to that of what is wanted."""
-    scale = float(np.sqrt((wanted**2).mean())) or 1.0
-    return float(np.sqrt(((values - wanted) ** 2).mean())) / scale
-
-
-def _nearest(weight: Array, part: Places, among: Sequence[Stored]) -> _Near | None:
-    flat = np.append(weight.reshape(-1).astype(np.float64), 0.0)
-    squeezed = part.reshape([size for size in part.shape if size != 1] or [1])
-    orders = permutations(range(squeezed.ndim)) if squeezed.ndim <= _MOST_AXES else []
-    turned = [squeezed.transpose(order) for order in orders]
-    best: _Near | None = None
-    for stored in (one for one in among if one.values.size == part.size):
-        shape = tuple(size for size in stored.values.shape if size != 1) or (1,)
-        for places in turned:
-            if places.shape != shape:
-                continue
-            wanted = flat[places.reshape(-1)]
-            values = stored.values.reshape(-1).astype(np.float64)
-            distance = _distance(values, wanted)
-            if best is not None and distance >= _ABOUT_AS_NEAR * best.distance:
-                continue
-            steps = _steps_off(stored, values, wanted)
-            # of two scales that fit, one that explains every value is the right one
-            rank = (steps > HALF_STEP, distance)
-            if best is None or rank < (best.steps_off > HALF_STEP, best.distance):
-                integers = stored.steps is not None
-                best = _Near(places.reshape(-1), values, distance, steps, integers)
-                if distance == 0:
-                    return best
-    return best
-
-
-def _steps_off(stored: Stored, values: Array, wanted: Array) -> float:
-    """Return the largest difference in steps; floats that are not the very same are a step off."""
-    if stored.steps is not None:
-        apart, steps = wanted - values, stored.steps.reshape(-1)
-        # a scale of 0 holds zeros only
-        off = np.where(apart == 0, 0.0, np.copysign(np.inf, apart))
-        np.divide(apart, steps, out=off, where=steps != 0)
-        if stored.cut_off is not None:
-            off = np.where(off * stored.cut_off.reshape(-1) > 0, 0.0, off)
-        return float(np.nan_to_num(np.abs(off), nan=np.inf).max())
-    exact = wanted.astype(stored.values.dtype).astype(np.float64)
-    if np.array_equal(values, exact):
-        return 0.0
-    largest = float(np.abs(wanted).max()) or 1.0
-    step = largest * float(np.finfo(stored.values.dtype).eps)
-    return max(1.0, float(np.abs(values - exact).max() / step))
+def _compare_folded(
+    way: Folded, read: tuple[Sequence[Reading], Sequence[Reading]], kernel: Array, bias: Array
+) -> tuple[Compared, Compared]:
+    """Compare a product's kernel and bias with what they become by folding."""
+    rounding = way.rounding(kernel, bias)
+    return (
+        compare(read[0], way.kernel(kernel), rounding=rounding[0]),
+        compare(read[1], way.bias(kernel, bias), rounding=rounding[1]),
+    )

@@ -1,59 +1,70 @@
-"""Reads the constants of ONNX files, with a vectorizer in them or without.
+"""Reads ONNX files, with a vectorizer in them or without: their operators and their constants.
 
-Not their comparison with the Graph, which is `weights`.
+Not their comparison with the Graph, which is `match`.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from gatelet.convert.parity.stored.file import Stored, StoredFile, of_levels, scaled
+from gatelet.convert.parity.stored.file import Array, Stored, StoredFile
+from gatelet.convert.parity.stored.program import Operator, Program
 
-_LSTMS = ("LSTM", "DynamicQuantizeLSTM")
-_INT8_SUFFIX, _INT4_SUFFIX, _SCALES_SUFFIX = "_int8", "_int4", "_scales"
+_QUANTIZED = {
+    "DynamicQuantizeMatMul": ((1, 2, 3),),
+    "DynamicQuantizeLSTM": ((1, 8, 9), (2, 10, 11)),
+}
+"""The places of a kernel, its scales and its zero points."""
 
 
-def read_onnx(file: StoredFile) -> list[Stored]:
-    """Read the initializers of an ONNX file: floats, and integers with the scales beside them.
-
-    Scales are floats, or multiples of some float of the file: the comparison keeps the one that
-    fits best. Tables of 4 bits have two levels in a byte.
-    """
+def read_onnx(file: StoredFile) -> Program:
+    """Read the operators of an ONNX file; each is named after the Graph's node that it is of."""
     import onnx
 
-    model = onnx.load(str(file.path))
-    arrays = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
-    found = [Stored(n, a) for n, a in arrays.items() if a.dtype.kind == "f"]
-    scales = [a for n, a in arrays.items() if n.rstrip("_").endswith(_SCALES_SUFFIX)]
-    units = {float(one.values.reshape(-1)[0]) for one in found if one.values.size == 1}
-    for name, array in arrays.items():
-        if array.dtype == np.uint8 and name.rstrip("_").endswith(_INT4_SUFFIX):
-            own = arrays.get(name.replace(_INT4_SUFFIX, _SCALES_SUFFIX))
-            for candidate in [own] if own is not None else scales:
-                found += of_levels(name, array, candidate, units)
-            continue
-        if array.dtype != np.int8 or not name.rstrip("_").endswith(_INT8_SUFFIX):
-            continue
-        own = arrays.get(name.replace(_INT8_SUFFIX, _SCALES_SUFFIX))
-        # equal arrays are stored once, under the name of the first
-        for candidate in [own] if own is not None else scales:
-            for unit in {1.0} if candidate.dtype.kind == "f" else units - {0.0}:
-                found += scaled(name, array, candidate.astype(np.float64) * unit)
-    taken = _taken_by_lstms(model)
-    return [replace(one, operator="LSTM") if one.name in taken else one for one in found]
+    graph = onnx.load(str(file.path)).graph
+    constants = {
+        one.name: _constant(one.name, onnx.numpy_helper.to_array(one)) for one in graph.initializer
+    }
+    operators = tuple(one for node in graph.node for one in _operators(onnx, node, ""))
+    return Program(operators, constants, tuple(one.name for one in graph.output))
 
 
-def _taken_by_lstms(model: Any) -> set[str]:
-    """Return the initializers that are weights of the operator LSTM, cast or not."""
-    makers = {name: node for node in model.graph.node for name in node.output}
-    wanted: list[str] = []
-    for node in model.graph.node:
-        if node.op_type in _LSTMS:
-            wanted += node.input[1:4]
-    taken: set[str] = set()
-    while wanted:
-        name = wanted.pop()
-        taken.add(name)
-        wanted += makers[name].input if name in makers else ()
-    return taken
+def _constant(name: str, array: Array) -> Stored:
+    """Return floats as they are; integers are whole steps."""
+    if array.dtype.kind == "f":
+        return Stored(name, array)
+    return Stored(name, array, np.broadcast_to(np.float64(1), array.shape))
+
+
+def _operators(onnx: Any, node: Any, loop: str) -> Iterator[Operator]:
+    settings = {
+        one.name: onnx.helper.get_attribute_value(one)
+        for one in node.attribute
+        if not one.HasField("g")
+    }
+    inputs, outputs = tuple(node.input), tuple(node.output)
+    scope = node.name.rpartition(".")[0]
+    for one in node.attribute:
+        if one.HasField("g"):
+            yield from _body(onnx, node, one.g)
+            inputs += tuple(value.name for value in one.g.output)
+    for places in _QUANTIZED.get(node.op_type, ()):
+        taken = tuple(inputs[place] for place in places if place < len(inputs))
+        floats = f"{node.name} {places[0]}"  # no value is named so
+        yield Operator("Scale", taken, (floats,))
+        inputs = (*inputs[: places[0]], floats, *inputs[places[0] + 1 :])
+    if node.op_type == "Slice":
+        # of columns, whose first and last are given
+        inputs, settings = inputs[:3], {"begin": 0, "end": 0}
+    yield Operator(node.op_type, inputs, outputs, settings, node.name, loop, scope)
+
+
+def _body(onnx: Any, node: Any, body: Any) -> Iterator[Operator]:
+    """Return the operators of a loop's body, which see the constants outside."""
+    loop = node.output[0] or node.name
+    outside = len(node.input) - len(body.input)
+    for one, value in zip(node.input[outside:], body.input, strict=True):
+        yield Operator("LoopInput", (one,), (value.name,), loop=loop)
+    for inner in body.node:
+        yield from _operators(onnx, inner, loop)

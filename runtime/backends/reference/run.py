@@ -5,6 +5,7 @@ its definition, in the files beside this one.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from gatelet.runtime.backends.reference.operation import Array, Call, Operation
 from gatelet.runtime.backends.reference.tables import project_tables
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.safetensors import Tensor
+from gatelet.runtime.graph.width import width_of
 
 _DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
 _ROWS_AT_ONCE = 128
@@ -107,8 +109,13 @@ def _computed_in(arrays: Mapping[str, Array], dtype: DType) -> dict[str, Array]:
 
 
 def _run_nodes(
-    nodes: Sequence[Node], weights: Mapping[str, Array], values: dict[str, Array]
+    nodes: Sequence[Node],
+    weights: Mapping[str, Array],
+    values: dict[str, Array],
+    *,
+    done_with: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Array]:
+    """Run nodes, and drop the values that none needs after a node of that name."""
     for node in nodes:
         operation = OPERATIONS.get(node.op)
         if operation is None:
@@ -127,7 +134,19 @@ def _run_nodes(
             results = operation(call)
         node.check_made(result.shape for result in results)
         values.update(zip(node.outputs, results, strict=True))
+        for name in done_with.get(node.name, ()):
+            del values[name]
     return values
+
+
+def _last_readers(nodes: Sequence[Node], outputs: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values that nothing reads after each node, by its name."""
+    seen, found = set(outputs), {}
+    for node in reversed(nodes):
+        read = {*node.inputs, *node.outputs, *((node.mask,) if node.mask else ())}
+        found[node.name] = sorted(read - seen)
+        seen |= read
+    return found
 
 
 def _in_type(array: Array, dtype: DType) -> Array:
@@ -161,6 +180,8 @@ class ReferenceBackend:
         self._weights = _weights_of(graph, dtype)
         if project_ahead:
             self._nodes, self._weights = project_tables(graph, self._weights)
+        self._width = width_of(graph)
+        self._done_with = _last_readers(self._nodes, graph.outputs)
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """Run rows and give the graph's outputs.
@@ -172,10 +193,12 @@ class ReferenceBackend:
             By graph output, each [B, ...].
         """
         arrays = {name: np.asarray(value) for name, value in inputs.items()}
-        rows = len(next(iter(arrays.values())))
-        parts = []
-        for start in range(0, max(rows, 1), _ROWS_AT_ONCE):
-            part = {name: array[start : start + _ROWS_AT_ONCE] for name, array in arrays.items()}
-            values = _run_nodes(self._nodes, self._weights, _computed_in(part, self._dtype))
+        first = next(iter(arrays.values()))
+        timesteps = max(one.shape[1] if one.ndim > 1 else 1 for one in arrays.values())
+        size, parts = min(_ROWS_AT_ONCE, self._width.rows_at_once(timesteps)), []
+        for start in range(0, max(len(first), 1), size):
+            part = {name: array[start : start + size] for name, array in arrays.items()}
+            given = _computed_in(part, self._dtype)
+            values = _run_nodes(self._nodes, self._weights, given, done_with=self._done_with)
             parts.append({name: values[name] for name in self._graph.outputs})
         return {n: np.concatenate([part[n] for part in parts]) for n in self._graph.outputs}

@@ -9,6 +9,7 @@ import pytest
 from gatelet.convert.bundle.facts import default_labels, describe
 from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.reading.model_source import ModelSource
+from gatelet.convert.reading.source import SourceInput
 from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
@@ -36,7 +37,9 @@ def test_the_users_labels_stand_and_others_are_numbers(
 ) -> None:
     graph = classifier(outputs, activation)
     assert default_labels(graph) == labels
-    model: Any = SimpleNamespace(keras_version="3.0")
+    model: Any = SimpleNamespace(
+        keras_version="3.0", layers={}, calls=(), inputs=(SourceInput("x", (None, 6), "float32"),)
+    )
     for given, expected in (((), labels), (("no", "yes"), ("no", "yes"))):
         writer = BundleWriter(tmp_path, {"name": "small"})
         describe(writer, ModelSource("m", model, None, labels=given), graph, strip=True)

@@ -15,6 +15,7 @@ from gatelet.convert.exporters.c.layout import LAYOUT
 from gatelet.convert.exporters.c.source import KERNELS, prefix_of
 from gatelet.convert.exporters.c.writer import Writer
 from gatelet.convert.exporters.exported import Exportable
+from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
 from tests.convert.exporters.c_builds import STRICT, small_graph
@@ -82,7 +83,7 @@ def test_names_in_c_are_those_of_the_nodes_whatever_these_are_called() -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("scheme", ["float32", "dynamic-int8", "dynamic-int8-emb4", "full-int8"])
+@pytest.mark.parametrize("scheme", TARGETS["c"])
 @pytest.mark.parametrize(
     "level", ["-DGATELET_PLAIN", "-msse4.2", "-march=haswell", "-march=native"]
 )
@@ -102,7 +103,7 @@ def compile_source(
     folder: Path, compiler: str, *flags: str, scheme: str = "float32"
 ) -> "subprocess.CompletedProcess[str]":
     """Compile the one file of a bundle."""
-    graph = small_graph()
+    graph = small_graph(vocabulary=400, units=40)  # large enough to be rounded
     calibration = Calibration({"ids": np.zeros((1, 5), np.int32)}, "zeros")
     model = Exportable(graph, graph, name="m", calibration=calibration)
     written = write_model(model, SCHEMES[scheme])

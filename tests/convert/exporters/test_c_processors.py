@@ -32,7 +32,7 @@ PROCESSORS = {
     "x86_64": ("-target", "x86_64-linux-musl"),
 }
 # integers are the same on every processor
-LIMITS = {"float32": 1e-6, "dynamic-int8": 1e-3, "full-int8": 1e-8}
+LIMITS = {"float32": 1e-6, "dynamic-int8": 1e-3, "dynamic-int8-rec16": 1e-3, "full-int8": 1e-8}
 TEXT = "Good FILM, w7 w150 \u03a3\u0391\u03a3 unknown \u4f60"
 
 
@@ -90,7 +90,14 @@ def compile_golden(processor: str, scheme: str, folder: Path, *, shift: float) -
     command, objects = [*compiler, *PROCESSORS[processor]], []
     for source in (PROGRAM, folder / "model.c"):
         objects.append(str(folder / f"{source.stem}.o"))
-        given = ["-fno-builtin", "-fno-sanitize=all", f"-I{folder}", "-c", str(source)]
+        given = [
+            "-fno-builtin",
+            "-fno-sanitize=all",
+            f"-I{folder}",
+            f"-I{PROGRAM.parent}",
+            "-c",
+            str(source),
+        ]
         run_compiler([*command, *FLAGS, *given, "-o", objects[-1]])
     # linked without a C library, so that none of the target has to be built
     run_compiler([*command, "-static", "-nostdlib", "-o", str(program), *objects])

@@ -1,13 +1,18 @@
 """What C models store in fewer bytes: scales told by a byte, states as lines between a few."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gatelet.convert.exporters.c.blob import coded_rows, lines_of
 from gatelet.convert.exporters.c.export import write_model
+from gatelet.convert.exporters.c.files import render
+from gatelet.convert.exporters.c.stored import c_weight_bytes
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.quantize import quantize_int4
 from gatelet.convert.layouts import INT4_MIDDLE
@@ -184,3 +189,92 @@ def test_a_code_without_a_scale_is_damage(tmp_path: Path) -> None:
     assert same.check(same.data).verdict == "pass"
     with pytest.raises(BundleDamaged, match="no scale among"):
         same.check(same.with_bytes(codes, codes + 1))
+
+
+def features_graph(units: int = 40) -> Graph:
+    """Return an LSTM over features as the user feeds them, and a Dense layer."""
+    maker = GraphMaker()
+    x = maker.input("x", None, None, 30)
+    (h,) = maker.recurrence("LSTM", [x], features=30, units=units, return_sequences=False)
+    y = maker.one("Dense", [h], (None, 2), weights={"kernel": maker.weight(units, 2)})
+    return maker.finish(y)
+
+
+def sections_of(scheme: str, graph: Graph) -> tuple[bytes, dict[str, Mapping[str, Any]]]:
+    """Return a model's blob, and the section of each kernel by its role."""
+    written = write_model(Exportable(graph, graph), SCHEMES[scheme])
+    roles = {name: role for node in graph.nodes for role, name in node.weights.items()}
+    return written.weights, {roles[one["weight"]]: one for one in written.sections}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "recurrent"),
+    [("dynamic-int8", ("int8", "fours")), ("dynamic-int8-rec16", ("int16", "pairs"))],
+)
+def test_kernels_have_the_types_of_their_scheme(scheme: str, recurrent: tuple[str, str]) -> None:
+    graph = features_graph()
+    data, sections = sections_of(scheme, graph)
+    found = {role: (one["dtype"], one["order"]) for role, one in sections.items()}
+    # what meets features has no sums, since they are not rounded
+    assert found["kernel"] == ("int8", "tiles") and "sums" not in sections["kernel"]
+    assert found["recurrent_kernel"] == recurrent
+    assert ("sums" in sections["recurrent_kernel"]) == (scheme == "dynamic-int8")
+    floats, _ = sections_of("float32", graph)
+    assert len(data) < 0.6 * len(floats)
+    assert c_weight_bytes(graph, SCHEMES[scheme]) == len(data)
+
+
+@pytest.mark.parametrize("scheme", ["dynamic-int8", "dynamic-int8-rec16"])
+def test_features_of_any_size_are_not_rounded(scheme: str, tmp_path: Path) -> None:
+    graph = features_graph()
+    written, library = build(Exportable(graph, graph), tmp_path, scheme=scheme)
+    (tmp_path / "w.bin").write_bytes(written.weights)
+    file = StoredFile(tmp_path / "w.bin", graph, sections=written.sections)
+    stored = {one.weight: one.found for one in match_weights("c", file) or ()}
+    assert all(one is not None for one in stored.values())
+    rounded = with_weights(graph, {n: one for n, one in stored.items() if one is not None})
+    x = RNG.normal(size=(3, 7, 30)).astype(np.float32)
+    x[:, :, 0] *= 1e4  # beside which the others would be lost
+    (found,) = (
+        CBackend(open_library(library), tmp_path / "w.bin", engine="c").run({"x": x}).values()
+    )
+    expected = ReferenceBackend(rounded).run({"x": x})[graph.outputs[0]]
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_a_sum_that_is_another_is_seen_though_this_processor_reads_none(tmp_path: Path) -> None:
+    graph = features_graph()
+    data, sections = sections_of("dynamic-int8", graph)
+    sums = sections["recurrent_kernel"]["sums"]
+    path = tmp_path / "w.bin"
+    for changed in (None, 0, 57):
+        edited = bytearray(data)
+        if changed is not None:
+            edited[sums["offset"] + 2 * changed] ^= 1
+        path.write_bytes(edited)
+        file = StoredFile(path, graph, sections=list(sections.values()))
+        check = check_weights("c", match_weights("c", file))
+        assert check.verdict == ("pass" if changed is None else "fail")
+        assert ("recurrent_kernel" in check.note) == (changed is not None)
+    wrong = {**sections["recurrent_kernel"], "sums": {**sums, "shape": [2, 80]}}
+    with pytest.raises(BundleDamaged, match="its sums are"):
+        match_weights("c", StoredFile(path, graph, sections=[wrong]))
+    wrong = {**sections["recurrent_kernel"], "order": "tiles", "sums": sums}
+    with pytest.raises(BundleDamaged):
+        match_weights("c", StoredFile(path, graph, sections=[wrong]))
+
+
+def test_a_model_has_the_products_that_it_needs() -> None:
+    graph = features_graph()
+    for scheme, needed in (
+        ("float32", set()),
+        ("dynamic-int8", {"product_int8", "product_bytes"}),
+        ("dynamic-int8-rec16", {"product_int16", "product_bytes"}),
+    ):
+        model = Exportable(graph, graph)
+        written = write_model(model, SCHEMES[scheme])
+        source = render(written, model, SCHEMES[scheme])["source"]
+        products = ("product_int8", "product_int16", "product_bytes")
+        found = {name for name in products if f"GATELET_KERNEL void gatelet_{name}(" in source}
+        assert {name for name in products if name in written.kernels} == needed <= found
+        assert len(re.findall(r"^#define GATELET_HAS_", source, re.MULTILINE)) == len(needed)

@@ -94,11 +94,15 @@ def test_a_model_that_is_not_built_is_refused() -> None:
         open_source(keras.Sequential([layers.LSTM(2)]))
 
 
-def test_a_model_that_this_keras_does_not_load_is_converted_with_a_note(tmp_path: Path) -> None:
+def test_a_model_of_keras_2_is_verified_by_its_own_rules(tmp_path: Path) -> None:
     bundle = convert(OLD, tmp_path / "bundle", targets=["onnx"], schemes=["float32"])
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
     assert bundle.verdict == "pass"
     assert manifest["provenance"]["keras_of_model"] == "2.2.4"
-    assert manifest["provenance"]["keras_refusal"].startswith("Keras 3.")
+    assert "keras_refusal" not in manifest["provenance"]
+    (artifact,) = manifest["artifacts"]
+    (check,) = [one for one in artifact["parity"]["checks"] if one["name"] == "graph_keras"]
+    assert check["verdict"] == "pass"
+    assert "with the rules of Keras 2.2.4 put in: hard_sigmoid: " in check["note"]
     assert manifest["source"].endswith(".h5")
     assert (tmp_path / "bundle" / manifest["source"]).read_bytes() == OLD.read_bytes()

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gatelet.convert.reading import SourceModel, read_keras_file
+from gatelet.convert.reading import SourceModel, read_keras_file, read_weights_with_config
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.errors import ModelError
 from tests.convert.reading.hostile_files import METADATA, write_keras, write_legacy
@@ -197,6 +197,68 @@ def test_layers_without_weights_may_have_no_group(tmp_path: Path) -> None:
     model = read_keras_file(path)
     assert model.layers["d"].weights == ()
     assert model.layers["e"].weights[0][0, 0] == 7
+
+
+@pytest.mark.parametrize("entry_left", ["a group without a list", "no group", "no name"])
+def test_layers_without_weights_need_no_entry_in_a_flat_file(
+    tmp_path: Path, entry_left: str
+) -> None:
+    layers = [entry("Dense", "d", units=2), entry("Dropout", "drop", rate=0.5)]
+
+    def write(file: Any) -> None:
+        group = file["model_weights"]
+        named = [b"d"] if entry_left == "no name" else [b"d", b"drop"]
+        group.attrs["layer_names"] = named
+        if entry_left == "a group without a list":
+            group.create_group("drop")
+
+    path = write_legacy(tmp_path / "m.h5", config=sequential(*layers), weights=write)
+    model = read_keras_file(path)
+    assert [len(one.weights) for one in model.layers.values()] == [2, 0]
+
+
+@pytest.mark.parametrize("left", ["a group without a list", "no group"])
+def test_layers_with_weights_need_their_list(tmp_path: Path, left: str) -> None:
+    def write(file: Any) -> None:
+        del file["model_weights/d"].attrs["weight_names"]
+        if left == "no group":
+            del file["model_weights/d"]
+
+    path = write_legacy(tmp_path / "m.h5", weights=write)
+    with pytest.raises(ModelError, match=r"the weights of layer 'd'|those of 'd' are missing"):
+        read_keras_file(path)
+
+
+@pytest.mark.parametrize(("word", "version"), [("batch_input_shape", "2"), ("batch_shape", "3")])
+def test_a_file_without_metadata_tells_its_version_by_its_words(
+    tmp_path: Path, word: str, version: str
+) -> None:
+    path, bare = write_keras(tmp_path / "m.keras"), tmp_path / "bare.keras"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(bare, "w") as archive:
+        config = whole.read("config.json").replace(b"batch_shape", word.encode())
+        archive.writestr("config.json", config)
+        archive.writestr("model.weights.h5", whole.read("model.weights.h5"))
+    model = read_keras_file(bare)
+    assert model.keras_version == version
+    assert len(model.layers["d"].weights) == 2
+
+
+@pytest.mark.parametrize("told", ["in the weights", "in the configuration", "in neither"])
+def test_the_version_is_that_of_the_keras_that_trained_the_weights(
+    tmp_path: Path, told: str
+) -> None:
+    def write(file: Any) -> None:
+        if told != "in the weights":
+            del file.attrs["keras_version"]
+
+    weights = write_legacy(tmp_path / "m.h5", config=None, weights=write)
+    anew = sequential(entry("Dense", "d", units=2) | {"module": "keras.layers"})
+    anew |= {} if told == "in neither" else {"keras_version": "3.9.0"}
+    anew |= {"module": "keras"}
+    (tmp_path / "m.json").write_text(json.dumps(anew))
+    model = read_weights_with_config(weights, tmp_path / "m.json")
+    expected = {"in the weights": "2.3.1", "in the configuration": "3.9.0", "in neither": "3"}
+    assert model.keras_version == expected[told]
 
 
 def test_members_may_have_backslashes(tmp_path: Path) -> None:

@@ -48,9 +48,9 @@ def test_the_verdict_comes_before_anything_else(judged: Story) -> None:
 def test_a_failed_check_is_said_first_and_marked_by_more_than_colour(judged: Story) -> None:
     text = page(_failed(judged, figure=0.25, limit=0.01, verdict="fail"))
     shown = Page(text).shown
-    assert "✗ fail: onnx float32: scores_max is 0.25, the limit is 0.01 (score)" in shown
+    assert "✗ fail: onnx float32: scores_max is 0.25, the limit is 0.01 (spread)" in shown
     assert shown.index("What did not pass") < shown.index("Checks")
-    assert '<td class="fail"><b>✗ fail</b><small>0.25, limit 0.01 score</small>' in text
+    assert '<td class="fail"><b>✗ fail</b><small>0.25, limit 0.01 spread</small>' in text
     assert "<title>✗ fail: parity of small</title>" in text
 
 
@@ -64,7 +64,7 @@ def test_the_matrix_has_a_cell_for_each_check_of_each_artifact(judged: Story) ->
     start = text.index('<table class="matrix">')
     matrix = text[start : text.index("</table>", start)]
     assert len(re.findall("<tr>", matrix)) == 2 + len(names)  # the header, and the verdict
-    assert len(re.findall(r"<td class=\"(pass|fail|undecided)\"", matrix)) == 2 + sum(
+    assert len(re.findall(r"<td class=\"(pass|shown)\"", matrix)) == 2 + sum(
         len(one.checks) for one in judged.report.artifacts
     )
 

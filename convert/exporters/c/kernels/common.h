@@ -20,12 +20,20 @@
 #if defined(__GNUC__)
 #define GATELET_INLINE static inline __attribute__((always_inline, unused))
 #define GATELET_UNUSED __attribute__((unused))
+#define GATELET_APART __attribute__((noinline))
 #define GATELET_PREFETCH(from) __builtin_prefetch(from)
+#define GATELET_SETTLED
+#define GATELET_SETTLE(numbers) __asm__ volatile("" : : "r"(numbers) : "memory")
 #else
 #define GATELET_INLINE static inline
 #define GATELET_UNUSED
+#define GATELET_APART
 #define GATELET_PREFETCH(from) ((void)(from))
+#define GATELET_SETTLED volatile
+#define GATELET_SETTLE(numbers) ((void)(numbers))
 #endif
+/* `GATELET_SETTLED float x[n]` holds products that are rounded: after GATELET_SETTLE(x) no compiler
+ * fuses them with the sums that they go into, whatever its flags. */
 
 /* In the single file that is shipped the kernels are static; separate objects link them. */
 #if defined(GATELET_SINGLE_FILE)

@@ -136,7 +136,9 @@ static void q_simple_rnn(const struct gatelet_integer_recurrence *r, const int32
 }
 
 static int64_t q_integer_of(float x, float unit, int64_t limit) {
-    const float found = x * unit;
+    GATELET_SETTLED float product[] = {x * unit}; /* the same integers on every processor */
+    GATELET_SETTLE(product);
+    const float found = product[0];
     if (found >= (float)limit) {
         return limit;
     }

@@ -1,44 +1,57 @@
-/* Matrix products with packed weights: the float32 one, and the choice between it and int8.
+/* Matrix products with packed weights: the float32 one, and the choice between it and the others.
  *
- * Not the int8 product: see product_int8.c. Some columns of some rows stay in registers while the
+ * Not those of integers: see product_int8.c and its neighbours; what a model has none of is left
+ * out. Some columns of some rows stay in registers while the
  * inner dimension runs; a wider processor takes more of both: see product_block.h.
  */
 #include "product.h"
 
 #include "product_block.h"
+#if defined(GATELET_HAS_INT8)
 #include "product_int8.h"
-
-/* The rows from one on. */
-static struct gatelet_rows rows_from(const struct gatelet_rows *rows, int32_t row) {
-    const size_t s = (size_t)row;
-    struct gatelet_rows rest = *rows;
-    rest.count -= row;
-    rest.x += s * rows->x_stride;
-    rest.z += s * rows->z_stride;
-    rest.start = gatelet_moved(rows->start, s * rows->start_stride);
-    return rest;
-}
+#endif
+#if defined(GATELET_HAS_INT16)
+#include "product_int16.h"
+#endif
+#if defined(GATELET_HAS_BYTES)
+#include "product_bytes.h"
+#endif
 
 /* A tile of some rows; `columns` is a constant where it is used. */
 GATELET_INLINE void tile_of_rows(struct gatelet_block b, const int columns) {
     const struct gatelet_rows all = b.rows;
     int32_t row = 0;
     for (; row + GATELET_ROWS <= all.count; row += GATELET_ROWS) {
-        b.rows = rows_from(&all, row);
+        b.rows = gatelet_rows_from(&all, row);
         gatelet_multiply_rows(b, columns);
     }
     for (; row < all.count; row++) {
-        b.rows = rows_from(&all, row);
+        b.rows = gatelet_rows_from(&all, row);
         gatelet_multiply_row(b, columns);
     }
 }
 
-GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w, int32_t first, int32_t tiles,
-                                    const struct gatelet_rows *rows) {
+/* Large, and called from many places. */
+GATELET_APART GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w, int32_t first,
+                                                  int32_t tiles, const struct gatelet_rows *rows) {
+#if defined(GATELET_HAS_INT8)
     if (w->values != NULL) {
         gatelet_product_int8(w, first, tiles, rows);
         return;
     }
+#endif
+#if defined(GATELET_HAS_INT16)
+    if (w->words != NULL) {
+        gatelet_product_int16(w, first, tiles, rows);
+        return;
+    }
+#endif
+#if defined(GATELET_HAS_BYTES)
+    if (w->bytes != NULL) {
+        gatelet_product_bytes(w, first, tiles, rows);
+        return;
+    }
+#endif
     const size_t tile = (size_t)w->tile, floats = (size_t)w->rows * tile;
     struct gatelet_block b = {w->floats + (size_t)first * floats, tile, w->rows, *rows};
     for (int32_t t = 0; t < tiles; t++) {

@@ -4,17 +4,22 @@
 
 #include "common.h"
 
-/* Weights [rows, columns], packed in tiles of some columns, zeros behind the last.
+/* Weights [rows, columns], packed in tiles of some columns, zeros behind the last. One of the
+ * first four is not NULL, and says how they lie:
  *
- * float32: [tiles][rows][tile]. int8: [tiles][rows / 4, rounded up][tile][4], so that four products
- * that are added lie together; a column's weights are values * scales[column]. */
+ * floats: [tiles][rows][tile], and bytes likewise. values: [tiles][rows / 4, rounded up][tile][4],
+ * so that four products that are added lie together; words: two of them, [tiles][rows / 2, rounded
+ * up][tile][2]. All but floats are multiplied with scales[column]. Of values and words, what they
+ * are multiplied with is rounded too. */
 struct gatelet_matrix {
-    const float *floats;  /* or NULL */
-    const int8_t *values; /* or NULL */
-    const float *scales;  /* of int8: [tiles * tile] */
-    const int16_t *sums;  /* of int8: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
+    const float *floats;
+    const int8_t *bytes;
+    const int8_t *values;
+    const int16_t *words;
+    const float *scales; /* of all but floats: [tiles * tile] */
+    const int16_t *sums; /* of values: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
     int32_t rows, tiles, tile;
-    int32_t limit; /* of int8: what activations are rounded to, 127 where that is exact */
+    int32_t limit; /* what activations are rounded to: 127 where that is exact */
 };
 
 /* The rows that a product is taken of: for each, z = start + x W. */

@@ -39,6 +39,17 @@ GATELET_INLINE const float *gatelet_moved(const float *p, size_t floats) {
     return p != NULL ? p + floats : NULL;
 }
 
+/* The rows from one on. */
+GATELET_INLINE struct gatelet_rows gatelet_rows_from(const struct gatelet_rows *rows, int32_t row) {
+    const size_t s = (size_t)row;
+    struct gatelet_rows rest = *rows;
+    rest.count -= row;
+    rest.x += s * rows->x_stride;
+    rest.z += s * rows->z_stride;
+    rest.start = gatelet_moved(rows->start, s * rows->start_stride);
+    return rest;
+}
+
 GATELET_INLINE void gatelet_clear(gatelet_sums *total, const int rows, const int vectors) {
     GATELET_UNROLL
     for (int s = 0; s < rows; s++) {

@@ -6,6 +6,9 @@
  */
 #include "product_int8.h"
 
+#define GATELET_HAS_INT8 /* to product.c */
+
+#include "rounding.h"
 #include "vector.h"
 
 #if !defined(GATELET_PLAIN) && defined(__GNUC__) && defined(__SSE4_1__)
@@ -28,7 +31,7 @@
 
 /* A row's integers; for VNNI high has 128 added to it. */
 struct rounded {
-    float scale, inverse;
+    struct gatelet_scale by;
 #if defined(GATELET_INT8_VNNI)
     uint8_t high[GATELET_INT8_CHUNK], low[GATELET_INT8_CHUNK];
 #else
@@ -47,29 +50,11 @@ struct part {
     size_t start_stride, z_stride;
 };
 
-/* The scale that lets a row's largest magnitude be `limit`; NaN where a number is not finite, since
- * the bits of infinity and NaN are larger than those of any number. */
-static void choose_scale(const float *x, int32_t n, int32_t limit, struct rounded *r) {
-    vint largest = v_bits(v_splat(0.0f));
-    int32_t i = 0;
-    for (; i + GATELET_VL <= n; i += GATELET_VL) {
-        largest = v_larger(largest, v_bits(v_abs(v_load(x + i))));
-    }
-    if (i < n) {
-        largest = v_larger(largest, v_bits(v_abs(v_load_some(x + i, n - i))));
-    }
-    const int32_t bits = v_largest(largest);
-    float most;
-    memcpy(&most, &bits, sizeof most);
-    r->scale = most * (1.0f / (float)limit) + most * 0.0f;
-    r->inverse = r->scale > 0.0f ? (float)limit / most : 0.0f;
-}
-
 #if defined(GATELET_INT8_VNNI)
 
-/* The integers of x / scale, rounded to even; zeros up to a multiple of 16. */
+/* As gatelet_round_row, zeros up to a multiple of 16. */
 static void round_row(const float *x, int32_t n, int32_t limit, struct rounded *r) {
-    const __m512 inverse = _mm512_set1_ps(r->inverse);
+    const __m512 inverse = _mm512_set1_ps(r->by.inverse);
     for (int32_t k = 0; k < n; k += 16) {
         const __mmask16 some = (__mmask16)(n - k < 16 ? (1u << (n - k)) - 1u : 0xffffu);
         const __m512 value = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + k), inverse);
@@ -122,7 +107,7 @@ GATELET_INLINE void columns_int8(const struct part *p, const struct rounded *r, 
                 sum = _mm512_add_epi32(_mm512_slli_epi32(sum, 7), b[s][v]);
             }
             __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, offset));
-            __m512 z = _mm512_setzero_ps(), scale = _mm512_set1_ps(r[s].scale);
+            __m512 z = _mm512_setzero_ps(), scale = _mm512_set1_ps(r[s].by.scale);
             if (p->start != NULL) {
                 z = _mm512_loadu_ps(p->start + (size_t)s * p->start_stride + 16 * v);
             }
@@ -159,19 +144,9 @@ static void tile_int8(const struct part *p, const struct rounded *r, int32_t row
 
 #else
 
-/* The integers of x / scale, rounded to even; zeros up to a multiple of 4. */
 static void round_row(const float *x, int32_t n, int32_t limit, struct rounded *r) {
-    const float rounder = 12582912.0f; /* adding it leaves an integer in the low bits */
     (void)limit;
-    for (int32_t i = 0; i < n; i++) {
-        float value = x[i] * r->inverse + rounder;
-        int32_t bits;
-        memcpy(&bits, &value, sizeof bits);
-        r->q[i] = (int16_t)(uint16_t)((uint32_t)bits & 0xffffu);
-    }
-    for (int32_t i = n; i % 4 != 0; i++) {
-        r->q[i] = 0;
-    }
+    gatelet_round_row(x, n, r->by.inverse, r->q);
 }
 
 #if defined(GATELET_INT8_AVX2)
@@ -250,7 +225,7 @@ static void tile_int8(const struct part *p, const struct rounded *r, int32_t row
     columns_int8(p, r->q, total);
     for (int32_t i = 0; i < p->tile; i++) {
         const float start = p->start != NULL ? p->start[i] : 0.0f;
-        p->z[i] = start + (float)total[i] * (r->scale * p->scales[i]);
+        p->z[i] = start + (float)total[i] * (r->by.scale * p->scales[i]);
     }
 }
 
@@ -297,7 +272,8 @@ GATELET_KERNEL void gatelet_product_int8(const struct gatelet_matrix *w, int32_t
         some.z += at * rows->z_stride;
         some.start = rows->start != NULL ? rows->start + at * rows->start_stride : NULL;
         for (int32_t s = 0; s < some.count; s++) {
-            choose_scale(some.x + (size_t)s * rows->x_stride, w->rows, w->limit, r + s);
+            const float *x = some.x + (size_t)s * rows->x_stride;
+            r[s].by = gatelet_scale_of(x, w->rows, w->limit);
         }
         for (int32_t from = 0; from < w->rows || from == 0; from += GATELET_INT8_CHUNK) {
             chunk_int8(w, first, tiles, from, &some, r);

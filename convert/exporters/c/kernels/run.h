@@ -54,9 +54,11 @@ struct gatelet_function {
     /* Gives the elements, and returns at least the floats of scratch memory for B rows: a processor
      * of 32 bits has no address for some sizes. */
     uint64_t (*measure)(const int32_t *sizes, int32_t B, size_t *elements);
-    /* Runs B rows, at most rows_at_once. */
-    void (*layers)(const struct gatelet_call *call, int32_t B);
 };
+
+/* Runs B rows, at most rows_at_once. Given apart from the description, so that layers which are
+ * called from one place only lie there, where their sizes are constants. */
+typedef void gatelet_layers(const struct gatelet_call *call, int32_t B);
 
 GATELET_INLINE int gatelet_is_array(const void *numbers) {
     return numbers != NULL && (uintptr_t)numbers % 4 == 0;
@@ -151,11 +153,12 @@ GATELET_INLINE int gatelet_look_at(const struct gatelet_function *f, struct gate
 }
 
 /* Runs any number of rows of a call that has been looked at. */
-GATELET_INLINE void gatelet_in_order(const struct gatelet_function *f, struct gatelet_call *call) {
+GATELET_INLINE void gatelet_in_order(const struct gatelet_function *f, struct gatelet_call *call,
+                                     gatelet_layers *layers) {
     int32_t count;
     for (int32_t left = call->rows; left > 0; left -= count) {
         count = left < f->rows_at_once ? left : f->rows_at_once;
-        f->layers(call, count);
+        layers(call, count);
         for (int32_t i = 0; i < f->inputs; i++) {
             call->from[i] = (const float *)call->from[i] + (size_t)count * call->elements[i];
         }

@@ -41,7 +41,8 @@ GATELET_INLINE void gatelet_sort_by_padding(const int32_t *ids, size_t timesteps
 
 /* `first` is the first row of a window, and `rows` their number; scratch begins at `scratch`. */
 GATELET_INLINE void gatelet_one_window(const struct gatelet_function *f, struct gatelet_call *call,
-                                       int32_t first, int32_t rows, float *scratch) {
+                                       gatelet_layers *layers, int32_t first, int32_t rows,
+                                       float *scratch) {
     uint8_t order[GATELET_WINDOW];
     const size_t timesteps = call->elements[0], at_once = (size_t)f->rows_at_once;
     const int32_t *ids = (const int32_t *)call->inputs[0] + (size_t)first * timesteps;
@@ -60,7 +61,7 @@ GATELET_INLINE void gatelet_one_window(const struct gatelet_function *f, struct 
             memcpy(given + (size_t)i * timesteps, ids + (size_t)order[block + i] * timesteps,
                    timesteps * sizeof *ids);
         }
-        f->layers(call, count);
+        layers(call, count);
         for (int32_t output = 0; output < f->outputs; output++) {
             const size_t floats = call->elements[1 + output];
             for (int32_t i = 0; i < count; i++) {
@@ -74,16 +75,17 @@ GATELET_INLINE void gatelet_one_window(const struct gatelet_function *f, struct 
 
 /* As gatelet_in_order, for one input of ids: rows of like padding together, since what all rows of
  * a block share is skipped. */
-GATELET_INLINE void gatelet_by_padding(const struct gatelet_function *f,
-                                       struct gatelet_call *call) {
+GATELET_INLINE void gatelet_by_padding(const struct gatelet_function *f, struct gatelet_call *call,
+                                       gatelet_layers *layers) {
     float *const scratch = call->scratch;
     if (call->rows == 1) {
-        f->layers(call, 1);
+        layers(call, 1);
         return;
     }
     for (int32_t first = 0; first < call->rows; first += GATELET_WINDOW) {
         const int32_t left = call->rows - first;
-        gatelet_one_window(f, call, first, left < GATELET_WINDOW ? left : GATELET_WINDOW, scratch);
+        gatelet_one_window(f, call, layers, first, left < GATELET_WINDOW ? left : GATELET_WINDOW,
+                           scratch);
     }
 }
 

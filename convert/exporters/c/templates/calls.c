@@ -32,7 +32,7 @@ int NAME(${form}run)(const void *weights, const void *const *inputs, const int32
         .scratch = (float *)scratch, .from = from, .to = to, .elements = elements};
     const int bad = gatelet_look_at(&${kind}_function, &call);
     if (!bad) {
-        $blocks(&${kind}_function, &call);
+        $blocks(&${kind}_function, &call, ${kind}_layers);
     }
     return bad;
 }

@@ -4,7 +4,7 @@ static void ${kind}_layers(const struct gatelet_call *call, int32_t B) {
 $body
 }
 
-static uint64_t ${kind}_measure(const int32_t *sizes, int32_t B, size_t *elements) {
+GATELET_INLINE uint64_t ${kind}_measure(const int32_t *sizes, int32_t B, size_t *elements) {
 $sizes_used
     (void)B;
 $elements
@@ -21,5 +21,4 @@ static const struct gatelet_function ${kind}_function = {
     .states = $states,
     .state_floats = (const int32_t[]){$state_floats},
     .measure = ${kind}_measure,
-    .layers = ${kind}_layers,
 };

@@ -19,7 +19,7 @@ int NAME(step)(const void *weights, $step_argument, int32_t rows,
         bad = gatelet_look_at(&step_function, &call);
     }
     if (!bad) {
-        $step_blocks(&step_function, &call);
+        $step_blocks(&step_function, &call, step_layers);
     }
     return bad;
 }

@@ -1,0 +1,8 @@
+"""Does a file compute what its scheme says? The question `computes` of parity.
+
+Not what the scheme costs.
+"""
+
+from gatelet.convert.parity.computes.check import check_computes
+
+__all__ = ["check_computes"]

@@ -1,0 +1,128 @@
+"""What an artifact costs on the judged rows: all checks of the second question.
+
+Not the running of artifacts, and not whether a file computes what its scheme says.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gatelet.convert.parity.checks.costs import check_flips, check_scores
+from gatelet.convert.parity.checks.reach import (
+    check_constant,
+    check_finite,
+    check_labels_reached,
+)
+from gatelet.convert.parity.checks.spread import ends_in
+from gatelet.convert.parity.limits import Bounds
+from gatelet.convert.parity.oracles.oracle import Oracle
+from gatelet.convert.parity.quality.quality import check_quality, undecided_quality
+from gatelet.convert.parity.report import Check, LeftOut
+from gatelet.runtime.bundle.opening import Bundle
+
+Array = NDArray[Any]
+
+
+def costs_of(bundle: Bundle, oracle: Oracle, found: Array, bounds: Bounds) -> list[Check]:
+    """Compare an artifact's scores with the Graph's, and with labels where there are any.
+
+    Figures of quality decide where there are labels, else changed decisions; where nothing is
+    decided, of regressions and the features of encoders, the differences themselves.
+
+    Args:
+        bundle: Its labels and threshold.
+        oracle: The right scores, and the truth where it is known.
+        found: The artifact's scores [N, ...].
+        bounds: The limits.
+    """
+    expected = oracle.scores
+    if found.shape != expected.shape:
+        note = f"scores of the shape {list(found.shape)}, the Graph's have {list(expected.shape)}"
+        return [Check("scores_max", None, bounds.exact, "fail", note=note)]
+    flat, right = (scores.reshape(len(scores), -1) for scores in (found, expected))
+    decides = decides_labels(bundle)
+    checks = [check_finite(flat, right), _judged(check_constant(flat, right), bounds)]
+    checks += check_scores(found, expected, oracle.spread, bounds, decides=decides)
+    if decides:
+        checks += _check_decisions(bundle, oracle, found, bounds)
+    return [*checks, *_check_quality(bundle, oracle, found, bounds)]
+
+
+def decides_labels(bundle: Bundle) -> bool:
+    """Return whether a model's scores are decisions: labels, or a softmax at each timestep."""
+    graph = bundle.graph()
+    if len(graph.outputs) > 1:
+        return False
+    activation = ends_in(graph, graph.outputs[0])
+    single = graph.shape_of(graph.outputs[0])[-1] == 1
+    return bool(bundle.labels) or activation == "softmax" or (activation == "sigmoid" and single)
+
+
+def _check_decisions(bundle: Bundle, oracle: Oracle, found: Array, bounds: Bounds) -> list[Check]:
+    """Compare the labels that are decided for; each timestep is one where the model scores each."""
+    flips = check_flips(
+        found,
+        oracle.scores,
+        oracle.spread,
+        bounds,
+        threshold=bundle.threshold,
+        labelled=oracle.truth is not None,
+    )
+    if not bundle.labels:
+        return [flips]
+    ours, right = (scores.reshape(-1, scores.shape[-1]) for scores in (found, oracle.scores))
+    reached = check_labels_reached(ours, right, labels=bundle.labels, threshold=bundle.threshold)
+    return [_judged(reached, bounds), flips]
+
+
+def _judged(check: Check, bounds: Bounds) -> Check:
+    """Judge a count: of what is rounded it is a cost, which made-up rows only estimate."""
+    return check if bounds.is_exact or check.figure is None else bounds.judged(check)
+
+
+def _check_quality(
+    bundle: Bundle, oracle: Oracle, found: Array, bounds: Bounds
+) -> tuple[Check, ...]:
+    if oracle.truth is None:
+        asked = bounds.asked.max_accuracy_drop is not None
+        return (undecided_quality(bundle.labels, bounds),) if asked else ()
+    checks = check_quality(
+        oracle.scores,
+        found,
+        oracle.truth,
+        labels=bundle.labels,
+        threshold=bundle.threshold,
+        bounds=bounds,
+    )
+    return tuple(replace(check, question="costs") for check in checks)
+
+
+def too_costly(target: str, scheme: str, checks: Sequence[Check], rows: int) -> LeftOut | None:
+    """Say why an artifact is not good enough, by its figures without their intervals.
+
+    Args:
+        target: Of the artifact.
+        scheme: Likewise.
+        checks: What it costs.
+        rows: How many rows that was measured on.
+
+    Returns:
+        The figure that exceeds its limit most; None where all are within theirs.
+    """
+    worst = max(checks, key=excess, default=None)
+    if worst is None or excess(worst) <= 1:
+        return None
+    figure = math.inf if worst.figure is None else worst.figure
+    return LeftOut(target, scheme, worst.name, figure, worst.limit or 0.0, rows)
+
+
+def excess(check: Check) -> float:
+    """Return a check's figure as a share of its limit; what is shown only is 0."""
+    if check.figure is None or check.limit is None or check.verdict == "not checked":
+        return math.inf if check.verdict == "fail" else 0.0
+    if check.limit > 0:
+        return check.figure / check.limit
+    return 0.0 if check.figure <= check.limit else math.inf
