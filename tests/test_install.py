@@ -197,8 +197,9 @@ def test_parity_of_a_copied_bundle_needs_no_tensorflow(environment: Make, extra:
 
     target, _ = ENGINES[extra]
     verdicts = _verdicts(report)
-    assert report["verdict"] == "pass"
-    assert {v for (t, _), v in verdicts.items() if t in ("c", target)} == {"pass"}
+    assert report["verdict"] in ("pass", "undecided")  # what 8 bits cost is estimated here
+    assert verdicts[("c", "float32")] == verdicts[(target, "float32")] == "pass"
+    assert {v for (t, _), v in verdicts.items() if t in ("c", target)} <= {"pass", "undecided"}
     assert {v for (t, _), v in verdicts.items() if t not in ("c", target)} == {"not run"}
 
 
@@ -219,8 +220,9 @@ def test_the_pytest_plugin_needs_the_runtime_and_one_engine(
     target, _ = ENGINES[extra]
     for scheme in ("float32", "dynamic-int8"):
         assert f"gatelet:demo::{target}-{scheme}[scores_max] PASSED" in done.stdout
-    # the artifacts whose engine is not here; and the onnx package, which reads weights, is not
-    skipped = {"onnx": 4, "litert": 2}[extra]
+    # the artifacts whose engine is not here; and the onnx package is not, which reads weights and
+    # looks inside
+    skipped = {"onnx": 6, "litert": 2}[extra]
     assert f" {skipped} skipped" in done.stdout
     assert "backend is not installed: pip install" in done.stdout
 

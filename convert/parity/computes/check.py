@@ -109,10 +109,12 @@ def check_computes(case: Case, artifact: Artifact, predictor: Predictor) -> tupl
         why = f"the converter rounds the numbers of the activation '{number}' to 16 bits too"
         return (_unasked(why),)
     format_name, look_inside = look
+    if format_name == "litert" and importlib.util.find_spec("ai_edge_litert") is None:
+        why = "its kernels cannot be chosen: ai-edge-litert is not installed"
+        return (_unasked(why),)
     asked = Asked(case, artifact, predictor, scheme, format_name, case.graph)
-    asked = replace(asked, skipping=_skipping(asked))
     try:
-        return tuple(look_inside(asked))
+        return tuple(look_inside(replace(asked, skipping=_skipping(asked))))
     except GateletError:  # of the file, or of its engine
         raise
     except Exception as error:  # what is not understood here is no fault of the file
@@ -251,9 +253,6 @@ def _steps_of(rows: Rows, graph: Graph) -> str:
 
 def _look_into_litert(asked: Asked) -> Iterator[Check]:
     """Ask the delegate, which takes part unless it is told not to, and the engine's own kernels."""
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        yield _unasked("its kernels cannot be chosen: ai-edge-litert is not installed")
-        return
     for engine in (inside_litert.XNNPACK, inside_litert.BUILTIN):
         yield from _step_through_loops(asked, engine)
         yield from _whole(asked, engine)
