@@ -65,7 +65,15 @@ def _check_most(found: Array, expected: Array, spread: Spread, bounds: Bounds) -
     )
 
 
-def check_alike(name: str, found: Array, expected: Array, spread: Spread, bounds: Bounds) -> Check:
+def check_alike(
+    name: str,
+    found: Array,
+    expected: Array,
+    spread: Spread,
+    bounds: Bounds,
+    *,
+    typical: float = TYPICAL_DIFFERENCE,
+) -> Check:
     """Compare two ways of calling an artifact: of an exact one every score, else the median.
 
     What is rounded may be rounded otherwise in a batch or a stream, and a few rows tip over. A row
@@ -77,13 +85,14 @@ def check_alike(name: str, found: Array, expected: Array, spread: Spread, bounds
         expected: Of the other.
         spread: The unit of differences.
         bounds: The limits.
+        typical: The most that the median of a rounded artifact may be.
     """
     if bounds.is_exact or found.shape != expected.shape:
         return check_max(name, found, expected, bounds.exact, spread=spread)
     apart = spread.difference(found, expected)
     figure = float(np.median(apart)) if np.isfinite(apart).all() and apart.size else math.inf
     note = f"the median; the largest is {float(apart.max(initial=0.0)):.3g}"
-    check = Check(name, figure, TYPICAL_DIFFERENCE, "pass", "spread", note=note)
+    check = Check(name, figure, typical, "pass", "spread", note=note)
     return replace(bounds.judged(check), question="")
 
 
@@ -118,7 +127,8 @@ def check_flips(
     if bounds.is_exact:
         reach = bounds.exact * units.max() + spread.rounding.max()
     else:
-        reach = float(np.quantile(np.abs(found - expected), MOST))
+        with np.errstate(invalid="ignore"):
+            reach = float(np.quantile(np.abs(found - expected), MOST, method="inverted_cdf"))
     with np.errstate(invalid="ignore"):  # of an infinity no gap is known: it is not near
         near = int((gaps[flipped] <= reach).sum())
     share = clopper_pearson(int(flipped.sum()), len(found))
