@@ -13,6 +13,7 @@ from gatelet.convert.parity.computes.roundings import Array, Rounding
 from gatelet.convert.parity.computes.weights import Matrix, Plan
 from gatelet.runtime.backends.reference import OPERATIONS
 from gatelet.runtime.backends.reference.convolution import convolve
+from gatelet.runtime.backends.reference.convolution_recurrent import conv_lstm_2d
 from gatelet.runtime.backends.reference.operation import Call
 from gatelet.runtime.backends.reference.recurrent import (
     States,
@@ -183,18 +184,23 @@ def _results(node: Node, call: Call, forced: Array | None, disturb: Rounding | N
 
 
 def _convolution(node: Node, call: Call) -> list[Array]:
-    """Convolve: where a kernel rounds what it meets, window by window."""
-    kernel = call.weights["kernel"]
+    """Convolve: where a kernel rounds what it meets, window by window or image by image."""
+    kernel, is_recurrent = call.weights["kernel"], node.op == "ConvLSTM2D"
     assert isinstance(kernel, Matrix)
     x = call.inputs[0]
     plain = {
         role: one.values.astype(x.dtype) if isinstance(one, Matrix) else one
         for role, one in call.weights.items()
     }
-    if not kernel.rounds:
-        return OPERATIONS[node.op](replace(call, weights=plain))
-    sizes, is_recurrent = kernel.shape[:-2], node.op == "ConvLSTM2D"
     frames = x.reshape(-1, *x.shape[2:]) if is_recurrent else x
+    if not kernel.rounds or kernel.spans_images:
+        inputs = [kernel.over_images(frames).reshape(x.shape), *call.inputs[1:]]
+        rounded = replace(call, inputs=inputs, weights=plain)
+        recurrent = call.weights.get("recurrent_kernel")
+        if isinstance(recurrent, Matrix):
+            return conv_lstm_2d(rounded, taken=recurrent.over_images)
+        return OPERATIONS[node.op](rounded)
+    sizes = kernel.shape[:-2]
     projected = _multiply_windows(frames, kernel, call, axes=len(sizes))
     if "bias" in plain:
         projected = projected + plain.pop("bias")

@@ -27,7 +27,7 @@ HOLDS_EXACTLY = (
 )
 """Activations without a number that 16 bits would round: litert's converter rounds those too."""
 
-CALL, ROW, SEQUENCE = "call", "row", "sequence"
+CALL, IMAGE, ROW, SEQUENCE = "call", "image", "row", "sequence"
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Form:
     Args:
         stored: Rounds the weight as the file does.
         taken: Rounds what is multiplied with it; None where that stays as it is.
-        span: What shares a scale: a 'row' of the last axis, all of a 'call', or, of a recurrence's
-            input, the whole 'sequence'.
+        span: What shares a scale: a 'row' of the last axis, all of a 'call', of a convolution's
+            input an 'image' or all timesteps of a row, of a recurrence's the whole 'sequence'.
     """
 
     stored: Rounding = roundings.as_stored
@@ -107,6 +107,11 @@ def _is_quantized_lstm(use: Use) -> bool:
     return not use.fed and is_bounded and use.scheme.recurrent_type == use.scheme.weights
 
 
+def _has_14_bits(use: Use) -> bool:
+    # a window over several rows of an embedding has several scales
+    return not use.fed and (use.table_bits == 0 or use.node.op in _CONVOLVED)
+
+
 def _rows_of(bits: int) -> Callable[[Use], bool]:
     return lambda use: not use.fed and use.table_bits == bits
 
@@ -172,6 +177,19 @@ def _litert_products(stored: Rounding, *, batch: bool) -> tuple[Row, ...]:
     )
 
 
+def _litert_convolutions() -> tuple[Row, ...]:
+    """Return the lines of litert's convolutions: they round an image, or all timesteps, at once."""
+    return tuple(
+        Row(_LITERT, "int8", (role,), Form(_BY_COLUMN, taken, IMAGE), ops, fits, engines=engines)
+        for role, ops, fits in (
+            ("kernel", ("Conv1D",), _is_computed),
+            ("kernel", ("Conv2D", "ConvLSTM2D"), _always),
+            ("recurrent_kernel", ("ConvLSTM2D",), _always),
+        )
+        for taken, engines in ((_XNNPACK, ("xnnpack",)), (_BUILTIN, ("builtin",)))
+    )
+
+
 TABLE = (
     # onnx: the quantized operators round x to 8 bits, and want weights of 7
     Row(
@@ -208,7 +226,8 @@ TABLE = (
     # litert
     *_litert_products(_BY_COLUMN, batch=False),
     *_litert_products(_BY_TENSOR, batch=True),
-    Row(_LITERT, "int8", ("kernel",), Form(_BY_COLUMN), _PRODUCTS),
+    *_litert_convolutions(),
+    Row(_LITERT, "int8", ("kernel",), Form(_BY_COLUMN), (*_PRODUCTS, "Conv1D")),
     Row(_LITERT, "int8", ("embeddings",), Form(roundings.int8_by_row), is_worth=_always),
     Row(_LITERT, "int8", ("table",), Form(roundings.int16_by_unit), is_worth=_always),
     Row(_LITERT, "float16", (), Form(roundings.float16), is_worth=_always),
@@ -236,7 +255,7 @@ TABLE = (
         "int8",
         ("kernel",),
         Form(_BY_COLUMN, roundings.int14_of_a_row),
-        fits=_rows_of(0),
+        fits=_has_14_bits,
         is_worth=_is_large_when_packed,
     ),
     Row(

@@ -11,6 +11,7 @@ import numpy as np
 from gatelet.convert.parity.computes.roundings import Array, Rounding
 from gatelet.convert.parity.computes.table import (
     FLOAT,
+    IMAGE,
     ROW,
     SEQUENCE,
     Facts,
@@ -96,10 +97,27 @@ class Matrix:
         form = self.parts[0].form
         return form.taken if form.span == SEQUENCE else None
 
+    def over_images(self, x: Array) -> Array:
+        """Round each of the images [B, ..., C] that share a scale; others stay as they are."""
+        form = self.parts[0].form
+        if form.span != IMAGE or form.taken is None:
+            return x
+        taken = x if self.before is None else self.before(x)
+        rows = form.taken(taken.reshape(len(x), -1))
+        return rows.reshape(x.shape).astype(x.dtype, copy=False)
+
+    @property
+    def spans_images(self) -> bool:
+        """Whether the numbers of an image share a scale."""
+        return self.rounds and self.parts[0].form.span == IMAGE
+
     @property
     def spans_call(self) -> bool:
         """Whether rows of a call share a scale, so that they are to be run alone."""
-        return any(part.form.taken is not None and part.form.span != ROW for part in self.parts)
+        alone = (ROW, IMAGE)
+        return any(
+            part.form.taken is not None and part.form.span not in alone for part in self.parts
+        )
 
 
 @dataclass(frozen=True)

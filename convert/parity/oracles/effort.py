@@ -14,6 +14,7 @@ import numpy as np
 
 from gatelet.convert.parity.checks.behaviour import BATCH_ROWS, CALLS_A_THREAD
 from gatelet.convert.parity.oracles.golden import GOLDEN_ROWS
+from gatelet.convert.parity.oracles.oracle import DISTURBED_RUNS
 from gatelet.convert.rows.drawn import RANDOM_ROWS
 from gatelet.convert.rows.rows import Rows
 from gatelet.errors import GateletError
@@ -33,8 +34,8 @@ _SHARE = 0.6
 _SHORTEST_TIMESTEPS = 64
 _PILOT_ROWS = 4
 _ODD_ROWS = 11
-_ORACLES = 3
-"""The Graph in float64 and in float32, and Keras, which takes about as long."""
+_ORACLES = 3 + DISTURBED_RUNS
+"""The Graph in float64 and some times in float32, and Keras, which takes about as long."""
 _KERAS_S = 8.0
 """That Keras takes for any row: it is imported, and loads the model."""
 

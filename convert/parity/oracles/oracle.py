@@ -4,7 +4,7 @@ Not the asking of Keras, which is `gatelet.convert.parity.oracles.ask`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,21 @@ from gatelet.convert.parity.checks.behaviour import SHORT_TIMESTEPS, takes_few_t
 from gatelet.convert.parity.checks.spread import Spread, spread_of
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
-from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.backends.reference.tables import pays_off
 from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.predictor.inputs import check_rows
 
 LIMIT_ROWS = 1024
 """Over so many rows the model's own distance between float32 and float64 is measured."""
 
+DISTURBED_RUNS, DISTURBED_ROWS = 4, 256
+"""Besides, that many times over so many rows with weights that are off by a few units."""
+
 _ROWS_AT_ONCE = 256
+_UNITS = 2
+"""In the last place: what an exporter or engine that multiplies constants beforehand is off by."""
 
 Array = NDArray[Any]
 Advance = Callable[[str, int, int], None]
@@ -94,12 +100,14 @@ class Oracle:
         double = ask_graph(graph, inputs, advance=advance)
         some = slice(None, None, max(1, len(inputs) // LIMIT_ROWS))
         spread = spread_of(graph, double)
-        limit = float32_limit(graph, inputs[some], double[some], spread)
+        limit = float32_limit(graph, inputs[some], double[some], spread, disturbed=DISTURBED_RUNS)
         short = inputs.last_timesteps(SHORT_TIMESTEPS) if takes_few_timesteps(graph) else None
         return cls(inputs, double, limit, spread, short=short, **known)
 
 
-def float32_limit(graph: Graph, inputs: Rows, double: Array, spread: Spread) -> float:
+def float32_limit(
+    graph: Graph, inputs: Rows, double: Array, spread: Spread, *, disturbed: int = 0
+) -> float:
     """Return the limit that float32 artifacts are held to on some rows.
 
     Args:
@@ -107,13 +115,31 @@ def float32_limit(graph: Graph, inputs: Rows, double: Array, spread: Spread) -> 
         inputs: The rows.
         double: What the Graph gives for them in float64.
         spread: The unit of differences.
+        disturbed: How many times the first rows run with other roundings besides: one run says
+            little of how far another engine's may go.
 
     Returns:
         The larger of 1e-5 and four times the model's own distance between float32 and float64.
     """
-    single = side_by_side(ReferenceBackend(graph).run(inputs.feed))
-    own = float(spread.difference(single, double).max(initial=0.0))
+    graphs = [graph, *(_disturbed(graph, seed) for seed in range(disturbed))]
+    own, exact = 0.0, replace(spread, rounding=np.zeros_like(spread.rounding))
+    for number, one in enumerate(graphs):
+        some = slice(None if number == 0 else DISTURBED_ROWS)
+        single = side_by_side(ReferenceBackend(one).run(inputs[some].feed))
+        own = max(own, float(exact.difference(single, double[some]).max(initial=0.0)))
     return max(FLOAT32_FLOOR, FLOAT32_FACTOR * own)
+
+
+def _disturbed(graph: Graph, seed: int) -> Graph:
+    """Return a Graph whose weights are off by up to two units in the last place."""
+    rng, weights = np.random.default_rng(seed), {}
+    for name, tensor in graph.weights.items():
+        values = array_of(tensor)
+        if values.dtype == np.float32:
+            units = rng.integers(-_UNITS, _UNITS + 1, values.shape)
+            values = (values + units * np.spacing(values)).astype("<f4")
+        weights[name] = Tensor(tensor.dtype, tensor.shape, values.tobytes())
+    return replace(graph, weights=weights)
 
 
 def ask_graph(graph: Graph, inputs: Rows, *, advance: Advance = nothing_to_tell) -> Array:

@@ -3,6 +3,8 @@
 Not the walk over time, which is in `recurrent`.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gatelet.runtime.backends.reference.convolution import convolve
@@ -10,10 +12,14 @@ from gatelet.runtime.backends.reference.operation import Array, Call
 from gatelet.runtime.backends.reference.recurrent import activations_of, run_steps
 
 
-def conv_lstm_2d(call: Call) -> list[Array]:
+def conv_lstm_2d(call: Call, *, taken: Callable[[Array], Array] = lambda h: h) -> list[Array]:
     """Run a `ConvLSTM2D` node: x [B, T, H, W, C], (h, c [B, H', W', U]).
 
     Gates lie i, f, g, o along the last axis, as Keras stores them; there are no peepholes.
+
+    Args:
+        call: What the node is given.
+        taken: What the recurrent convolution takes of h, where that is rounded first.
 
     Source: Shi et al. 2015, equation 3 without the terms of W_ci, W_cf and W_co.
     """
@@ -23,7 +29,7 @@ def conv_lstm_2d(call: Call) -> list[Array]:
     def step(projected: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
         h, c = states
         recurrent = convolve(
-            h, recurrent_kernel, strides=(1, 1), padding="same", dilation_rate=(1, 1)
+            taken(h), recurrent_kernel, strides=(1, 1), padding="same", dilation_rate=(1, 1)
         )
         i, f, g, o = np.split(projected + recurrent, 4, axis=-1)
         c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
