@@ -66,6 +66,10 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
         "row_order",
         "threads",
         "lengths",
+        "computes_steps_xnnpack",
+        "computes_whole_xnnpack",
+        "computes_steps_builtin",
+        "computes_whole_builtin",
         "labels",
         "golden",
         "golden_texts",
@@ -89,7 +93,8 @@ def test_float32_holds_its_limit_against_graph_and_keras_on_the_whole_test_part(
         # measured on several models: 1e-7 to 2e-6
         assert figures["graph_keras"] <= limits["graph_keras"] == FLOAT32_FLOOR
         if one.scheme == "float32":
-            assert limits["scores_max"] == limits["scores_max_keras"] == FLOAT32_FLOOR
+            assert limits["scores_max"] == FLOAT32_FLOOR
+            assert limits["scores_max_keras"] == 2 * FLOAT32_FLOOR  # each may be off to a side
             assert figures["scores_max"] <= FLOAT32_FLOOR
             assert figures["scores_max_keras"] <= FLOAT32_FLOOR
             assert figures["flips"] == 0
