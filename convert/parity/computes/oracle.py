@@ -12,7 +12,7 @@ import numpy as np
 from gatelet.convert.parity.computes.roundings import Array, Rounding
 from gatelet.convert.parity.computes.weights import Matrix, Plan
 from gatelet.runtime.backends.reference import OPERATIONS
-from gatelet.runtime.backends.reference.convolution import convolve
+from gatelet.runtime.backends.reference.convolution import convolve, windows
 from gatelet.runtime.backends.reference.convolution_recurrent import conv_lstm_2d
 from gatelet.runtime.backends.reference.operation import Call
 from gatelet.runtime.backends.reference.recurrent import (
@@ -184,62 +184,52 @@ def _results(node: Node, call: Call, forced: Array | None, disturb: Rounding | N
 
 
 def _convolution(node: Node, call: Call) -> list[Array]:
-    """Convolve: where a kernel rounds what it meets, window by window or image by image."""
-    kernel, is_recurrent = call.weights["kernel"], node.op == "ConvLSTM2D"
+    """Convolve as each kernel does; a ConvLSTM2D is given its input's part as it is."""
+    kernel, recurrent = (call.weights.get(role) for role in _PRODUCTS)
     assert isinstance(kernel, Matrix)
     x = call.inputs[0]
-    plain = {
-        role: one.values.astype(x.dtype) if isinstance(one, Matrix) else one
-        for role, one in call.weights.items()
-    }
-    frames = x.reshape(-1, *x.shape[2:]) if is_recurrent else x
-    if not kernel.rounds or kernel.spans_images:
-        inputs = [kernel.over_images(frames).reshape(x.shape), *call.inputs[1:]]
-        rounded = replace(call, inputs=inputs, weights=plain)
-        recurrent = call.weights.get("recurrent_kernel")
-        if isinstance(recurrent, Matrix):
-            return conv_lstm_2d(rounded, taken=recurrent.over_images)
-        return OPERATIONS[node.op](rounded)
-    sizes = kernel.shape[:-2]
-    projected = _multiply_windows(frames, kernel, call, axes=len(sizes))
-    if "bias" in plain:
-        projected = projected + plain.pop("bias")
-    if not is_recurrent:
+    frames = x if recurrent is None else x.reshape(-1, *x.shape[2:])
+    projected = _convolved(frames, kernel, call.attributes)
+    if "bias" in call.weights:
+        projected = projected + call.weights["bias"]
+    if recurrent is None:
         return [projected]
+    assert isinstance(recurrent, Matrix)
     gates = projected.shape[-1]
-    return OPERATIONS[node.op](
-        Call(
-            inputs=[projected.reshape(*x.shape[:2], *projected.shape[1:]), *call.inputs[1:]],
-            weights={**plain, "kernel": np.eye(gates, dtype=x.dtype)[None, None]},
-            attributes={
-                **call.attributes,
-                "strides": (1, 1),
-                "padding": "valid",
-                "dilation_rate": (1, 1),
-            },
-            mask=call.mask,
+    plain = {
+        "kernel": np.eye(gates, dtype=x.dtype)[None, None],
+        "recurrent_kernel": recurrent.values.astype(x.dtype),
+    }
+    inputs = [projected.reshape(*x.shape[:2], *projected.shape[1:]), *call.inputs[1:]]
+    given = Call(inputs, plain, {**call.attributes, **_PLAIN}, call.mask)
+    same = {**_PLAIN, "padding": "same"}
+    return conv_lstm_2d(given, recurrent=lambda h: _convolved(h, recurrent, same))
+
+
+_PLAIN: Mapping[str, Any] = {"strides": (1, 1), "padding": "valid", "dilation_rate": (1, 1)}
+
+
+def _convolved(x: Array, kernel: Matrix, attributes: Mapping[str, Any]) -> Array:
+    """Convolve, where the kernel rounds what it meets image by image or window by window."""
+    *sizes, channels, _ = kernel.shape
+    axes, groups = len(sizes), int(attributes.get("groups", 1))
+    strides, dilation = (_by_axis(attributes[one], axes) for one in ("strides", "dilation_rate"))
+    padding = attributes["padding"]
+    if not kernel.rounds or kernel.spans_images:
+        values = kernel.values.astype(x.dtype, copy=False)
+        return convolve(
+            kernel.over_images(x),
+            values,
+            strides=strides,
+            padding=padding,
+            dilation_rate=dilation,
+            groups=groups,
         )
-    )
-
-
-def _multiply_windows(x: Array, kernel: Matrix, call: Call, *, axes: int) -> Array:
-    """Return what each window's numbers, as a row, give with the kernel."""
-    attributes, channels = call.attributes, x.shape[-1]
-    sizes = kernel.shape[:axes]
-    places = int(np.prod(sizes))
-    eye = np.eye(places * channels, dtype=x.dtype).reshape(*sizes, channels, -1)
-    windows = convolve(
-        x,
-        eye,
-        strides=_by_axis(attributes["strides"], axes),
-        padding=attributes["padding"],
-        dilation_rate=_by_axis(attributes["dilation_rate"], axes),
-    )
-    groups = int(attributes.get("groups", 1))
-    apart = windows.reshape(*windows.shape[:-1], places, groups, channels // groups)
+    seen = np.stack([*windows(x, sizes, strides, padding, dilation)], axis=-2)
+    apart = seen.reshape(*seen.shape[:-1], groups, channels)
     made = []
     for group, part in enumerate(kernel.parts):
-        rows = apart[..., group, :].reshape(*windows.shape[:-1], -1)
+        rows = apart[..., group, :].reshape(*seen.shape[:-2], -1)
         matrix = part.values.reshape(-1, part.values.shape[-1])
         columns = slice(0, matrix.shape[-1])
         made.append(rows @ Matrix((replace(part, columns=columns, values=matrix),), kernel.before))

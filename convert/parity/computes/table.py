@@ -273,7 +273,7 @@ TABLE = (
         "int16",
         ("recurrent_kernel",),
         Form(roundings.int16_by_column, roundings.int14_of_a_row),
-        _PRODUCTS,
+        (*_PRODUCTS, "ConvLSTM2D"),
         is_worth=_is_large_when_packed,
     ),
     Row(_C, "int8", ("embeddings",), Form(roundings.int8_by_code)),

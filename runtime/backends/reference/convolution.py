@@ -3,7 +3,7 @@
 Not ConvLSTM2D, which calls them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,13 +34,9 @@ def convolve(
         [B, N'..., F].
     """
     sizes = kernel.shape[:-2]
-    spans = [(k - 1) * d + 1 for k, d in zip(sizes, dilation_rate, strict=True)]
-    x = np.pad(x, _padding(x.shape[1:-1], spans, strides, padding))
-    counts = _counts(x.shape[1:-1], spans, strides)
-    total = np.zeros((len(x), *counts, kernel.shape[-1]), x.dtype)
-    for place in np.ndindex(*sizes):
-        start = [p * d for p, d in zip(place, dilation_rate, strict=True)]
-        part = _window(x, start, counts, strides)
+    total: Array | None = None
+    places = np.ndindex(*sizes)
+    for place, part in zip(places, windows(x, sizes, strides, padding, dilation_rate), strict=True):
         outputs = [
             xs @ ks
             for xs, ks in zip(
@@ -49,8 +45,37 @@ def convolve(
                 strict=True,
             )
         ]
-        total += np.concatenate(outputs, axis=-1)
+        made = np.concatenate(outputs, axis=-1)
+        if total is None:
+            total = made
+        else:
+            total += made
+    assert total is not None, "a kernel has a place"
     return total
+
+
+def windows(
+    x: Array,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+    dilation_rate: Sequence[int],
+) -> Iterator[Array]:
+    """Return what lies under each place of a kernel, [B, N'..., C].
+
+    Args:
+        x: [B, N..., C].
+        sizes: Of the kernel, by axis; as the others.
+        strides: See `convolve`; as the others.
+        padding: Likewise.
+        dilation_rate: Likewise.
+    """
+    spans = [(k - 1) * d + 1 for k, d in zip(sizes, dilation_rate, strict=True)]
+    x = np.pad(x, _padding(x.shape[1:-1], spans, strides, padding))
+    counts = _counts(x.shape[1:-1], spans, strides)
+    for place in np.ndindex(*sizes):
+        start = [p * d for p, d in zip(place, dilation_rate, strict=True)]
+        yield _window(x, start, counts, strides)
 
 
 def conv(axes: int) -> Operation:

@@ -12,26 +12,26 @@ from gatelet.runtime.backends.reference.operation import Array, Call
 from gatelet.runtime.backends.reference.recurrent import activations_of, run_steps
 
 
-def conv_lstm_2d(call: Call, *, taken: Callable[[Array], Array] = lambda h: h) -> list[Array]:
+def conv_lstm_2d(call: Call, *, recurrent: Callable[[Array], Array] | None = None) -> list[Array]:
     """Run a `ConvLSTM2D` node: x [B, T, H, W, C], (h, c [B, H', W', U]).
 
     Gates lie i, f, g, o along the last axis, as Keras stores them; there are no peepholes.
 
     Args:
         call: What the node is given.
-        taken: What the recurrent convolution takes of h, where that is rounded first.
+        recurrent: Convolves h with the recurrent kernel, where that is not done in floats.
 
     Source: Shi et al. 2015, equation 3 without the terms of W_ci, W_cf and W_co.
     """
-    recurrent_kernel = call.weights["recurrent_kernel"]
+    kernel = call.weights["recurrent_kernel"]
     activation, recurrent_activation = activations_of(call)
+
+    def in_floats(h: Array) -> Array:
+        return convolve(h, kernel, strides=(1, 1), padding="same", dilation_rate=(1, 1))
 
     def step(projected: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
         h, c = states
-        recurrent = convolve(
-            taken(h), recurrent_kernel, strides=(1, 1), padding="same", dilation_rate=(1, 1)
-        )
-        i, f, g, o = np.split(projected + recurrent, 4, axis=-1)
+        i, f, g, o = np.split(projected + (recurrent or in_floats)(h), 4, axis=-1)
         c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
         return recurrent_activation(o) * activation(c), c
 
