@@ -5,7 +5,7 @@ the states after all of them where the recurrence gives a sequence; runs that en
 timesteps tell the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -208,10 +208,8 @@ def _with_results(content: bytes, graph: Graph) -> tuple[bytes, dict[str, tuple[
     nodes = [node for node in graph.nodes if node.op in RECURRENCES]
     if len(nodes) != len(chains):
         return None
-    found, left = {}, list(chains)
-    for node in nodes:
-        chain = min(left, key=lambda one: _apart(model, one, graph, node))
-        left.remove(chain)
+    found = {}
+    for node, chain in _matched(model, chains, graph, nodes):
         count = len(OPERATIONS[node.op].states) + bool(node.attributes["return_sequences"])
         places = [int(i) for i in chain[-1].outputs[_COUNTERS : _COUNTERS + count]]
         found[node.name] = tuple(places)
@@ -221,11 +219,30 @@ def _with_results(content: bytes, graph: Graph) -> tuple[bytes, dict[str, tuple[
     return bytes(builder.Output()), found
 
 
+def _matched(
+    model: Any, chains: Sequence[Sequence[Any]], graph: Graph, nodes: Sequence[Node]
+) -> Iterator[tuple[Node, Sequence[Any]]]:
+    """Return the loops of each node, those first that are surest; the others in order."""
+    pairs = [
+        (_apart(model, chain, graph, node), i, k)
+        for i, node in enumerate(nodes)
+        for k, chain in enumerate(chains)
+    ]
+    left, free = set(range(len(nodes))), set(range(len(chains)))
+    for _, i, k in sorted(pairs):
+        if i in left and k in free:
+            left.remove(i)
+            free.remove(k)
+            yield nodes[i], chains[k]
+
+
 def _apart(model: Any, chain: Sequence[Any], graph: Graph, node: Node) -> float:
     """Return how far a loop's constants are from a node's recurrent kernel; infinity for none."""
     from ai_edge_litert.schema_py_generated import TensorType
 
     kernel = array_of(graph.weights[node.weights["recurrent_kernel"]])
+    if node.op == "GRU" and not node.attributes["reset_after"]:  # two matrices, this the larger
+        kernel = kernel[:, : kernel.shape[1] // 3 * 2]
     types = {TensorType.FLOAT32: "<f4", TensorType.FLOAT16: "<f2", TensorType.INT8: "i1"}
     body = model.subgraphs[chain[-1].builtinOptions.bodySubgraphIndex]
     apart = np.inf
