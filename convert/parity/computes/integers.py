@@ -209,9 +209,10 @@ def _recurrence(given: _Given) -> list[Scaled]:
     B, T = x.values.shape[:2]
     units = len(given.weights["recurrent_kernel"])
     states = [np.zeros((B, units), np.int64) for _ in TABLE[node.op].states]
-    for index, one in enumerate(given.inputs[1:]):
+    for index, (name, one) in enumerate(zip(node.inputs[1:], given.inputs[1:], strict=True)):
         unit, limit = ((32768.0, _LARGEST), (65536.0, _LARGEST_CELL))[index]
-        states[index] = _integers_of(one.values, unit, limit)
+        # a state that is fed is not rounded as features are
+        states[index] = _integers_of(given.feed.get(name, one.values), unit, limit)
     y = states[0] if attributes.get("output_initial_state") else np.zeros_like(states[0])
     sequence = [y] * T
     for t in reversed(range(T)) if attributes.get("go_backwards") else range(T):

@@ -4,7 +4,7 @@ Not the table of forms (`table`), and not the run (`oracle`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -158,7 +158,7 @@ def plan_of(
         stored: What the file was found to hold; None where it could not be looked into.
     """
     facts = facts_of(graph, target, scheme)
-    in_file = {one.weight: one.found for one in stored or ()}
+    in_file = {one.weight: one for one in stored or ()}
     weights = {}
     for node in graph.nodes:
         found = {}
@@ -168,9 +168,11 @@ def plan_of(
             parts = []
             for columns, part in parts_of(use):
                 own = in_file.get(name)
-                had = None if own is None else own[..., columns]
-                forms = forms_of(target, engine, part)
-                parts.append(_part(columns, whole[..., columns], forms, had))
+                had = None if own is None or own.found is None else own.found[..., columns]
+                made = _part(columns, whole[..., columns], forms_of(target, engine, part), had)
+                if had is not None and own is not None and own.is_folded:
+                    made = replace(made, values=had)
+                parts.append(made)
             found[role] = Matrix(tuple(parts))
         weights[node.name] = found
     return Plan(graph, facts, weights)

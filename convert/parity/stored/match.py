@@ -51,6 +51,7 @@ class StoredWeight:
         weight: Its name in the Graph.
         found: As the file has it, in the Graph's layout; None where it was not found.
         steps_off: The largest difference, in steps of the type that it is stored in.
+        is_folded: The file has it only as a part of a product: its rounding is that one's.
     """
 
     node: Node
@@ -58,6 +59,7 @@ class StoredWeight:
     weight: str
     found: Array | None
     steps_off: float = 0.0
+    is_folded: bool = False
 
     @property
     def where(self) -> str:
@@ -187,11 +189,12 @@ class _Comparison:
         """Compare a weight with what is read for it."""
         node, role, weight = asked.node, asked.role, self._weight(asked.weight)
         found = self._folded.get((node.name, role))
-        if found is None:
-            parts = self._readings.of(node, role, weight)
-            if not parts and not (role in _ADDED and self._readings.has_others(node, role)):
-                return asked
-            found = compare(parts, weight)  # without a part, nothing is added
+        if found is not None:
+            return replace(asked, found=found.values, steps_off=found.steps_off, is_folded=True)
+        parts = self._readings.of(node, role, weight)
+        if not parts and not (role in _ADDED and self._readings.has_others(node, role)):
+            return asked
+        found = compare(parts, weight)  # without a part, nothing is added
         return replace(asked, found=found.values, steps_off=found.steps_off)
 
     def _whole(self, seen: Sequence[_Seen], most: Folded) -> list[_Seen]:
