@@ -5,18 +5,17 @@ the states after all of them where the recurrence gives a sequence; runs that en
 timesteps tell the others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gatelet.convert.parity.computes.inside_onnx import before_each
-from gatelet.convert.parity.computes.oracle import Seen
 from gatelet.convert.parity.computes.roundings import Array
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, Node
-from gatelet.runtime.graph.operations import OPERATIONS, RECURRENCES, VECTOR_RECURRENCES
+from gatelet.runtime.graph.operations import OPERATIONS, RECURRENCES
 from gatelet.runtime.graph.states import State
 
 XNNPACK, BUILTIN = "xnnpack", "builtin"
@@ -37,6 +36,7 @@ class LitertInside:
         outputs: Where each output is.
         loops: By recurrence, where its states are after the loop, and where its sequence is.
         graph: The Graph that the file was made from.
+        again: Opens the same once more.
     """
 
     interpreter: Any
@@ -44,6 +44,7 @@ class LitertInside:
     outputs: Mapping[str, int]
     loops: Mapping[str, tuple[int, ...]]
     graph: Graph = field(repr=False)
+    again: Callable[[], "LitertInside"] = field(repr=False)
 
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs of rows."""
@@ -59,34 +60,6 @@ class LitertInside:
     def states(self, node: str, count: int) -> list[Array]:
         """Return the states of a recurrence after the last run."""
         return [self.interpreter.get_tensor(index).copy() for index in self.loops[node][:count]]
-
-    def look(self, feed: Mapping[str, Array]) -> tuple[dict[str, Array], Seen]:
-        """Run rows.
-
-        Returns:
-            The outputs, and of recurrences what their loops gave.
-        """
-        outputs = self.run(feed)
-        values: dict[str, Array] = {}
-        before: dict[str, Array] = {}
-        for node in self.graph.nodes:
-            if node.name not in self.loops:
-                continue
-            count = len(OPERATIONS[node.op].states)
-            *last, sequence = [self.interpreter.get_tensor(i).copy() for i in self.loops[node.name]]
-            values.update(zip(node.outputs[1:], last, strict=False))
-            is_plain = node.mask is None
-            if not node.attributes["return_sequences"]:
-                if is_plain:
-                    values[node.output] = last[0] if len(last) == count else sequence
-                continue
-            T = sequence.shape[0] if node.mask is None else None
-            after = np.moveaxis(sequence, 0, 1)
-            if is_plain:
-                values[node.output] = after[:, :T]
-            if not node.inputs[1:] and node.op in VECTOR_RECURRENCES:
-                before[node.name] = before_each(after, None, node)
-        return outputs, Seen(values, before)
 
 
 def open_inside(content: bytes, graph: Graph, *, engine: str) -> LitertInside | None:
@@ -122,7 +95,8 @@ def _opened(
     signature = interpreter.get_signature_runner(key)
     inputs = {n: int(one["index"]) for n, one in signature.get_input_details().items()}
     outputs = {n: int(one["index"]) for n, one in signature.get_output_details().items()}
-    return LitertInside(interpreter, inputs, outputs, loops, graph)
+    again = partial(_opened, content, graph, engine=engine, loops=loops)
+    return LitertInside(interpreter, inputs, outputs, loops, graph, again)
 
 
 def open_interpreter(content: bytes, *, engine: str) -> Any:
@@ -143,6 +117,9 @@ def prefixes(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Run rows that end after each number of timesteps.
 
+    Each is run by an interpreter of its own: XNNPACK's of one that was given another shape before
+    is now and then wrong, which is no fault of the file.
+
     Args:
         inside: The file.
         states: That are carried from step to step.
@@ -154,9 +131,10 @@ def prefixes(
     """
     outputs, kept = [], []
     for T in range(1, rows[timed[0]].shape[1] + 1):
-        made = inside.run({n: one[:, :T] if n in timed else one for n, one in rows.items()})
+        fresh = inside.again()
+        made = fresh.run({n: one[:, :T] if n in timed else one for n, one in rows.items()})
         outputs.append({name: made[name] for name in inside.graph.outputs})
-        held = {one.node: inside.states(one.node, 2) for one in states}
+        held = {one.node: fresh.states(one.node, 2) for one in states}
         kept.append({one.input: held[one.node][int(one.input[-1])] for one in states})
     return (
         {name: np.stack([one[name] for one in outputs]) for name in outputs[0]},
