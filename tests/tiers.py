@@ -119,6 +119,7 @@ SLOW = (
     Slow("conformance/test_streaming.py", "test_most_cases_*"),
     Slow("conformance/test_tflm.py", "test_tflm", keep=("lstm_masked", "two_outputs")),
     Slow("conformance/test_large_cases.py", "test_rounding_*"),
+    Slow("conformance/test_honest.py"),
     Slow("conformance/test_lint_agrees.py"),
     Slow("conformance/test_random_*.py", "test_random_*"),
     Slow("conformance/test_support_page.py"),
