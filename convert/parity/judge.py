@@ -33,6 +33,7 @@ from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.notes.left_out import left_out_of, notes_on_left_out
 from gatelet.convert.parity.notes.making import notes_on_making
+from gatelet.convert.parity.oracles.golden import GOLDEN_VALUES
 from gatelet.convert.parity.oracles.oracle import (
     Advance,
     Oracle,
@@ -314,4 +315,7 @@ def _flat(scores: Array) -> Array:
 
 
 def _as_lists(scores: Array | None) -> list[Any] | None:
-    return None if scores is None or not np.isfinite(scores).all() else list(scores.tolist())
+    """Return what the manifest keeps; of one row that is too long by far nothing."""
+    if scores is None or not np.isfinite(scores).all() or scores.size > 2 * GOLDEN_VALUES:
+        return None
+    return list(scores.tolist())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.parity.checks.behaviour import takes_few_timesteps
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.rows.drawn import separator_of
 from gatelet.convert.rows.rows import Rows, side_by_side
@@ -49,10 +50,14 @@ def golden_vectors(
         ConversionError: No row has finite scores.
     """
     graph, vectorizer = bundle.graph(), bundle.vectorizer()
-    most = max(1, GOLDEN_VALUES // max(1, oracle.scores[:1].size))
+    numbers = max(1, oracle.scores[:1].size)
+    most = max(1, GOLDEN_VALUES // numbers)
     count = min(GOLDEN_ROWS, most)
     step = max(1, len(oracle.inputs) // count)
     inputs = oracle.inputs[::step][:count]
+    if numbers > GOLDEN_VALUES and takes_few_timesteps(graph):
+        timesteps = inputs.feed[graph.inputs[0].name].shape[1]
+        inputs = inputs.last_timesteps(max(1, timesteps * GOLDEN_VALUES // numbers))
     golden_texts = None
     if vectorizer is not None:
         real = list(texts)[::step][:count]
