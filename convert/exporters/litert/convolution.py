@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from gatelet.convert.exporters.litert.activations import activations_of
 from gatelet.convert.exporters.litert.int8 import input_kernel
 from gatelet.convert.exporters.litert.loop import States, run_loop
-from gatelet.convert.exporters.litert.step import Step, TfTensor, sizes_of
+from gatelet.convert.exporters.litert.step import Step, TfTensor, apart, sizes_of
 
 
 def conv_1d(step: Step) -> TfTensor:
@@ -21,7 +21,7 @@ def conv_1d(step: Step) -> TfTensor:
         padding = "valid"
     y = _convolve(
         step,
-        x[:, None],
+        apart(tf, x[:, None]),
         kernel[None],
         strides=(1, *_by_axis(step.attributes["strides"], 1)),
         padding=padding,

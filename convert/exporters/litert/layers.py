@@ -14,6 +14,7 @@ from gatelet.convert.exporters.litert.step import (
     Step,
     Tf,
     TfTensor,
+    apart,
     over,
     product,
     sizes_of,
@@ -135,7 +136,8 @@ def reshape(step: Step) -> TfTensor:
         rest = math.prod(size for size in target if size != -1)
         target[target.index(-1)] = math.prod(known) // rest
     if -1 not in target:
-        return tf.reshape(x, [-1, *target])
+        found = tf.reshape(x, [-1, *target])
+        return apart(tf, found) if step.takes_raw_features else found
     if target[0] == -1 and None not in known[1:] and math.prod(known[1:]) == math.prod(target[1:]):
         return _reshape_timesteps(tf, x, target[1:])
     return tf.reshape(x, tf.stack([tf.shape(x)[0], *target]))
@@ -145,17 +147,8 @@ def _reshape_timesteps(tf: Tf, x: TfTensor, sizes: list[int]) -> TfTensor:
     """Reshape [B, T, ...] to [B, T, *sizes]."""
     if x.shape.as_list()[2:] == sizes:
         return x
-    rows = _kept(tf, tf.reshape(x, [-1, *sizes]))
+    rows = apart(tf, tf.reshape(x, [-1, *sizes]))
     return tf.reshape(rows, tf.stack([*sizes_of(tf, x)[:2], *sizes]))
-
-
-def _kept(tf: Tf, rows: TfTensor) -> TfTensor:
-    """Keep a reshape where it is, by a gather of all rows.
-
-    The converter moves reshapes that leave B and T alone across a recurrence's transposition,
-    and then fails at a shape of two open sizes.
-    """
-    return tf.gather(rows, tf.range(tf.shape(rows)[0]))
 
 
 def transpose(step: Step) -> TfTensor:
@@ -171,7 +164,7 @@ def reverse(step: Step) -> TfTensor:
 def merge_time(step: Step) -> TfTensor:
     """Export a `MergeTime` node: [B, T, ...] to [B*T, ...]."""
     sizes = sizes_of(step.tf, step.inputs[0])
-    return step.tf.reshape(step.inputs[0], step.tf.stack([-1, *sizes[2:]]))
+    return apart(step.tf, step.tf.reshape(step.inputs[0], step.tf.stack([-1, *sizes[2:]])))
 
 
 def split_time(step: Step) -> TfTensor:
@@ -179,7 +172,7 @@ def split_time(step: Step) -> TfTensor:
     rows, like = step.inputs
     sizes = [*sizes_of(step.tf, like)[:2], *sizes_of(step.tf, rows)[1:]]
     if rows.op.type == "Reshape":  # nothing was computed since the timesteps were merged
-        rows = _kept(step.tf, rows)
+        rows = apart(step.tf, rows)
     return step.tf.reshape(rows, step.tf.stack(sizes))
 
 

@@ -68,4 +68,4 @@ def simple_rnn(step: Step) -> list[TfTensor]:
 def _project(step: Step, bias: TfTensor | None) -> TfTensor:
     """Return x @ kernel + bias for all timesteps, time first: [T, B, ...]."""
     x = step.tf.transpose(step.inputs[0], [1, 0, 2])
-    return product(step.tf, x, input_kernel(step), bias)
+    return product(step.tf, x, input_kernel(step), bias, is_made_here=True)

@@ -74,12 +74,36 @@ def reshape_rows(tf: Tf, x: TfTensor, sizes: Sequence[Any]) -> TfTensor:
     return tf.reshape(x, tf.stack([-1, *sizes]))
 
 
-def product(tf: Tf, x: TfTensor, kernel: TfTensor, bias: TfTensor | None) -> TfTensor:
+def apart(tf: Tf, rows: TfTensor) -> TfTensor:
+    """Return a copy of a value, by a gather of all rows: neither converter nor engine undoes that.
+
+    To be used behind a reshape. XNNPACK takes a reshape for another name of what is reshaped. Where
+    it begins with one, and the memory of a model moves in the first call, as it does where sizes
+    become known then, it reads in the next call where that was: now and then scores are wrong.
+    And the converter moves reshapes that leave B and T alone across a recurrence's transposition,
+    and then fails at a shape of two open sizes.
+    """
+    return tf.gather(rows, tf.range(tf.shape(rows)[0]))
+
+
+def product(
+    tf: Tf, x: TfTensor, kernel: TfTensor, bias: TfTensor | None, *, is_made_here: bool = False
+) -> TfTensor:
     """Return x @ kernel + bias over the last axis, of x of any rank.
 
     Rows are laid out flat: that is one FULLY_CONNECTED, which has int8 kernels in every engine.
+
+    Args:
+        tf: TensorFlow.
+        x: [..., F].
+        kernel: [F, U].
+        bias: [U]; None without one.
+        is_made_here: x is a transposition that is made for this, so that no reshape comes first.
     """
-    flat = x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
+    flat = x
+    if x.shape.rank != 2:
+        flat = tf.reshape(x, [-1, x.shape[-1]])
+        flat = flat if is_made_here else apart(tf, flat)
     y = tf.matmul(flat, kernel)
     if bias is not None:
         y += bias

@@ -36,6 +36,10 @@ class Compared:
 
     @cached_property
     def backend(self) -> LitertBackend:
+        return self.opened()
+
+    def opened(self) -> LitertBackend:
+        """Return an interpreter that has run nothing."""
         interpreter = Interpreter(model_content=self.exported.data, num_threads=1)
         return LitertBackend(interpreter, engine="ai-edge-litert")
 

@@ -258,3 +258,24 @@ def test_recurrences_of_images(kind: str) -> None:
         found["ids"] = mask_of(kind, B, T).astype(np.int32)
         many.append(found)
     assert compared.failures(many) == []
+
+
+def test_the_same_call_gives_the_same_again_where_memory_moves() -> None:
+    """The engine finds a place for what is behind a loop in the first call, and moves the rest."""
+    maker = GraphMaker(scale=0.3)
+    x = maker.input("features", None, None, 32)
+    weights = {"kernel": maker.weight(32, 40)}
+    x = maker.one("Dense", [x], (None, None, 40), weights=weights)
+    (y,) = maker.recurrence("GRU", [x], features=40, units=40, return_sequences=True)
+    y = maker.one("Add", [x, y], (None, None, 40))
+    (y,) = maker.recurrence("LSTM", [y], features=40, units=40, return_sequences=True)
+    mean = maker.one("GlobalAveragePooling1D", [y], (None, 40), keepdims=False)
+    weights = {"kernel": maker.weight(40, 3)}
+    compared = Compared(maker.finish(maker.one("Dense", [mean], (None, 3), weights=weights)))
+    rows = np.random.default_rng(0).normal(size=(64, 12, 32)).astype(np.float32)
+    (name,) = compared.graph.outputs
+    for _ in range(40):
+        backend = compared.opened()
+        for count in (5, 64, 32):
+            first, *others = (backend.run({"features": rows[:count]})[name] for _ in range(4))
+            assert all(np.array_equal(one, first) for one in others)
