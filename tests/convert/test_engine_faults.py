@@ -29,7 +29,7 @@ from tests.convert.planted import pad_on_the_other_side
 SCORES = {"scores_max"}
 
 
-@pytest.mark.parametrize("amount", [3e-7, 0.3])
+@pytest.mark.parametrize("amount", [1e-7, 0.3])
 def test_an_engine_whose_scores_depend_on_the_row_before(
     trained: Path, few: Dataset, monkeypatch: pytest.MonkeyPatch, amount: float
 ) -> None:
