@@ -134,6 +134,27 @@ class Plan:
     facts: Facts
     weights: Mapping[str, Mapping[str, Matrix]]
 
+    def disturbed(self, seed: int) -> "Plan":
+        """Return the same with weights that are off by up to two units of float32."""
+        rng = np.random.default_rng(seed)
+
+        def moved(part: Part) -> Part:
+            if part.values.dtype.kind != "f":
+                return part
+            units = rng.integers(-2, 3, part.values.shape) * 2.0**-24
+            return replace(part, values=part.values * (1 + units))
+
+        return replace(
+            self,
+            weights={
+                node: {
+                    role: replace(one, parts=tuple(map(moved, one.parts)))
+                    for role, one in roles.items()
+                }
+                for node, roles in self.weights.items()
+            },
+        )
+
     @property
     def spans_call(self) -> bool:
         """Whether rows of a call share a scale."""
