@@ -143,11 +143,12 @@ def _typed(array: Array, dtype: DType) -> Array:
 
 def _call_of(plan: Plan, node: Node, values: Mapping[str, Array], typing: _Typing) -> Call:
     """Return what a node is given; kernels of products that round are matrices that do so."""
-    weights: dict[str, Array] = {}
+    # a Matrix stands in for an array in `x @ kernel`: nodes of _ROUNDING do nothing else with it
+    weights: dict[str, Any] = {}
     for role, matrix in plan.weights[node.name].items():
         before = None if node.inputs[0] in typing.exact and role == "kernel" else typing.disturb
         if role in _PRODUCTS and node.op in _ROUNDING:
-            weights[role] = replace(matrix, before=before)  # type: ignore[assignment]
+            weights[role] = replace(matrix, before=before)
         else:
             weights[role] = _typed(matrix.values, typing.dtype)
     return Call(

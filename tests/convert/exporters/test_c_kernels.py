@@ -55,8 +55,9 @@ FORMS = {
 @pytest.mark.parametrize("level", ["plain", "v2", "v3", "v4"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_every_level_rounds_and_multiplies_alike(compiler: str, level: str, tmp_path: Path) -> None:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"there is no {compiler} here")  # gcc is on every machine of CI, clang is not
+    if compiler == "clang" and shutil.which(compiler) is None:  # without gcc this fails
+        pytest.skip(f"there is no {compiler} here")
+    # its instructions would end the process; other processors of CI run them
     if not Build("gcc", "-O2", level).is_possible():
         pytest.skip(f"this processor has no {level}")
     write_cases(tmp_path)
@@ -68,7 +69,7 @@ def test_every_level_rounds_and_multiplies_alike(compiler: str, level: str, tmp_
 @pytest.mark.parametrize("processor", CROSS)
 def test_other_processors_round_and_multiply_alike(processor: str, tmp_path: Path) -> None:
     emulator = shutil.which(f"qemu-{processor}") or shutil.which(f"qemu-{processor}-static")
-    if emulator is None:
+    if emulator is None:  # .ci/run installs it; contributors need no emulator
         pytest.skip(f"qemu-{processor} is not installed: apt-get install qemu-user")
     write_cases(tmp_path)
     zig = [sys.executable, "-m", "ziglang", "cc", *CROSS[processor], "-fno-sanitize=all"]
