@@ -98,7 +98,7 @@ KERAS_ROUNDS = (
 """Normalizes single values of up to 1,575: Keras' float32 gives 0.6641 for 0.6606."""
 
 
-@settings(max_examples=60, **COMMON)
+@settings(max_examples=20, **COMMON)
 @example(recipe=ROUNDING_GROWS[0][0], saturated=ROUNDING_GROWS[0][1])
 @example(recipe=ROUNDING_GROWS[1][0], saturated=ROUNDING_GROWS[1][1])
 @example(recipe=KERAS_ROUNDS, saturated=True)

@@ -105,7 +105,7 @@ def assert_clean(work: Path, expected: Path) -> None:
     assert len(listed) == len(list(expected.iterdir()))
 
 
-@pytest.mark.parametrize("moments", [8, pytest.param(50, marks=pytest.mark.full)])
+@pytest.mark.parametrize("moments", [5, pytest.param(50, marks=pytest.mark.full)])
 def test_killed_at_random_moments(
     tmp_path: Path, versions: Versions, without_tensorflow: dict[str, str], moments: int
 ) -> None:

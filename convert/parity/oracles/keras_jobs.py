@@ -4,6 +4,8 @@ Not called directly: a crash here would take the caller with it.
 """
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,7 @@ def keras_scores_job(
         arrays = [tf.constant([[text] for text in json.loads(Path(texts).read_text("ascii"))])]
     try:
         if texts is None and _are_shorter(loaded, arrays):
-            parts = _predict_openly(tf, loaded, arrays, rows_at_once)
+            parts = _predict_openly(loaded, arrays, rows_at_once)
         else:
             parts = predict(loaded, arrays, rows_at_once=rows_at_once)
     except ValueError as error:  # such as a name that TensorFlow takes for no scope
@@ -91,15 +93,12 @@ def predict(model: Any, arrays: list[Any], *, rows_at_once: int = _ROWS_AT_ONCE)
     sizes = {shape[0] for shape in _batch_shapes(model)}
     if sizes != {None}:
         size = next(size for size in sizes if size is not None)
-        rows = []
+        run, rows = _compiled(model), []
         for start in range(0, len(arrays[0]), size):
             _reset_states(model)
-            part = [_filled(array[start : start + size], size) for array in arrays]
-            rows.append(_as_list(model(part if len(part) > 1 else part[0], training=False)))
+            rows.append(run([_filled(array[start : start + size], size) for array in arrays]))
         count = len(arrays[0])
-        return [
-            np.concatenate([np.asarray(r) for r in one])[:count] for one in zip(*rows, strict=True)
-        ]
+        return [np.concatenate(one)[:count] for one in zip(*rows, strict=True)]
     given = arrays if len(arrays) > 1 else arrays[0]
     return _as_list(model.predict(given, batch_size=rows_at_once, verbose=0))
 
@@ -112,18 +111,26 @@ def _are_shorter(model: Any, arrays: list[Any]) -> bool:
     )
 
 
-def _predict_openly(tf: Any, model: Any, arrays: list[Any], rows_at_once: int) -> list[Any]:
+def _predict_openly(model: Any, arrays: list[Any], rows_at_once: int) -> list[Any]:
     """Predict rows of fewer timesteps than the model declares, which `predict` refuses."""
-
-    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
-    def run(*given: Any) -> Any:
-        return model.call(list(given) if len(given) > 1 else given[0], training=False)
-
-    rows = []
-    for start in range(0, len(arrays[0]), rows_at_once):
-        part = [tf.constant(array[start : start + rows_at_once]) for array in arrays]
-        rows.append([np.asarray(one) for one in _as_list(run(*part))])
+    run = _compiled(model.call)
+    starts = range(0, len(arrays[0]), rows_at_once)
+    rows = [run([array[start : start + rows_at_once] for array in arrays]) for start in starts]
     return [np.concatenate(one) for one in zip(*rows, strict=True)]
+
+
+def _compiled(call: Any) -> Callable[[list[Any]], list[Any]]:
+    """Trace a model once: one timestep after the other takes TensorFlow 30 times as long."""
+
+    def plain(*given: Any) -> Any:
+        return call(list(given) if len(given) > 1 else given[0], training=False)
+
+    keras = sys.modules.get("keras")  # a live model may be of tf_keras, or run on JAX
+    if keras is not None and keras.config.backend() != "tensorflow":
+        traced = plain
+    else:
+        traced = import_tensorflow().function(plain)
+    return lambda arrays: [np.asarray(one) for one in _as_list(traced(*arrays))]
 
 
 def _batch_shapes(model: Any) -> list[tuple[int | None, ...]]:
