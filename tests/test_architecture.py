@@ -511,6 +511,21 @@ def test_readme_begins_with_the_two_commands() -> None:
     ]
 
 
+def test_documents_judge_by_rows_that_the_model_was_not_trained_on() -> None:
+    for name in ("README.md", *(n for n in _tracked() if n.startswith("docs/"))):
+        if not name.endswith(".md"):
+            continue
+        text = (ROOT / name).read_text("utf-8")
+        for block in re.findall(r"```(?:sh|console|bash)\n(.*?)```", text, re.S):
+            given: dict[str, set[str]] = {}
+            for command, data in re.findall(
+                r"gatelet (train|evaluate|parity)\b[^\n]*?--data (\S+)", block
+            ):
+                given.setdefault(command, set()).add(data)
+            judged = given.get("evaluate", set()) | given.get("parity", set())
+            assert judged.isdisjoint(given.get("train", set())), name
+
+
 def test_links_in_the_documents_lead_to_tracked_files() -> None:
     tracked = set(_tracked())
     for name in [name for name in tracked if name.endswith(".md")]:

@@ -129,11 +129,11 @@ def print_report(bundle: Bundle, report: ParityReport) -> None:
                 format_figure(figures.get("scores_max")),
                 format_figure(figures.get("scores_mean")),
                 format_figure(figures.get("flips")),
-                *_quality_cells(report, one),
+                *_quality_cells(report, one).values(),
                 one.verdict,
             )
         )
-    quality = ("accuracy", "drop, 95 % interval") if "accuracy" in report.quality else ()
+    quality = _quality_cells(report, report.artifacts[0]) if report.artifacts else ()
     engine = ("engine",) if several else ()
     header = ("target", "scheme", *engine, "bytes", "ids", "max diff", "mean diff", "flips")
     print_table((*header, *quality, "parity"), rows)
@@ -170,15 +170,24 @@ def _print_quality(report: ParityReport) -> None:
         )
 
 
-def _quality_cells(report: ParityReport, one: ArtifactReport) -> tuple[str, ...]:
-    """Return an artifact's accuracy, and how much lower it is than the Graph's."""
-    if "accuracy" not in report.quality:
-        return ()
-    drop = next((c for c in one.checks if c.name == "accuracy_drop"), None)
-    if drop is None or drop.figure is None or drop.interval is None:
-        return ("-", "-")
-    low, high = drop.interval
-    return (f"{one.quality['accuracy']:.4f}", f"{drop.figure:.4f} [{low:.4f}, {high:.4f}]")
+def _quality_cells(report: ParityReport, one: ArtifactReport) -> dict[str, str]:
+    """Return by their titles an artifact's accuracy and its drop, or the errors of its values."""
+    if "accuracy" in report.quality:
+        drop = next((c for c in one.checks if c.name == "accuracy_drop"), None)
+        accuracy, dropped = "-", "-"
+        if drop is not None and drop.figure is not None and drop.interval is not None:
+            low, high = drop.interval
+            accuracy = f"{one.quality['accuracy']:.4f}"
+            dropped = f"{drop.figure:.4f} [{low:.4f}, {high:.4f}]"
+        return {"accuracy": accuracy, "drop, 95 % interval": dropped}
+    if "mae" not in report.quality:
+        return {}
+    cells = {}
+    for figure, title in (("mae", "MAE"), ("r2", "R2")):
+        horizons = [name for name in report.quality if name.startswith(f"{figure}_")]
+        told = [format_figure(one.quality.get(name)) for name in horizons or [figure]]
+        cells[f"{title} a horizon" if horizons else title] = " ".join(told)
+    return cells
 
 
 def _print_remarks(report: ParityReport, one: ArtifactReport) -> None:

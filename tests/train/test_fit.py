@@ -1,5 +1,7 @@
+import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from gatelet.cli import main
 from gatelet.errors import DataError, GateletError, InputError, ModelError, OutputError
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.data.run import MARKER, Run
+from gatelet.runtime.data.run import MARKER, SEEN, Run
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train import TrainConfig, evaluate_run, keras_scores, train
 from gatelet.train.model import Network
@@ -91,6 +94,38 @@ def test_learns_what_can_be_learned(run: Run) -> None:
     assert figures["accuracy"] >= 0.9
     assert run.labels == ("bad", "good")
     assert run.task == "binary"
+
+
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [
+        (("evaluate", "RUN"), "csv"),
+        (("evaluate", "RUN"), "jsonl"),
+        (("convert", "RUN", "--out", "BUNDLE", "--target", "onnx", "--no-keras"), "csv"),
+        (("evaluate", "RUN"), "other rows"),
+    ],
+)
+def test_its_own_rows_are_told(
+    run: Run,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    form: str,
+) -> None:
+    with data.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    given = tmp_path / ("rows.csv" if form == "csv" else "rows.jsonl")
+    if form == "csv":
+        shutil.copy(data, given)
+    else:
+        kept = rows if form == "jsonl" else rows[1:]
+        given.write_text("".join(f"{json.dumps(row)}\n" for row in kept))
+    places = {"RUN": str(run.path), "BUNDLE": str(tmp_path / "bundle")}
+    code = main([places.get(word, word) for word in words] + ["--data", str(given)])
+    printed = capsys.readouterr()
+    assert code == 0, printed
+    assert (SEEN in printed.out + printed.err) == (form != "other rows")
 
 
 def test_records_where_it_comes_from(run: Run) -> None:

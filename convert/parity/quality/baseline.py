@@ -20,6 +20,8 @@ MIN_ROWS = 30
 
 RANKS = 0.6
 """From this area under the ROC curve on, scores rank rows: only the decisions may be wrong."""
+LUCK = 3
+"""Standard deviations by which another order of labels must be better before it is advised."""
 
 Array = NDArray[Any]
 
@@ -110,7 +112,9 @@ def _doubt_decisions(
         f"the model is right on {accuracy:.1%} of these rows, {name} on {baseline['accuracy']:.1%}"
     )
     order, right = _best_order(said, truth, labels)
-    if right > max(accuracy, baseline["accuracy"]):
+    best = max(accuracy, baseline["accuracy"])
+    # of guesses one order or another is right a little more often
+    if right - best > LUCK * math.sqrt(best * (1 - best) / len(truth)):
         return (
             f"{told}: with its labels in another order it is right on {right:.1%}: convert with "
             f"--labels {','.join(order)}",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gatelet.convert import convert
 from gatelet.convert.exporters.stored_bytes import weight_bytes
 from gatelet.convert.lowering import lower
 from gatelet.convert.lowering.unused import unused_layers
@@ -69,7 +70,9 @@ def test_unused_weights_are_left_out_and_named(tmp_path: Path, case: str) -> Non
     assert unused_layers(model, graph) == names
     assert graph.parameters == F * 2 + 2
     assert weight_bytes(graph, "onnx", SCHEMES["float32"]) == 4 * graph.parameters
-    notes = notes_on_making({"provenance": {"unused_layers": list(names)}})
+    bundle = convert(tmp_path / "m.keras", tmp_path / "b", targets=["onnx"], with_keras=False)
+    assert bundle.manifest["provenance"].get("unused_layers", []) == list(names)
+    notes = notes_on_making(bundle.manifest)
     told = ", ".join(f"'{name}'" for name in names)
     expected = f"no output of the model uses the weights of {told}: they are left out"
     assert list(notes) == ([expected] if names else [])
