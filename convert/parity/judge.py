@@ -27,7 +27,7 @@ from gatelet.convert.parity.checks.golden import (
 from gatelet.convert.parity.checks.misread import doubt_reading
 from gatelet.convert.parity.checks.scores import check_max, show_max
 from gatelet.convert.parity.checks.streams import check_stream
-from gatelet.convert.parity.computes import check_computes
+from gatelet.convert.parity.computes import check_computes, check_covered
 from gatelet.convert.parity.costs import costs_of
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
@@ -174,6 +174,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         stored = check_weights(format_name, weights, is_of_today=is_of_today(artifact))
         near = bounds.exact if bounds.is_exact else np.inf
         weights, stored = doubt_reading(case.graph, oracle, found, weights, stored, limit=near)
+        computes = check_computes(given, artifact, predictor)
         checks = [
             stored,
             *costs_of(case.bundle, oracle, found, bounds),
@@ -186,7 +187,8 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
                 short=given.oracle.short,
             ),
             *_check_lengths(given, predictor, bounds),
-            *check_computes(given, artifact, predictor),
+            *computes,
+            *check_covered(case.graph, artifact, format_name, weights=weights, computes=computes),
         ]
         if artifact.states:
             checks.append(check_stream(predictor, case.graph, oracle.inputs, bounds, spread=spread))

@@ -31,6 +31,7 @@ CHECKS = {
     "computes": "scores against the oracle of the scheme: does the file compute what it says?",
     "computes_steps": "each layer and step, from the file's own states, against that oracle",
     "computes_whole": "whole sequences against that oracle",
+    "kernels_seen": "kernels of floats that were neither read from the file nor followed by steps",
     "labels_reached": "labels that the oracle chooses and the artifact never does",
     "labels": "golden rows that get another label than at conversion",
     "scores_max_keras": "largest difference of a score from Keras",

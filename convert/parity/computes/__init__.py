@@ -4,5 +4,6 @@ Not what the scheme costs.
 """
 
 from gatelet.convert.parity.computes.check import check_computes
+from gatelet.convert.parity.computes.covered import check_covered
 
-__all__ = ["check_computes"]
+__all__ = ["check_computes", "check_covered"]
