@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,26 @@ from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.source import KERNELS
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.targets import refusal
+from gatelet.convert.parity.checks.scores import difference
+from gatelet.convert.parity.computes.inside_c import as_rows, step_through
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.schemes import SCHEMES
+from gatelet.convert.tolerances import FLOAT32_FLOOR
 from gatelet.errors import BackendError, BackendMissing
 from gatelet.runtime.backends import open_backend
+from gatelet.runtime.backends.backend import Backend
 from gatelet.runtime.backends.c.backend import CBackend
 from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.backends.host import host_platform
-from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.backends.reference import ReferenceBackend, array_of
+from gatelet.runtime.graph.safetensors import Tensor
+from gatelet.runtime.graph.streaming import to_stream
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
+from tests.conformance.c_builds import Build
 from tests.convert.exporters.c_builds import STRICT, build, small_graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
+from tests.convert.parity.computes.models import VOCABULARY, exportable
+from tests.convert.parity.computes.models import model as stepped
 
 TEXTS = ["a good film", "bad film", "good " * 20, "ΣΑΣ İ 👍", ""]
 IDS = np.array([[0, 0, 0, 5, 7], [1, 2, 3, 4, 5], [0, 0, 0, 0, 0]], np.int32)
@@ -81,6 +91,44 @@ def test_every_level_gives_what_the_plain_path_gives(files: dict[str, Path]) -> 
     assert np.abs(best - plain).max() < 1e-6
     with pytest.raises(BackendError, match="no code of level 9"):
         open_library(library, level=9)
+
+
+@pytest.mark.parametrize(
+    ("cell", "scheme"),
+    [("LSTM", "dynamic-int8"), ("GRU", "dynamic-int8"), ("LSTM", "dynamic-int8-rec16")],
+)
+def test_every_level_steps_as_the_plain_path_does(
+    cell: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, name = stepped((cell,)), "cell_0.recurrent_kernel"
+    louder = 4 * array_of(graph.weights[name])  # so that one integer of a state counts
+    weights = {**graph.weights, name: Tensor("F32", louder.shape, louder.tobytes())}
+    graph = replace(graph, weights=weights)
+    made = export_c(exportable(graph), SCHEMES[scheme])
+    blob = tmp_path / "weights.bin"
+    blob.write_bytes(made.data)
+    paths = {one.role: tmp_path / one.stored_name for one in made.companions}
+    for one in made.companions:
+        paths[one.role].write_bytes(one.data)
+    form = to_stream(graph)
+    ids = np.random.default_rng(4).integers(0, VOCABULARY, (300, 12)).astype(np.int32)
+
+    def open_level(level: str) -> Backend:
+        monkeypatch.setenv("GATELET_LEVEL", level)
+        return open_backend("c", blob, companions=paths, steps=True)
+
+    plain = open_level("plain")
+    taken = step_through(plain, graph, form.states, {"ids": ids})
+    feed = as_rows(graph, form.graph, form.states, {"ids": ids}, taken).feed
+    right = plain.run(feed)
+    for level in ("v2", "v3", "v4"):
+        # its instructions would end the process
+        if not Build("gcc", "-O1", level).is_possible():
+            continue
+        found = open_level(level).run(feed)
+        for state in form.states:  # behind them the products round again, ties to either side
+            apart = difference(*(np.asarray(one[state.output]) for one in (found, right)))
+            assert apart.max() <= FLOAT32_FLOOR, level
 
 
 def test_a_level_can_be_asked_for(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
