@@ -191,43 +191,76 @@ def test_a_code_without_a_scale_is_damage(tmp_path: Path) -> None:
         same.check(same.with_bytes(codes, codes + 1))
 
 
-def features_graph(units: int = 40) -> Graph:
-    """Return an LSTM over features as the user feeds them, and a Dense layer."""
-    maker = GraphMaker()
-    x = maker.input("x", None, None, 30)
-    (h,) = maker.recurrence("LSTM", [x], features=30, units=units, return_sequences=False)
-    y = maker.one("Dense", [h], (None, 2), weights={"kernel": maker.weight(units, 2)})
-    return maker.finish(y)
+FIRST = ("LSTM", "GRU", "Dense", "Conv1D", "Masking")
+"""What features as the user feeds them meet first."""
+
+
+def features_graph(first: str = "LSTM", *, units: int = 40, hidden: int = 48) -> Graph:
+    """Return a recurrence over features, with another layer before it or not, and two Dense."""
+    maker, mask, cell = GraphMaker(), None, "GRU" if first == "GRU" else "LSTM"
+    x, features = maker.input("x", None, None, 30), 30
+    if first == "Masking":
+        mask = maker.one("MaskFeatures", [x], (None, None), mask_value=0.5)
+        x = maker.one("ApplyMask", [x], (None, None, features), mask=mask)
+    elif first in ("Dense", "Conv1D"):
+        shape: tuple[int, ...] = (features, units)
+        more: dict[str, Any] = {}
+        if first == "Conv1D":
+            shape = (3, features, units)
+            more = {"strides": 1, "dilation_rate": 1, "groups": 1, "padding": "causal"}
+        weights = {"kernel": maker.weight(*shape)}
+        y = maker.one(first, [x], (None, None, units), weights=weights, **more)
+        x, features = maker.one("Activation", [y], (None, None, units), activation="tanh"), units
+    (h,) = maker.recurrence(cell, [x], features=features, units=units, mask=mask)
+    weights = {"kernel": maker.weight(units, hidden)}
+    y = maker.one("Dense", [h], (None, hidden), weights=weights)
+    y = maker.one("Activation", [y], (None, hidden), activation="tanh")
+    weights = {"kernel": maker.weight(hidden, 2)}
+    return maker.finish(maker.one("Dense", [y], (None, 2), weights=weights))
+
+
+def kernel_names(graph: Graph) -> tuple[str, str, str]:
+    """Return the kernel that meets features, the recurrent one, and that of a Dense behind it."""
+    kernels = [node.weights["kernel"] for node in graph.nodes if "kernel" in node.weights]
+    (recurrent,) = (name for name in graph.weights if name.endswith(".recurrent_kernel"))
+    return kernels[0], recurrent, kernels[-2]
 
 
 def sections_of(scheme: str, graph: Graph) -> tuple[bytes, dict[str, Mapping[str, Any]]]:
-    """Return a model's blob, and the sections of its first layer by their roles."""
+    """Return a model's blob, and its sections by the weight."""
     written = write_model(Exportable(graph, graph), SCHEMES[scheme])
-    roles = {name: role for role, name in graph.nodes[0].weights.items()}
-    found = {one["weight"]: one for one in written.sections}
-    return written.weights, {role: found[name] for name, role in roles.items()}
+    return written.weights, {one["weight"]: one for one in written.sections}
 
 
+@pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize(
     ("scheme", "recurrent"),
     [("dynamic-int8", ("int8", "fours")), ("dynamic-int8-rec16", ("int16", "pairs"))],
 )
-def test_kernels_have_the_types_of_their_scheme(scheme: str, recurrent: tuple[str, str]) -> None:
-    graph = features_graph()
+def test_kernels_have_the_types_of_their_scheme(
+    scheme: str, recurrent: tuple[str, str], first: str
+) -> None:
+    graph = features_graph(first)
     data, sections = sections_of(scheme, graph)
-    found = {role: (one["dtype"], one["order"]) for role, one in sections.items()}
+    fed, carried, behind = (sections[name] for name in kernel_names(graph))
     # what meets features has no sums, since they are not rounded
-    assert found["kernel"] == ("int8", "tiles") and "sums" not in sections["kernel"]
-    assert found["recurrent_kernel"] == recurrent
-    assert ("sums" in sections["recurrent_kernel"]) == (scheme == "dynamic-int8")
+    assert (fed["dtype"], fed["order"]) == ("int8", "tiles") and "sums" not in fed
+    assert (carried["dtype"], carried["order"]) == recurrent
+    assert ("sums" in carried) == (scheme == "dynamic-int8")
+    assert (behind["dtype"], behind["order"]) == ("int8", "fours") and "sums" in behind
     floats, _ = sections_of("float32", graph)
     assert len(data) < 0.6 * len(floats)
     assert c_weight_bytes(graph, SCHEMES[scheme]) == len(data)
 
 
+@pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("scheme", ["dynamic-int8", "dynamic-int8-rec16"])
-def test_features_of_any_size_are_not_rounded(scheme: str, tmp_path: Path) -> None:
-    graph = features_graph()
+def test_features_of_any_size_are_not_rounded(scheme: str, first: str, tmp_path: Path) -> None:
+    graph = features_graph(first)
+    name, *_ = kernel_names(graph)
+    kernel = array_of(graph.weights[name]).copy()
+    kernel[..., 0, :] = 0  # a feature that counts for nothing, but for the scale of its row
+    graph = with_weights(graph, {name: kernel})
     written, library = build(Exportable(graph, graph), tmp_path, scheme=scheme)
     (tmp_path / "w.bin").write_bytes(written.weights)
     file = StoredFile(tmp_path / "w.bin", graph, sections=written.sections)
@@ -243,12 +276,27 @@ def test_features_of_any_size_are_not_rounded(scheme: str, tmp_path: Path) -> No
     assert np.abs(found - expected).max() < 1e-3
 
 
-def test_a_sum_that_is_another_is_seen_though_this_processor_reads_none(tmp_path: Path) -> None:
-    graph = features_graph()
+SUMMED = {
+    "of an LSTM": ("LSTM", 40, 1, "recurrent_kernel of layer"),
+    "of a GRU": ("GRU", 40, 1, "recurrent_kernel of layer"),
+    "of a Dense": ("LSTM", 40, 2, "kernel of layer 'n1_dense'"),
+    "of several chunks": ("LSTM", 300, 1, "recurrent_kernel of layer"),
+}
+"""The first layer, its units, which kernel has the sums, and its name."""
+
+
+@pytest.mark.parametrize("case", SUMMED)
+def test_a_sum_that_is_another_is_seen_though_this_processor_reads_none(
+    case: str, tmp_path: Path
+) -> None:
+    first, units, which, named = SUMMED[case]
+    graph = features_graph(first, units=units)
     data, sections = sections_of("dynamic-int8", graph)
-    sums = sections["recurrent_kernel"]["sums"]
+    summed = sections[kernel_names(graph)[which]]
+    sums = summed["sums"]
+    assert sums["shape"][0] == (2 if units > 256 else 1)
     path = tmp_path / "w.bin"
-    for changed in (None, 0, 57):
+    for changed in (None, 0, 37, int(np.prod(sums["shape"])) - 1):
         edited = bytearray(data)
         if changed is not None:
             edited[sums["offset"] + 2 * changed] ^= 1
@@ -256,17 +304,17 @@ def test_a_sum_that_is_another_is_seen_though_this_processor_reads_none(tmp_path
         file = StoredFile(path, graph, sections=list(sections.values()))
         check = check_weights("c", match_weights("c", file))
         assert check.verdict == ("pass" if changed is None else "fail")
-        assert ("recurrent_kernel" in check.note) == (changed is not None)
-    wrong = {**sections["recurrent_kernel"], "sums": {**sums, "shape": [2, 80]}}
+        assert (named in check.note) == (changed is not None)
+    wrong = {**summed, "sums": {**sums, "shape": [3, 80]}}
     with pytest.raises(BundleDamaged, match="its sums are"):
         match_weights("c", StoredFile(path, graph, sections=[wrong]))
-    wrong = {**sections["recurrent_kernel"], "order": "tiles", "sums": sums}
+    wrong = {**summed, "order": "tiles", "sums": sums}
     with pytest.raises(BundleDamaged):
         match_weights("c", StoredFile(path, graph, sections=[wrong]))
 
 
 def test_a_model_has_the_products_that_it_needs() -> None:
-    graph = features_graph()
+    graph = features_graph(hidden=8)  # too few to be rounded
     for scheme, needed in (
         ("float32", set()),
         ("dynamic-int8", {"product_int8", "product_bytes"}),

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gatelet.convert.exporters.c import build as building
-from gatelet.convert.exporters.c import export_c
+from gatelet.convert.exporters.c import export_c, writer
 from gatelet.convert.exporters.exported import Exported
 from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.rows.drawn import random_inputs
@@ -37,6 +38,7 @@ def _quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     ("scheme", "names"),
     [
         ("float32", {"computes_steps", "computes_whole"}),
+        ("dynamic-int8", {"computes_steps", "computes_whole"}),
         ("full-int8", {"computes_whole"}),
     ],
 )
@@ -57,3 +59,35 @@ def test_an_integer_that_is_one_off_is_seen(tmp_path: Path) -> None:
     (check,) = ask(graph, "c", "full-int8", replace(made, facts=facts), tmp_path)
     assert check.verdict == "fail"
     assert check.limit == 0.0
+
+
+@pytest.mark.parametrize(
+    ("cell", "shape", "named"),
+    [
+        ("LSTM", (24, 128), "kernel of layer 'cell_0'"),
+        ("GRU", (20, 96), "recurrent_kernel of layer 'cell_0'"),
+        ("LSTM", (20, 64), "kernel of layer 'hidden'"),
+    ],
+)
+def test_a_wrong_sum_is_seen_where_no_processor_reads_it(
+    cell: str,
+    shape: tuple[int, ...],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = writer.sums_of
+
+    def one_more(values: Any) -> Any:
+        sums = real(values)
+        sums[0, 0] += values.shape == shape
+        return sums
+
+    monkeypatch.setattr(writer, "sums_of", one_more)
+    monkeypatch.setenv("GATELET_LEVEL", "plain")
+    graph = model((cell,))
+    made = _export(graph, "dynamic-int8")
+    checks = {one.name: one for one in ask(graph, "c", "dynamic-int8", made, tmp_path)}
+    wrong = checks.pop("computes_steps_sums")
+    assert (wrong.verdict, wrong.by) == ("fail", "steps") and named in wrong.note
+    assert {one.verdict for one in checks.values()} == {"pass"}
