@@ -36,7 +36,7 @@ ROWS = {"features": np.random.default_rng(4).normal(0, 1, (20, 3, 5)).astype(np.
 def graph_of() -> Graph:
     """Return a recurrence, a normalisation and a product."""
     rng = np.random.default_rng(3)
-    shapes = {
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {
         "LSTM": {"kernel": (5, 16), "recurrent_kernel": (4, 16), "bias": (16,)},
         "Affine": {"scale": (4,), "shift": (4,)},
         "Dense": {"kernel": (4, 4), "bias": (4,)},
