@@ -29,6 +29,7 @@ from gatelet.runtime.graph.graph import Graph
 _SAME = 1e-6
 _NEAR = 1e-3
 """How far a file may be from a form, relative to the weight, and still be taken for it."""
+_LOOKED_UP = ("embeddings", "table")
 _TIES = 0.01
 """The largest share of weights that may lie halfway between two numbers of the file."""
 
@@ -135,7 +136,10 @@ class Plan:
     weights: Mapping[str, Mapping[str, Matrix]]
 
     def disturbed(self, seed: int) -> "Plan":
-        """Return the same with weights that are off by up to two units of float32."""
+        """Return the same with weights that are off by up to two units of float32.
+
+        Rows of tables are exact, or what rounds them would go the other way now and then.
+        """
         rng = np.random.default_rng(seed)
 
         def moved(part: Part) -> Part:
@@ -148,7 +152,9 @@ class Plan:
             self,
             weights={
                 node: {
-                    role: replace(one, parts=tuple(map(moved, one.parts)))
+                    role: one
+                    if role in _LOOKED_UP
+                    else replace(one, parts=tuple(map(moved, one.parts)))
                     for role, one in roles.items()
                 }
                 for node, roles in self.weights.items()

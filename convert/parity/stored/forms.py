@@ -169,7 +169,10 @@ _FC = "FULLY_CONNECTED"
 _LITE_BIAS = (_reads(_FC, 2), _reads("Add", -1, after=True))
 _LITE_RECURRENT = {
     "kernel": (_reads(_FC, 1, turned), _reads("BATCH_MATMUL", 1)),
-    "recurrent_kernel": (_reads(_FC, 1, turned, inside=True),),
+    "recurrent_kernel": (
+        _reads(_FC, 1, turned, inside=True),
+        _reads("BATCH_MATMUL", 1, inside=True),
+    ),
     "bias": _LITE_BIAS,
 }
 
@@ -192,10 +195,14 @@ _LITERT: dict[tuple[str, str], Alternatives] = {
     ("ConvLSTM2D", "bias"): (_reads("CONV_2D", 2), _reads("Add", -1, after=True)),
     **{(op, role): ways for op in VECTOR_RECURRENCES for role, ways in _LITE_RECURRENT.items()},
     ("GRU", "recurrent_kernel"): (
-        _reads(_FC, 1, turned, inside=True),
+        *_LITE_RECURRENT["recurrent_kernel"],
         (
             *_reads(_FC, 1, _of_gates(turned), inside=True),
             *_reads(_FC, 1, _of_candidate(turned), inside=True),
+        ),
+        (
+            *_reads("BATCH_MATMUL", 1, _of_gates(as_it_is), inside=True),
+            *_reads("BATCH_MATMUL", 1, _of_candidate(as_it_is), inside=True),
         ),
     ),
     ("GRU", "bias"): (

@@ -5,7 +5,7 @@ asks which operator reads a weight. What an engine makes of constants before it 
 a product with scales, a look-up of rows) is followed, so a constant is what an operator reads.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -78,7 +78,14 @@ class Program:
     def known(self) -> Mapping[str, Stored]:
         """Every value that constants alone decide, and every row that a look-up may give."""
         known = dict(self.constants)
+        positive: set[str] = set()
         for one in self.live:
+            if one.kind in _NEVER_NEGATIVE or (
+                one.kind in _TAKES_SOME and one.inputs[0] in positive
+            ):
+                positive.update(one.outputs)
+            if _is_zero(one, known, positive):
+                known[one.outputs[0]] = Stored("", np.zeros((), np.float32))
             follow = FOLLOWED.get(one.kind)
             if follow is None or one.settings.get("activation"):
                 continue
@@ -123,6 +130,22 @@ class Program:
             return None
         one = self.known.get(operator.inputs[place])
         return None if one is None or one.rows_by else one
+
+
+_NEVER_NEGATIVE, _TAKES_SOME = ("SHAPE", "SQUARE"), ("Reshape", "STRIDED_SLICE", "Slice")
+
+
+def _is_zero(operator: Operator, known: Mapping[str, Stored], positive: Set[str]) -> bool:
+    """Return whether an operator makes a zero that the converter could not know.
+
+    The exporter adds one to a kernel that is to stay float: see `recurrent_kernel` of litert.
+    """
+    if operator.kind not in ("LESS", "MINIMUM") or operator.inputs[0] not in positive:
+        return False
+    bound = known.get(operator.inputs[1])
+    if bound is None or bound.rows_by:
+        return False
+    return bool((bound.values < 0 if operator.kind == "LESS" else bound.values == 0).all())
 
 
 _Args = Sequence[Stored | None]
