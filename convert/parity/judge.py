@@ -168,13 +168,13 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
             return ArtifactReport(target, scheme, (), engine, note=note)
         given = on_texts(case) if predictor.takes_texts else case
         format_name = EXPORTERS[target].stored_as or target
-        weights = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
+        read = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
         found = run_rows(predictor, given.oracle.inputs, advance=case.advance)
         case.seen.setdefault((target, scheme), found)
-        stored = check_weights(format_name, weights, is_of_today=is_of_today(artifact))
+        stored = check_weights(format_name, read, is_of_today=is_of_today(artifact))
         near = bounds.exact if bounds.is_exact else np.inf
-        weights, stored = doubt_reading(case.graph, oracle, found, weights, stored, limit=near)
-        computes = check_computes(given, artifact, predictor)
+        weights, stored = doubt_reading(case.graph, oracle, found, read, stored, limit=near)
+        computes = check_computes(given, artifact, predictor, misread=weights is not read)
         checks = [
             stored,
             *costs_of(case.bundle, oracle, found, bounds),

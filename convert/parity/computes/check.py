@@ -61,6 +61,7 @@ class Asked:
         scheme: Its scheme.
         format: The target whose files are as its own.
         skipping: The Graph that it was made from: as far as it skips padding.
+        misread: What is read from the file is not what it computes.
     """
 
     case: Case
@@ -69,11 +70,12 @@ class Asked:
     scheme: Scheme
     format: str
     skipping: Graph
+    misread: bool = False
 
     def plan(self, graph: Graph, engine: str = "") -> Plan:
         """Return what the scheme makes of a Graph, with the weights that the file has."""
         file = StoredFile.of(self.case.bundle, self.artifact, graph)
-        stored = match_weights(self.format, file)
+        stored = None if self.misread else match_weights(self.format, file)
         return plan_of(graph, self.format, self.scheme, engine=engine, stored=stored)
 
     @property
@@ -82,13 +84,16 @@ class Asked:
         return (self.case.bundle.path / self.artifact.path).read_bytes()
 
 
-def check_computes(case: Case, artifact: Artifact, predictor: Predictor) -> tuple[Check, ...]:
+def check_computes(
+    case: Case, artifact: Artifact, predictor: Predictor, *, misread: bool = False
+) -> tuple[Check, ...]:
     """Hold an artifact to the oracle of its scheme.
 
     Args:
         case: With the rows as the artifact takes them: some of them are run.
         artifact: The artifact.
         predictor: Runs it.
+        misread: What is read from the file is not what it computes: the oracle does without.
 
     Returns:
         A check for each way in which the file was looked at: node by node or step by step, where
@@ -112,7 +117,7 @@ def check_computes(case: Case, artifact: Artifact, predictor: Predictor) -> tupl
     if format_name == "litert" and importlib.util.find_spec("ai_edge_litert") is None:
         why = "its kernels cannot be chosen: ai-edge-litert is not installed"
         return (_unasked(why),)
-    asked = Asked(case, artifact, predictor, scheme, format_name, case.graph)
+    asked = Asked(case, artifact, predictor, scheme, format_name, case.graph, misread)
     try:
         return tuple(look_inside(replace(asked, skipping=_skipping(asked))))
     except GateletError:  # of the file, or of its engine
