@@ -18,8 +18,11 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.onnx.export import export_onnx
 from gatelet.convert.exporters.tflm.export import export_tflm
 from gatelet.convert.parity.report import Check
-from gatelet.convert.parity.stored.file import StoredFile
+from gatelet.convert.parity.stored.file import Stored, StoredFile
 from gatelet.convert.parity.stored.match import check_weights, match_weights
+from gatelet.convert.parity.stored.program import Operator, Program
+from gatelet.convert.parity.stored.readers import READERS
+from gatelet.convert.parity.stored.scopes import scope_by_dataflow
 from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node
@@ -311,3 +314,44 @@ def test_what_an_operator_reads_is_what_counts(fault: str, tmp_path: Path) -> No
     what, edit, named = FAULTS[fault]
     found = check(*edited(write(what, tmp_path / "right"), edit, tmp_path / "wrong"))
     assert found.verdict == "fail" and named in found.note, found
+
+
+@pytest.mark.parametrize(
+    ("sums", "factors", "verdict"), [(-3.0, 0.5, "pass"), (-3.0, 0.6, "fail"), (-2.0, 0.5, "fail")]
+)
+def test_a_factor_of_one_that_the_converter_left_out_is_not_read_from_another(
+    sums: float, factors: float, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = {
+        "first.scale": np.ones(1),
+        "first.shift": np.full(1, -3.0),
+        "second.scale": np.full(1, 0.5),
+        "second.shift": np.zeros(1),
+        "dense.kernel": np.random.default_rng(3).normal(0, 1, (U, U)),
+    }
+    weights = {n: Tensor("F32", a.shape, a.astype("<f4").tobytes()) for n, a in arrays.items()}
+    nodes, value = [], "features"
+    for name, op in (("first", "Affine"), ("second", "Affine"), ("dense", "Dense")):
+        roles = {one.split(".")[1]: one for one in arrays if one.startswith(f"{name}.")}
+        nodes.append(Node(name, op, (value,), (name,), ((None, U),), roles))
+        value = name
+    taken = GraphInput("features", "float32", (None, U))
+    graph = Graph((taken,), tuple(nodes), ("dense",), weights)
+    program = Program(
+        (
+            Operator("Add", ("x", "sums"), ("moved",)),
+            Operator("Mul", ("moved", "factors"), ("scaled",)),
+            Operator("FULLY_CONNECTED", ("scaled", "kernel"), ("made",)),
+        ),
+        {
+            "sums": Stored("sums", np.full(1, sums, np.float32)),
+            "factors": Stored("factors", np.full(1, factors, np.float32)),
+            "kernel": Stored("kernel", arrays["dense.kernel"].astype(np.float32).T),
+        },
+        ("made",),
+        {"x": "features"},
+    )
+    monkeypatch.setitem(READERS, "litert", lambda file: scope_by_dataflow(program, file.graph))
+    found = check("litert", StoredFile(Path("none"), graph))
+    assert found.verdict == verdict, found
+    assert verdict == "fail" or found.note == "3 of 3 tensors"

@@ -17,7 +17,7 @@ from gatelet.convert.parity.stored.file import Stored, StoredFile
 from gatelet.convert.parity.stored.folding import Folded, foldings
 from gatelet.convert.parity.stored.program import Program
 from gatelet.convert.parity.stored.readers import READERS
-from gatelet.convert.parity.stored.readings import Reading, Readings
+from gatelet.convert.parity.stored.readings import Reading, Readings, does_nothing
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, Node
 
@@ -111,7 +111,7 @@ def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | N
         file: The file, and the Graph that it was made from.
 
     Returns:
-        Every weight but those of zeros only, which a converter may leave out; None where no
+        Every weight but those that a converter left out, since they do nothing; None where no
         reader knows the target, what it needs is not installed, or another version made the file.
     """
     reader = READERS.get(target)
@@ -136,7 +136,10 @@ def match_weights(target: str, file: StoredFile) -> tuple[StoredWeight, ...] | N
         found = [_as_told(one, array, stored) for one, array in asked]
     uses: dict[str, list[StoredWeight]] = {}
     for one in found:
-        uses.setdefault(one.weight, []).append(one)
+        if one.found is not None or not does_nothing(
+            one.role, array_of(file.graph.weights[one.weight])
+        ):
+            uses.setdefault(one.weight, []).append(one)
     return tuple(_worst(ones) for ones in uses.values())
 
 
@@ -204,7 +207,8 @@ class _Comparison:
     def _are_read(self, names: frozenset[str]) -> bool:
         """Return whether operators read weights of normalisations beside a product."""
         return all(
-            self._readings.of(node, role, self._weight(name)) or not self._weight(name).any()
+            self._readings.of(node, role, self._weight(name))
+            or does_nothing(role, self._weight(name))
             for node in self._graph.nodes
             for role, name in node.weights.items()
             if name in names and not ("kernel" in node.weights or (node.name, role) in self._folded)

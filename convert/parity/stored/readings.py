@@ -29,6 +29,15 @@ class Reading:
     stored: tuple[Stored, ...]
 
 
+_FACTORS = ("scale", "gamma")
+"""Roles of weights that are multiplied with."""
+
+
+def does_nothing(role: str, weight: Array) -> bool:
+    """Return whether a converter may leave a weight out: zeros, or factors of one."""
+    return not weight.any() or (role in _FACTORS and bool((weight == 1).all()))
+
+
 class Readings:
     """Finds readings; an operator that names do not tell from others is found once.
 
@@ -79,7 +88,8 @@ class Readings:
                     wanted = part.form(places)
                 except (IndexError, ValueError):  # the form of a weight of another rank
                     break
-                stored = tuple(self._stored(node, part, wanted))
+                is_one = does_nothing(role, weight) and bool(weight.any())
+                stored = tuple(self._stored(node, part, wanted, is_one=is_one))
                 # what is zero altogether may be left out
                 if not stored and not is_zero[wanted.reshape(-1)].all():
                     break
@@ -89,7 +99,9 @@ class Readings:
                     return found
         return []
 
-    def _stored(self, node: Node, part: Part, places: Places) -> Iterator[Stored]:
+    def _stored(
+        self, node: Node, part: Part, places: Places, *, is_one: bool = False
+    ) -> Iterator[Stored]:
         if part.kinds == (LOOKUP,):
             tables = [table for one, table in self._program.lookups if one.scope == node.name]
             beside = self._program.beside.items()
@@ -100,6 +112,8 @@ class Readings:
             stored = self._program.constant(one, part.place)
             if stored is None or not _fits(stored, places):
                 continue
+            if part.after and is_one and (stored.values != 1).any():
+                continue  # the converter left the factor of one out: this is another's
             yield stored
             if part.after:
                 self._taken.update(one.outputs)
