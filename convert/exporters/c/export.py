@@ -18,7 +18,7 @@ from gatelet.convert.exporters.c.integers import INTEGER_OPERATIONS, integer_ref
 from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
 from gatelet.convert.exporters.c.sizes import Size, elements, known
 from gatelet.convert.exporters.c.source import comment, prefix_of
-from gatelet.convert.exporters.c.steps import step_graph
+from gatelet.convert.exporters.c.steps import step_form
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.convert.exporters.exported import Companion, Exportable, Exported
@@ -88,7 +88,7 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
     blob = Blob()
     kernels: set[str] = set()
     sections: list[dict[str, Any]] = []
-    pieces = step_graph(model.streaming, model.graph)
+    pieces = step_form(model.streaming, model.graph, model.skipping)
     observed = _observed(model, scheme)
     whole, steps = (
         None
@@ -96,7 +96,7 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
         else write_function(
             Writer(blob, scheme, observed, kernels=kernels, sections=sections), graph
         )
-        for graph in (model.skipping, pieces)
+        for graph in (model.skipping, pieces and pieces.graph)
     )
     assert whole is not None
     return Model(
@@ -108,7 +108,7 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
         sections=sections,
         vocabulary=write_vocabulary(model.vectorizer) if model.vectorizer else None,
         steps=steps,
-        states=model.streaming.states if steps and model.streaming else (),
+        states=pieces.states if pieces else (),
         observed=observed,
     )
 

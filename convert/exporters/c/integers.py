@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gatelet.convert.exporters.c import layers, masks
-from gatelet.convert.exporters.c.recurrent import FLAGS, gru_columns
+from gatelet.convert.exporters.c.recurrent import FLAGS, entering, gru_columns
 from gatelet.convert.exporters.c.sizes import elements, known
 from gatelet.convert.exporters.c.writer import Array, Call, Part, Value, Writer, initializer
 from gatelet.convert.layouts import ORDERS
@@ -294,6 +294,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     fields |= dict(zip(("h", "c"), (one.name for one in outputs[1:]), strict=False))
     if call.mask is not None:
         fields["mask"] = call.mask.name
+    fields |= entering(call)
     for setting in ("activation", "recurrent_activation"):
         fields[setting] = _ACTIVATIONS.get(attributes.get(setting, ""), "0")
     flags = [flag for name, flag in FLAGS.items() if attributes.get(name)]

@@ -1,4 +1,4 @@
-"""Masks, and padding that all rows share, as C calls.
+"""Masks, and padding, as C calls.
 
 Not what a recurrence does at a masked timestep: that is in kernels/recurrence.c.
 """
@@ -58,15 +58,16 @@ def _write_select(writer: Writer, call: Call, other: str) -> list[Value]:
 
 
 def write_trim_padding(writer: Writer, call: Call) -> list[Value]:
-    """Write a `TrimPadding` node."""
+    """Write a `TrimPadding` node: with a limit each row begins behind its own pads."""
     writer.kernels.add("masks")
+    if call.node.attributes["limit"] is not None:
+        return _write_entering(writer, call)
     ids, attributes = call.x, call.node.attributes
     rows, timesteps = ids.dims
-    limit = -1 if attributes["limit"] is None else attributes["limit"]
     start = writer.name("start")
     writer.line(f"int32_t {start} = 0;")
     kept = writer.size(
-        f"gatelet_find_padding({ids.name}, {rows.text}, {timesteps.text}, {limit}, "
+        f"gatelet_find_padding({ids.name}, {rows.text}, {timesteps.text}, "
         f"{int(attributes['trailing'])}, &{start})",
         timesteps.most,
     )
@@ -77,19 +78,42 @@ def write_trim_padding(writer: Writer, call: Call) -> list[Value]:
     return [y, Value(start, "ids", ())]
 
 
+def _write_entering(writer: Writer, call: Call) -> list[Value]:
+    ids, *before = call.inputs
+    rows, timesteps = ids.dims
+    # recurrences read them after the last node that takes them: this memory stays
+    places = writer.memory(f"2 * (size_t)({rows.most})").name
+    pads, enter, start = (writer.name(stem) for stem in ("pads", "enter", "start"))
+    writer.line(f"int32_t *const {pads} = (int32_t *)(void *){places};")
+    writer.line(f"int32_t *const {enter} = {pads} + {rows.text};")
+    after = [writer.make((rows, known(1))) for _ in before]
+    carried = (before[0].name, after[0].name) if before else ("NULL", "NULL")
+    limit = str(call.node.attributes["limit"])
+    given = (ids.name, rows.text, timesteps.text, limit, carried[0], pads, enter, carried[1])
+    writer.line(f"const int32_t {start} = gatelet_enter_rows({', '.join(given)});")
+    kept = writer.size(f"{timesteps.text} - {start}", timesteps.most)
+    y = writer.make((rows, kept), "ids")
+    writer.call(
+        "gatelet_keep_columns", ids.name, rows.text, timesteps.text, start, kept.text, y.name
+    )
+    return [y, Value(pads, "ids", (rows,), enter=enter), *after]
+
+
 def write_pad_state(writer: Writer, call: Call) -> list[Value]:
-    """Write a `PadState` node."""
-    start, ids = call.inputs
+    """Write a `PadState` node; rows that are past their padding keep the states they are given."""
+    writer.kernels.add("masks")
+    pads, ids, *given = call.inputs
     rows: Size = ids.dims[0]
     table = call.weights["table"]
     units = table.shape[1]
-    y = writer.make((rows, known(units)))
+    y = writer.make((rows, known(units)), enter=pads.enter)
     if writer.fewest_bytes:
-        writer.kernels.add("masks")
         lines = writer.lines_of(table)
-        writer.call("gatelet_pad_state", f"&{lines}", start.name, rows.text, y.name)
-        return [y]
-    writer.kernels.add("layers")
-    row = f"{writer.weights(table)} + (size_t){start.name} * {units}"
-    writer.call("gatelet_repeat", row, "1", rows.text, f"(size_t){4 * units}", y.name)
+        writer.call("gatelet_pad_states_on_lines", f"&{lines}", pads.name, rows.text, y.name)
+    else:
+        sizes = (rows.text, str(units))
+        writer.call("gatelet_pad_states", writer.weights(table), pads.name, *sizes, y.name)
+    for one in given:
+        own = (one.name, pads.name, rows.text, str(units), y.name)
+        writer.call("gatelet_keep_states", *own)
     return [y]

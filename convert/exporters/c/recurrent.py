@@ -83,6 +83,12 @@ def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
     return fields
 
 
+def entering(call: Call) -> dict[str, str]:
+    """Return the field that says where each row begins, if they begin behind their padding."""
+    found = {one.enter for one in call.inputs[1:]} - {""}
+    return {"enter": found.pop()} if found else {}
+
+
 def gru_columns(units: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the columns of a GRU's gates, and those of its candidate."""
     return (0, 2 * units), (2 * units, 3 * units)
@@ -94,6 +100,7 @@ def _pointers(call: Call, outputs: list[Value], states: int) -> dict[str, str]:
     fields = {"x": call.x.name, "y": outputs[0].name}
     if call.mask is not None:
         fields["mask"] = call.mask.name
+    fields |= entering(call)
     for field, value in zip(("h0", "c0"), call.inputs[1:], strict=False):
         fields[field] = value.name
     for field, value in zip(("h", "c")[:states], outputs[1:], strict=False):

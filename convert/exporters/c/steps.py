@@ -10,6 +10,7 @@ from dataclasses import replace
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.source import fill
 from gatelet.convert.exporters.c.texts import INPUTS
+from gatelet.convert.passes.pad_skip import skip_padding_in_steps
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
@@ -19,19 +20,27 @@ NO_STEPS = {"step_source": "", "step_declarations": "", "step_library": ""}
 """What `step_values` gives, for a model that does not stream."""
 
 
-def step_graph(streaming: StreamingGraph | None, model: Graph) -> Graph | None:
+def step_form(
+    streaming: StreamingGraph | None, model: Graph, skipping: Graph
+) -> StreamingGraph | None:
     """Return what a step runs; None where a model has no `step`.
 
     Each state has an output of its own, where it is one of the model's outputs too.
+
+    Args:
+        streaming: The streaming form of the model, if it has one.
+        model: The model.
+        skipping: What runs whole sequences: steps skip the padding that it skips.
     """
     if streaming is None:
         return None
-    form = streaming.graph
-    for one in form.inputs:
+    for one in streaming.graph.inputs:
         sizes = one.shape[2:] if has_time(one) else one.shape[1:]
         if None in sizes:  # `step` is told the timesteps, and no other size
             return None
-    return replace(form, outputs=(*model.outputs, *(one.output for one in streaming.states)))
+    form = skip_padding_in_steps(streaming, skipping)
+    outputs = (*model.outputs, *(one.output for one in form.states))
+    return replace(form, graph=replace(form.graph, outputs=outputs))
 
 
 def step_values(
@@ -40,7 +49,7 @@ def step_values(
     """Return the source and declarations of a model's `step`.
 
     Args:
-        function: Runs `step_graph`.
+        function: Runs the Graph of `step_form`.
         model: The model itself.
         states: What is carried.
         values: Of the model: 'prefix', 'PREFIX'.

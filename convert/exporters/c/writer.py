@@ -75,6 +75,8 @@ class Value:
             of, where its row is stored as integers with a scale; 0 elsewhere.
         scale: Of an 'int16': what its integers are multiples of.
         fed: The graph input that it is; '' for what was computed.
+        enter: Of the pads in front and the states behind them, the array of each row's first
+            timestep.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Value:
     exact_limit: int = 0
     scale: float = 0.0
     fed: str = ""
+    enter: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from gatelet.runtime.graph.operations import VECTOR_RECURRENCES
 from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
 
+_NONE: Mapping[str, Array] = {}
+
 
 class Runs(Protocol):
     """What runs the streaming form of a model."""
@@ -84,6 +86,7 @@ def as_rows(
     states: Sequence[State],
     rows: Mapping[str, Array],
     taken: tuple[dict[str, Array], dict[str, Array]],
+    tables: Mapping[str, Array] = _NONE,
 ) -> Stepped:
     """Make each timestep of each row a row of its own.
 
@@ -93,6 +96,8 @@ def as_rows(
         states: That it carries.
         rows: What was stepped through.
         taken: What `step_through` returned.
+        tables: Of the file, by state: its states after 0, 1 ... pads, [n, U], which it takes
+            where a row has had nothing else.
     """
     outputs, after = taken
     timesteps = len(next(iter(after.values())))
@@ -107,6 +112,8 @@ def as_rows(
     for state in states:
         held = after[state.input]
         before = np.concatenate([np.zeros_like(held[:1]), held[:-1]])
+        if state.input in tables:
+            before = _after_pads(before, tables[state.input], _padded_ids(graph, rows))
         feed[state.input] = before.reshape(-1, *state.shape)
         given[state.output] = held.reshape(-1, *state.shape)
     compared = dict(given)
@@ -118,3 +125,15 @@ def as_rows(
     for name, value in outputs.items():
         compared[name] = value.reshape(-1, *value.shape[2:])
     return Stepped(feed, compared, Seen(given))
+
+
+def _padded_ids(graph: Graph, rows: Mapping[str, Array]) -> Array:
+    return next(rows[one.name] for one in graph.inputs if one.dtype == "int32")
+
+
+def _after_pads(before: Array, table: Array, ids: Array) -> Array:
+    """Return states [T, B, U] before each step, those of a table where all ids so far are pads."""
+    pads = np.arange(len(before))[:, None]
+    so_far = np.cumsum(ids.T != 0, axis=0) - (ids.T != 0)
+    stored = (so_far == 0) & (pads < len(table))
+    return np.where(stored[..., None], table[np.minimum(pads, len(table) - 1)], before)

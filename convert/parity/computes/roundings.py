@@ -202,15 +202,20 @@ def lines(table: Array) -> Array:
         share = np.linspace(0, 1, last - first + 1)[:, None]
         return np.asarray(rows[first] * (1 - share) + rows[last] * share)
 
+    def computed(first: int, last: int) -> Array:
+        done = np.arange(last - first + 1)[:, None]  # integers, and one product of float32
+        whole = rows[first] * (last - first - done) + rows[last] * done
+        return np.asarray(whole.astype(_SINGLE) * (_SINGLE(unit) / _SINGLE(last - first)))
+
     def is_near(first: int, last: int) -> bool:
         return bool(np.abs(line(first, last) - wanted[first : last + 1]).max() <= 1.5)
 
-    found, first = rows.copy(), 0
+    found, first = rows * unit, 0
     while first < len(table) - 1:
         near, far = first + 1, len(table) - 1
         while near < far:
             middle = (near + far + 1) // 2
             near, far = (middle, far) if is_near(first, middle) else (near, middle - 1)
-        found[first : near + 1] = line(first, near)
+        found[first : near + 1] = computed(first, near)
         first = near
-    return np.asarray(found * unit)
+    return found

@@ -73,7 +73,7 @@ def test_streams_of_several_rows_in_turn_give_what_whole_sequences_give(
     steps = Steps(graph, tmp_path, scheme)
     rng = np.random.default_rng(3)
     sequences = [rng.integers(0, 50, (rows, 12)).astype(np.int32) for rows in (1, 20)]
-    states = [steps.start(len(ids), 48) for ids in sequences]
+    states = [steps.start(len(ids), 49) for ids in sequences]
     found: list[Any] = [None, None]
     for start, end in ((0, 1), (1, 6), (6, 7), (7, 12)):
         for index, ids in enumerate(sequences):
@@ -86,7 +86,7 @@ def test_streams_of_several_rows_in_turn_give_what_whole_sequences_give(
 
 def test_a_refused_step_leaves_the_state_as_it_was(tmp_path: Path) -> None:
     steps = Steps(small_graph(), tmp_path)
-    state = steps.start(2, 16)
+    state = steps.start(2, 17)
     steps.step([[1, 2], [3, 4]], state)
     before = state.copy()
     assert steps.step([[1, 50], [3, 4]], state)[0] == BAD_ID
@@ -98,7 +98,7 @@ def test_a_refused_step_leaves_the_state_as_it_was(tmp_path: Path) -> None:
 
 def test_the_header_gives_the_bytes_of_a_state_as_a_constant(tmp_path: Path) -> None:
     header = Steps(small_graph(units=24), tmp_path).header
-    assert "#define M_STATE_FLOATS 48\n" in header
+    assert "#define M_STATE_FLOATS 49\n" in header
     assert "int m_step(const void *weights, const int32_t *ids, int32_t rows," in header
     assert "ids [rows, timesteps]" in header and "M_STEP_SCRATCH_BYTES(rows, timesteps)" in header
 

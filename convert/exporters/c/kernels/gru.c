@@ -34,9 +34,9 @@ static void gru_step_usual(const struct gatelet_recurrence *r, const struct gate
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
     const size_t columns = 3 * padded;
     float *inner = s->spare; /* [rows, columns] */
-    const struct gatelet_rows rows = {r->rows, padded, 0, columns, s->h, r->recurrent_bias, inner};
+    const struct gatelet_rows rows = {s->rows, padded, 0, columns, s->h, r->recurrent_bias, inner};
     gatelet_product_ahead(&r->recurrent, &rows, 3 * GATELET_LANES, s->ahead);
-    for (int32_t b = 0; b < r->rows; b++) {
+    for (int32_t b = 0; b < s->rows; b++) {
         const size_t row = (size_t)b * padded;
         for (size_t unit = 0; unit < padded; unit += GATELET_LANES) {
             usual_unit(s->z + 3 * (row + unit), inner + 3 * (row + unit), s->h + row + unit,
@@ -50,7 +50,7 @@ static void gru_step_reset_after(const struct gatelet_recurrence *r, const struc
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
     float *packed = s->spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
-    for (int32_t b = 0; b < r->rows; b++) {
+    for (int32_t b = 0; b < s->rows; b++) {
         const size_t row = (size_t)b * padded;
         const struct gatelet_rows one = {1, 0, 0, 0, s->h + row, r->recurrent_bias, packed};
         gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &one);
@@ -76,7 +76,7 @@ static void gru_step_reset_before(const struct gatelet_recurrence *r,
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
     float *packed = s->spare, *x = packed + 3 * padded, *inner = x + 3 * padded;
-    for (int32_t b = 0; b < r->rows; b++) {
+    for (int32_t b = 0; b < s->rows; b++) {
         const size_t row = (size_t)b * padded;
         gatelet_unpack_gates(s->z + 3 * row, 3, units, x);
         const struct gatelet_rows one = {1, 0, 0, 0, s->h + row, NULL, packed};

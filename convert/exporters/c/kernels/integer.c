@@ -192,7 +192,11 @@ GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence
     w.spare = w.y + units;
     for (size_t b = 0; b < (size_t)r->rows; b++) {
         q_start_row(r, b, &w);
-        for (int32_t i = 0; i < r->timesteps; i++) {
+        const int32_t first = r->enter == NULL ? 0 : r->enter[b];
+        if (r->flags & GATELET_SEQUENCES) { /* what nobody reads */
+            memset(r->y + b * (size_t)r->timesteps * units, 0, (size_t)first * bytes);
+        }
+        for (int32_t i = first; i < r->timesteps; i++) {
             const int32_t t = r->flags & GATELET_BACKWARDS ? r->timesteps - 1 - i : i;
             const size_t place = b * (size_t)r->timesteps + (size_t)t;
             if (r->mask == NULL || r->mask[place]) {

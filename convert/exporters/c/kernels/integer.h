@@ -37,6 +37,7 @@ struct gatelet_integer_recurrence {
     struct gatelet_integer_matrix kernel, recurrent, candidate;
     const int32_t *bias, *recurrent_bias; /* [gates * units] of scale 2^-16, or NULL */
     const uint8_t *mask;                  /* [rows, timesteps], or NULL */
+    const int32_t *enter;                 /* [rows]: a row's first timestep, or NULL for 0 */
     const float *h0, *c0;                 /* [rows, units], or NULL for zeros */
     const uint16_t *sigmoid;
     int16_t *y;

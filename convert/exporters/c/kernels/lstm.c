@@ -46,7 +46,7 @@ GATELET_INLINE void usual_cell(const float *z, const float *c, float *h_next, fl
 GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile,
                                 const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), unit = (size_t)tile * GATELET_LANES;
-    for (size_t b = 0; b < (size_t)r->rows; b++) {
+    for (size_t b = 0; b < (size_t)s->rows; b++) {
         const size_t at = b * padded + unit;
         usual_cell(s->z + 4 * at, s->c + at, s->h_next + at, s->c_next + at);
     }
@@ -60,7 +60,7 @@ static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gat
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
     const struct gatelet_matrix *u = &r->recurrent;
     const int forwards = !s->is_odd || u->tiles < GATELET_LSTM_CACHED_TILES;
-    struct gatelet_rows rows = {r->rows, padded, columns, columns, s->h, s->z, s->z};
+    struct gatelet_rows rows = {s->rows, padded, columns, columns, s->h, s->z, s->z};
     if (u->floats == NULL) { /* h is rounded: once, not once a tile */
         gatelet_product(u, 0, u->tiles, &rows);
     }
@@ -68,7 +68,7 @@ static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gat
         const int32_t tile = forwards ? i : u->tiles - 1 - i;
         const size_t column = (size_t)tile * 4 * GATELET_LANES;
         rows.start = rows.z = s->z + column;
-        if (u->floats != NULL && r->rows == 1) {
+        if (u->floats != NULL && s->rows == 1) {
             const float *weights = u->floats + column * (size_t)u->rows;
             const struct gatelet_block b = {weights, 4 * GATELET_LANES, u->rows, rows};
             gatelet_multiply_row_ahead(&b, 4 * GATELET_LANES, s->ahead);
@@ -84,9 +84,9 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
     const int32_t units = r->units;
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
     float *before = s->spare, *after = before + 4 * padded;
-    const struct gatelet_rows rows = {r->rows, padded, 4 * padded, 4 * padded, s->h, s->z, s->z};
+    const struct gatelet_rows rows = {s->rows, padded, 4 * padded, 4 * padded, s->h, s->z, s->z};
     gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
-    for (int32_t b = 0; b < r->rows; b++) {
+    for (int32_t b = 0; b < s->rows; b++) {
         const size_t row = (size_t)b * padded;
         gatelet_unpack_gates(s->z + 4 * row, 4, units, before);
         for (size_t gate = 0; gate < 4; gate++) {

@@ -1,5 +1,5 @@
-/* Masks, bytes that are 1 where a timestep counts, and padding that all rows share: its columns,
- * and the states that it leads to.
+/* Masks, bytes that are 1 where a timestep counts, and padding: its columns, and the states that it
+ * leads to.
  *
  * Not what a recurrence does at a masked timestep: that is in recurrence.c.
  */
@@ -46,7 +46,7 @@ static int is_padding(const int32_t *ids, int32_t rows, int32_t timesteps, int32
 }
 
 GATELET_KERNEL int32_t gatelet_find_padding(const int32_t *ids, int32_t rows, int32_t timesteps,
-                                            int32_t limit, int32_t trailing, int32_t *start) {
+                                            int32_t trailing, int32_t *start) {
     const int32_t last = timesteps - 1;
     int32_t first = 0, end = last;
     while (first < last && is_padding(ids, rows, timesteps, first)) {
@@ -56,9 +56,6 @@ GATELET_KERNEL int32_t gatelet_find_padding(const int32_t *ids, int32_t rows, in
         while (end > first && is_padding(ids, rows, timesteps, end)) {
             end--;
         }
-    }
-    if (limit >= 0 && first > limit) {
-        first = limit;
     }
     *start = first;
     return end - first + 1;
@@ -72,8 +69,54 @@ GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32
     }
 }
 
-GATELET_KERNEL void gatelet_pad_state(const struct gatelet_lines *lines, int32_t start,
-                                      int32_t rows, float *y) {
+GATELET_KERNEL int32_t gatelet_enter_rows(const int32_t *ids, int32_t rows, int32_t timesteps,
+                                          int32_t limit, const float *before, int32_t *pads,
+                                          int32_t *enter, float *after) {
+    int32_t start = timesteps - 1;
+    for (size_t b = 0; b < (size_t)rows; b++) {
+        const int32_t *row = ids + b * (size_t)timesteps;
+        const float given = before == NULL ? 0.0f : before[b];
+        const int32_t seen = given >= 0.0f && given <= (float)limit ? (int32_t)given : limit + 1;
+        const int32_t known = limit - seen; /* the pads that there are states after */
+        int32_t front = 0;
+        while (front < timesteps && row[front] == 0) {
+            front++;
+        }
+        enter[b] = front < timesteps ? front : timesteps - 1;
+        enter[b] = enter[b] < known ? enter[b] : known < 0 ? 0 : known;
+        pads[b] = known < 0 ? -1 : seen + enter[b];
+        if (after != NULL) {
+            after[b] = (float)(front < timesteps || front > known ? limit + 1 : seen + front);
+        }
+        start = enter[b] < start ? enter[b] : start;
+    }
+    for (int32_t b = 0; b < rows; b++) {
+        enter[b] -= start;
+    }
+    return start;
+}
+
+GATELET_KERNEL void gatelet_pad_states(const float *table, const int32_t *pads, int32_t rows,
+                                       int32_t units, float *y) {
+    for (size_t b = 0; b < (size_t)rows; b++) {
+        if (pads[b] >= 0) {
+            memcpy(y + b * (size_t)units, table + (size_t)pads[b] * (size_t)units,
+                   (size_t)units * sizeof(float));
+        }
+    }
+}
+
+GATELET_KERNEL void gatelet_keep_states(const void *given, const int32_t *pads, int32_t rows,
+                                        int32_t units, void *y) {
+    const size_t bytes = (size_t)units * sizeof(float);
+    for (size_t b = 0; b < (size_t)rows; b++) {
+        if (pads[b] < 0) {
+            memcpy((char *)y + b * bytes, (const char *)given + b * bytes, bytes);
+        }
+    }
+}
+
+static void state_on_line(const struct gatelet_lines *lines, int32_t start, float *y) {
     const int32_t units = lines->units, *knots = lines->knots;
     int32_t i = 0;
     while (i + 2 < lines->count && knots[i + 1] <= start) {
@@ -85,10 +128,16 @@ GATELET_KERNEL void gatelet_pad_state(const struct gatelet_lines *lines, int32_t
     const int32_t length = lines->count > 1 ? knots[i + 1] - knots[i] : 1;
     const int32_t done = start - knots[i];
     const float share = lines->unit / (float)length;
-    for (int32_t b = 0; b < rows; b++) {
-        for (int32_t k = 0; k < units; k++) {
-            y[(size_t)b * (size_t)units + (size_t)k] =
-                (float)(from[k] * (length - done) + to[k] * done) * share;
+    for (int32_t k = 0; k < units; k++) {
+        y[k] = (float)(from[k] * (length - done) + to[k] * done) * share;
+    }
+}
+
+GATELET_KERNEL void gatelet_pad_states_on_lines(const struct gatelet_lines *lines,
+                                                const int32_t *pads, int32_t rows, float *y) {
+    for (size_t b = 0; b < (size_t)rows; b++) {
+        if (pads[b] >= 0) {
+            state_on_line(lines, pads[b], y + b * (size_t)lines->units);
         }
     }
 }

@@ -1,4 +1,4 @@
-/* Masks, and padding that all rows share. */
+/* Masks, and padding. */
 #ifndef GATELET_MASKS_H
 #define GATELET_MASKS_H
 
@@ -14,12 +14,25 @@ GATELET_KERNEL void gatelet_mask_features(const float *x, float value, size_t n,
 GATELET_KERNEL void gatelet_select(const float *x, const float *other, const uint8_t *mask,
                                    size_t n, size_t features, float *y);
 
-/* Columns of ids [rows, timesteps] that are 0 in every row: the number in front, at most `limit`
- * (negative: no limit), and with `trailing` the others behind. One column stays.
+/* Columns of ids [rows, timesteps] that are 0 in every row: the number in front, and with
+ * `trailing` the others behind. One column stays.
  *
  * Returns the number of columns that stay; `start` is the number in front. */
 GATELET_KERNEL int32_t gatelet_find_padding(const int32_t *ids, int32_t rows, int32_t timesteps,
-                                            int32_t limit, int32_t trailing, int32_t *start);
+                                            int32_t trailing, int32_t *start);
+
+/* Where rows begin: the pads in front lead to states that are stored, after up to `limit` of them,
+ * and the timesteps behind are taken. Of pads alone the last is taken.
+ *
+ * before: Pads that each row has had so far, and nothing else: `limit` + 1 where that is past. NULL
+ *     of whole sequences. `after` [rows] is the same behind these ids, or NULL.
+ * pads: For each row the number of pads that its state is stored after; -1 of one that has its own.
+ * enter: For each row its first timestep, counted from the first of all rows.
+ *
+ * Returns the timesteps that no row takes. */
+GATELET_KERNEL int32_t gatelet_enter_rows(const int32_t *ids, int32_t rows, int32_t timesteps,
+                                          int32_t limit, const float *before, int32_t *pads,
+                                          int32_t *enter, float *after);
 
 /* y [rows, kept] = ids[:, start : start + kept]. */
 GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32_t timesteps,
@@ -34,8 +47,14 @@ struct gatelet_lines {
     float unit;
 };
 
-/* y [rows, units]: the states after `start` pads, for each row. */
-GATELET_KERNEL void gatelet_pad_state(const struct gatelet_lines *lines, int32_t start,
-                                      int32_t rows, float *y);
+/* y [rows, units]: for each row the state after `pads` of it; rows that have their own are left. */
+GATELET_KERNEL void gatelet_pad_states(const float *table, const int32_t *pads, int32_t rows,
+                                       int32_t units, float *y);
+GATELET_KERNEL void gatelet_pad_states_on_lines(const struct gatelet_lines *lines,
+                                                const int32_t *pads, int32_t rows, float *y);
+
+/* Those rows: y = given, of 4 bytes a unit. */
+GATELET_KERNEL void gatelet_keep_states(const void *given, const int32_t *pads, int32_t rows,
+                                        int32_t units, void *y);
 
 #endif

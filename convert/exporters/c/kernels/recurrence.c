@@ -8,6 +8,7 @@
 struct walk {
     int32_t columns, padded, steps; /* of z; units rounded up; timesteps at a time */
     int goes_ahead, is_odd;
+    int32_t running;                                          /* the first rows of all */
     float *z, *z_later, *h, *c, *h_next, *c_next, *y, *spare; /* z_later: of the next timesteps */
     struct gatelet_ahead *ahead; /* apart: steps write it, and the others then stay in registers */
 };
@@ -21,7 +22,7 @@ static int goes_ahead(const struct gatelet_recurrence *r, int32_t least_features
 }
 
 static struct walk lay_out(const struct gatelet_recurrence *r, int32_t least_features) {
-    struct walk w = {0};
+    struct walk w = {.running = r->enter == NULL ? r->rows : 0};
     w.columns = r->kernel.tiles * r->kernel.tile;
     w.padded = GATELET_ROUND_UP(r->units);
     const int32_t most = r->timesteps < GATELET_STEPS ? r->timesteps : GATELET_STEPS;
@@ -37,6 +38,16 @@ static struct walk lay_out(const struct gatelet_recurrence *r, int32_t least_fea
     w.y = w.c_next + state;
     w.spare = w.h + GATELET_WALK_STATES * state;
     return w;
+}
+
+/* The rows that run at timestep t: all up to the last that has entered. Rows lie in the order in
+ * which they enter, as a rule; one before it runs too then, and begins anew when it enters. */
+static int32_t running_rows(const struct gatelet_recurrence *r, int32_t t) {
+    int32_t rows = r->rows;
+    while (r->enter != NULL && rows > 0 && r->enter[rows - 1] > t) {
+        rows--;
+    }
+    return rows;
 }
 
 static void start_at(float *state, const float *initial, int32_t rows, int32_t units,
@@ -63,14 +74,23 @@ static void project(const struct gatelet_recurrence *r, struct walk *w, int32_t 
         gatelet_finish(w->ahead);
         return;
     }
-    for (size_t b = 0; b < (size_t)r->rows; b++) {
-        const size_t place = b * (size_t)r->timesteps + (size_t)first;
-        const struct gatelet_rows rows = {.count = count,
+    int32_t begin = r->enter == NULL ? 0 : INT32_MAX;
+    for (size_t b = (size_t)r->rows; b-- > 0;) {
+        if (r->enter != NULL && r->enter[b] < begin) {
+            begin = r->enter[b]; /* a row runs from when one behind it does: see running_rows */
+        }
+        const int32_t skipped = begin > first ? begin - first : 0;
+        if (skipped >= count) {
+            continue;
+        }
+        const size_t place = b * (size_t)r->timesteps + (size_t)(first + skipped);
+        const size_t z_stride = (size_t)r->rows * columns;
+        const struct gatelet_rows rows = {.count = count - skipped,
                                           .x_stride = features,
-                                          .z_stride = (size_t)r->rows * columns,
+                                          .z_stride = z_stride,
                                           .x = r->x + place * features,
                                           .start = r->bias,
-                                          .z = w->z + b * columns};
+                                          .z = w->z + (size_t)skipped * z_stride + b * columns};
         gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
     }
 }
@@ -126,19 +146,44 @@ static void swap(float **a, float **b) {
     *b = kept;
 }
 
+/* Rows that do not run yet give zeros, which nobody reads. */
 static void put_output(const struct gatelet_recurrence *r, const struct walk *w, int32_t t,
                        const float *y) {
+    const size_t bytes = (size_t)r->units * sizeof(float);
     for (int32_t b = 0; b < r->rows; b++) {
-        const size_t place = (size_t)b * (size_t)r->timesteps + (size_t)t;
-        memcpy(r->y + place * (size_t)r->units, y + (size_t)b * (size_t)w->padded,
-               (size_t)r->units * sizeof(float));
+        float *to = r->y + ((size_t)b * (size_t)r->timesteps + (size_t)t) * (size_t)r->units;
+        if (b < w->running) {
+            memcpy(to, y + (size_t)b * (size_t)w->padded, bytes);
+        } else {
+            memset(to, 0, bytes);
+        }
+    }
+}
+
+/* Lets rows that enter at t begin at their own states. */
+static void enter_rows(const struct gatelet_recurrence *r, struct walk *w, int32_t t,
+                       int has_cell) {
+    const int32_t before = w->running;
+    w->running = running_rows(r, t);
+    for (int32_t b = 0; b < w->running; b++) {
+        if (b >= before || r->enter[b] == t) {
+            const size_t from = (size_t)b * (size_t)r->units, to = (size_t)b * (size_t)w->padded;
+            start_at(w->h + to, gatelet_moved(r->h0, from), 1, r->units, w->padded);
+            if (has_cell) {
+                start_at(w->c + to, gatelet_moved(r->c0, from), 1, r->units, w->padded);
+            }
+        }
     }
 }
 
 static void step_at(const struct gatelet_recurrence *r, struct walk *w, gatelet_stepper *step,
                     float *z, int32_t t, int has_cell) {
+    if (r->enter != NULL) {
+        enter_rows(r, w, t, has_cell);
+    }
     if (r->mask == NULL || counts_anywhere(r, t)) {
-        const struct gatelet_step s = {.z = z,
+        const struct gatelet_step s = {.rows = w->running,
+                                       .z = z,
                                        .h = w->h,
                                        .c = w->c,
                                        .h_next = w->h_next,

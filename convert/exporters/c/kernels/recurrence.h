@@ -20,6 +20,7 @@ struct gatelet_recurrence {
     struct gatelet_matrix candidate;         /* of a GRU that resets before the product */
     const float *bias, *recurrent_bias;      /* packed as the columns, or NULL */
     const uint8_t *mask;                     /* [rows, timesteps], or NULL */
+    const int32_t *enter;                    /* [rows]: a row's first timestep, or NULL for 0 */
     const float *h0, *c0;                    /* [rows, units], or NULL for zeros */
     struct gatelet_activation activation, recurrent_activation;
     int32_t flags;
@@ -31,8 +32,10 @@ struct gatelet_recurrence {
     float *work;
 };
 
-/* Where a step finds and leaves things, of all rows. States are [rows, units rounded up]. */
+/* Where a step finds and leaves things, of the rows that run. States are [rows, units rounded up].
+ */
 struct gatelet_step {
+    int32_t rows;
     float *z; /* [rows, columns], the projected input; may be overwritten */
     const float *h, *c;
     float *h_next, *c_next;
