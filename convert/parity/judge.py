@@ -185,6 +185,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
                 bounds,
                 spread=spread,
                 short=given.oracle.short,
+                is_one_answer=target == "c" and is_of_today(artifact),
             ),
             *_check_lengths(given, predictor, bounds),
             *computes,

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from gatelet.runtime.backends.reference import run_graph
-from gatelet.runtime.graph.graph import Graph, GraphInput, Node
+from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import POINTWISE, VECTOR_RECURRENCES
 from gatelet.runtime.graph.safetensors import Tensor
-from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streaming import StreamingGraph, with_states
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
@@ -66,51 +65,6 @@ def skip_padding(graph: Graph, *, timesteps: int | None) -> Graph:
     stream = with_states(graph, [node.name for node in over_ids])
     limit = min(timesteps or 0, LARGEST_SKIP)
     return _skip_unmasked(graph, ids[0].name, stream, limit=limit)
-
-
-def skip_padding_in_steps(streaming: StreamingGraph, skipping: Graph) -> StreamingGraph:
-    """Let pieces of a sequence have the states after padding that the whole has.
-
-    Of each row the pads are counted as long as it has had nothing else, in one more state: as many
-    lead to the states that are stored. Only C knows what these nodes do with that.
-
-    Args:
-        streaming: The streaming form of a model.
-        skipping: The model as `skip_padding` returns it.
-
-    Returns:
-        The same object where no states are stored.
-    """
-    tables = [node for node in skipping.nodes if node.op == "PadState"]
-    if not tables:
-        return streaming
-    (trim,) = (node for node in skipping.nodes if node.op == "TrimPadding")
-    count = State(f"{trim.name}_pads", f"{trim.name}_pads_next", (1,))
-    trim = replace(
-        trim,
-        inputs=(*trim.inputs, count.input),
-        outputs=(*trim.outputs, count.output),
-        shapes=(*trim.shapes, (None, 1)),
-    )
-    began = {node.output: f"{node.output}_began" for node in tables}
-    renamed = {trim.inputs[0]: trim.output, **began}
-    nodes = [
-        replace(node, inputs=(*node.inputs, node.output), outputs=(began[node.output],))
-        for node in tables
-    ]
-    graph = streaming.graph
-    for node in graph.nodes:
-        nodes.append(replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs)))
-    weights = dict(graph.weights)
-    for node in tables:
-        weights |= {name: skipping.weights[name] for name in node.weights.values()}
-    form = Graph(
-        inputs=(*graph.inputs, GraphInput(count.input, "float32", (None, 1))),
-        nodes=(trim, *nodes),
-        outputs=(*graph.outputs, count.output),
-        weights=weights,
-    )
-    return StreamingGraph(form, (*streaming.states, count))
 
 
 def _timed_values(graph: Graph, ids: str) -> set[str] | None:

@@ -294,7 +294,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     fields |= dict(zip(("h", "c"), (one.name for one in outputs[1:]), strict=False))
     if call.mask is not None:
         fields["mask"] = call.mask.name
-    fields |= entering(call)
+    fields |= entering(writer, call, call.inputs[1:])
     for setting in ("activation", "recurrent_activation"):
         fields[setting] = _ACTIVATIONS.get(attributes.get(setting, ""), "0")
     flags = [flag for name, flag in FLAGS.items() if attributes.get(name)]

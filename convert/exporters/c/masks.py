@@ -3,8 +3,11 @@
 Not what a recurrence does at a masked timestep: that is in kernels/recurrence.c.
 """
 
+from dataclasses import replace
+
+from gatelet.convert.exporters.c import layers
 from gatelet.convert.exporters.c.sizes import Size, elements, known
-from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
+from gatelet.convert.exporters.c.writer import Call, Entry, Value, Writer, number
 
 
 def write_mask_ids(writer: Writer, call: Call) -> list[Value]:
@@ -86,8 +89,9 @@ def _write_entering(writer: Writer, call: Call) -> list[Value]:
     pads, enter, start = (writer.name(stem) for stem in ("pads", "enter", "start"))
     writer.line(f"int32_t *const {pads} = (int32_t *)(void *){places};")
     writer.line(f"int32_t *const {enter} = {pads} + {rows.text};")
-    after = [writer.make((rows, known(1))) for _ in before]
-    carried = (before[0].name, after[0].name) if before else ("NULL", "NULL")
+    seen = [layers.as_floats(writer, one) for one in before]
+    after = [writer.make(one.dims) for one in seen]
+    carried = (seen[0].name, after[0].name) if before else ("NULL", "NULL")
     limit = str(call.node.attributes["limit"])
     given = (ids.name, rows.text, timesteps.text, limit, carried[0], pads, enter, carried[1])
     writer.line(f"const int32_t {start} = gatelet_enter_rows({', '.join(given)});")
@@ -96,24 +100,28 @@ def _write_entering(writer: Writer, call: Call) -> list[Value]:
     writer.call(
         "gatelet_keep_columns", ids.name, rows.text, timesteps.text, start, kept.text, y.name
     )
-    return [y, Value(pads, "ids", (rows,), enter=enter), *after]
+    after = [
+        layers.as_ids(writer, one) if own.kind == "ids" else one
+        for one, own in zip(after, before, strict=True)
+    ]
+    counted = Value(pads, "ids", (rows,), entry=Entry(pads, enter))
+    return [y, counted, *after]
 
 
 def write_pad_state(writer: Writer, call: Call) -> list[Value]:
-    """Write a `PadState` node; rows that are past their padding keep the states they are given."""
+    """Write a `PadState` node; rows that are past their padding have states of their own."""
     writer.kernels.add("masks")
     pads, ids, *given = call.inputs
+    assert pads.entry is not None, "a limit comes with stored states"
     rows: Size = ids.dims[0]
     table = call.weights["table"]
     units = table.shape[1]
-    y = writer.make((rows, known(units)), enter=pads.enter)
+    entry = replace(pads.entry, given=given[0].name if given else "")
+    y = writer.make((rows, known(units)), entry=entry)
     if writer.fewest_bytes:
         lines = writer.lines_of(table)
         writer.call("gatelet_pad_states_on_lines", f"&{lines}", pads.name, rows.text, y.name)
     else:
         sizes = (rows.text, str(units))
         writer.call("gatelet_pad_states", writer.weights(table), pads.name, *sizes, y.name)
-    for one in given:
-        own = (one.name, pads.name, rows.text, str(units), y.name)
-        writer.call("gatelet_keep_states", *own)
     return [y]

@@ -3,6 +3,8 @@
 Not their steps, which are in kernels/.
 """
 
+from collections.abc import Sequence
+
 from gatelet.convert.exporters.c.activations import activation_text
 from gatelet.convert.exporters.c.convolution import window_of, write_kernels
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
@@ -38,6 +40,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     if node.attributes.get("return_state"):
         outputs += [writer.make((rows, known(units))) for _ in range(states)]
     fields |= _pointers(call, outputs, states)
+    fields |= entering(writer, call, call.inputs[1:])
     fields |= {
         "rows": rows.text,
         "timesteps": timesteps.text,
@@ -83,10 +86,24 @@ def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
     return fields
 
 
-def entering(call: Call) -> dict[str, str]:
-    """Return the field that says where each row begins, if they begin behind their padding."""
-    found = {one.enter for one in call.inputs[1:]} - {""}
-    return {"enter": found.pop()} if found else {}
+def entering(writer: Writer, call: Call, states: Sequence[Value]) -> dict[str, str]:
+    """Let rows begin behind their padding, where they do; give the field that says where.
+
+    Args:
+        writer: Writes what rows that have states of their own begin with.
+        call: Whose inputs say where rows begin.
+        states: The same, as the recurrence takes them.
+    """
+    fields = {}
+    for one, state in zip(call.inputs[1:], states, strict=True):
+        if one.entry is None:
+            continue
+        fields["enter"] = one.entry.enter
+        if one.entry.given:
+            rows, units = (size.text for size in one.dims)
+            own = (one.entry.given, one.entry.pads, rows, units, state.name)
+            writer.call("gatelet_keep_states", *own)
+    return fields
 
 
 def gru_columns(units: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -100,7 +117,6 @@ def _pointers(call: Call, outputs: list[Value], states: int) -> dict[str, str]:
     fields = {"x": call.x.name, "y": outputs[0].name}
     if call.mask is not None:
         fields["mask"] = call.mask.name
-    fields |= entering(call)
     for field, value in zip(("h0", "c0"), call.inputs[1:], strict=False):
         fields[field] = value.name
     for field, value in zip(("h", "c")[:states], outputs[1:], strict=False):

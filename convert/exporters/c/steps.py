@@ -10,8 +10,7 @@ from dataclasses import replace
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.source import fill
 from gatelet.convert.exporters.c.texts import INPUTS
-from gatelet.convert.passes.pad_skip import skip_padding_in_steps
-from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.graph.streaming import StreamingGraph
@@ -38,9 +37,46 @@ def step_form(
         sizes = one.shape[2:] if has_time(one) else one.shape[1:]
         if None in sizes:  # `step` is told the timesteps, and no other size
             return None
-    form = skip_padding_in_steps(streaming, skipping)
+    form = _after_padding(streaming, skipping)
     outputs = (*model.outputs, *(one.output for one in form.states))
     return replace(form, graph=replace(form.graph, outputs=outputs))
+
+
+def _after_padding(streaming: StreamingGraph, skipping: Graph) -> StreamingGraph:
+    """Let steps take the states after padding that whole sequences take.
+
+    The pads of each row are counted in one more state, as long as it has had nothing else.
+    """
+    tables = [node for node in skipping.nodes if node.op == "PadState"]
+    if not tables:
+        return streaming
+    (trim,) = (node for node in skipping.nodes if node.op == "TrimPadding")
+    count = State(f"{trim.name}_pads", f"{trim.name}_pads_next", (1,))
+    trim = replace(
+        trim,
+        inputs=(*trim.inputs, count.input),
+        outputs=(*trim.outputs, count.output),
+        shapes=(*trim.shapes, (None, 1)),
+    )
+    began = {node.output: f"{node.output}_began" for node in tables}
+    renamed = {trim.inputs[0]: trim.output, **began}
+    nodes = [
+        replace(node, inputs=(*node.inputs, node.output), outputs=(began[node.output],))
+        for node in tables
+    ]
+    graph = streaming.graph
+    for node in graph.nodes:
+        nodes.append(replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs)))
+    weights = dict(graph.weights)
+    for node in tables:
+        weights |= {name: skipping.weights[name] for name in node.weights.values()}
+    form = Graph(
+        inputs=(*graph.inputs, GraphInput(count.input, "float32", (None, 1))),
+        nodes=(trim, *nodes),
+        outputs=(*graph.outputs, count.output),
+        weights=weights,
+    )
+    return StreamingGraph(form, (*streaming.states, count))
 
 
 def step_values(

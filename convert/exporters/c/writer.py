@@ -75,8 +75,7 @@ class Value:
             of, where its row is stored as integers with a scale; 0 elsewhere.
         scale: Of an 'int16': what its integers are multiples of.
         fed: The graph input that it is; '' for what was computed.
-        enter: Of the pads in front and the states behind them, the array of each row's first
-            timestep.
+        entry: Of states that rows begin with behind their padding.
     """
 
     name: str
@@ -87,7 +86,22 @@ class Value:
     exact_limit: int = 0
     scale: float = 0.0
     fed: str = ""
-    enter: str = ""
+    entry: "Entry | None" = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where rows begin: arrays of C, as gatelet_enter_rows in kernels/masks.h makes them.
+
+    Args:
+        pads: After how many of them a row begins.
+        enter: Its first timestep.
+        given: The states of rows that have their own; '' where none has.
+    """
+
+    pads: str
+    enter: str
+    given: str = ""
 
 
 @dataclass(frozen=True)

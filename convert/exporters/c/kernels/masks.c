@@ -102,6 +102,8 @@ GATELET_KERNEL void gatelet_pad_states(const float *table, const int32_t *pads, 
         if (pads[b] >= 0) {
             memcpy(y + b * (size_t)units, table + (size_t)pads[b] * (size_t)units,
                    (size_t)units * sizeof(float));
+        } else {
+            memset(y + b * (size_t)units, 0, (size_t)units * sizeof(float));
         }
     }
 }
@@ -138,6 +140,8 @@ GATELET_KERNEL void gatelet_pad_states_on_lines(const struct gatelet_lines *line
     for (size_t b = 0; b < (size_t)rows; b++) {
         if (pads[b] >= 0) {
             state_on_line(lines, pads[b], y + b * (size_t)lines->units);
+        } else {
+            memset(y + b * (size_t)lines->units, 0, (size_t)lines->units * sizeof(float));
         }
     }
 }

@@ -47,7 +47,7 @@ struct gatelet_lines {
     float unit;
 };
 
-/* y [rows, units]: for each row the state after `pads` of it; rows that have their own are left. */
+/* y [rows, units]: for each row the state after `pads` of it; zeros where it has its own. */
 GATELET_KERNEL void gatelet_pad_states(const float *table, const int32_t *pads, int32_t rows,
                                        int32_t units, float *y);
 GATELET_KERNEL void gatelet_pad_states_on_lines(const struct gatelet_lines *lines,
