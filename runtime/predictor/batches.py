@@ -79,12 +79,22 @@ def skipped_input(graph: Graph) -> str | None:
     return ids[0].name if len(ids) == 1 and not across and (masked or not backwards) else None
 
 
+def starts_at_stored_states(graph: Graph, scheme: str) -> bool:
+    """Return whether a row's scores may depend on the padding that its batch has in common.
+
+    What is skipped there leads to states that are stored, and those are exact: the steps that are
+    taken instead are rounded. Masked steps change nothing, and float32 rounds nothing.
+    """
+    return not scheme.startswith("float32") and all(node.op != "MaskIds" for node in graph.nodes)
+
+
 def in_batches(
     rows: Mapping[str, Any],
     *,
     ids: str | None,
     most: int = ROWS_AT_ONCE,
     cost: Cost = _TYPICAL,
+    apart: bool = False,
 ) -> Batches:
     """Divide rows.
 
@@ -93,13 +103,15 @@ def in_batches(
         ids: The input whose padding is skipped; None to keep the order.
         most: Rows of a batch.
         cost: Of a call, by which they are divided.
+        apart: Rows of a batch have as many pads in front: see `starts_at_stored_states`.
     """
     count = len(next(iter(rows.values())))
     if count <= 1 or ids is None:
         return Batches([_slice(rows, at, at + most) for at in range(0, count, most)])
-    lengths = _lengths(rows[ids])
+    lengths = _behind_front(rows[ids]) if apart else _lengths(rows[ids])
     order = sorted(range(count), key=lengths.__getitem__, reverse=True)
-    cuts = _cuts([lengths[number] for number in order], most, cost)
+    sorted_lengths = [lengths[number] for number in order]
+    cuts = _by_length(sorted_lengths, most) if apart else _cuts(sorted_lengths, most, cost)
     if cuts == [0]:
         return Batches([dict(rows)])
     taken = {name: _take(one, order) for name, one in rows.items()}
@@ -116,6 +128,7 @@ def text_batches(
     skips: bool,
     most: int = ROWS_AT_ONCE,
     cost: Cost = _TYPICAL,
+    apart: bool = False,
 ) -> Batches:
     """Divide texts, as `in_batches` does the rows that `pad` gives for them, with less work.
 
@@ -126,6 +139,7 @@ def text_batches(
         skips: Whether its padding is skipped.
         most: Rows of a batch.
         cost: Of a call, by which they are divided.
+        apart: As of `in_batches`.
     """
     found = [vectorizer.ids(text) for text in texts]
     lengths = list(map(len, found))
@@ -135,7 +149,9 @@ def text_batches(
     order = sorted(range(len(texts)), key=lengths.__getitem__, reverse=True)
     lengths = [lengths[number] for number in order]
     rows = {ids: _padded(vectorizer, [found[number] for number in order], lengths)}
-    cuts = _cuts([length or 1 for length in lengths], most, cost)
+    lengths = [length or 1 for length in lengths]
+    in_front = apart and getattr(vectorizer, "padding", "post") == "pre"
+    cuts = _by_length(lengths, most) if in_front else _cuts(lengths, most, cost)
     ends = [*cuts[1:], len(texts)]
     return Batches([_slice(rows, at, end) for at, end in zip(cuts, ends, strict=True)], order)
 
@@ -157,6 +173,20 @@ def _lengths(ids: Any) -> list[int]:
     if hasattr(ids, "dtype"):
         return [max(int(count), 1) for count in (ids != 0).sum(axis=1)]
     return [max(len(row) - row.count(0), 1) for row in ids]
+
+
+def _behind_front(ids: Any) -> list[int]:
+    """Return how many timesteps of each row are behind its padding in front, at least 1."""
+    if hasattr(ids, "dtype"):
+        real = ids != 0
+        real[:, -1] = True
+        return [ids.shape[1] - int(first) for first in real.argmax(axis=1)]
+    return [len(row) - next((at for at, one in enumerate(row) if one), len(row) - 1) for row in ids]
+
+
+def _by_length(lengths: list[int], most: int) -> list[int]:
+    """Return where batches start whose rows have one length."""
+    return _runs(lengths, most)[1][:-1]
 
 
 def _cuts(lengths: list[int], most: int, cost: Cost) -> list[int]:

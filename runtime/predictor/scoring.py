@@ -16,6 +16,7 @@ from gatelet.runtime.predictor.batches import (
     in_batches,
     joined,
     skipped_input,
+    starts_at_stored_states,
     text_batches,
 )
 from gatelet.runtime.predictor.call_cost import Cost, cost_of
@@ -51,6 +52,7 @@ class Scorer:
         vectorizer: Gives it; None of a model without texts.
         cost: Of a call, by which rows are divided.
         width: Of a row, which bounds the rows of a batch too.
+        apart: Rows of a batch have as many pads in front.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Scorer:
     vectorizer: Callable[[], AnyVectorizer | None]
     cost: Cost
     width: Width
+    apart: bool = False
 
     def scores(self, inputs: Any) -> Any:
         """Return the model's output; see `Predictor.scores`."""
@@ -120,11 +123,19 @@ class Scorer:
             vectorizer, name = self.vectorizer(), self.graph.inputs[0].name
             if vectorizer is not None and is_known_good(vectorizer, self.graph):
                 most = self._most(vectorizer.maxlen)
-                return text_batches(vectorizer, inputs, ids=name, skips=skips, most=most, cost=cost)
+                return text_batches(
+                    vectorizer,
+                    inputs,
+                    ids=name,
+                    skips=skips,
+                    most=most,
+                    cost=cost,
+                    apart=self.apart,
+                )
         rows = self._rows(inputs)
         first = next(iter(rows.values()))
         most = self._most(len(first[0]) if len(first) else 1)
-        return in_batches(rows, ids=self.skipped, most=most, cost=cost)
+        return in_batches(rows, ids=self.skipped, most=most, cost=cost, apart=self.apart)
 
     def _most(self, timesteps: int) -> int:
         return min(self.rows_at_once, self.width.rows_at_once(timesteps))
@@ -169,4 +180,5 @@ def scorer_of(
         vectorizer=vectorizer,
         cost=Cost() if skipped is None else cost_of(graph, backend.target),
         width=width_of(graph),
+        apart=skipped is not None and starts_at_stored_states(graph, scheme),
     )

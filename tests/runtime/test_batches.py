@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from gatelet.runtime import load, open_bundle
-from gatelet.runtime.predictor.batches import _cuts, in_batches, skipped_input, text_batches
+from gatelet.runtime.graph.graph import UNREAD, Graph, GraphInput, Node
+from gatelet.runtime.predictor.batches import (
+    _cuts,
+    in_batches,
+    skipped_input,
+    starts_at_stored_states,
+    text_batches,
+)
 from gatelet.runtime.predictor.call_cost import Cost, cost_of, timestep_us
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
@@ -168,3 +175,44 @@ def test_a_row_of_a_larger_model_costs_more(bundle: Path) -> None:
     small = cost_of(graph, "onnx")
     assert small.call > 100 * small.row, "one call more is worth many rows of 4 units"
     assert cost_of(graph, "no engine that was measured").call > 0
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_rows_that_start_at_stored_states_go_with_those_that_have_as_many_pads(
+    as_array: bool,
+) -> None:
+    drawn = [*rows(400), [0] * 100, [*[0] * 99, 7], [*[0] * 50, 1, *[0] * 49]]
+    given: Any = np.array(drawn) if as_array else drawn
+    batches = in_batches({"ids": given, "other": np.arange(len(drawn))}, ids="ids", apart=True)
+    for part in batches.parts:
+        found = np.array(part["ids"])
+        fronts = np.where(found.any(axis=1), (found != 0).argmax(axis=1), 99)
+        assert len(set(fronts)) == 1
+        assert len(found) <= 64
+    assert len(batches.parts) < 120
+    assert np.array_equal(batches.join([part["other"] for part in batches.parts]), range(403))
+
+
+def test_texts_that_start_at_stored_states_go_with_those_of_as_many_tokens() -> None:
+    vectorizer = Vectorizer.fit(["a b c d e f"], num_words=9, maxlen=8)
+    texts = ["a", "b c", "", "d", "a b c d e f a b c", "b a", "f"]
+    batches = text_batches(vectorizer, texts, ids="ids", skips=True, apart=True)
+    assert [len(part["ids"]) for part in batches.parts] == [1, 2, 4]
+    assert batches.join([part["ids"] for part in batches.parts]).tolist() == [
+        vectorizer.pad(text) for text in texts
+    ]
+
+
+def test_only_what_rounds_and_is_not_masked_starts_at_stored_states() -> None:
+    plain, masked = (small_graph(mask=mask) for mask in (False, True))
+    schemes = ("float32", "float32-b1", "float16", "dynamic-int8", "dynamic-int8-rec32")
+    found = [starts_at_stored_states(plain, scheme) for scheme in schemes]
+    assert found == [False, False, True, True, True]
+    assert not starts_at_stored_states(masked, "dynamic-int8")
+
+
+def small_graph(*, mask: bool) -> Graph:
+    table = Node("e", "Embedding", ("ids",), ("e",), ((None, None, 2),), {"embeddings": "w"})
+    counts = Node("m", "MaskIds", ("ids",), ("m",), ((None, None),))
+    inputs = (GraphInput("ids", "int32", (None, None), 9),)
+    return Graph(inputs, (table, counts) if mask else (table,), ("e",), UNREAD)
