@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def check(name: str, scheme: str, build: Build) -> None:
     if made[name].states:
         steps = open_case(build, name, scheme, steps=True)
         if scheme in CLOSE:
-            check_streams(case, to_stream(case.graph), steps, quantized=scheme != "float32")
+            form = replace(to_stream(case.graph), states=made[name].states)
+            check_streams(case, form, steps, quantized=scheme != "float32")
 
 
 def compare(case: Prepared, scheme: str, found: Any, expected: Array) -> None:
