@@ -96,7 +96,7 @@ def write_model(model: Exportable, scheme: Scheme) -> Model:
         else write_function(
             Writer(blob, scheme, observed, kernels=kernels, sections=sections), graph
         )
-        for graph in (model.skipping, pieces and pieces.graph)
+        for graph in (model.skipping, pieces.graph if pieces else None)
     )
     assert whole is not None
     return Model(

@@ -6,8 +6,9 @@ Not what a recurrence does at a masked timestep: that is in kernels/recurrence.c
 from dataclasses import replace
 
 from gatelet.convert.exporters.c import layers
+from gatelet.convert.exporters.c.entry import Entry
 from gatelet.convert.exporters.c.sizes import Size, elements, known
-from gatelet.convert.exporters.c.writer import Call, Entry, Value, Writer, number
+from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
 
 
 def write_mask_ids(writer: Writer, call: Call) -> list[Value]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, sums_of
+from gatelet.convert.exporters.c.entry import Entry
 from gatelet.convert.exporters.c.sizes import Size, largest_elements
 from gatelet.convert.exporters.quantize import quantize, quantize_int4
 from gatelet.convert.layouts import DTYPES, LANES, ORDERS, pack, pack_int4, tile_of
@@ -86,22 +87,7 @@ class Value:
     exact_limit: int = 0
     scale: float = 0.0
     fed: str = ""
-    entry: "Entry | None" = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where rows begin: arrays of C, as gatelet_enter_rows in kernels/masks.h makes them.
-
-    Args:
-        pads: After how many of them a row begins.
-        enter: Its first timestep.
-        given: The states of rows that have their own; '' where none has.
-    """
-
-    pads: str
-    enter: str
-    given: str = ""
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True)
@@ -356,11 +342,7 @@ class Writer:
             by_row, units = self.store(multiples[:, 0], "uint8_t"), self.store(np.array([unit]))
             scales = [{"along": "rows", **one.entry} for one in (by_row, units)]
             self.section(part, values, "halves", scales=scales)
-            fields = {
-                "halves": values.pointer,
-                "codes": by_row.pointer,
-                "scales": units.pointer,
-            }
+            fields = {"halves": values.pointer, "codes": by_row.pointer, "scales": units.pointer}
             limit = INT4_LIMIT
         elif self.is_quantized(table):
             integers, by_row_code, by_code = coded_rows(table)
@@ -368,11 +350,7 @@ class Writer:
             codes, codebook = self.store(by_row_code, "uint8_t"), self.store(by_code)
             scale = {"along": "rows", **codebook.entry, "codes": codes.entry}
             self.section(part, values, scales=[scale])
-            fields = {
-                "bytes": values.pointer,
-                "codes": codes.pointer,
-                "scales": codebook.pointer,
-            }
+            fields = {"bytes": values.pointer, "codes": codes.pointer, "scales": codebook.pointer}
             limit = 127
         else:
             fields = {"floats": self.vector(part)}

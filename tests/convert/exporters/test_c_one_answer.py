@@ -30,10 +30,12 @@ BATCHES = (3, 64)
 PIECES = (1, 1, 2, 7, 1, 16, 12)
 
 Array = np.ndarray
+Layer = tuple[str, int, dict[str, Any]]
+"""Its operation, units, and settings."""
 Run = Callable[[Array], Array]
 
 
-def of_ids(*layers: tuple[str, int, dict[str, Any]], mask: bool = False) -> Graph:
+def of_ids(*layers: Layer, mask: bool = False) -> Graph:
     """Make ids -> Embedding -> recurrences -> three scores."""
     maker = GraphMaker(scale=0.4)
     ids = maker.input("ids", None, None, vocabulary=V)
@@ -43,7 +45,7 @@ def of_ids(*layers: tuple[str, int, dict[str, Any]], mask: bool = False) -> Grap
     return stacked(maker, x, 24, layers, counts)
 
 
-def of_features(*layers: tuple[str, int, dict[str, Any]]) -> Graph:
+def of_features(*layers: Layer) -> Graph:
     """Make features, of which rows of -1 do not count -> recurrences -> three scores."""
     maker = GraphMaker(scale=0.4)
     x = maker.input("features", None, None, 7)
@@ -55,7 +57,7 @@ def stacked(
     maker: GraphMaker,
     x: str,
     features: int,
-    layers: tuple[tuple[str, int, dict[str, Any]], ...],
+    layers: tuple[Layer, ...],
     mask: str | None,
 ) -> Graph:
     for index, (op, units, settings) in enumerate(layers):
@@ -74,7 +76,8 @@ def stacked(
     return maker.finish(maker.one("Activation", [y], (None, 3), activation="softmax"))
 
 
-LSTM, GRU = ("LSTM", 24, {}), ("GRU", 20, {})
+LSTM: Layer = ("LSTM", 24, {})
+GRU: Layer = ("GRU", 20, {})
 MODELS = {
     "lstm": of_ids(LSTM),
     "gru": of_ids(GRU),
