@@ -18,7 +18,7 @@ from gatelet.convert.exporters.choice import choose, fitting
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.keras_route.convert import convert_past_the_graph
 from gatelet.convert.ladder import Making, climb
-from gatelet.convert.lowering.lower_source import lower_source
+from gatelet.convert.lowering.lower_source import lower_source, with_meaning
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.passes import rewrite
 from gatelet.convert.proving import ask_draft, prove_draft
@@ -48,7 +48,10 @@ def convert_with_report(
     devices: Sequence[str] = (),
     vectorizer: AnyVectorizer | None = None,
     data: Dataset | Arrays | None = None,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    multi_label: bool | None = None,
+    threshold: float | Mapping[str, float] | None = None,
+    activation: str | Mapping[str, str] | None = None,
     strip: bool = False,
     stream: bool | None = None,
     vocabulary: int | None = None,
@@ -69,7 +72,13 @@ def convert_with_report(
         devices: Names of profiles in `gatelet.devices`: c artifacts get a library for each.
         vectorizer: For a model that comes without one.
         data: Rows for parity; else the run's test part, else seeded random inputs.
-        labels: For a model that comes without them.
+        labels: For a model that comes without them; of several outputs those of the first, or a
+            dict by the layers that make them.
+        multi_label: Whether a row may have several labels, where scores do not exclude each other.
+        threshold: From which on a single score means the second label, or each of several labels
+            is given; or a dict by labels. 0.5 unless given.
+        activation: 'sigmoid', 'softmax' or 'none': what makes scores of the numbers of a linear
+            last layer, where the file does not say; or a dict by outputs' layers.
         strip: Leave the Keras file out of the bundle.
         stream: Whether artifacts get a streaming file, for `Predictor.stream`; None gives one to
             models with stateful layers.
@@ -89,7 +98,8 @@ def convert_with_report(
 
     Raises:
         ConfigError: A target, scheme, device or route is not known, a device runs none of the
-            targets, the labels are not those of the model, or the route cannot honour a setting.
+            targets, the labels are not those of the model or nobody says what its scores mean, or
+            the route cannot honour a setting.
         DataError: Rows were given for a model without a vectorizer.
         OutputError: `out` is some other folder, or cannot be written.
         ModelError: The model cannot be read or lowered.
@@ -108,6 +118,9 @@ def convert_with_report(
         vectorizer=vectorizer,
         data=data,
         labels=labels,
+        multi_label=multi_label,
+        threshold=threshold,
+        activation=activation,
         strip=strip,
         stream=stream,
         vocabulary=vocabulary,
@@ -138,6 +151,7 @@ def _convert_through_the_graph(
     progress, choice = settings.progress, choose(settings)
     source = read_source(model_or_run, settings)
     graph = lower_source(source, settings)
+    source = with_meaning(source, graph, settings)
     model = rewrite(source, graph, settings)
     choice = fitting(choice, model.graph, vectorizer=model.source.vectorizer, progress=progress)
     chosen = choice.artifacts
@@ -152,6 +166,7 @@ def _convert_through_the_graph(
         name=writer.facts["name"],
         labels=tuple(writer.facts["labels"]),
         threshold=model.source.threshold,
+        decisions=model.source.decisions,
         calibration=parted.calibration,
         streaming=model.streaming,
         stream_files=model.stream_files,

@@ -10,8 +10,10 @@ from typing import Any
 from gatelet.convert.exporters.stored_bytes import file_bytes
 from gatelet.convert.exporters.targets import EXPORTERS, TARGETS, refusal
 from gatelet.convert.lowering import LOWERINGS, lower
+from gatelet.convert.lowering.endings import outputs_of
 from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel
+from gatelet.convert.reading.meaning import told
 from gatelet.convert.reading.source import SourceLayer
 from gatelet.convert.schemes import SCHEMES, Scheme
 from gatelet.errors import GateletError
@@ -103,7 +105,8 @@ def lint(
         for target, names in TARGETS.items()
         for name in names
     )
-    return Lint(graph, cost_of(graph), prospects, (), (*notes, *_graph_notes(graph)))
+    more = (*_graph_notes(graph), *map(told, outputs_of(model, graph)))
+    return Lint(graph, cost_of(graph), prospects, (), (*notes, *more))
 
 
 def _prospect(

@@ -10,6 +10,7 @@ from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.gates.gates import check_predictions
 from gatelet.convert.keras_route.parity import prove_route
 from gatelet.convert.parity import ParityReport, Settings, judge
+from gatelet.convert.parity.decisions import raw_threshold
 from gatelet.convert.parity.oracles.ask import Question, ask_oracles
 from gatelet.convert.parity.oracles.effort import BUDGET_S
 from gatelet.convert.parity.oracles.golden import golden_vectors
@@ -65,7 +66,7 @@ def prove(
             bundle, data, with_keras=with_keras, settings=settings, progress=progress
         )
     source = bundle.part("source")
-    truth = truth_of(data, bundle.graph(), bundle.labels)
+    truth = truth_of(data, bundle.graph(), bundle.labels, decisions=bundle.decisions)
     question = Question(
         rows=data.texts if isinstance(data, Dataset) else data or (),
         over=described(data),
@@ -121,8 +122,14 @@ def ask_draft(
     source, rows, progress = model.source, model.rows, settings.progress
     bundle = writer.draft()
     timesteps = declared_timesteps(source, model.graph)
-    named = bool(source.labels)
-    truth = known_truth(rows or source.test, model.graph, bundle.labels, progress, named=named)
+    truth = known_truth(
+        rows or source.test,
+        model.graph,
+        bundle.labels,
+        progress,
+        named=source.named,
+        decisions=bundle.decisions,
+    )
     texts = texts_of(source)
     question = Question(
         rows=rows if isinstance(rows, Arrays) else texts,
@@ -140,7 +147,8 @@ def ask_draft(
     if oracle.keras_refusal:
         writer.add_provenance(keras_refusal=oracle.keras_refusal)
     if model.whole is not None:
-        cost = measure_cost(model.whole, texts, truth=truth, threshold=source.threshold)
+        threshold = raw_threshold(bundle)
+        cost = measure_cost(model.whole, texts, truth=truth, threshold=threshold)
         writer.add_provenance(pruning=cost)
     golden = golden_vectors(bundle, oracle, texts, keep_texts=settings.golden_texts)
     writer.add_part("golden", "golden", ".json", golden)

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from gatelet.errors import ConfigError
+from gatelet.runtime.bundle.decisions import ACTIVATIONS
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -32,7 +33,10 @@ class ConversionSettings:
     devices: Sequence[str] = ()
     vectorizer: AnyVectorizer | None = None
     data: Dataset | Arrays | None = None
-    labels: Sequence[str] = ()
+    labels: Sequence[str] | Mapping[str, Sequence[str]] = ()
+    multi_label: bool | None = None
+    threshold: float | Mapping[str, float] | None = None
+    activation: str | Mapping[str, str] | None = None
     strip: bool = False
     stream: bool | None = None
     vocabulary: int | None = None
@@ -46,6 +50,14 @@ class ConversionSettings:
     def __post_init__(self) -> None:
         if self.route not in ROUTES:
             raise ConfigError(f"route '{self.route}' is not known; known are {', '.join(ROUTES)}")
+        for one in _values(self.threshold):
+            if not 0 <= one <= 1:
+                raise ConfigError(f"the threshold is {one:g}, expected a number from 0 to 1")
+        for name in _values(self.activation):
+            if name not in ACTIVATIONS:
+                raise ConfigError(
+                    f"activation '{name}' is not known; known are {', '.join(ACTIVATIONS)}"
+                )
         if self.route == "keras":
             self._refuse_what_keras_lacks()
 
@@ -67,6 +79,13 @@ class ConversionSettings:
     def asks_keras(self) -> bool:
         """Whether Keras is an oracle too: where it is installed, unless it is left out."""
         return self.with_keras and has_keras()
+
+
+def _values(setting: Any) -> list[Any]:
+    """Return the values of a setting that may be given for all, or each by its name."""
+    if isinstance(setting, Mapping):
+        return list(setting.values())
+    return [] if setting is None else [setting]
 
 
 def has_keras() -> bool:

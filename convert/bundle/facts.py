@@ -26,7 +26,7 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
         strip: Leave the Keras file out.
     """
     writer.facts |= {
-        "labels": list(source.labels or default_labels(graph)),
+        "labels": list(source.labels),
         "threshold": source.threshold,
         "provenance": {
             "gatelet": importlib.metadata.version("gatelet"),
@@ -42,6 +42,8 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
             "training": dict(source.provenance),
         },
     }
+    if source.decisions:
+        writer.facts["decisions"] = [one.to_json() for one in source.decisions]
     parts = [
         ("graph", "graph", ".json", graph.to_json().encode()),
         ("weights", "weights", ".safetensors", encode(graph.weights)),
@@ -62,18 +64,3 @@ def _versions(*packages: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def default_labels(graph: Graph) -> tuple[str, ...]:
-    """Number the classes of a classifier; a model that ends otherwise has no labels."""
-    made = {output: node for node in graph.nodes for output in node.outputs}
-    last = made.get(graph.outputs[0])
-    if last is None or len(last.shape) != 2:
-        return ()
-    outputs = last.shape[-1] or 0
-    activation = last.attributes.get("activation")
-    if activation == "sigmoid" and outputs == 1:
-        return ("0", "1")
-    if activation == "softmax":
-        return tuple(str(index) for index in range(outputs))
-    return ()

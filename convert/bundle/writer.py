@@ -20,7 +20,6 @@ from gatelet.convert.exporters.exported import Exported, stored_name
 from gatelet.convert.schemes import revision_of
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle.opening import (
-    FORMAT_VERSION,
     MANIFEST,
     Bundle,
     draft_bundle,
@@ -115,7 +114,7 @@ class BundleWriter:
         ]
         keys = ("graph", "weights", "vectorizer", "golden", "source")
         manifest = {
-            "format_version": FORMAT_VERSION,
+            "format_version": 2 if "decisions" in self.facts else 1,
             **self.facts,
             **{key: self.parts.get(key) for key in keys},
             "files": self.files,

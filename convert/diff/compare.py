@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from gatelet.convert.diff.findings import findings_of
 from gatelet.convert.diff.found import ArtifactDiff, BundleDiff, Finding, Limits
 from gatelet.convert.diff.training import changes
+from gatelet.convert.parity.decisions import raw_threshold, rule_of_rows
+from gatelet.convert.parity.quality.figures import alike, decided
 from gatelet.convert.parity.quality.statistics import (
     Interval,
     accuracy_difference,
@@ -162,7 +164,10 @@ def _given(old: Bundle, new: Bundle, data: Dataset | Arrays | None) -> _Given:
 def _truths(old: Bundle, new: Bundle, data: Dataset | Arrays) -> tuple[Array, Array] | None:
     if bool(old.labels) != bool(new.labels):
         return None
-    first, second = (truth_of(data, one.graph(), one.labels).values for one in (old, new))
+    first, second = (
+        truth_of(data, one.graph(), one.labels, decisions=one.decisions).values
+        for one in (old, new)
+    )
     return None if first is None or second is None else (first, second)
 
 
@@ -212,9 +217,9 @@ def _measured(
         figures["difference_mean"] = float(distance.mean()) if distance.size else 0.0
     else:
         figures["note"] = "scores are of another shape or of other labels: only decisions compare"
-    decided = [_decisions(bundle, one) for bundle, one in zip(bundles, scores, strict=True)]
-    if decided[0] is not None and decided[1] is not None:
-        flips = sum(a != b for a, b in zip(decided[0], decided[1], strict=True))
+    labels = [_decisions(bundle, one) for bundle, one in zip(bundles, scores, strict=True)]
+    if labels[0] is not None and labels[1] is not None:
+        flips = sum(a != b for a, b in zip(labels[0], labels[1], strict=True))
         figures["flips"] = clopper_pearson(flips, given.count)
     if given.truths is not None:
         figures["quality"], figures["change"] = _quality(bundles, (first, second), given.truths)
@@ -231,7 +236,12 @@ def _distance(first: Array, second: Array) -> Array:
 
 def _decisions(bundle: Bundle, scores: Array) -> list[str] | None:
     """Return each row's label by its name: the order of labels may differ between bundles."""
-    if not bundle.labels or scores.ndim != 2:
+    rule = rule_of_rows(bundle)
+    if rule is not None:
+        return [
+            ", ".join(rule.labels[i] for i in rule.chosen(rule.scores_of(row))) for row in scores
+        ]
+    if not bundle.labels or scores.ndim != 2 or bundle.decisions:
         return None
     return [bundle.labels[decide(row, bundle.threshold)] for row in scores.tolist()]
 
@@ -242,7 +252,7 @@ def _quality(
     """Return old and new accuracy, or mean absolute error, and the paired difference."""
     if bundles[0].labels:
         right = [
-            np.array([decide(row, bundle.threshold) for row in one.tolist()]) == truth
+            alike(decided(one, raw_threshold(bundle)), truth)
             for bundle, one, truth in zip(bundles, scores, truths, strict=True)
         ]
         lost, gained = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())

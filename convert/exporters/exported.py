@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gatelet.convert.rows.calibration import Calibration
+from gatelet.runtime.bundle.decisions import Decision, parse_decisions
 from gatelet.runtime.graph.graph import Graph, graph_from_json
 from gatelet.runtime.graph.safetensors import encode, read
 from gatelet.runtime.graph.streaming import StreamingGraph
@@ -38,6 +39,7 @@ class Exportable:
         name: What it is called.
         labels: In the order of the outputs.
         threshold: For a single sigmoid output.
+        decisions: What outputs mean beside these two; () where they say it all.
         calibration: Rows for schemes that compute in integers; None where none is made.
         streaming: Its streaming form, for artifacts that hold it beside the whole (c).
         stream_files: Artifacts of other targets get a file of that form.
@@ -52,6 +54,7 @@ class Exportable:
     name: str = "model"
     labels: tuple[str, ...] = ()
     threshold: float = 0.5
+    decisions: tuple[Decision, ...] = ()
     calibration: Calibration | None = None
     streaming: StreamingGraph | None = None
     stream_files: bool = False
@@ -69,6 +72,7 @@ class Exportable:
             "name": self.name,
             "labels": self.labels,
             "threshold": self.threshold,
+            "decisions": [one.to_json() for one in self.decisions],
         }
         if self.calibration is not None:
             arrays: dict[str, Any] = dict(self.calibration.rows)
@@ -91,6 +95,7 @@ class Exportable:
             name=facts["name"],
             labels=tuple(facts["labels"]),
             threshold=facts["threshold"],
+            decisions=parse_decisions(facts["decisions"]) if facts["decisions"] else (),
             calibration=_read_calibration(folder, facts.get("calibration")),
         )
 

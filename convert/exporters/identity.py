@@ -43,6 +43,8 @@ def identity_of(model: Exportable, target: str, scheme: Scheme) -> dict[str, Any
             for name in model.graph.outputs
         ],
     }
+    if model.decisions:
+        found["decisions"] = [one.to_json() for one in model.decisions]
     if model.vectorizer is not None:
         spec = model.vectorizer.to_json()
         found["vectorizer_sha256"] = _sha256(spec.encode())

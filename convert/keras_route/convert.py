@@ -29,13 +29,14 @@ from gatelet.convert.parity import ParityReport
 from gatelet.convert.parity.costs import too_costly
 from gatelet.convert.parity.notes.left_out import notes_on_left_out
 from gatelet.convert.reading import keras_suffix
-from gatelet.convert.reading.files import suffix_of
+from gatelet.convert.reading.files import read_loss, suffix_of
+from gatelet.convert.reading.meaning import Output, meaning_of, trained_by
 from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.rows.given import described
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
 from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
-from gatelet.errors import ConfigError, ConversionError, DataError, ModelError
+from gatelet.errors import ConversionError, DataError, ModelError
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.graph.graph import Graph
@@ -90,7 +91,8 @@ def convert_past_the_graph(
         step = "loading of the model by Keras"
         told = call_job(worker, "describe_job", step, model=str(model))
         interface = interface_of(told["interface"])
-        writer.facts |= _facts(source, settings, interface, told)
+        loss = read_loss(model)
+        writer.facts |= _facts(source, settings, interface, {**told, "loss": loss})
         if source.vectorizer is not None:
             check_vectorizer(source.vectorizer, interface)
             writer.add_part(
@@ -180,12 +182,21 @@ def _facts(
 ) -> dict[str, Any]:
     """Return the manifest's entries about the model."""
     run = source.run
-    labels = settings.labels or (run.labels if run is not None else ())
+    names, layers = interface.outputs, told["layers"]
+    trained = trained_by(told["loss"], layers)
+    outputs = [
+        Output(name, layer, interface.shape_of(name), ending, one)
+        for name, layer, ending, one in zip(names, layers, told["endings"], trained, strict=True)
+    ]
+    known = {} if run is None else {"labels": run.labels, "threshold": run.threshold}
+    meaning = meaning_of(outputs, settings, **known)
+    decisions = [one.to_json() for one in meaning.decisions]
     return {
+        **({"decisions": decisions} if decisions else {}),
         "route": "keras",
         "interface": interface_to_dict(interface),
-        "labels": list(_labels(labels, interface, told["activation"])),
-        "threshold": run.threshold if run is not None else 0.5,
+        "labels": list(meaning.labels),
+        "threshold": meaning.threshold,
         "provenance": {
             "gatelet": importlib.metadata.version("gatelet"),
             "python": platform.python_version(),
@@ -205,21 +216,3 @@ def _inputs(
     if vectorizer is not None and rows:
         return Rows({interface.inputs[0].name: ids_of(vectorizer, rows)}), rows
     return random_rows(interface, vectorizer, {}), ()
-
-
-def _labels(given: Sequence[str], interface: Graph, activation: str) -> tuple[str, ...]:
-    """Check labels, or number the classes of a classifier."""
-    shape = interface.shape_of(interface.outputs[0])
-    scores = shape[-1] or 0
-    if given:
-        if len(given) != max(2, scores) or len(set(given)) < len(given):
-            raise ConfigError(
-                f"the labels are {', '.join(given)}: the model gives {scores} scores a row, so "
-                f"name {max(2, scores)} different labels"
-            )
-        return tuple(given)
-    if len(shape) != 2 or len(interface.outputs) > 1:
-        return ()
-    if activation == "sigmoid" and scores == 1:
-        return ("0", "1")
-    return tuple(str(index) for index in range(scores)) if activation == "softmax" else ()

@@ -24,6 +24,7 @@ BATCHES = (None, 1)
 
 OPSET = 17
 _SEED = 20240229
+_MOVES = ("Dropout", "Flatten", "Permute", "Reshape")
 
 
 def describe_job(model: str) -> dict[str, Any]:
@@ -33,8 +34,8 @@ def describe_job(model: str) -> dict[str, Any]:
         model: Path of the file, with the suffix by which Keras knows its format.
 
     Returns:
-        'interface' as the manifest has it, 'parameters', 'keras' (the version here), and
-        'activation' of the last layer, '' where it has none.
+        'interface' as the manifest has it, 'parameters', 'keras' (the version here), and for each
+        output its layer and the activation that it ends in, '' for none: 'layers' and 'endings'.
 
     Raises:
         ModelError: This Keras cannot load it, or it takes something other than numbers.
@@ -63,13 +64,28 @@ def describe_job(model: str) -> dict[str, Any]:
         {"name": f"y_{index:02}", "shape": [None, *one.shape[1:]]}
         for index, one in enumerate(loaded.outputs)
     ]
-    activation = getattr(getattr(loaded.layers[-1], "activation", None), "__name__", "")
     return {
         "interface": {"inputs": inputs, "outputs": outputs},
         "parameters": int(loaded.count_params()),
         "keras": version,
-        "activation": str(activation),
+        "layers": [one._keras_history.operation.name for one in loaded.outputs],
+        "endings": [_ending(one) for one in loaded.outputs],
     }
+
+
+def _ending(tensor: Any) -> str:
+    """Return the activation that an output ends in; '' for none."""
+    history = tensor._keras_history
+    layer = history.operation
+    kind = type(layer).__name__
+    if kind in _MOVES:
+        return _ending(layer._inbound_nodes[history.node_index].input_tensors[0])
+    if getattr(layer, "outputs", None):  # a nested model
+        return _ending(layer.outputs[history.tensor_index])
+    if kind == "TimeDistributed":
+        layer = layer.layer
+    named = getattr(getattr(layer, "activation", None), "__name__", "")
+    return "softmax" if type(layer).__name__ == "Softmax" else str(named)
 
 
 def export_keras_job(target: str, scheme: str, model: str, interface: str, out: str) -> None:

@@ -15,6 +15,8 @@ from gatelet.convert.parity import ArtifactReport, Check, ParityReport, Settings
 from gatelet.convert.parity.checks.costs import check_alike, check_flips, check_scores
 from gatelet.convert.parity.checks.scores import check_equal, check_max
 from gatelet.convert.parity.checks.spread import Spread
+from gatelet.convert.parity.costs import check_parts
+from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.limits import Bounds, bounds_of
 from gatelet.convert.parity.quality.quality import undecided_quality
 from gatelet.convert.rows.drawn import MADE_UP, random_rows
@@ -150,15 +152,30 @@ def _checks(
     bundle: Bundle, predictor: Predictor, found: Array, answers: KerasAnswers, bounds: Bounds
 ) -> tuple[Check, ...]:
     right, spread = answers.scores, Spread.of(answers.scores)
-    checks = check_scores(found, right, spread, bounds, decides=bool(bundle.labels))
+    decides = bool(bundle.decisions or bundle.labels)
+    checks = check_scores(found, right, spread, bounds, decides=decides)
     if bounds.is_exact:  # what Keras' own rounding does was measured relative to max(1, |y|)
         checks[0] = check_max("scores_max", found, right, bounds.exact)
-    if bundle.labels:
+    if bundle.decisions:
+        rows = (answers.inputs, found, right)
+        checks += check_parts(bundle, rows, bounds, labelled=False)
+        checks.append(_check_decided(predictor, answers.inputs))
+    elif bundle.labels:
         checks.append(check_flips(found, right, spread, bounds, threshold=bundle.threshold))
     if bounds.asked.max_accuracy_drop is not None:
         note = "a bundle without a Graph is not judged on labels, so no drop is measured"
         checks.append(replace(undecided_quality(bundle.labels, bounds), note=note))
     return (*checks, *_check_calls(predictor, answers.inputs, found, bounds))
+
+
+def _check_decided(predictor: Predictor, inputs: Rows) -> Check:
+    """Count rows that are decided otherwise than their scores ask for."""
+    some, bundle = inputs[:CALL_ROWS], predictor.bundle
+    scores = side_by_side(predictor.scores(some.given))
+    right = decided_rows(bundle, bundle.interface(), some, scores)
+    said = [one.decision for one in predictor.predict(some.given)]
+    wrong = sum(one != other for one, other in zip(said, right, strict=True))
+    return Check("labels", float(wrong), 0.0, "fail" if wrong else "pass", unit="rows")
 
 
 def _check_calls(

@@ -3,19 +3,21 @@
 Not the layers, which `lower.py` lists.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
 
+from gatelet.convert.lowering.endings import outputs_of
 from gatelet.convert.lowering.lower import lower
 from gatelet.convert.lowering.unused import unused_layers
+from gatelet.convert.reading.meaning import meaning_of
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.settings import ConversionSettings
-from gatelet.errors import ConfigError, DataError, ModelError
+from gatelet.errors import DataError, ModelError
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.graph import Graph
 
 
 def lower_source(source: ModelSource, settings: ConversionSettings) -> Graph:
-    """Lower a model, and refuse a vectorizer, labels or rows that cannot be its own.
+    """Lower a model, and refuse a vectorizer or rows that cannot be its own.
 
     Args:
         source: As read.
@@ -26,7 +28,6 @@ def lower_source(source: ModelSource, settings: ConversionSettings) -> Graph:
 
     Raises:
         ModelError: `lower` cannot take the model, or the vectorizer is another model's.
-        ConfigError: There are more or fewer labels than scores.
         DataError: The rows are texts, and there is no vectorizer.
     """
     graph = lower(source.model)
@@ -35,7 +36,6 @@ def lower_source(source: ModelSource, settings: ConversionSettings) -> Graph:
         names = ", ".join(f"'{name}'" for name in unused)
         settings.progress(f"left out weights that no output uses: those of {names}")
     _check_vocabulary(source, graph)
-    _check_labels(source.labels, graph)
     if isinstance(settings.data, Dataset) and source.vectorizer is None:
         raise DataError(
             f"model '{source.name}' comes without a vectorizer, so it cannot be checked on the "
@@ -63,14 +63,26 @@ def _check_vocabulary(source: ModelSource, graph: Graph) -> None:
         )
 
 
-def _check_labels(labels: Sequence[str], graph: Graph) -> None:
-    """Refuse labels that are not as many as the model's scores."""
-    scores = graph.shape_of(graph.outputs[0])[-1]
-    if not labels or scores is None:
-        return
-    expected = max(2, scores)
-    if len(labels) != expected or len(set(labels)) < expected:
-        raise ConfigError(
-            f"the labels are {', '.join(labels)}: the model gives {scores} scores a row, so name "
-            f"{expected} different labels"
-        )
+def with_meaning(source: ModelSource, graph: Graph, settings: ConversionSettings) -> ModelSource:
+    """Return a model with what its outputs mean: labels, thresholds, decisions.
+
+    Args:
+        source: As read.
+        graph: As lowered.
+        settings: What the caller says of it.
+
+    Raises:
+        ConfigError: As `meaning_of`.
+    """
+    outputs = outputs_of(source.model, graph)
+    found = meaning_of(outputs, settings, labels=source.labels, threshold=source.threshold)
+    for one in outputs:
+        if one.trained is not None and one.trained.activation != "none" and not found.labels:
+            settings.progress(f"{one.where} and {one.trained.told}: give --labels to decide it")
+    return replace(
+        source,
+        labels=found.labels,
+        threshold=found.threshold,
+        decisions=found.decisions,
+        named=bool(settings.labels or source.labels),
+    )

@@ -10,17 +10,20 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gatelet.convert.lowering.endings import ends_in
 from gatelet.convert.parity.checks.costs import check_flips, check_scores
 from gatelet.convert.parity.checks.reach import (
     check_constant,
     check_finite,
     check_labels_reached,
 )
-from gatelet.convert.parity.checks.spread import ends_in
+from gatelet.convert.parity.checks.spread import Spread
+from gatelet.convert.parity.decisions import meant, parts_of
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.quality.quality import check_quality, undecided_quality
 from gatelet.convert.parity.report import Check, LeftOut
+from gatelet.convert.rows.rows import Rows
 from gatelet.runtime.bundle.opening import Bundle
 
 Array = NDArray[Any]
@@ -46,7 +49,11 @@ def costs_of(bundle: Bundle, oracle: Oracle, found: Array, bounds: Bounds) -> li
     decides = decides_labels(bundle)
     checks = [check_finite(flat, right), _judged(check_constant(flat, right), bounds)]
     checks += check_scores(found, expected, oracle.spread, bounds, decides=decides)
-    if decides:
+    if bundle.decisions:
+        labelled = oracle.truth is not None
+        rows = (oracle.inputs, found, expected)
+        checks += check_parts(bundle, rows, bounds, labelled=labelled)
+    elif decides:
         checks += _check_decisions(bundle, oracle, found, bounds)
     return [*checks, *_check_quality(bundle, oracle, found, bounds)]
 
@@ -54,6 +61,8 @@ def costs_of(bundle: Bundle, oracle: Oracle, found: Array, bounds: Bounds) -> li
 def decides_labels(bundle: Bundle) -> bool:
     """Return whether a model's scores are decisions: labels, or a softmax at each timestep."""
     graph = bundle.graph()
+    if bundle.decisions:
+        return len(bundle.decisions) == len(graph.outputs)
     if len(graph.outputs) > 1:
         return False
     activation = ends_in(graph, graph.outputs[0])
@@ -78,6 +87,41 @@ def _check_decisions(bundle: Bundle, oracle: Oracle, found: Array, bounds: Bound
     return [_judged(reached, bounds), flips]
 
 
+def check_parts(
+    bundle: Bundle, rows: tuple[Rows, Array, Array], bounds: Bounds, *, labelled: bool
+) -> list[Check]:
+    """Compare the labels that each output is decided for, by what the bundle says of it.
+
+    Args:
+        bundle: With decisions.
+        rows: The inputs, an artifact's scores and the oracle's.
+        bounds: The limits.
+        labelled: As `check_flips`.
+    """
+    graph, checks = bundle.interface(), []
+    inputs, *scores = rows
+    parts = [parts_of(bundle, graph, inputs, one) for one in scores]
+    for ours, right in zip(*parts, strict=True):
+        rule, threshold = ours.decision, ours.threshold
+        reached = check_labels_reached(
+            ours.scores, right.scores, labels=rule.labels, threshold=threshold
+        )
+        flips = check_flips(
+            ours.scores,
+            right.scores,
+            Spread.of(right.scores),
+            bounds,
+            threshold=threshold,
+            labelled=labelled,
+        )
+        where = f"of '{rule.output}'" if len(graph.outputs) > 1 else ""
+        checks += [
+            replace(one, note="; ".join(filter(None, (one.note, where))))
+            for one in (_judged(reached, bounds), flips)
+        ]
+    return checks
+
+
 def _judged(check: Check, bounds: Bounds) -> Check:
     """Judge a count: of what is rounded it is a cost, which made-up rows only estimate."""
     return check if bounds.is_exact or check.figure is None else bounds.judged(check)
@@ -89,12 +133,13 @@ def _check_quality(
     if oracle.truth is None:
         asked = bounds.asked.max_accuracy_drop is not None
         return (undecided_quality(bundle.labels, bounds),) if asked else ()
+    (right, threshold), (ours, _) = (meant(bundle, scores) for scores in (oracle.scores, found))
     checks = check_quality(
-        oracle.scores,
-        found,
+        right,
+        ours,
         oracle.truth,
         labels=bundle.labels,
-        threshold=bundle.threshold,
+        threshold=threshold,
         bounds=bounds,
     )
     return tuple(replace(check, question="costs") for check in checks)

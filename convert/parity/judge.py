@@ -15,6 +15,7 @@ from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.parity.case import Case, golden_rows, on_texts, run_rows
 from gatelet.convert.parity.checks.behaviour import check_behaviour, odd_lengths
 from gatelet.convert.parity.checks.blame import blame
+from gatelet.convert.parity.checks.code_decides import check_code_decides
 from gatelet.convert.parity.checks.golden import (
     check_as_converted,
     check_golden,
@@ -29,6 +30,7 @@ from gatelet.convert.parity.checks.scores import check_max, show_max
 from gatelet.convert.parity.checks.streams import check_stream
 from gatelet.convert.parity.computes import check_computes, check_covered
 from gatelet.convert.parity.costs import costs_of
+from gatelet.convert.parity.decisions import meant, parts_of
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.notes.left_out import left_out_of, notes_on_left_out
@@ -178,6 +180,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
         checks = [
             stored,
             *costs_of(case.bundle, oracle, found, bounds),
+            *_check_code(case, artifact, found),
             *_check_keras(oracle, found, bounds),
             *check_behaviour(
                 predictor.scores,
@@ -229,6 +232,14 @@ def _check_golden(
     ], scores
 
 
+def _check_code(case: Case, artifact: Artifact, found: Array) -> list[Check]:
+    """Ask the artifact's own code for decisions, where it has any."""
+    if not case.bundle.decisions:
+        return []
+    parts = parts_of(case.bundle, case.graph, case.oracle.inputs, found)
+    return check_code_decides(case.bundle, artifact, parts)
+
+
 def _check_keras(oracle: Oracle, found: Array, bounds: Bounds) -> list[Check]:
     """Compare an exact artifact with Keras; what is rounded is held to the Graph alone."""
     if oracle.keras is None or not bounds.is_exact:
@@ -276,12 +287,9 @@ def _standing(case: Case) -> Standing:
     oracle, bundle = case.oracle, case.bundle
     if oracle.truth is None:
         return Standing()
+    scores, threshold = meant(bundle, oracle.scores)
     return standing_of(
-        _flat(oracle.scores),
-        oracle.truth,
-        oracle.inputs,
-        labels=bundle.labels,
-        threshold=bundle.threshold,
+        _flat(scores), oracle.truth, oracle.inputs, labels=bundle.labels, threshold=threshold
     )
 
 
@@ -289,16 +297,18 @@ def _quality(case: Case, scores: Array) -> dict[str, float]:
     oracle = case.oracle
     if oracle.truth is None or scores.shape != oracle.scores.shape:
         return {}
-    return quality_of(
-        scores, oracle.truth, labels=case.bundle.labels, threshold=case.bundle.threshold
-    )
+    scores, threshold = meant(case.bundle, scores)
+    return quality_of(scores, oracle.truth, labels=case.bundle.labels, threshold=threshold)
 
 
 def _refitted(case: Case, found: Array) -> float | None:
     truth = case.oracle.truth
     if truth is None or not case.bundle.labels or found.ndim != 2:
         return None
-    return refit_threshold(found, truth, threshold=case.bundle.threshold)
+    scores, threshold = meant(case.bundle, found)
+    if isinstance(threshold, np.ndarray):
+        return None
+    return refit_threshold(scores, truth, threshold=threshold)
 
 
 def _measured(case: Case) -> Measured:

@@ -72,7 +72,7 @@ def read_architecture(
     """Read what Keras wrote about a model.
 
     Args:
-        description: class_name and config, and build_config in Keras 3.
+        description: class_name and config, and build_config and compile_config in Keras 3.
         keras_version: The version that wrote it.
         where: What to call the model in messages.
         equivalents: What stands for custom layers.
@@ -95,7 +95,8 @@ def read_architecture(
     except RecursionError as error:
         raise ModelError(f"{where} is refused: its configuration is nested too deeply") from error
     reader.refuse_what_was_found()
-    return model
+    training = description.get("compile_config")
+    return replace(model, loss=training.get("loss") if isinstance(training, Mapping) else None)
 
 
 class _Reader:

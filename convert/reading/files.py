@@ -4,13 +4,15 @@ Not the formats themselves: `keras_file` and `legacy_file` beside this one know 
 """
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gatelet.convert.reading.equivalents import Equivalents
 from gatelet.convert.reading.hdf5 import MAGIC as HDF5_MAGIC
-from gatelet.convert.reading.keras_file import ZIP_MAGIC, read_keras_zip
-from gatelet.convert.reading.legacy_file import read_legacy_file
+from gatelet.convert.reading.keras_file import ZIP_MAGIC, read_keras_zip, read_training_zip
+from gatelet.convert.reading.legacy_file import read_legacy_file, read_training_hdf5
 from gatelet.convert.reading.source import SourceModel
 from gatelet.errors import ModelError
 
@@ -44,6 +46,20 @@ def read_keras_file(path: Path, *, equivalents: Equivalents = MappingProxyType({
         raise ModelError(f"cannot read the model '{path}': {error.strerror or error}") from error
     except RecursionError as error:
         raise ModelError(f"'{path}' is refused: it is nested too deeply") from error
+
+
+def read_loss(path: Path) -> Any:
+    """Read what a model was trained with, and nothing else; None where the file does not tell.
+
+    Args:
+        path: A `.keras` or HDF5 file, as `read_keras_file` takes them.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    read = read_training_zip if suffix_of(path) == KERAS_SUFFIX else read_training_hdf5
+    training = read(path)
+    return training.get("loss") if isinstance(training, Mapping) else None
 
 
 def suffix_of(path: Path) -> str:

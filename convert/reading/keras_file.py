@@ -56,6 +56,12 @@ def read_keras_zip(path: Path, equivalents: Equivalents) -> SourceModel:
             return add_weights(model, node)
 
 
+def read_training_zip(path: Path) -> Any:
+    """Read the compile config of a `.keras` file; None where there is none."""
+    with _opened(path) as archive:
+        return _json(archive, "config.json", f"'{path}'").get("compile_config")
+
+
 @contextlib.contextmanager
 def open_keras_weights(path: Path) -> Iterator[IO[bytes]]:
     """Open the HDF5 file in a `.keras` file, or the file itself if it is none.

@@ -37,6 +37,7 @@ def read_keras_object(
         "class_name": _kind_of(model),
         "config": model.get_config(),
         "build_config": {"input_shape": getattr(model, "input_shape", None)},
+        "compile_config": _training_of(model),
     }
     _check_own(model, equivalents)
     where = f"the model '{model.name}'"
@@ -44,6 +45,14 @@ def read_keras_object(
         description, keras_version=_version_of(model), where=where, equivalents=equivalents
     )
     return add_weights(read, ObjectWeights(model))
+
+
+def _training_of(model: Any) -> Any:
+    """Return the compile config that a file would hold; None where there is none."""
+    try:
+        return model.get_compile_config()
+    except Exception:  # losses of anybody's own code, of which nothing is known then
+        return None
 
 
 def is_keras_model(model: Any) -> bool:

@@ -3,6 +3,7 @@
 Not `.keras` files, which `gatelet.convert.reading.keras_file` unpacks.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -39,9 +40,15 @@ def read_legacy_file(path: Path, equivalents: Equivalents) -> SourceModel:
                 f"{where} holds weights only, no configuration: give what model.to_json() gave "
                 "too, with --config FILE, or save the whole model with model.save('name.keras')"
             )
-        description = parse_config(config, f"the configuration in {where}")
+        description = {**parse_config(config, f"the configuration in {where}"), **_trained(file)}
         version = _version_in(file) or "1"
         return _with_weights(file, description, version, where, equivalents)
+
+
+def read_training_hdf5(path: Path) -> Any:
+    """Read the compile config of an HDF5 file; None where there is none."""
+    with path.open("rb") as opened, open_hdf5(opened, f"'{path}'") as file:
+        return _trained(file).get("compile_config")
 
 
 def read_weights_with_config(
@@ -77,10 +84,20 @@ def read_weights_with_config(
             version = keras_version or _version_in(file) or description.get("keras_version")
             if not isinstance(version, str):
                 version = "3" if "module" in description else "2"
+            description = {**_trained(file), **description}
             return _with_weights(file, description, version, where, equivalents)
     except OSError as error:
         name = error.filename or weights
         raise ModelError(f"cannot read '{name}': {error.strerror or error}") from error
+
+
+def _trained(file: Hdf5) -> dict[str, Any]:
+    """Read what the model was trained with, in the words of a `.keras` file, if that is there."""
+    try:
+        found = json.loads(file.text("", "training_config") or "null")
+    except (ValueError, RecursionError):  # nothing that a prediction needs
+        return {}
+    return {} if found is None else {"compile_config": found}
 
 
 def _version_in(file: Hdf5) -> str | None:

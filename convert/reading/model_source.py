@@ -21,6 +21,7 @@ from gatelet.convert.reading import (
 from gatelet.convert.reading.assembly import assembled
 from gatelet.convert.reading.text_layer import take_text_layer
 from gatelet.errors import ConfigError, ModelError
+from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
@@ -43,6 +44,8 @@ class ModelSource:
         provenance: Of the run.
         takes_texts: The Keras model begins with a TextVectorization layer.
         live: The model itself, where the caller gave one.
+        decisions: What labels and threshold alone do not say; () where they do.
+        named: Somebody named the labels: they are no numbers that stand for names.
     """
 
     name: str
@@ -56,6 +59,8 @@ class ModelSource:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     takes_texts: bool = False
     live: Any = None
+    decisions: tuple[Decision, ...] = ()
+    named: bool = False
 
     @property
     def keras_suffix(self) -> str:

@@ -17,7 +17,7 @@ def read_source(model_or_run: Any, settings: ConversionSettings) -> ModelSource:
 
     Args:
         model_or_run: As `open_source` takes it.
-        settings: Whose vectorizer, rows and labels come before those of the model.
+        settings: Whose vectorizer and rows come before those of the model.
 
     Raises:
         ModelError: It does not exist or is damaged.
@@ -30,5 +30,4 @@ def read_source(model_or_run: Any, settings: ConversionSettings) -> ModelSource:
         source,
         vectorizer=settings.vectorizer or source.vectorizer,
         test=settings.data if isinstance(settings.data, Dataset) else source.test,
-        labels=tuple(settings.labels) or source.labels,
     )

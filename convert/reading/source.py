@@ -88,6 +88,7 @@ class SourceModel:
         inputs: In the model's order.
         calls: In an order that can be run.
         outputs: Names of values, in the model's order.
+        loss: What it was trained with, as the file has it; None where that does not tell.
     """
 
     keras_version: str
@@ -95,3 +96,9 @@ class SourceModel:
     inputs: tuple[SourceInput, ...]
     calls: tuple[SourceCall, ...]
     outputs: tuple[str, ...]
+    loss: Any = None
+
+    @property
+    def output_layers(self) -> tuple[str, ...]:
+        """The name of the layer that makes each output."""
+        return tuple(value.rsplit(":", 2)[0] for value in self.outputs)

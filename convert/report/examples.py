@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.parity.decisions import rule_of_rows
 from gatelet.convert.parity.measured import Measured
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.decision import decide
@@ -153,7 +154,11 @@ def _example(
 
 
 def _label(bundle: Bundle, scores: NDArray[Any]) -> str:
-    if not bundle.labels or scores.ndim != 1:
+    rule = rule_of_rows(bundle)
+    if rule is not None:
+        chosen = rule.chosen(rule.scores_of(scores.tolist()))
+        return ", ".join(rule.labels[number] for number in chosen)
+    if not bundle.labels or scores.ndim != 1 or bundle.decisions:
         return ""
     number = decide(scores.tolist(), bundle.threshold)
     return bundle.labels[number] if number < len(bundle.labels) else ""
@@ -174,6 +179,8 @@ def _truth(bundle: Bundle, measured: Measured, row: int) -> str:
     value = measured.truth[row]
     if bundle.labels and np.ndim(value) == 0:
         return bundle.labels[int(value)]
+    if np.asarray(value).dtype == bool:  # several labels a row
+        return ", ".join(bundle.labels[number] for number in np.flatnonzero(value))
     return ", ".join(f"{number:.4g}" for number in np.ravel(value)[:4].tolist())
 
 

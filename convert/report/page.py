@@ -4,10 +4,11 @@ Not the pictures (`charts`) and not the figures (`rows`, `examples`): what comes
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatelet.convert.parity import ParityReport
+from gatelet.convert.parity.decisions import meant, rule_of_rows
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.report.cards import cards
 from gatelet.convert.report.charts.axes import chart
@@ -153,13 +154,23 @@ def _charts(story: Story) -> Iterator[Element]:
         found = list(pairs(measured))
         yield scatter(found)
         yield histogram(found, _limits(story.report))
-        yield reliability(probabilities(measured, bundle.labels), labels=bundle.labels)
+        yield reliability(
+            probabilities(_meant(bundle, measured), bundle.labels), labels=bundle.labels
+        )
     files = [(f"{a.target} {a.scheme}", a.bytes) for a in bundle.artifacts]
     yield sizes(layers(bundle.graph()), files, files_table(sizes_of(bundle)))
     yield latency({f"{t} {s}": taken for (t, s), taken in story.latencies_us.items()})
     if measured is not None and measured.scores:
         examples = worst_examples(bundle, measured, with_texts=story.with_texts)
         yield cards(examples, with_texts=story.with_texts)
+
+
+def _meant(bundle: Bundle, measured: Measured) -> Measured:
+    """Return scores after the activation that makes them of logits."""
+    if rule_of_rows(bundle) is None:
+        return measured
+    scores = {key: meant(bundle, one)[0] for key, one in measured.scores.items()}
+    return replace(measured, oracle=meant(bundle, measured.oracle)[0], scores=scores)
 
 
 def _limits(report: ParityReport) -> dict[str, float]:

@@ -19,6 +19,7 @@ from gatelet.convert.rows.rows import rows_of
 from gatelet.convert.rows.truth import truth_of
 from gatelet.convert.schemes import Scheme
 from gatelet.errors import DataError
+from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.graph import Graph
@@ -57,6 +58,7 @@ def known_truth(
     progress: Progress,
     *,
     named: bool,
+    decisions: Sequence[Decision] = (),
 ) -> Any:
     """Return the truth of the compared rows.
 
@@ -69,12 +71,13 @@ def known_truth(
         labels: Its own; () for a regression.
         progress: Called with what is left out.
         named: Somebody named the labels: then others are wrong, as `gatelet parity` says too.
+        decisions: Of the bundle.
 
     Raises:
         DataError: A label is none that was named, or values are none that the model could give.
     """
     try:
-        truth = truth_of(data, graph, labels)
+        truth = truth_of(data, graph, labels, decisions=decisions)
     except DataError as error:
         if named or not labels:
             raise

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.data.truth import label_ids_of, values_of
+from gatelet.runtime.data.truth import label_ids_of, label_sets_of, values_of
 from gatelet.runtime.graph.graph import Graph
 
 
@@ -21,7 +22,8 @@ class Truth(NamedTuple):
     """The truth of rows.
 
     Args:
-        values: The position of each row's label, int64 [N], or values float64 [N, K], a
+        values: The position of each row's label, int64 [N], whether it has each of several labels,
+            bool [N, C], or values float64 [N, K], a
             sequence's one after the other; None where the rows have none that can be used.
         unused: Why the truth that the rows come with is held against nothing; '' where it is.
     """
@@ -30,13 +32,20 @@ class Truth(NamedTuple):
     unused: str = ""
 
 
-def truth_of(data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str]) -> Truth:
+def truth_of(
+    data: Dataset | Arrays | None,
+    graph: Graph,
+    labels: Sequence[str],
+    *,
+    decisions: Sequence[Decision] = (),
+) -> Truth:
     """Return the truth of rows.
 
     Args:
         data: The rows; None for random ones.
         graph: The model.
         labels: Of the model; () for a regression.
+        decisions: Of the bundle: a row may have several labels.
 
     Raises:
         DataError: A label is none of the model's, or values are none that it could give.
@@ -53,6 +62,8 @@ def truth_of(data: Dataset | Arrays | None, graph: Graph, labels: Sequence[str])
     if len(shape) > 2 and isinstance(data, Dataset):
         said = "the model's output is a sequence of numbers, and a column holds one: use a .npz"
         return Truth(None, said)
+    if labels and any(one.multi_label for one in decisions):
+        return Truth(np.array(label_sets_of(data, labels), bool))
     if labels:
         return Truth(np.array(label_ids_of(data, labels), np.int64))
     sizes = shape[1:]

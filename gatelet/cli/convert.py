@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gatelet.cli.convert_labels import add_labels, read_labels
 from gatelet.cli.ending import ended_in_order
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report, print_verdict
@@ -66,9 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             side, choices=("pre", "post"), help="side of a Tokenizer's ids; default: pre"
         )
     add_data(parser, required=False)
-    parser.add_argument(
-        "--labels", metavar="A,B", help="names of the outputs, for a model without a run"
-    )
+    add_labels(parser)
     parser.add_argument(
         "--vocabulary",
         type=int,
@@ -145,7 +144,7 @@ def _convert(arguments: argparse.Namespace) -> tuple[Bundle, ParityReport]:
             progress=progress,
         ),
         data=data,
-        labels=tuple(arguments.labels.split(",")) if arguments.labels else (),
+        **read_labels(arguments),
         strip=arguments.strip,
         stream=arguments.stream,
         vocabulary=arguments.vocabulary,

@@ -10,18 +10,20 @@ from typing import Any
 
 from gatelet.cli.show import format_figure, print_json, print_table, progress
 from gatelet.errors import BackendMissing, DataError, ModelError
+from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.bundle.opening import Bundle, is_bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays, read_arrays
 from gatelet.runtime.data.baseline import forecast, majority
 from gatelet.runtime.data.dataset import Dataset, read
-from gatelet.runtime.data.metrics import Metrics, evaluate
+from gatelet.runtime.data.metrics import Metrics, SetMetrics, evaluate, evaluate_sets
 from gatelet.runtime.data.regression import RegressionMetrics, evaluate_regression
 from gatelet.runtime.data.run import SEEN, Run, is_run, was_trained_on
-from gatelet.runtime.data.truth import label_ids_of, values_of
-from gatelet.runtime.predictor.predictor import open_artifact
+from gatelet.runtime.data.truth import label_ids_of, label_sets_of, values_of
+from gatelet.runtime.predictor.meanings import real_timesteps
+from gatelet.runtime.predictor.predictor import Predictor, open_artifact
 
 EXAMPLE = "gatelet evaluate demo --data reviews.csv"
-Figures = Metrics | RegressionMetrics
+Figures = Metrics | SetMetrics | RegressionMetrics
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -101,8 +103,15 @@ def _warn_of_seen(provenance: Mapping[str, Any], data: Dataset | Arrays) -> None
 
 def _baseline(bundle: Bundle, data: Dataset | Arrays, figures: Figures) -> tuple[str, Figures]:
     """Measure an answer that needs no model: the majority's label, or the last value."""
+    if isinstance(figures, SetMetrics):
+        truth = label_sets_of(data, bundle.labels)
+        shares = [sum(column) / len(truth) for column in zip(*truth, strict=True)]
+        halves, rows = [0.5] * len(shares), [shares] * len(truth)
+        found = evaluate_sets(truth, rows, label_names=bundle.labels, thresholds=halves)
+        return "what most rows have", found
     if isinstance(figures, Metrics):
-        return majority(label_ids_of(data, bundle.labels), bundle.labels)
+        counts = enumerate(map(sum, figures.confusion_matrix))
+        return majority([label for label, n in counts for _ in range(n)], figures.labels)
     last = [
         array[:, -1].tolist()
         for array in (data.inputs if isinstance(data, Arrays) else ())
@@ -115,7 +124,6 @@ def _baseline(bundle: Bundle, data: Dataset | Arrays, figures: Figures) -> tuple
 
 
 def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[str, str, Figures]]:
-    truth = label_ids_of(dataset, bundle.labels) if bundle.labels else ()
     if not bundle.artifacts:
         raise DataError(f"bundle '{bundle.path}' has no artifacts, so there is nothing to evaluate")
     measured, missing = [], []
@@ -127,16 +135,60 @@ def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[st
             progress(f"left out: {error}")
             missing.append(error)
             continue
-        rows = _rows_of(predictor.scores(_inputs_of(dataset)), bundle)
-        figures = (
-            evaluate(truth, rows, label_names=bundle.labels, threshold=bundle.threshold)
-            if bundle.labels
-            else evaluate_regression(values_of(dataset, width=len(rows[0])).tolist(), rows)
-        )
+        figures = _figures(predictor, dataset)
         measured.append((artifact.target, artifact.scheme, figures))
     if not measured:
         raise BackendMissing("; ".join(dict.fromkeys(map(str, missing))))
     return measured
+
+
+def _figures(predictor: Predictor, data: Dataset | Arrays) -> Figures:
+    """Measure one artifact: what its bundle says of the outputs tells what is right."""
+    bundle, inputs = predictor.bundle, _inputs_of(data)
+    rule = bundle.decisions[0] if len(bundle.decisions) == 1 else None
+    scores = predictor.scores(inputs)
+    if rule is None:
+        rows = _rows_of(scores, bundle)
+        if not bundle.labels:
+            return evaluate_regression(values_of(data, width=len(rows[0])).tolist(), rows)
+        truth = label_ids_of(data, bundle.labels)
+        return evaluate(truth, rows, label_names=bundle.labels, threshold=bundle.threshold)
+    names = rule.labels
+    if rule.steps:
+        return _figures_of_steps(predictor, scores, data, rule)
+    rows = [rule.scores_of(row) for row in _rows_of(scores, bundle)]
+    if rule.multi_label:
+        sets = label_sets_of(data, names)
+        return evaluate_sets(sets, rows, label_names=names, thresholds=rule.thresholds)
+    truth = label_ids_of(data, names)
+    return evaluate(truth, rows, label_names=names, threshold=bundle.threshold)
+
+
+def _figures_of_steps(
+    predictor: Predictor, scores: Any, data: Dataset | Arrays, rule: Decision
+) -> Figures:
+    """Measure the labels of real timesteps, one after the other."""
+    bundle = predictor.bundle
+    rows = scores.tolist() if hasattr(scores, "tolist") else scores
+    right = data.targets if isinstance(data, Arrays) else None
+    sizes = [len(row) for row in rows]
+    if right is None or rule.multi_label or [len(row) for row in right] != sizes:
+        raise DataError(
+            f"bundle '{bundle.path}' has scores for each timestep: give one label for each, a .npz "
+            "whose y is [N, T]; or compare its scores with parity"
+        )
+    outputs = {rule.output: rows}
+    graph, vectorizer = bundle.interface(), bundle.vectorizer()
+    real = real_timesteps((rule,), outputs, _inputs_of(data), graph, vectorizer)
+    kept = [one for row in real.get(rule.output, [[True] * size for size in sizes]) for one in row]
+    flat = [rule.scores_of(step) for row in rows for step in row]
+    truth = right.reshape(len(flat), -1)[kept]
+    return evaluate(
+        label_ids_of(Arrays((truth,), truth, data.name), rule.labels),
+        [step for step, is_real in zip(flat, kept, strict=True) if is_real],
+        label_names=rule.labels,
+        threshold=rule.thresholds[0] if rule.thresholds else 0.5,
+    )
 
 
 def _rows_of(scores: Any, bundle: Bundle) -> list[list[float]]:
@@ -179,7 +231,7 @@ def _print_figures(measured: Sequence[tuple[str, str, Figures]]) -> None:
 
 
 def _cells(figures: Figures) -> dict[str, str]:
-    if isinstance(figures, Metrics):
+    if isinstance(figures, Metrics | SetMetrics):
         return {
             "accuracy": f"{figures.accuracy:.4f}",
             "macro F1": f"{figures.macro_f1:.4f}",

@@ -59,9 +59,11 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
         print_json({**bundle.manifest, "sizes": sizes})
         return
     print(f"bundle     {one_line(bundle.name)}, format {bundle.manifest['format_version']}")
-    print(
-        f"labels     {one_line(', '.join(bundle.labels)) or 'none'}, threshold {bundle.threshold:g}"
-    )
+    if not bundle.decisions:
+        named = one_line(", ".join(bundle.labels)) or "none"
+        print(f"labels     {named}, threshold {bundle.threshold:g}")
+    for one in bundle.decisions:
+        print(f"decides    {one_line(str(one))}")
     vectorizer = bundle.vectorizer()
     if isinstance(vectorizer, Vectorizer):
         level = "characters" if vectorizer.char_level else "words"

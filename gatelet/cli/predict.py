@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatelet.cli.show import one_line, print_json, progress
+from gatelet.cli.show import decision_line, one_line, print_json, progress
 from gatelet.errors import ConfigError, DataError
-from gatelet.runtime import Prediction, load
+from gatelet.runtime import load
 from gatelet.runtime.backends import TARGETS
 from gatelet.runtime.predictor.predictor import MAX_ROW_S
 
@@ -91,23 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
     for text, prediction in zip(texts, predictor.predict(texts), strict=True):
         if arguments.json:
-            print_json(
-                {
-                    "text": text,
-                    "label": prediction.label,
-                    "score": prediction.score,
-                    "scores": prediction.scores,
-                }
-            )
+            print_json({"text": text, **prediction.to_dict()})
         else:
-            print(f"{_written(prediction)}  {one_line(text)}")
+            print(f"{decision_line(prediction)}  {one_line(text)}")
     return 0
-
-
-def _written(prediction: Prediction) -> str:
-    if prediction.label is None:
-        return f"{prediction.score:.6g}"
-    return f"{one_line(prediction.label)}  {prediction.score:.6f}"
 
 
 def _read_texts(arguments: argparse.Namespace) -> Iterator[str]:

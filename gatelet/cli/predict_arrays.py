@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gatelet.cli.show import one_line, print_json, progress
-from gatelet.runtime import Prediction, load
+from gatelet.cli.show import decision_line, figures, one_line, print_json, progress
+from gatelet.runtime import Prediction, Predictor, load
 from gatelet.runtime.data.arrays import read_arrays
-from gatelet.runtime.predictor.prediction import decided
 
 
 def run_arrays(arguments: argparse.Namespace) -> int:
@@ -24,21 +23,24 @@ def run_arrays(arguments: argparse.Namespace) -> int:
         max_row_s=arguments.max_row_s,
     )
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
-    scores = predictor.scores(arrays[0] if len(arrays) == 1 else list(arrays))
+    given = arrays[0] if len(arrays) == 1 else list(arrays)
+    scores = predictor.scores(given)
+    found = predictor.decide(scores, given) if _decides(predictor, scores) else None
     for row in range(len(arrays[0])):
-        if isinstance(scores, dict):
-            outputs: Any = {name: row_of(one, row) for name, one in scores.items()}
-            found = None
-        else:
-            outputs = row_of(scores, row)
-            decides = bool(outputs) and not isinstance(outputs[0], list)
-            found = (
-                decided(outputs, predictor.labels, threshold=predictor.threshold)
-                if decides
-                else None
-            )
-        print_outputs({"row": row}, outputs, found, as_json=arguments.json)
+        outputs: Any = (
+            {name: row_of(one, row) for name, one in scores.items()}
+            if isinstance(scores, dict)
+            else row_of(scores, row)
+        )
+        decided = None if found is None else found[row]
+        print_outputs({"row": row}, outputs, decided, as_json=arguments.json)
     return 0
+
+
+def _decides(predictor: Predictor, scores: Any) -> bool:
+    if predictor.bundle.decisions:
+        return True
+    return not isinstance(scores, dict) and not isinstance(row_of(scores)[0], list)
 
 
 def row_of(scores: Any, row: int = 0) -> list[Any]:
@@ -60,22 +62,11 @@ def print_outputs(
     """
     if as_json:
         if found is not None:
-            line = {**line, "label": found.label, "score": found.score, "scores": found.scores}
-        print_json({**line, "outputs": outputs})
+            line = {**line, **found.to_dict()}
+        print_json(line if "outputs" in line else {**line, "outputs": outputs})
     else:
         number, *texts = line.values()
         words = [str(number)]
-        if found is not None and found.label is not None:
-            words += [one_line(found.label), f"{found.score:.6f}"]
-        else:
-            words += _figures(outputs)
+        words += figures(outputs) if found is None else [decision_line(found)]
         print("  ".join([*words, *map(one_line, texts)]))
     sys.stdout.flush()
-
-
-def _figures(outputs: Any) -> list[str]:
-    if isinstance(outputs, dict):
-        return [f"{one_line(name)} {' '.join(_figures(one))}" for name, one in outputs.items()]
-    if isinstance(outputs, list):
-        return [part for one in outputs for part in _figures(one)]
-    return [f"{outputs:.6g}"]

@@ -8,7 +8,10 @@ import math
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from gatelet.runtime import Prediction
 
 _DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that make a terminal show what follows in another order."""
@@ -71,6 +74,34 @@ def _written(character: str) -> str:
     if unicodedata.category(character) == "Cc":
         return f"\\x{ord(character):02x}"
     return f"\\u{ord(character):04x}" if character in _DIRECTIONS else character
+
+
+def decision_line(found: "Prediction") -> str:
+    """Write what was decided of a row: labels and their scores, or a model's numbers."""
+    if found.label is not None:
+        return f"{one_line(found.label)}  {found.score:.6f}"
+    if found.outputs is not None:
+        decided = {name: _of_output(one) for name, one in found.outputs.items()}
+        return "; ".join(f"{one_line(name)}: {one}" for name, one in decided.items())
+    if found.steps is not None:
+        return ", ".join(_of_output(one) for one in found.steps) or "-"
+    if found.labels is not None:
+        return ", ".join(f"{one_line(x)} {found.scores[x]:.6f}" for x in found.labels) or "-"
+    return "  ".join(figures(list(found.numbers) or found.score))
+
+
+def _of_output(found: Any) -> str:
+    is_raw = isinstance(found, list | float)
+    return " ".join(figures(found)) if is_raw else decision_line(found).replace("  ", " ")
+
+
+def figures(outputs: Any) -> list[str]:
+    """Write all numbers of nested lists, or of several outputs behind their names."""
+    if isinstance(outputs, dict):
+        return [f"{one_line(name)} {' '.join(figures(one))}" for name, one in outputs.items()]
+    if isinstance(outputs, list):
+        return [part for one in outputs for part in figures(one)]
+    return [f"{outputs:.6g}"]
 
 
 def print_json(value: Any) -> None:

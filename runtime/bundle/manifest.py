@@ -19,9 +19,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from gatelet.runtime.bundle.decisions import Decision
     from gatelet.runtime.graph.states import State
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest; a manifest without `decisions` is of format 1, which older readers know."""
+
 MANIFEST = "manifest.json"
 MAX_PATH_CHARACTERS = 255
 VERDICTS = ("fail", "undecided", "not run", "pass")
@@ -100,6 +103,7 @@ class Manifest:
         threshold: A single sigmoid score at or above it means labels[1].
         artifacts: As listed.
         files: The others.
+        decisions: What outputs mean beside labels and threshold; () in format 1.
     """
 
     content: Mapping[str, Any]
@@ -108,6 +112,7 @@ class Manifest:
     threshold: float
     artifacts: tuple[Artifact, ...]
     files: tuple[BundleFile, ...]
+    decisions: tuple[Decision, ...] = ()
 
 
 def parse_manifest(data: bytes, *, path: Path) -> Manifest:
@@ -148,6 +153,7 @@ def parse_manifest(data: bytes, *, path: Path) -> Manifest:
             threshold=_threshold(manifest),
             artifacts=tuple(_artifact(entry) for entry in entries(manifest, "artifacts")),
             files=tuple(BundleFile(**_file_fields(one)) for one in entries(manifest, "files")),
+            decisions=_decisions(manifest, version),
         )
         _check_names(found, path)
     except ValueError as error:
@@ -199,6 +205,14 @@ def _threshold(manifest: Mapping[str, Any]) -> float:
     if not 0 <= threshold <= 1:
         raise ValueError(f"'threshold' is {show(threshold)}, expected a number from 0 to 1")
     return float(threshold)
+
+
+def _decisions(manifest: Mapping[str, Any], version: int) -> tuple[Decision, ...]:
+    if version == 1:
+        return ()
+    from gatelet.runtime.bundle.decisions import parse_decisions
+
+    return parse_decisions(entries(manifest, "decisions"))
 
 
 def _artifact(entry: Mapping[str, Any]) -> Artifact:

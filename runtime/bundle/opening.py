@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from gatelet.runtime.bundle.decisions import Decision
     from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 __all__ = [
@@ -60,6 +61,8 @@ class Golden:
         outputs: By graph output, nested lists [N, ...].
         labels: What was decided for each row; None of a model without labels, and in old bundles.
         threshold: By which it was decided; None likewise.
+        decided: What was decided for each row by `decisions`; None in format 1.
+        decisions: As the manifest had them.
     """
 
     texts: tuple[str, ...] | None
@@ -67,6 +70,8 @@ class Golden:
     outputs: Mapping[str, list[Any]]
     labels: tuple[str, ...] | None = None
     threshold: float | None = None
+    decided: list[Any] | None = None
+    decisions: list[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Bundle:
         generation: Which manifest was read: one that replaces it has another, be its content
             the same.
         contents: Its files, and the check of each.
+        decisions: What outputs mean beside labels and threshold; () in format 1.
     """
 
     path: Path
@@ -97,6 +103,7 @@ class Bundle:
     files: tuple[BundleFile, ...]
     generation: tuple[int, ...]
     contents: Contents = field(repr=False, compare=False)
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -257,6 +264,7 @@ def _bundle(manifest: Manifest, generation: tuple[int, ...], contents: Contents)
         files=manifest.files,
         generation=generation,
         contents=contents,
+        decisions=manifest.decisions,
     )
 
 
@@ -297,7 +305,10 @@ def _golden(found: Any) -> Golden:
     rows = {len(take(values, name, list)) for values in (inputs, outputs) for name in values}
     labels = take_texts(entry, "labels") if entry.get("labels") is not None else None
     threshold = take(entry, "threshold", float, int) if "threshold" in entry else None
-    counts = rows | {len(one) for one in (texts, labels) if one is not None}
+    decided, decisions = (
+        take({key: None, **entry}, key, list, type(None)) for key in ("decided", "decisions")
+    )
+    counts = rows | {len(one) for one in (texts, labels, decided) if one is not None}
     if len(counts) != 1:
         raise ValueError("texts, inputs, outputs and labels are not as many")
-    return Golden(texts, inputs, outputs, labels, threshold)
+    return Golden(texts, inputs, outputs, labels, threshold, decided, decisions)

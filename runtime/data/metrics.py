@@ -133,6 +133,85 @@ def evaluate(
     )
 
 
+@dataclass(frozen=True)
+class SetMetrics:
+    """The figures of N rows that may have several of C labels; all but the counts in 0..1.
+
+    Args:
+        rows: N.
+        accuracy: Share of the rows that are given exactly their labels.
+        macro_f1: Mean of the labels' F1, over those in truth or prediction.
+        precision: Mean of the labels' precision.
+        recall: Mean of the labels' recall.
+        roc_auc: Mean of the labels' areas under the ROC curve; None if one has no such area.
+        brier: Mean over rows and labels of (p - y)^2; NaN if a score is not finite.
+        per_label: C entries, in the order of `labels`.
+        labels: C names.
+    """
+
+    rows: int
+    accuracy: float
+    macro_f1: float
+    precision: float
+    recall: float
+    roc_auc: float | None
+    brier: float
+    per_label: tuple[LabelMetrics, ...]
+    labels: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold, as `Metrics.to_dict`."""
+        figures = {**asdict(self), "roc_auc": _finite(self.roc_auc), "brier": _finite(self.brier)}
+        each = dict(zip(self.labels, figures["per_label"], strict=True))
+        return {**figures, "per_label": each, "labels": list(self.labels)}
+
+
+def evaluate_sets(
+    truth: Sequence[Sequence[bool]],
+    scores: Sequence[Sequence[float]],
+    *,
+    label_names: Sequence[str],
+    thresholds: Sequence[float],
+) -> SetMetrics:
+    """Compare a model's scores with the truth, where a row may have several labels.
+
+    Args:
+        truth: Whether each of N rows has each of C labels.
+        scores: Probabilities [N][C].
+        label_names: C names.
+        thresholds: C numbers: a label is given where its score is at or above its own.
+
+    Raises:
+        ValueError: No rows, or the lengths do not fit each other.
+    """
+    if not scores or {len(row) for row in (*truth, *scores)} != {len(label_names)}:
+        raise ValueError(f"{len(truth)} rows of labels for {len(scores)} rows of scores")
+    said = [[s >= t for s, t in zip(row, thresholds, strict=True)] for row in scores]
+    per_label, areas = [], []
+    for label in range(len(label_names)):
+        matrix = [[0, 0], [0, 0]]
+        for is_so, given in zip(truth, said, strict=True):
+            matrix[is_so[label]][given[label]] += 1
+        per_label.append(_label_metrics(matrix, 1))
+        areas.append(_roc_auc([row[label] for row in truth], [row[label] for row in scores]))
+    occurring = [
+        one for label, one in enumerate(per_label) if one.support or any(row[label] for row in said)
+    ] or per_label
+    known = [area for area in areas if area is not None]
+    pairs = (zip(one, row, strict=True) for one, row in zip(truth, scores, strict=True))
+    return SetMetrics(
+        rows=len(scores),
+        accuracy=sum(list(a) == b for a, b in zip(truth, said, strict=True)) / len(scores),
+        macro_f1=_mean([one.f1 for one in occurring]),
+        precision=_mean([one.precision for one in occurring]),
+        recall=_mean([one.recall for one in occurring]),
+        roc_auc=_mean(known) if len(known) == len(areas) else None,
+        brier=_mean([_square(p - y) for row in pairs for y, p in row]),
+        per_label=tuple(per_label),
+        labels=tuple(label_names),
+    )
+
+
 def _check(labels_true: Sequence[int], scores: Sequence[Sequence[float]], labels: int) -> int:
     if len(labels_true) != len(scores) or len(scores) == 0:
         raise ValueError(f"{len(labels_true)} labels for {len(scores)} rows of scores")

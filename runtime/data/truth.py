@@ -36,6 +36,43 @@ def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
     return Dataset(("",) * len(names), names, data.name).label_ids(labels)
 
 
+def label_sets_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[list[bool]]:
+    """Return, for each row, whether it has each label.
+
+    Args:
+        data: Texts whose label is those of the row with commas between, or arrays with y [N, C] of
+            0 and 1.
+        labels: C names, in a model's order.
+
+    Returns:
+        N lists of C.
+
+    Raises:
+        DataError: There are no labels, one is none of the model's, or y holds something else.
+    """
+    if isinstance(data, Dataset):
+        if data.labels is None:
+            raise DataError(f"'{data.name}' has no labels: add a label column", path=data.name)
+        names = [[one.strip() for one in row.split(",")] for row in data.labels]
+        each = [(one, at) for at, row in enumerate(names) for one in row]
+        alone = Dataset(("",) * len(each), tuple(one for one, _ in each), data.name)
+        found = [[False] * len(labels) for _ in names]
+        for number, (_, at) in zip(alone.label_ids(labels), each, strict=True):
+            found[at][number] = True
+        return found
+    targets = data.targets
+    if targets is None or targets.shape[1:] != (len(labels),) or not _are_flags(targets):
+        raise DataError(
+            f"'{data.name}': 'y' is expected to be [N, {len(labels)}], 1 where the row has a label "
+            "and 0 where not, since a row may have several"
+        )
+    return [[bool(one) for one in row] for row in targets.tolist()]
+
+
+def _are_flags(targets: "NDArray[Any]") -> bool:
+    return targets.dtype.kind in "fiub" and bool(((targets == 0) | (targets == 1)).all())
+
+
 def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> list[Any]:
     """Return one label a row; of one-hot rows the position of the one."""
     found = targets.reshape(len(targets), -1)

@@ -54,6 +54,7 @@ class Streaming:
             name=str(self.bundle.path),
             vectorizer=self.vectorizer,
             max_batch=self.max_batch,
+            by_output=bool(self.bundle.decisions),
         )
 
     def _run(self, inputs: dict[str, Any]) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ class Stream:
         name: The bundle's name, for messages.
         vectorizer: For a model of texts: see `without_limit`.
         max_batch: The most rows to run at once; None for any number.
+        by_output: `decide` takes several outputs too.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Stream:
         name: str,
         vectorizer: AnyVectorizer | None = None,
         max_batch: int | None = None,
+        by_output: bool = False,
     ) -> None:
         self.steps = 0
         """Timesteps since the start."""
@@ -57,6 +59,7 @@ class Stream:
         self._name = name
         self._vectorizer = vectorizer
         self._max_batch = max_batch
+        self._by_output = by_output
         self._carried: dict[str, Any] | None = None
         self._rows = 0
         self._lock = threading.Lock()
@@ -73,7 +76,9 @@ class Stream:
 
     @property
     def decides(self) -> bool:
-        """Whether `predict` can be used: the model has one output, of scores."""
+        """Whether `predict` can be used: the model has one output, of scores, or knows of more."""
+        if self._by_output:
+            return True
         first, *others = self._graph.outputs
         return not others and len(self._graph.shape_of(first)) in (2, 3)
 

@@ -60,7 +60,7 @@ def test_a_newer_format(
     complain: Callable[[], str], bundle: Path, edit_manifest: EditManifest
 ) -> None:
     edit_manifest(bundle, format_version=7)
-    assert "has format_version 7, this gatelet reads up to 1: update gatelet" in complain()
+    assert "has format_version 7, this gatelet reads up to 2: update gatelet" in complain()
 
 
 def test_a_path_that_escapes(

@@ -20,14 +20,17 @@ REFUSED: dict[str, tuple[Any, str]] = {
 }
 # what it reads; `tests/convert/test_keras_route.py` shows what each does there
 HONOURED = (
+    "activation",
     "data",
     "golden_texts",
     "labels",
+    "multi_label",
     "progress",
     "route",
     "schemes",
     "strip",
     "targets",
+    "threshold",
     "vectorizer",
 )
 

@@ -93,9 +93,9 @@ def test_refuses_a_newer_format_and_tells_both_numbers(
     bundle: Path, edit_manifest: EditManifest
 ) -> None:
     edit_manifest(bundle, format_version=FORMAT_VERSION + 1, files=..., labels=...)
-    with pytest.raises(BundleNewer, match=r"format_version 2, this gatelet reads up to 1") as error:
+    with pytest.raises(BundleNewer, match=r"format_version 3, this gatelet reads up to 2") as error:
         open_bundle(bundle)
-    assert error.value.facts == {"found": 2, "known": 1}
+    assert error.value.facts == {"found": 3, "known": 2}
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None, [], ...])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatelet.convert.exporters.c.blob import HEAD_BYTES
+from gatelet.convert.exporters.c.decisions import decision_values
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.layout import assertions
 from gatelet.convert.exporters.c.sizes import LARGEST_SIZE
@@ -69,6 +70,8 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
     sorts = any(one.sorts for one in (model.whole, model.steps) if one is not None)
     kernels = {"run", *model.kernels, *(["windows"] if sorts else [])}
     kernels |= {"vectorizer"} if model.vocabulary is not None else set()
+    decides = any(one.activation != "none" for one in exportable.decisions)
+    kernels |= {"activations"} if decides else set()
     source = "\n".join(
         [
             f"/* {values['title']}: {values['target_scheme']}. Made by gatelet: do not edit. */",
@@ -87,7 +90,7 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
     return {
         "source": source,
         "linked": linked,
-        "levels": "\n".join([*levels, ""]),
+        "levels": "\n".join([*levels, str(values["decide_levels"])]),
         "companions": companions,
     }
 
@@ -152,6 +155,11 @@ def _values(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, o
     own = function_values(whole, "", values, told=told)
     values |= own
     values |= text_values(texts, whole.graph, len(whole.sizes), values)
+    decided = decision_values(exportable.decisions, values, several=len(whole.outputs) > 1)
+    values |= decided
+    values["declarations"] = f"{values['declarations']}{decided['decide_declarations']}"
+    is_one = len(whole.outputs) == 1 and any(not one.steps for one in exportable.decisions)
+    values["print_scores"] = fill(f"print_{'decided' if is_one else 'scores'}.c", values).rstrip()
     values |= NO_STEPS
     if model.steps is not None:
         values |= step_values(model.steps, whole.graph, model.states, values)
@@ -162,7 +170,7 @@ def _calls(values: Mapping[str, object]) -> str:
     """Return the model's own code: its tables, and calls of the kernels."""
     parts = (
         fill("model.c", values),
-        *(values[key] for key in ("texts", "source", "calls", "predict", "step_source")),
+        *(values[key] for key in ("texts", "source", "calls", "predict", "decide", "step_source")),
         "\n#if defined(GATELET_LIBRARY)",
         *(values[key] for key in ("library", "step_library")),
         "#endif\n",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gatelet.convert.parity.checks.scores import check_max, show_max
 from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.limits import Bounds
-from gatelet.convert.parity.quality.figures import decided
+from gatelet.convert.parity.quality.figures import alike, decided
 from gatelet.convert.parity.quality.statistics import (
     Interval,
     clopper_pearson,
@@ -102,7 +102,7 @@ def check_flips(
     spread: Spread,
     bounds: Bounds,
     *,
-    threshold: float,
+    threshold: float | Array,
     labelled: bool = False,
 ) -> Check:
     """Count all rows that are decided otherwise than by the oracle.
@@ -112,7 +112,7 @@ def check_flips(
         expected: The oracle's scores, of the same shape.
         spread: The unit of differences.
         bounds: The limits. Without the user's own, an exact scheme may change what rounding may.
-        threshold: For a single output.
+        threshold: For a single output; of several labels a row one each.
         labelled: The rows have labels, which say what the changes cost: they are shown only.
     """
     unit, asked = "share of rows", bounds.asked.max_flips is not None
@@ -122,8 +122,8 @@ def check_flips(
     found, expected = (scores.reshape(-1, scores.shape[-1]) for scores in (found, expected))
     if not len(found):
         return Check("flips", 0.0, bounds.flips, "pass", unit, question="costs")
-    flipped = decided(found, threshold) != decided(expected, threshold)
-    gaps = _gaps(expected, threshold)
+    flipped = ~alike(decided(found, threshold), decided(expected, threshold))
+    gaps = _gaps(found, expected, threshold)
     if bounds.is_exact:
         reach = bounds.exact * units.max() + spread.rounding.max()
     else:
@@ -132,7 +132,8 @@ def check_flips(
     with np.errstate(invalid="ignore"):  # of an infinity no gap is known: it is not near
         near = int((gaps[flipped] <= reach).sum())
     share = clopper_pearson(int(flipped.sum()), len(found))
-    edge = "the threshold" if expected.shape[-1] == 1 else "a tie"
+    has_threshold = expected.shape[-1] == 1 or isinstance(threshold, np.ndarray)
+    edge = "the threshold" if has_threshold else "a tie"
     check = Check(
         "flips",
         share.estimate,
@@ -159,11 +160,15 @@ def _said(flips: int, rows: int, near: int, where: str) -> str:
     return said
 
 
-def _gaps(scores: Array, threshold: float) -> Array:
+def _gaps(found: Array, scores: Array, threshold: float | Array) -> Array:
     """Return how far each row's scores [N, C] are from another decision, [N].
 
-    Of several scores, each of the two largest may move towards the other.
+    Of several scores, each of the two largest may move towards the other. Of several labels that
+    counts which is farthest among those that are decided otherwise by what was found.
     """
+    if isinstance(threshold, np.ndarray):
+        other = decided(found, threshold) != decided(scores, threshold)
+        return np.asarray(np.where(other, np.abs(scores - threshold), 0.0).max(axis=-1))
     if scores.shape[-1] == 1:
         return np.asarray(np.abs(scores[:, 0] - threshold))
     ordered = np.sort(scores, axis=-1)

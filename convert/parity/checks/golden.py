@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity.checks.scores import check_max
 from gatelet.convert.parity.checks.spread import Spread
+from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.oracles.oracle import Oracle, ask_graph
 from gatelet.convert.parity.report import Check
@@ -96,6 +97,8 @@ def check_labels(golden: Golden, given: Rows, bundle: Bundle, predictor: Predict
         bundle: Its labels and threshold are in question.
         predictor: Of the artifact.
     """
+    if bundle.decisions:
+        return [_check_decided(golden, given, bundle, predictor)]
     expected = golden_arrays(golden)[1]
     if not bundle.labels or len(golden.outputs) > 1 or expected.ndim != 2:
         return []
@@ -117,6 +120,24 @@ def check_labels(golden: Golden, given: Rows, bundle: Bundle, predictor: Predict
         note = f"the threshold is {threshold:g}, at conversion it was {golden.threshold:g}"
     verdict = "fail" if wrong or moved else "pass"
     return [Check("labels", float(len(wrong)), 0.0, verdict, unit="rows", note=note)]
+
+
+def _check_decided(golden: Golden, given: Rows, bundle: Bundle, predictor: Predictor) -> Check:
+    """As `check_labels`, by what a bundle of format 2 says of its outputs."""
+    inputs, expected = golden_arrays(golden)
+    graph = bundle.interface()
+    right = decided_rows(bundle, graph, inputs, expected)
+    meant = golden.decided or right
+    wrong = sum(one != other for one, other in zip(right, meant, strict=True))
+    for row in range(len(given)):
+        one = given[row : row + 1]
+        scores = side_by_side(predictor.scores(one.given))
+        said = predictor.predict(one.given)[0].decision
+        wrong += said != decided_rows(bundle, graph, one, scores)[0]
+    moved = golden.decisions not in (None, [rule.to_json() for rule in bundle.decisions])
+    note = "what the outputs mean is not what it was at conversion" if moved else ""
+    verdict = "fail" if wrong or moved else "pass"
+    return Check("labels", float(wrong), 0.0, verdict, unit="rows", note=note)
 
 
 def one_by_one(predictor: Predictor, inputs: Rows) -> Array:

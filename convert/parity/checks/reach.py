@@ -43,12 +43,12 @@ def check_constant(found: Array, expected: Array) -> Check:
 
 
 def check_labels_reached(
-    found: Array, expected: Array, *, labels: Sequence[str], threshold: float
+    found: Array, expected: Array, *, labels: Sequence[str], threshold: float | Array
 ) -> Check:
     """Count labels that the oracle chooses for ten rows or more, and the artifact for none."""
     chosen, wanted = (
-        np.bincount(decided(scores, threshold), minlength=len(labels))
-        for scores in (found, expected)
+        one.sum(axis=0) if one.ndim > 1 else np.bincount(one, minlength=len(labels))
+        for one in (decided(scores, threshold) for scores in (found, expected))
     )
     never = [
         label

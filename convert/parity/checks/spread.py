@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.lowering.endings import ends_in
 from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.graph.operations import MOVES, OPERATIONS, RECURRENCES
 
 LEAST_SHARE = 0.01
 """An output spreads by at least this share of its largest magnitude."""
@@ -104,17 +104,6 @@ def spread_of(graph: Graph, expected: Array) -> Spread:
     if sum(widths) != expected.shape[-1]:  # of open length: which number is whose is not known
         return Spread.of(expected)
     return Spread.of(expected, np.repeat(np.multiply(bounded, ROUNDING), widths))
-
-
-def ends_in(graph: Graph, value: str) -> str:
-    """Return the activation that makes an output of a Graph; '' for none."""
-    made = {output: node for node in graph.nodes for output in node.outputs}
-    node = made.get(value)
-    while node is not None and OPERATIONS[node.op].gives == MOVES:
-        node = made.get(node.inputs[0])
-    if node is None or node.op in RECURRENCES:  # their outputs are products of activations
-        return ""
-    return str(node.attributes.get("activation") or "")
 
 
 def _columns(scores: Array) -> Array:

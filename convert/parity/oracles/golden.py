@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.checks.behaviour import takes_few_timesteps
+from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.rows.drawn import separator_of
 from gatelet.convert.rows.rows import Rows, side_by_side
@@ -78,7 +79,12 @@ def golden_vectors(
         "inputs": {name: array.tolist() for name, array in inputs[finite].feed.items()},
         "outputs": {name: found[name][finite].tolist() for name in graph.outputs},
     }
-    if bundle.labels and len(graph.outputs) == 1 and scores.ndim == 2:
+    if bundle.decisions:
+        content |= {
+            "decided": decided_rows(bundle, graph, inputs[finite], scores[finite]),
+            "decisions": [one.to_json() for one in bundle.decisions],
+        }
+    elif bundle.labels and len(graph.outputs) == 1 and scores.ndim == 2:
         rows = [decide(row, bundle.threshold) for row in scores[finite].tolist()]
         content |= {
             "labels": [bundle.labels[row] for row in rows],

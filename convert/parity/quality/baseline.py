@@ -44,7 +44,7 @@ class Standing:
 
 
 def standing_of(
-    scores: Array, truth: Array, inputs: Rows, *, labels: Sequence[str], threshold: float
+    scores: Array, truth: Array, inputs: Rows, *, labels: Sequence[str], threshold: float | Array
 ) -> Standing:
     """Compare a model with an answer that needs none.
 
@@ -53,11 +53,11 @@ def standing_of(
         truth: Label positions [N], or a regression's values [N, K].
         inputs: The rows, whose last value is a forecast too.
         labels: Of the model; () for a regression.
-        threshold: Of a single score.
+        threshold: Of a single score; of several labels one each, which have no such answer.
     """
     quality = quality_of(scores, truth, labels=labels, threshold=threshold)
-    if not quality:
-        return Standing()
+    if not quality or isinstance(threshold, np.ndarray):
+        return Standing(quality)
     if labels:
         baseline, name = _majority(truth, scores.shape[-1], labels)
         warnings = _doubt_decisions(quality, baseline, name, (scores, truth, labels, threshold))

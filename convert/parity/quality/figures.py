@@ -30,17 +30,28 @@ class Features:
     figure: Callable[[Floats], Floats]
 
 
-def decided(scores: Array, threshold: float) -> NDArray[np.int64]:
-    """Choose each row's label, as `gatelet.runtime.decision.decide` does.
+def decided(scores: Array, threshold: float | Array) -> NDArray[Any]:
+    """Choose each row's label, as `gatelet.runtime.decision.decide` does; or all that it has.
 
     Args:
         scores: [N, C].
-        threshold: Of a single score.
+        threshold: Of a single score; of C labels one each, where a row may have several.
+
+    Returns:
+        Label positions, int64 [N]; of several whether it has each, bool [N, C].
     """
+    if isinstance(threshold, np.ndarray):
+        return np.asarray(scores >= threshold)
     if scores.shape[-1] == 1:
         return np.asarray(scores[:, 0] >= threshold, np.int64)
     best = np.where(np.isnan(scores), -np.inf, scores).argmax(axis=-1)
     return np.asarray(best, np.int64)
+
+
+def alike(first: Array, second: Array) -> NDArray[np.bool_]:
+    """Return for each row whether its label is the same, or all that it has are, bool [N]."""
+    same = first == second
+    return np.asarray(same if same.ndim == 1 else same.all(axis=-1))
 
 
 def are_probabilities(scores: Array) -> bool:
@@ -62,13 +73,15 @@ def brier_of_rows(scores: Array, truth: Array) -> Floats:
     return np.asarray(((scores - hits) ** 2).sum(axis=-1), np.float64)
 
 
-def f1_features(classes: int, threshold: float) -> Features:
+def f1_features(classes: int, threshold: float | Array) -> Features:
     """Count hits, predictions and occurrences of each label."""
 
     def of_rows(scores: Array, truth: Array) -> Floats:
         names = np.arange(classes)
-        said = decided(scores, threshold)[:, None] == names
-        so = truth[:, None] == names
+        said, so = (
+            one if one.ndim > 1 else one[:, None] == names
+            for one in (decided(scores, threshold), truth)
+        )
         return np.concatenate([said & so, said, so], axis=1).astype(np.float64)
 
     return Features(of_rows, lambda sums: macro_f1(sums[..., 1:], classes))
@@ -84,7 +97,7 @@ def macro_f1(sums: Floats, classes: int) -> Floats:
     return np.asarray(f1.sum(axis=-1) / np.maximum(1, occurs.sum(axis=-1)))
 
 
-def calibration_features(threshold: float, classes: int) -> Features:
+def calibration_features(threshold: float | Array, classes: int) -> Features:
     """Sum the gap between confidence and outcome in each bin of confidence.
 
     Of one probability, or two, the confidence is that of label 1 and the outcome whether it is so;

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.quality.figures import decided
+from gatelet.convert.parity.quality.figures import alike, decided
 from gatelet.convert.parity.quality.statistics import accuracy_difference
 from gatelet.convert.passes import Whole
 from gatelet.runtime.backends.reference import ReferenceBackend
@@ -19,15 +19,16 @@ Array = NDArray[Any]
 
 
 def measure_cost(
-    whole: Whole, texts: Sequence[str], *, truth: Array | None, threshold: float
+    whole: Whole, texts: Sequence[str], *, truth: Array | None, threshold: float | Array
 ) -> dict[str, Any]:
     """Compare the model of fewer words with the one that has all.
 
     Args:
         whole: Both.
         texts: Rows to compare on.
-        truth: The position of each row's label; None where that is not known.
-        threshold: Of a single score.
+        truth: The position of each row's label, or whether it has each; None where that is not
+            known.
+        threshold: Of a single score of the model's own, or of each of several labels.
 
     Returns:
         What the manifest records: differences of scores, flips and, with truth, both accuracies
@@ -44,11 +45,11 @@ def measure_cost(
     facts["rows_without_dropped_words"] = int((ids[0] == ids[1]).all(axis=1).sum())
     facts["largest_difference"] = float(np.abs(new - old).max())
     facts["mean_difference"] = float(np.abs(new - old).mean())
-    if old.ndim != 2 or truth is None or truth.dtype.kind != "i":
+    if old.ndim != 2 or truth is None or truth.dtype.kind not in "ib":
         return facts
     labels = [decided(scores, threshold) for scores in (old, new)]
-    facts["flips"] = float((labels[0] != labels[1]).mean())
-    return {**facts, **_accuracies(labels[0] == truth, labels[1] == truth)}
+    facts["flips"] = float((~alike(*labels)).mean())
+    return {**facts, **_accuracies(*(alike(one, truth) for one in labels))}
 
 
 def _accuracies(before: Array, after: Array) -> Mapping[str, Any]:

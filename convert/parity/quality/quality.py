@@ -42,15 +42,15 @@ class Paired:
     Args:
         oracle: [N, C].
         found: [N, C].
-        truth: Label positions [N], or values [N, C].
-        threshold: Of a single score.
+        truth: Label positions [N], whether a row has each label, bool [N, C], or values [N, C].
+        threshold: Of a single score, or of each of several labels.
         classes: How many labels; 0 for a regression.
     """
 
     oracle: Array
     found: Array
     truth: Array
-    threshold: float
+    threshold: float | Array
     classes: int
 
 
@@ -60,7 +60,7 @@ def check_quality(
     truth: Array,
     *,
     labels: Sequence[str],
-    threshold: float,
+    threshold: float | Array,
     bounds: Bounds,
 ) -> tuple[Check, ...]:
     """Compare the quality of an artifact with that of the Graph.
@@ -68,9 +68,10 @@ def check_quality(
     Args:
         oracle: The Graph's scores [N, C], or a regression's values [N, ...].
         found: The artifact's, of the same shape.
-        truth: Label positions [N], or values [N, K] of a regression.
+        truth: Label positions [N], whether a row has each label, bool [N, C], or values [N, K] of
+            a regression.
         labels: Of the model; () for a regression.
-        threshold: Of a single score.
+        threshold: Of a single score, or of each of several labels.
         bounds: The limits.
     """
     oracle, found = _flat(oracle), _flat(found)
@@ -96,7 +97,7 @@ def undecided_quality(labels: Sequence[str], bounds: Bounds) -> Check:
 
 
 def quality_of(
-    scores: Array, truth: Array, *, labels: Sequence[str], threshold: float
+    scores: Array, truth: Array, *, labels: Sequence[str], threshold: float | Array
 ) -> dict[str, float]:
     """Return a model's own figures on labelled rows, by name; NaN where one cannot be had."""
     scores = _flat(scores)
@@ -107,7 +108,7 @@ def quality_of(
     if not labels:
         return _errors(rows)
     found = {
-        "accuracy": float((figures.decided(rows.found, threshold) == rows.truth).mean()),
+        "accuracy": float(figures.alike(figures.decided(rows.found, threshold), rows.truth).mean()),
         "macro_f1": _figure(figures.f1_features(len(labels), threshold), rows),
         "roc_auc": _area(rows),
     }
@@ -170,7 +171,7 @@ def refit_threshold(scores: Array, truth: Array, *, threshold: float) -> float |
 
 def _check_accuracy(rows: Paired, bounds: Bounds) -> Check:
     right, still = (
-        figures.decided(scores, rows.threshold) == rows.truth
+        figures.alike(figures.decided(scores, rows.threshold), rows.truth)
         for scores in (rows.oracle, rows.found)
     )
     lost, gained = int((right & ~still).sum()), int((still & ~right).sum())
@@ -282,7 +283,7 @@ def _equal_up_to_rounding(rows: Paired, bounds: Bounds) -> bool:
 def _resampled_f1(rows: Paired) -> Interval:
     """Resample rows by what they count as: all that are decided alike are drawn at once."""
     both = [figures.decided(one, rows.threshold) for one in (rows.oracle, rows.found)]
-    kinds = np.stack([rows.truth, *both], axis=1)
+    kinds = np.column_stack([rows.truth, *both])
     _, first, alike = np.unique(kinds, axis=0, return_index=True, return_counts=True)
     one_of_each = replace(
         rows, oracle=rows.oracle[first], found=rows.found[first], truth=rows.truth[first]
@@ -326,6 +327,8 @@ def _sums(features: figures.Features, scores: Array, truth: Array) -> Array:
 
 
 def _area_difference(rows: Paired) -> Interval | None:
+    if rows.truth.ndim > 1:  # of several labels a row there is no one order of rows
+        return None
     first, second = (np.asarray(one, np.float64) for one in (rows.oracle, rows.found))
     if first.shape[-1] <= 2:
         return auc_difference(rows.truth == 1, first[:, -1], second[:, -1])

@@ -9,7 +9,7 @@ from gatelet.convert.keras_route.convert import _facts
 from gatelet.convert.settings import ConversionSettings
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
-TOLD = {"activation": "sigmoid", "keras": "3.0", "parameters": 7}
+TOLD = {"endings": ["sigmoid"], "layers": ["out"], "loss": None, "keras": "3.0", "parameters": 7}
 
 
 @pytest.mark.parametrize(

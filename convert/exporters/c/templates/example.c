@@ -39,9 +39,7 @@ int main(int count, char **texts) {
             fprintf(stderr, "'%s' cannot be predicted\n", texts[i]);
             return 1;
         }
-        for (int j = 0; j < $scores_count; j++) {
-            printf("%.6f ", (double)scores[j]);
-        }
+$print_scores
         printf(" %s\n", texts[i]);
     }
     return 0;
