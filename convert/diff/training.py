@@ -31,6 +31,7 @@ def changes(old: Bundle, new: Bundle) -> Iterator[tuple[str, str, str]]:
 
 def _facts(bundle: Bundle) -> dict[str, str]:
     facts = {"labels": ", ".join(bundle.labels) or _NONE, "threshold": f"{bundle.threshold:g}"}
+    facts |= {f"decides.{one.output}": str(one) for one in bundle.decisions}
     facts |= _model(bundle.graph())
     vectorizer = bundle.vectorizer()
     if vectorizer is not None:

@@ -188,8 +188,8 @@ def _facts(
         Output(name, layer, interface.shape_of(name), ending, one)
         for name, layer, ending, one in zip(names, layers, told["endings"], trained, strict=True)
     ]
-    known = {} if run is None else {"labels": run.labels, "threshold": run.threshold}
-    meaning = meaning_of(outputs, settings, **known)
+    labels, threshold = ((), 0.5) if run is None else (run.labels, run.threshold)
+    meaning = meaning_of(outputs, settings, labels=labels, threshold=threshold)
     decisions = [one.to_json() for one in meaning.decisions]
     return {
         **({"decisions": decisions} if decisions else {}),

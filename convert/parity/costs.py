@@ -22,7 +22,7 @@ from gatelet.convert.parity.decisions import meant, parts_of
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.quality.quality import check_quality, undecided_quality
-from gatelet.convert.parity.report import Check, LeftOut
+from gatelet.convert.parity.report import Check, LeftOut, worst
 from gatelet.convert.rows.rows import Rows
 from gatelet.runtime.bundle.opening import Bundle
 
@@ -98,15 +98,17 @@ def check_parts(
         bounds: The limits.
         labelled: As `check_flips`.
     """
-    graph, checks = bundle.interface(), []
+    graph = bundle.interface()
     inputs, *scores = rows
-    parts = [parts_of(bundle, graph, inputs, one) for one in scores]
-    for ours, right in zip(*parts, strict=True):
+    reached, flips = [], []
+    for ours, right in zip(*(parts_of(bundle, graph, inputs, s) for s in scores), strict=True):
         rule, threshold = ours.decision, ours.threshold
-        reached = check_labels_reached(
+        where = f"of '{rule.output}'" if len(graph.outputs) > 1 else ""
+        one = check_labels_reached(
             ours.scores, right.scores, labels=rule.labels, threshold=threshold
         )
-        flips = check_flips(
+        reached.append(_noted(_judged(one, bounds), where))
+        one = check_flips(
             ours.scores,
             right.scores,
             Spread.of(right.scores),
@@ -114,12 +116,18 @@ def check_parts(
             threshold=threshold,
             labelled=labelled,
         )
-        where = f"of '{rule.output}'" if len(graph.outputs) > 1 else ""
-        checks += [
-            replace(one, note="; ".join(filter(None, (one.note, where))))
-            for one in (_judged(reached, bounds), flips)
-        ]
-    return checks
+        flips.append(_noted(one, where))
+    return [_worst(reached), _worst(flips)]
+
+
+def _noted(check: Check, where: str) -> Check:
+    return replace(check, note="; ".join(filter(None, (check.note, where))))
+
+
+def _worst(checks: Sequence[Check]) -> Check:
+    """Return the check of several outputs that stands for all."""
+    verdict = worst(check.verdict for check in checks)
+    return max(checks, key=lambda one: (one.verdict == verdict, one.figure or 0.0))
 
 
 def _judged(check: Check, bounds: Bounds) -> Check:

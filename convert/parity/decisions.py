@@ -63,7 +63,8 @@ def parts_of(bundle: Bundle, graph: Graph, inputs: Rows, scores: Array) -> list[
         scores: [N, C], or [N, T, C]; of several outputs side by side, [N, K].
     """
     outputs = by_output(graph, inputs, scores)
-    real = real_timesteps(bundle.decisions, outputs, inputs.given, graph, bundle.vectorizer())
+    vectorizer = bundle.vectorizer() if any(one.steps for one in bundle.decisions) else None
+    real = real_timesteps(bundle.decisions, outputs, inputs.given, graph, vectorizer)
     made = []
     for one in bundle.decisions:
         found = outputs[one.output]

@@ -34,6 +34,7 @@ CHECKS = {
     "kernels_seen": "kernels of floats that were neither read from the file nor followed by steps",
     "labels_reached": "labels that the oracle chooses and the artifact never does",
     "labels": "golden rows that get another label than at conversion",
+    "code_decides": "rows that the file's own code decides otherwise than the bundle says",
     "scores_max_keras": "largest difference of a score from Keras",
     "flips": "rows whose label differs from the oracle's",
     "accuracy_drop": "how much lower the accuracy is than the oracle's",

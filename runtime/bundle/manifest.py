@@ -35,6 +35,7 @@ _OPTIONAL_PARTS = ("vectorizer", "golden", "source")
 _JSON_NAMES = {
     str: "text",
     int: "an integer",
+    bool: "true or false",
     float: "a number",
     list: "a list",
     dict: "an object",
