@@ -6,7 +6,7 @@ Not those of format 1, whose labels and threshold `prediction.py` knows.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gatelet.errors import BundleDamaged
 from gatelet.runtime.bundle.decisions import Decision
@@ -36,6 +36,31 @@ def check_decisions(bundle: Bundle, graph: Graph) -> None:
                 f"'{one.output}', its model gives {list(shape) or 'no such output'}: convert it "
                 "again"
             )
+
+
+def decided(
+    bundle: Bundle,
+    graph: Graph,
+    scores: Any,
+    inputs: Any,
+    vectorizer: Callable[[], AnyVectorizer | None] | None,
+) -> list[Prediction]:
+    """Decide what a model gave.
+
+    Args:
+        bundle: With decisions.
+        graph: The model.
+        scores: As `Predictor.scores` gives them.
+        inputs: That they are of: these tell which timesteps are padding.
+        vectorizer: Gives that of texts; None to decide the last timestep only, of a stream.
+    """
+    outputs = scores if isinstance(scores, dict) else {graph.outputs[0]: scores}
+    if vectorizer is None:
+        return predictions(bundle.decisions, outputs, {}, last=True)
+    steps = any(one.steps for one in bundle.decisions)
+    known = vectorizer() if steps else None
+    real = real_timesteps(bundle.decisions, outputs, inputs, graph, known)
+    return predictions(bundle.decisions, outputs, real)
 
 
 def predictions(

@@ -104,24 +104,11 @@ class Predictor:
         return self.decide(self.scores(inputs), inputs)
 
     def decide(self, scores: Any, inputs: Any) -> list[Prediction]:
-        """Decide what `scores` gave.
-
-        Args:
-            scores: Of these inputs.
-            inputs: They tell which timesteps are padding, that has no label.
-
-        Returns:
-            One Prediction a row.
-
-        Raises:
-            InputError: The model gives no row of scores for each, and its bundle says no more.
-        """
+        """Decide what `scores` gave for these inputs; as `predict`."""
         if self.bundle.decisions:
-            from gatelet.runtime.predictor.meanings import predictions, real_timesteps
+            from gatelet.runtime.predictor.meanings import decided
 
-            outputs, decisions = self._by_output(scores), self.bundle.decisions
-            real = real_timesteps(decisions, outputs, inputs, self._graph, self._vectorizer)
-            return predictions(decisions, outputs, real)
+            return decided(self.bundle, self._graph, scores, inputs, lambda: self._vectorizer)
         if isinstance(scores, dict) or not self._gives_rows:
             raise InputError(
                 f"bundle '{self.bundle.path}' does not give one row of scores a text, so there is "
@@ -202,13 +189,10 @@ class Predictor:
     def _decided(self, scores: Any) -> list[Prediction]:
         """Decide rows of scores [B, C], or the last timestep of [B, n, C]."""
         if self.bundle.decisions:
-            from gatelet.runtime.predictor.meanings import predictions
+            from gatelet.runtime.predictor.meanings import decided
 
-            return predictions(self.bundle.decisions, self._by_output(scores), {}, last=True)
+            return decided(self.bundle, self._graph, scores, None, None)
         return decided_rows(scores, self.labels, threshold=self.threshold)
-
-    def _by_output(self, scores: Any) -> dict[str, Any]:
-        return scores if isinstance(scores, dict) else {self._graph.outputs[0]: scores}
 
     @property
     def _vectorizer(self) -> AnyVectorizer | None:
