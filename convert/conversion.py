@@ -30,7 +30,7 @@ from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.bundle.opening import MANIFEST, Bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.files import check_output_directory, stage_beside
+from gatelet.runtime.stages import check_output_directory, kept_on_failure, stage_beside
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 P = ParamSpec("P")
@@ -140,7 +140,8 @@ def convert_with_report(
         timings.end()
         writer.add_provenance(processor_s={**timings.processor_s, "all": timings.total_s})
         writer.write_manifest({(a.target, a.scheme): a.to_manifest() for a in report.artifacts})
-        commit(stage, place)
+        with kept_on_failure(stage, place):
+            commit(stage, place)
     return open_bundle(place), report
 
 

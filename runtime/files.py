@@ -1,19 +1,28 @@
-"""Writing that a crash cannot leave half done: a temporary name first, then a rename.
+"""Writing files that people name: whole or not at all, through links, and into devices.
 
-Not the bundle format: that is `gatelet.runtime.bundle.opening`.
+Not folders, which are made in stages: `gatelet.runtime.stages`.
 """
 
 import contextlib
-import json
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from gatelet.errors import OutputError
 
+_NAME_CHARACTERS = 40  # of the target's name in that of a temporary file: names have a limit
+_TRIES = 20
+# where a file may be written, but not replaced: its folder is closed, or it is a mount of its own
+_NOT_REPLACEABLE = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EXDEV, errno.EROFS)
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
+
+    A link is followed, and a file that was there keeps its mode and owner. What is no plain file,
+    has other names, or cannot be replaced, is written where it is, as any program does it.
 
     Args:
         path: Where the file goes; its folder exists.
@@ -22,145 +31,167 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OutputError: The file cannot be written there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        _write(path, data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise OutputError(
             f"cannot write '{path}': {error.strerror or error}", path=str(path)
         ) from error
 
 
-def check_output_directory(out: Path, *, marker: str, kind: str) -> None:
-    """Refuse an output place that is some other folder or file.
-
-    Args:
-        out: The folder that will be written.
-        marker: The file whose presence says that the folder is ours.
-        kind: What we write, for the message: 'bundle', 'run'.
+def check_output_file(path: Path) -> None:
+    """Refuse a place that `write_atomically` could not write to, before the work is done.
 
     Raises:
-        OutputError: `out` is a file, or a folder that is neither empty nor ours, it lies in a
-            bundle, or its parent does not exist or cannot be written.
+        OutputError: The folder does not exist or is closed, the name is that of a folder, or the
+            file is closed.
     """
-    around = _bundle_around(out)
-    if around is not None:
-        raise OutputError(
-            f"'{out}' is inside the bundle '{around}', which is copied and replaced as one: "
-            "choose an --out beside it",
-            path=str(out),
+    target = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise OutputError(f"'{path}' is a folder: give the name of a file in it", path=str(path))
+    if path.exists():
+        problem = None if os.access(path, os.W_OK) else f"'{path}' cannot be written by this user"
+    elif not target.parent.is_dir():
+        problem = f"the folder '{target.parent}' does not exist: create it"
+    else:
+        is_open = os.access(target.parent, os.W_OK | os.X_OK)
+        problem = (
+            None if is_open else f"the folder '{target.parent}' cannot be written by this user"
         )
-    if out.is_dir():
-        if (out / marker).is_file() or not any(out.iterdir()):
+    if problem is not None:
+        raise OutputError(f"{problem}, or choose another place", path=str(path))
+
+
+def try_lock(handle: int) -> bool | None:
+    """Lock an open file for as long as it is open, or its process lives.
+
+    Args:
+        handle: Its descriptor.
+
+    Returns:
+        Whether it is locked now; False where another one holds the lock, None where there are none.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # a network file system may have no locks, nor has Windows
+        return None
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+    except FileNotFoundError:
+        _replace(Path(os.path.realpath(path)), data, None)
+        return
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            _write_all(handle, data)
             return
-        raise OutputError(
-            f"'{out}' is a folder that is no {kind} (it has no {marker}): "
-            "nothing was written; choose another --out, or empty it first",
-            path=str(out),
-        )
-    if out.exists() or out.is_symlink():
-        raise OutputError(f"'{out}' is not a folder: choose another --out", path=str(out))
-    if not out.absolute().parent.is_dir():
-        raise OutputError(
-            f"the folder '{out.absolute().parent}' does not exist: create it, "
-            "or choose another --out",
-            path=str(out),
-        )
-    if not os.access(out.absolute().parent, os.W_OK):
-        raise OutputError(
-            f"the folder '{out.absolute().parent}' cannot be written by this user: "
-            "choose another --out",
-            path=str(out),
-        )
+        if found.st_nlink == 1 and not _is_descriptor(path):
+            try:
+                _replace(Path(os.path.realpath(path)), data, found)
+                return
+            except OSError as error:
+                if error.errno not in _NOT_REPLACEABLE:
+                    raise
+    finally:
+        os.close(handle)
+    _write_in_place(path, data)
 
 
-def _bundle_around(out: Path) -> Path | None:
-    """Return the bundle that a place lies in. A web page's manifest.json is none of ours."""
-    for folder in Path(os.path.realpath(out)).parents:
-        try:
-            found = json.loads((folder / "manifest.json").read_bytes())
-        except (OSError, ValueError, RecursionError):
-            continue
-        if isinstance(found, dict) and {"format_version", "artifacts"} <= found.keys():
-            return folder
-    return None
+def _replace(target: Path, data: bytes, found: os.stat_result | None) -> None:
+    """Write beside a file and rename; `found` is what is there now."""
+    with _temporary_beside(target, 0o666 if found is None else 0o600) as (handle, temporary):
+        if found is not None:
+            made = os.fstat(handle)
+            if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
+                os.fchown(handle, found.st_uid, found.st_gid)
+            if hasattr(os, "fchmod"):
+                os.fchmod(handle, stat.S_IMODE(found.st_mode))
+        _write_all(handle, data)
+        os.fsync(handle)
+        temporary.replace(target)
 
 
 @contextlib.contextmanager
-def stage_beside(out: Path) -> Iterator[Path]:
-    """Yield an empty folder next to `out`, on the same file system, and remove it afterwards.
-
-    Folders that a killed process left behind are removed first.
-
-    Args:
-        out: The folder that the staged content is meant for.
-
-    Yields:
-        The staging folder. Rename it or its files into place; what is left is deleted.
-    """
-    import shutil  # not at the start of every process
-
-    out = out.absolute()
-    prefix = f".{out.name}.stage-"
-    for left in out.parent.glob(f"{prefix}*"):
-        owner = left.name.removeprefix(prefix)
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-    stage = out.parent / f"{prefix}{os.getpid()}"
+def _temporary_beside(target: Path, mode: int) -> Iterator[tuple[int, Path]]:
+    """Yield a new file, open and locked, and its name; remove it, and those of ended processes."""
+    prefix = f".{target.name[:_NAME_CHARACTERS]}-"
+    _remove_left(target.parent, prefix)
+    for _ in range(_TRIES):
+        name = target.with_name(f"{prefix}{os.urandom(8).hex()}.tmp")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        handle = os.open(name, flags, mode)
+        # another process may have taken it for one that was left, before it was locked
+        if try_lock(handle) is not False and os.fstat(handle).st_nlink:
+            break
+        os.close(handle)
+    else:
+        raise OSError(errno.EBUSY, "others remove temporary files here")
     try:
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir()
-    except OSError as error:
-        raise OutputError(
-            f"cannot write beside '{out}': {error.strerror or error}", path=str(out)
-        ) from error
-    try:
-        yield stage
+        yield handle, name
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            name.unlink()
+        os.close(handle)
 
 
-def replace_directory(stage: Path, out: Path) -> None:
-    """Put a complete staged folder in the place of `out`.
+def _remove_left(folder: Path, prefix: str) -> None:
+    """Remove the temporary files of processes that were killed: nobody holds their locks."""
+    length = len(prefix) + len("0123456789abcdef.tmp")
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            name = path.name
+            if len(name) != length or not (name.startswith(prefix) and name.endswith(".tmp")):
+                continue
+            flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            with contextlib.suppress(OSError):
+                handle = os.open(path, flags)
+                try:
+                    if try_lock(handle):
+                        path.unlink()
+                finally:
+                    os.close(handle)
 
-    Args:
-        stage: A folder on the same file system.
-        out: Missing, empty, or a folder of the same kind, which is deleted.
 
-    Raises:
-        OutputError: The rename failed; `out` is as it was.
-    """
-    import shutil  # not at the start of every process
-
-    old = stage.with_name(f"{stage.name}.old")
-    had_old = out.is_dir()
-    try:
-        if had_old:
-            out.rename(old)
+def _write_in_place(path: Path, data: bytes) -> None:
+    """Write over a plain file; what it held is put back where there is no room for the new."""
+    can_read = os.access(path, os.R_OK)
+    handle = os.open(path, os.O_RDWR if can_read else os.O_WRONLY)
+    with os.fdopen(handle, "r+b" if can_read else "wb", buffering=0) as file:
+        held = file.read() if can_read else None
         try:
-            stage.rename(out)
+            _write_over(handle, data)
         except OSError:
-            if had_old:
-                old.rename(out)
+            if held is not None:
+                _write_over(handle, held)
             raise
-    except OSError as error:
-        raise OutputError(
-            f"cannot replace '{out}': {error.strerror or error}", path=str(out)
-        ) from error
-    shutil.rmtree(old, ignore_errors=True)
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+def _write_over(handle: int, data: bytes) -> None:
+    os.lseek(handle, 0, os.SEEK_SET)
+    _write_all(handle, data)
+    os.ftruncate(handle, len(data))
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Return whether a path leads to an open file, as /dev/stdout does: that is no name of it."""
+    for _ in range(_TRIES):
+        if Path(os.path.realpath(path.parent)).match("/proc/*/fd"):
+            return True
+        if not path.is_symlink():
+            return False
+        path = path.parent / path.readlink()
+    return False

@@ -7,19 +7,24 @@ Not the loop (`gatelet.train.epochs`), the model (`gatelet.train.model`) or the 
 import importlib.metadata
 import json
 import math
+import os
 import platform
-from dataclasses import asdict
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gatelet.errors import GateletError, OutputError
 from gatelet.runtime.data import dataset, metrics
 from gatelet.runtime.data.metrics import Metrics
 from gatelet.runtime.data.run import MARKER, Run
-from gatelet.runtime.files import (
+from gatelet.runtime.files import write_atomically
+from gatelet.runtime.stages import (
     check_output_directory,
+    check_space,
+    kept_on_failure,
     replace_directory,
     stage_beside,
-    write_atomically,
 )
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch, History, fit_epochs
@@ -46,9 +51,12 @@ def train(config: TrainConfig) -> Run:
         TrainingError: The loss does not stay finite.
         DataError: The texts cannot be used.
         GateletError: Ctrl-C before the first epoch ended.
-        OutputError: `config.out` is some other folder, or cannot be written.
+        OutputError: `config.out` is some other folder, or cannot be written; the message says
+            where the trained run is if that shows after the training only.
     """
     _check_out(config)
+    with stage_beside(config.out, marker=MARKER):
+        pass  # a place that cannot be written is told before the training
     try:
         prepared = prepare(config)
         progress = Progress(epochs=config.epochs, steps=_steps(config, prepared))
@@ -59,18 +67,17 @@ def train(config: TrainConfig) -> Run:
             "training was interrupted before its first epoch ended: nothing was written"
         ) from error
     figures = _measure(network, prepared, threshold=config.threshold)
-    with stage_beside(config.out) as stage:
-        network.save(stage / "model.keras")
-        run = Run(
-            path=stage,
-            labels=prepared.labels,
-            task="binary" if len(prepared.labels) == 2 else "multiclass",
-            threshold=config.threshold,
-            provenance=_provenance(config, prepared, history),
-        )
-        _write_parts(run, config=config, prepared=prepared, history=history, figures=figures)
-        check_output_directory(config.out, marker=MARKER, kind="run")
-        replace_directory(stage, config.out)
+    trained = Trained(config, prepared, network, history, figures)
+    try:
+        with stage_beside(config.out, marker=MARKER) as stage:
+            trained.write(stage)
+            with kept_on_failure(stage, config.out):
+                check_output_directory(config.out, marker=MARKER, kind="run")
+                replace_directory(stage, config.out)
+    except Exception as error:  # a full disk makes Keras and HDF5 raise what they like
+        if "kept" in vars(error):
+            raise
+        raise _rescue(trained, error) from error
     kept = f"epoch {history.best} of {len(history.epochs)} kept"
     stopped = "interrupted: " if history.interrupted else ""
     progress.say(
@@ -78,6 +85,76 @@ def train(config: TrainConfig) -> Run:
         f"written to {config.out}"
     )
     return Run.open(config.out)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """All that a run is made of, as often as it takes.
+
+    Args:
+        config: What was asked for.
+        prepared: The data.
+        network: The best epoch's.
+        history: Of the epochs.
+        figures: Of the test part.
+    """
+
+    config: TrainConfig
+    prepared: Prepared
+    network: Network
+    history: History
+    figures: Metrics
+
+    def write(self, folder: Path) -> None:
+        """Write the run into an empty folder."""
+        self.network.save(folder / "model.keras")
+        with (folder / "model.keras").open("rb") as file:
+            os.fsync(file.fileno())  # a disk may say only now that it is full
+        labels = self.prepared.labels
+        run = Run(
+            path=folder,
+            labels=labels,
+            task="binary" if len(labels) == 2 else "multiclass",
+            threshold=self.config.threshold,
+            provenance=_provenance(self.config, self.prepared, self.history),
+        )
+        _write_parts(
+            run,
+            config=self.config,
+            prepared=self.prepared,
+            history=self.history,
+            figures=self.figures,
+        )
+
+
+def _rescue(trained: Trained, failure: Exception) -> OutputError:
+    """Write a run elsewhere that cannot be written where it should be, and say where."""
+    out = trained.config.out
+    why = str(failure) if isinstance(failure, GateletError) else f"cannot write '{out}': {failure}"
+    for place in dict.fromkeys((Path(tempfile.gettempdir()), Path.cwd(), _home())):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"{out.name}.finished-", dir=place))
+        except OSError:
+            continue
+        try:
+            trained.write(folder)
+        except Exception:  # as above; the next place may have room
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        return OutputError(
+            f"{why}; the trained run was written to '{folder}' instead: use it there, or move it "
+            f"to '{out}' when there is room",
+            path=str(out),
+            kept=str(folder),
+        )
+    return OutputError(f"{why}; there was room for the trained run nowhere else", path=str(out))
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # there is none
+        return Path.cwd()
 
 
 def _steps(config: TrainConfig, prepared: Prepared) -> int:
@@ -121,6 +198,8 @@ def _fit(prepared: Prepared, *, config: TrainConfig, progress: Progress) -> tupl
             labels=len(prepared.labels),
             steps=_steps(config, prepared),
         )
+        texts = sum(map(len, prepared.parts.test.texts))
+        check_space(config.out, network.saved_bytes + texts)
         learned = prepared.examples(prepared.parts.train)
         validation = prepared.examples(prepared.parts.validation)
 

@@ -206,6 +206,11 @@ class Network:
         """Put back what `weights` gave."""
         self._model.set_weights(weights)
 
+    @property
+    def saved_bytes(self) -> int:
+        """About what `save` writes: each weight, with the two averages that Adam keeps of it."""
+        return 3 * 4 * int(self._model.count_params())
+
     def save(self, path: Path) -> None:
         """Write a `.keras` file."""
         with _known_warnings():

@@ -14,6 +14,7 @@ from gatelet.convert.rows.likely import likely_inputs
 from gatelet.runtime.data.dataset import sha256_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import encode
+from gatelet.runtime.stages import check_space
 
 
 def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: bool) -> None:
@@ -24,7 +25,14 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
         source: What is converted.
         graph: As it is judged.
         strip: Leave the Keras file out.
+
+    Raises:
+        OutputError: There is no room for the bundle.
     """
+    weights = encode(graph.weights)
+    kept = source.keras_file if source.keras_file is not None and not strip else b""
+    # a bundle without any artifact: what is refused here cannot be written
+    check_space(writer.stage.parent.with_name(writer.facts["name"]), len(weights) + len(kept))
     writer.facts |= {
         "labels": list(source.labels),
         "threshold": source.threshold,
@@ -46,12 +54,12 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
         writer.facts["decisions"] = [one.to_json() for one in source.decisions]
     parts = [
         ("graph", "graph", ".json", graph.to_json().encode()),
-        ("weights", "weights", ".safetensors", encode(graph.weights)),
+        ("weights", "weights", ".safetensors", weights),
     ]
     if source.vectorizer is not None:
         parts.append(("vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode()))
-    if source.keras_file is not None and not strip:
-        parts.append(("source", "model", source.keras_suffix, source.keras_file))
+    if kept:
+        parts.append(("source", "model", source.keras_suffix, kept))
     for key, stem, suffix, data in parts:
         writer.add_part(key, stem, suffix, data)
 

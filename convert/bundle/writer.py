@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -147,6 +148,7 @@ def commit(stage: Path, out: Path) -> None:
     Raises:
         OutputError: The file system refuses; the old bundle is as it was.
     """
+    out = Path(os.path.realpath(out))
     try:
         if not is_bundle(out) and _take_place(stage, out):
             return
@@ -163,6 +165,7 @@ def _take_place(stage: Path, out: Path) -> bool:
     """Rename the staged folder; False if another conversion has put its bundle there."""
     try:
         if out.is_dir():
+            stage.chmod(stat.S_IMODE(out.stat().st_mode))
             out.rmdir()
         stage.rename(out)
     except OSError:
@@ -174,11 +177,19 @@ def _take_place(stage: Path, out: Path) -> bool:
 
 def _replace_files(stage: Path, out: Path) -> None:
     names = {path.name for path in stage.iterdir()}
-    for name in sorted(names - {MANIFEST}):
-        # a reader of the old bundle may be opening a file that both have: leave it as it is
-        if not _has_same_content(stage / name, out / name):
-            (stage / name).replace(out / name)
-    (stage / MANIFEST).replace(out / MANIFEST)
+    moved = []
+    try:
+        for name in sorted(names - {MANIFEST}):
+            # a reader of the old bundle may be opening a file that both have: leave it as it is
+            if not _has_same_content(stage / name, out / name):
+                (stage / name).replace(out / name)
+                moved.append(name)
+        (stage / MANIFEST).replace(out / MANIFEST)
+    except OSError:
+        for name in moved:  # the staged bundle is kept, whole
+            with contextlib.suppress(OSError):
+                (out / name).replace(stage / name)
+        raise
     for path in out.iterdir():
         if path.name not in names and _OUR_NAMES.fullmatch(path.name) and path.is_file():
             path.unlink()

@@ -41,6 +41,7 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.interface import interface_of, interface_to_dict
+from gatelet.runtime.stages import temporary_folder
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 
@@ -168,8 +169,8 @@ def _open(source: Any) -> tuple[str, bytes, Run | None]:
     if isinstance(source, str | Path):
         suffix_of(Path(source))
         return Path(source).stem, Path(source).read_bytes(), None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+    with temporary_folder() as folder:
+        path = folder / "model.keras"
         try:
             source.save(path)
         except (OSError, TypeError, ValueError, NotImplementedError) as error:

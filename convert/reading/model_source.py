@@ -3,7 +3,6 @@
 Not the reading of Keras' formats: that is `gatelet.convert.reading`.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from gatelet.errors import ConfigError, ModelError
 from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run, is_run
+from gatelet.runtime.stages import temporary_folder
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
@@ -135,8 +135,8 @@ def _open_weights(path: Path, config: Path, custom_objects: Equivalents) -> Mode
 
 def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:
     read = read_keras_object(model, equivalents=custom_objects)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+    with temporary_folder() as folder:
+        path = folder / "model.keras"
         try:
             model.save(path)
             saved = path.read_bytes()

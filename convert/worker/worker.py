@@ -26,6 +26,7 @@ from gatelet.errors import (
     WorkerMemory,
     WorkerTimeout,
 )
+from gatelet.runtime.stages import temporary_folder
 
 TIMEOUT_S = 900.0
 MEMORY_LIMIT_BYTES = 8 * 2**30
@@ -56,7 +57,7 @@ class Worker:
         self.scratch = scratch
         self._timeout_s = timeout_s
         self._memory_limit_bytes = memory_limit_bytes
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: contextlib.ExitStack | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[bytes] = queue.Queue()
         self._log: IO[bytes] | None = None
@@ -111,8 +112,8 @@ class Worker:
     def exchange(self) -> Iterator[Path]:
         """Yield a folder for files that go to the child and come back."""
         try:
-            with tempfile.TemporaryDirectory(dir=self.scratch, prefix="gatelet-") as folder:
-                yield Path(folder)
+            with _folder_in(self.scratch) as folder:
+                yield folder
         except OSError as error:
             said = error.strerror or error
             raise OutputError(f"cannot write temporary files: {said}") from error
@@ -135,20 +136,19 @@ class Worker:
                     with contextlib.suppress(OSError):
                         stream.close()
         if folder is not None:
-            folder.cleanup()
+            folder.close()
 
     def _start(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="gatelet-", dir=self.scratch, ignore_cleanup_errors=True
-        )
-        self._log = tempfile.TemporaryFile(dir=self._folder.name)  # noqa: SIM115  closed later
+        self._folder = contextlib.ExitStack()
+        folder = self._folder.enter_context(_folder_in(self.scratch))
+        self._log = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed later
         self._answers = queue.Queue()
         self._process = subprocess.Popen(
             (*_COMMAND, str(os.getpid())),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "TMPDIR": self._folder.name},
+            env={**os.environ, "TMPDIR": str(folder)},
             start_new_session=True,  # Ctrl-C is the parent's, and the whole group can be ended
         )
         threading.Thread(
@@ -209,6 +209,19 @@ class Worker:
         self._log.seek(max(0, self._log.tell() - 2000))
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:200] if lines else ""
+
+
+@contextlib.contextmanager
+def _folder_in(scratch: Path | None) -> Iterator[Path]:
+    """Yield a folder in a stage, which goes with that, or one in the system's temporary one."""
+    if scratch is None:
+        with temporary_folder() as folder:
+            yield folder
+        return
+    with tempfile.TemporaryDirectory(
+        prefix="gatelet-", dir=scratch, ignore_cleanup_errors=True
+    ) as name:
+        yield Path(name)
 
 
 def _pass_on(stream: IO[bytes], answers: "queue.Queue[bytes]") -> None:

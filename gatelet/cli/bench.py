@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 from gatelet.cli.show import one_line, print_json, print_table, progress
-from gatelet.errors import ConfigError, OutputError
+from gatelet.errors import ConfigError
 from gatelet.runtime.backends import TARGETS
-from gatelet.runtime.files import write_atomically
+from gatelet.runtime.files import check_output_file, write_atomically
 from gatelet.runtime.measure.bench import BATCHES, LENGTHS, Result, measure
 
 EXAMPLE = "gatelet bench demo --target litert --svg bench.svg"
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     lengths, batches = arguments.length or LENGTHS, arguments.batch or BATCHES
     if min(*lengths, *batches, arguments.calls, arguments.threads) < 1:
         raise ConfigError("--length, --batch, --calls and --threads must be at least 1")
-    if arguments.svg is not None and not arguments.svg.parent.is_dir():
-        raise OutputError(f"cannot write '{arguments.svg}': its folder does not exist")
+    if arguments.svg is not None:
+        check_output_file(arguments.svg)
     progress("measuring; a busy machine makes the spread large")
     results = measure(
         arguments.bundle,

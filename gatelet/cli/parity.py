@@ -6,6 +6,7 @@ Not the checks, which are `gatelet.convert.parity`.
 import argparse
 from pathlib import Path
 
+from gatelet.cli.ending import ended_in_order
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.reports import add_reports, check_places, write_reports
 from gatelet.cli.show import (
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.strict = settings.strict
     bundle = open_bundle(arguments.bundle)
     data = read_data(arguments, require_labels=False) if arguments.data else None
-    with ProgressBar() as bar:
+    with ended_in_order(), ProgressBar() as bar:
         report = prove(
             bundle,
             data,

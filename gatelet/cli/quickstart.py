@@ -12,9 +12,9 @@ from gatelet.cli.show import print_table, progress
 from gatelet.cli.train import add_settings, config_of, test_figures
 from gatelet.convert import convert_with_report
 from gatelet.runtime.bundle.opening import MANIFEST, Artifact, Bundle
-from gatelet.runtime.files import check_output_directory
 from gatelet.runtime.measure.latency import median_latencies_us
 from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.stages import check_output_directory, stage_beside
 from gatelet.train import train
 
 EXAMPLE = "gatelet quickstart --out demo"
@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, convert, prove and predict."""
     out = output_folder(arguments.out)
     check_output_directory(out, marker=MANIFEST, kind="bundle")
+    with stage_beside(out):
+        pass  # a place that cannot be written is told before the training
     corpus = arguments.corpus or (None if arguments.data else "reviews-en")
     trained = train(config_of(arguments, out=out.with_name(f"{out.name}-run"), corpus=corpus))
     with ended_in_order():

@@ -11,9 +11,8 @@ import gatelet
 from gatelet.cli.show import progress
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.report import Story, junit_xml, page
-from gatelet.errors import OutputError
 from gatelet.runtime.bundle.opening import Bundle
-from gatelet.runtime.files import write_atomically
+from gatelet.runtime.files import check_output_file, write_atomically
 from gatelet.runtime.measure.latency import latencies_us
 
 
@@ -32,21 +31,11 @@ def check_places(arguments: argparse.Namespace) -> None:
     """Refuse places that cannot be written to before the work is done.
 
     Raises:
-        OutputError: The folder does not exist, or the name is that of a folder.
+        OutputError: As `check_output_file`.
     """
     for path in (arguments.report, arguments.junit):
-        if path is None:
-            continue
-        if path.is_dir():
-            raise OutputError(
-                f"'{path}' is a folder: give the name of a file in it", path=str(path)
-            )
-        if not path.absolute().parent.is_dir():
-            raise OutputError(
-                f"the folder '{path.absolute().parent}' does not exist: create it, or choose "
-                "another place",
-                path=str(path),
-            )
+        if path is not None:
+            check_output_file(path)
 
 
 def write_reports(arguments: argparse.Namespace, bundle: Bundle, report: ParityReport) -> None:

@@ -5,7 +5,6 @@ Not what runs in the worker process, which is `keras_jobs.py`.
 
 import json
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -29,6 +28,7 @@ from gatelet.errors import GateletError
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.width import width_of
+from gatelet.runtime.stages import temporary_folder
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 _ROWS_AT_ONCE = 4096
@@ -143,8 +143,8 @@ def _explains(given: _Given, scores: Array, limit: float) -> bool:
     They are if the Graph of the same file by today's rules, with what was put in, has them.
     """
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"model{keras_suffix(given.keras_file)}"
+        with temporary_folder() as folder:
+            path = folder / f"model{keras_suffix(given.keras_file)}"
             path.write_bytes(given.keras_file)
             model = open_source(path).model
         graph = lower(replace(model, keras_version=version("keras")))
