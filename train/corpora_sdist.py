@@ -84,7 +84,8 @@ def fetch(sdist: Sdist, *, cache: Path) -> bytes:
     if _sha256(archive) == sdist.sha256:
         return archive
     try:
-        cache.mkdir(parents=True, exist_ok=True)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(mode=0o700, exist_ok=True)
         archive = _download(sdist, cache)
         write_atomically(kept, archive)
     except (OSError, OutputError) as error:

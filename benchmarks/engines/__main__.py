@@ -25,7 +25,7 @@ from candidates import CANDIDATES, ENVIRONMENTS, OTHERWISE, Candidate, write_fil
 from environments import NotInstalled, installed_bytes, python_of
 from picture import draw_svg
 
-from gatelet.runtime.backends.c.compiler import own_folder
+from gatelet.runtime.backends.c.cache import own_folder
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
 
 HERE = Path(__file__).parent

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
-from gatelet.errors import BackendError, CompilerFailed
-from gatelet.runtime.backends.c.compiler import own_folder
+from gatelet.errors import BackendError, CompilerFailed, OutputError
+from gatelet.runtime.backends.c.cache import fetch, own_folder
 from gatelet.runtime.backends.host import host_platform
+from gatelet.runtime.stages import temporary_folder
 
 BUILD_TIMEOUT_S = 600
 
@@ -160,18 +161,18 @@ def kernel_object(command: Sequence[str], flags: Sequence[str]) -> Path:
     """Return the kernels compiled with some flags, from the user's cache folder where they are."""
     text = all_kernels_text()
     key = "\0".join((text, *command, *FLAGS, *flags))
-    folder = _cache() / "kernels"
-    made = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.o"
-    if not made.exists():
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise CompilerFailed(f"'{folder}' cannot be made: {error.strerror}") from error
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            source = Path(temporary) / "kernels.c"
+
+    def compiled() -> bytes:
+        with temporary_folder() as temporary:
+            source = temporary / "kernels.c"
             source.write_text(text, "utf-8")
-            _object(command, source, flags, Path(temporary) / "kernels.o").replace(made)
-    return made
+            return _object(command, source, flags, temporary / "kernels.o").read_bytes()
+
+    stem = hashlib.sha256(key.encode()).hexdigest()[:24]
+    try:
+        return fetch(_cache() / "kernels", stem, ".o", compiled)
+    except (OSError, OutputError) as error:
+        raise CompilerFailed(f"the kernels cannot be compiled: {error}") from error
 
 
 def _object(command: Sequence[str], source: Path, flags: Sequence[str], made: Path) -> Path:

@@ -7,14 +7,14 @@ import hashlib
 import os
 import shlex
 import shutil
-import stat
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from gatelet.errors import BackendError, BackendMissing
+from gatelet.errors import BackendError, BackendMissing, OutputError
+from gatelet.runtime.backends.c.cache import fetch, own_folder
 from gatelet.runtime.backends.host import described_processor, host_platform
+from gatelet.runtime.stages import temporary_folder
 
 _TIMEOUT_S = 300
 _FLAGS = (
@@ -29,44 +29,6 @@ _FLAGS = (
     "-DGATELET_LIBRARY",
     "-DGATELET_ONE_LEVEL",
 )
-
-
-def own_folder() -> Path:
-    """Return a folder for what compilers make, which nobody else can write to.
-
-    Returns:
-        $GATELET_CACHE, or `gatelet` in $XDG_CACHE_HOME or ~/.cache; where that cannot be written, a
-        folder of this user's in the temporary one.
-
-    Raises:
-        BackendError: Neither can be.
-    """
-    try:
-        named = os.environ.get("GATELET_CACHE")
-        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        folder = Path(named) if named else (base if base.is_absolute() else _home()) / "gatelet"
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    except (OSError, RuntimeError):  # RuntimeError: there is no home
-        pass
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir()) / f"gatelet-{user}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError as error:
-        raise BackendError(
-            f"'{folder}' cannot be made: {error.strerror}: set GATELET_CACHE to a folder of yours"
-        ) from error
-    is_ours = found.st_uid == user and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o022
-    if hasattr(os, "getuid") and not is_ours:
-        raise BackendError(f"'{folder}' is not yours alone: set GATELET_CACHE to a folder that is")
-    return folder
-
-
-def _home() -> Path:
-    return Path.home() / ".cache"
 
 
 def find_compiler() -> list[str] | None:
@@ -95,38 +57,34 @@ def compile_library(source: Path) -> Path:
             "one: install one (such as gcc), or use another --target",
             target="c",
         )
+    text = source.read_bytes()
     told = "\0".join((*compiler, *_FLAGS, host_platform(), described_processor()))
-    key = hashlib.sha256(source.read_bytes() + told.encode())
-    made = own_folder() / f"c-{key.hexdigest()[:24]}.so"
-    if not made.exists():
-        _compile(compiler, source, made)
-    return made
-
-
-def _compile(compiler: Sequence[str], source: Path, made: Path) -> None:
-    """Compile to a temporary name, and rename: another process may do the same."""
-    called = " ".join(compiler)
+    stem = f"c-{hashlib.sha256(text + told.encode()).hexdigest()[:24]}"
     try:
-        with tempfile.TemporaryDirectory(dir=made.parent, prefix="c-") as folder:
-            out = Path(folder) / made.name
-            native = ["-march=native"] if os.uname().machine != "armv7l" else []
-            command = [*compiler, *_FLAGS, *native, "-o", str(out), str(source)]
+        return fetch(own_folder(), stem, ".so", lambda: _compile(compiler, text, source.name))
+    except (OSError, OutputError) as error:
+        raise BackendError(f"'{source.name}' cannot be compiled: {error}", target="c") from error
+
+
+def _compile(compiler: Sequence[str], text: bytes, name: str) -> bytes:
+    """Compile what was read: the file may be replaced by now."""
+    called = " ".join(compiler)
+    with temporary_folder() as folder:
+        source, out = folder / "model.c", folder / "library.so"
+        source.write_bytes(text)
+        native = ["-march=native"] if os.uname().machine != "armv7l" else []
+        command = [*compiler, *_FLAGS, *native, "-o", str(out), str(source)]
+        try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
             )
-            if done.returncode:
-                said = next(iter(done.stderr.strip().splitlines()), "it said nothing")
-                raise BackendError(
-                    f"the C compiler '{called}' refuses '{source.name}': {said[:200]}", target="c"
-                )
-            with out.open("rb") as file:
-                os.fsync(file.fileno())  # half a file, after a power cut, would stay there for good
-            out.replace(made)
-    except subprocess.TimeoutExpired as error:
-        raise BackendError(
-            f"the C compiler '{called}' did not end within {_TIMEOUT_S} s", target="c"
-        ) from error
-    except OSError as error:
-        raise BackendError(
-            f"'{source.name}' cannot be compiled into '{made.parent}': {error}", target="c"
-        ) from error
+        except subprocess.TimeoutExpired as error:
+            raise BackendError(
+                f"the C compiler '{called}' did not end within {_TIMEOUT_S} s", target="c"
+            ) from error
+        if done.returncode:
+            said = next(iter(done.stderr.strip().splitlines()), "it said nothing")
+            raise BackendError(
+                f"the C compiler '{called}' refuses '{name}': {said[:200]}", target="c"
+            )
+        return out.read_bytes()
