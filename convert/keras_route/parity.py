@@ -17,6 +17,7 @@ from gatelet.convert.parity.checks.scores import check_equal, check_max
 from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.costs import check_parts
 from gatelet.convert.parity.decisions import decided_rows
+from gatelet.convert.parity.exhausted import refuse_if_exhausted
 from gatelet.convert.parity.limits import Bounds, bounds_of
 from gatelet.convert.parity.quality.quality import undecided_quality
 from gatelet.convert.rows.drawn import MADE_UP, random_rows
@@ -142,6 +143,7 @@ def _judge(
     except BackendMissing as error:
         return ArtifactReport(target, scheme, (), note=str(error))
     except Exception as error:  # a broken artifact may fail in any way, and the others go on
+        refuse_if_exhausted(error, f"{target} {scheme}")
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         broken = (Check("runs", None, 0.0, "fail", unit="engine"),)
         return ArtifactReport(target, scheme, broken, engine, note=said)

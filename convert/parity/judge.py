@@ -31,6 +31,7 @@ from gatelet.convert.parity.checks.streams import check_stream
 from gatelet.convert.parity.computes import check_computes, check_covered
 from gatelet.convert.parity.costs import costs_of
 from gatelet.convert.parity.decisions import meant, parts_of
+from gatelet.convert.parity.exhausted import refuse_if_exhausted
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.notes.left_out import left_out_of, notes_on_left_out
@@ -201,6 +202,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
     except BackendMissing as error:
         return ArtifactReport(target, scheme, (), note=str(error))
     except Exception as error:  # a broken artifact may fail in any way, and the others go on
+        refuse_if_exhausted(error, f"{target} {scheme}")
         broken = Check(stage, None, 0.0, "fail", unit="engine")
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return ArtifactReport(target, scheme, (*case.shared, broken), engine, note=said)
