@@ -3,7 +3,7 @@
 Not an exporter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,10 @@ class OnnxBackend:
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Run rows, at least one with at least one timestep; see `Backend.run`."""
+        return self.run_to(self._outputs, inputs)
+
+    def run_to(self, names: Sequence[str], inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Run rows as far as these outputs need it; see `run`."""
         arrays = {name: np.asarray(inputs[name], dtype) for name, dtype in self._dtypes.items()}
         for name, array in arrays.items():
             if not array.size:
@@ -70,9 +74,19 @@ class OnnxBackend:
                     target=self.target,
                 )
         try:
-            results = self._session.run(self._outputs, arrays)
+            results = self._session.run(names, arrays, self._partly(names))
         except Exception as error:  # onnxruntime's errors share no class but this
             raise BackendError(
                 f"the engine {self.engine} failed: {first_line(error)}", target=self.target
             ) from error
-        return dict(zip(self._outputs, results, strict=True))
+        return dict(zip(names, results, strict=True))
+
+    def _partly(self, names: Sequence[str]) -> Any:
+        """Return options that leave out what other outputs need; None where all are wanted."""
+        if len(names) == len(self._outputs):
+            return None
+        import onnxruntime as engine
+
+        options = engine.RunOptions()
+        options.only_execute_path_to_fetches = True
+        return options

@@ -3,7 +3,7 @@
 Not an exporter, and not lower-casing, which the Predictor does where the vectorizer asks for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,5 +38,17 @@ class OnnxTextBackend:
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Run texts, at least one; see `Backend.run`."""
-        texts = [as_utf8(text) for text in inputs["text"]]
-        return self._backend.run({"text": np.array(texts, object)})
+        return self._backend.run(_feed(inputs["text"]))
+
+    def ids_of_texts(self, name: str, texts: Sequence[str]) -> NDArray[Any]:
+        """Return the ids that the file makes of texts, int32 [B, T]; the model does not run.
+
+        Args:
+            name: Of the Graph's input of ids, which the file gives as an output.
+            texts: At least one, lower-cased where the vectorizer asks for it.
+        """
+        return self._backend.run_to((name,), _feed(texts))[name]
+
+
+def _feed(texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+    return {"text": np.array([as_utf8(text) for text in texts], object)}

@@ -162,6 +162,19 @@ class Predictor:
 
         return explain(self._vectorizer, text)
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the artifact has a reader of texts of its own; else Python's vectorizer reads."""
+        return self.takes_texts or bool(getattr(self._backend, "reads_texts", False))
+
+    def own_ids(self, texts: list[str]) -> list[list[int]]:
+        """Return the ids that the artifact's own reader makes of texts, [B, maxlen].
+
+        Args:
+            texts: Any number, for an artifact that `reads_texts`.
+        """
+        return self._scorer.own_ids(texts) if texts else []
+
     def stream(self) -> Stream:
         """Start a sequence that comes in pieces: sensor values, or the words of a text.
 

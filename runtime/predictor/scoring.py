@@ -5,7 +5,7 @@ Not the straight way, `try_rows` of a backend that checks ids itself: see `backe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gatelet.errors import BackendError, GateletError, InputError
 from gatelet.runtime.backends.backend import Backend, first_line
@@ -84,15 +84,36 @@ class Scorer:
                 f"{self.backend.target} of bundle '{self.name}' takes texts: for ids choose "
                 "--target onnx"
             )
-        shortened = getattr(self.vectorizer(), "shortened", None)
-        if shortened is not None:
-            texts = [shortened(text) for text in texts]
+        texts = self._shortened(texts)
         size = self.rows_at_once
         found = [
             self._run({"text": texts[start : start + size]}) for start in range(0, len(texts), size)
         ]
         results = {name: joined([one[name] for one in found]) for name in self.graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
+
+    def _shortened(self, texts: Sequence[str]) -> Sequence[str]:
+        shortened = getattr(self.vectorizer(), "shortened", None)
+        return texts if shortened is None else [shortened(text) for text in texts]
+
+    def own_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids that the artifact's own reader makes of texts, at least one."""
+        backend: Any = self.backend
+        if row_of(backend.target).takes_texts:
+            name = self.graph.inputs[0].name
+            found: list[list[int]] = backend.ids_of_texts(name, self._shortened(texts)).tolist()
+            return found
+        vectorizer = self.vectorizer()
+        assert vectorizer is not None, "a backend that reads texts comes with a vectorizer"
+        return [self._ids(vectorizer, text) for text in texts]
+
+    def _ids(self, vectorizer: AnyVectorizer, text: str) -> list[int]:
+        """Return the ids of a text by the artifact's own reader, and by Python where it has none.
+
+        One reader for any number of texts: `try_rows`, which takes few, asks the same one.
+        """
+        read = getattr(self.backend, "ids_of_text", None)
+        return (read and read(text)) or vectorizer.pad(text)
 
     def _rows(self, inputs: Any) -> dict[str, Any]:
         """Check what the caller gives, by graph input."""
@@ -113,7 +134,7 @@ class Scorer:
                 f"bundle '{self.name}' has no vectorizer, so it takes no texts: give ids "
                 "or features, or convert again with --vectorizer"
             )
-        ids = [vectorizer.pad(text) for text in inputs]
+        ids = [self._ids(vectorizer, text) for text in inputs]
         return ids if is_known_good(vectorizer, self.graph) else check_rows(ids, expected)
 
     def _batches(self, inputs: Any) -> Batches:

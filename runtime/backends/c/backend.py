@@ -222,16 +222,28 @@ class CBackend:
             return None
         place = ctypes.addressof(memory.given[0])
         for text in texts:
-            if len(text) > _LONGEST_TEXT:
-                return None
-            try:
-                utf8 = text.encode()
-            except UnicodeEncodeError:
-                return None
-            if self._library.ids_of_text(self._vocabulary[1], utf8, len(utf8), place) < 0:
+            if not self._read_text(text, place):
                 return None
             place += 4 * self._maxlen
         return memory
+
+    def ids_of_text(self, text: str) -> list[int] | None:
+        """Return the ids of one text by C's own reader, [maxlen]; None for what needs Python."""
+        if self._vocabulary is None:
+            return None
+        ids = (ctypes.c_int32 * self._maxlen)()
+        return ids[:] if self._read_text(text, ctypes.addressof(ids)) else None
+
+    def _read_text(self, text: str, place: int) -> bool:
+        """Write the ids of a text to an address; False, and nothing of use, if it needs Python."""
+        if self._vocabulary is None or len(text) > _LONGEST_TEXT:
+            return False
+        try:
+            utf8 = text.encode()
+        except UnicodeEncodeError:
+            return False
+        count: int = self._library.ids_of_text(self._vocabulary[1], utf8, len(utf8), place)
+        return count >= 0
 
     def _take(self, shape: tuple[int, ...]) -> Memory | None:
         """Return memory for ids of such a shape; None where the model takes no such."""
