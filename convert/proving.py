@@ -17,6 +17,7 @@ from gatelet.convert.parity.oracles.golden import golden_vectors
 from gatelet.convert.parity.oracles.keras import ask_live
 from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_tell
 from gatelet.convert.parity.quality.pruning import measure_cost
+from gatelet.convert.parity.texts.converted import judged_rows
 from gatelet.convert.passes import Rewritten
 from gatelet.convert.rows.given import declared_timesteps, described, known_truth, texts_of
 from gatelet.convert.rows.truth import truth_of
@@ -139,6 +140,7 @@ def ask_draft(
         keras_file=source.keras_file,
         keras_takes_texts=source.takes_texts,
         budget_s=max(BUDGET_S, 2 * exports_s),
+        vectorizer=source.vectorizer,
     )
     keras = worker if settings.asks_keras else None
     oracle = ask_oracles(bundle, question, keras, progress=progress)
@@ -164,7 +166,7 @@ def prove_draft(
     """Check the artifacts of a bundle that is being made.
 
     Args:
-        writer: With every artifact.
+        writer: With every artifact; it is given how good the model is on the rows.
         oracle: The rows, and what is right for them.
         settings: Told what is being done.
         worker: It is closed, as its temporary files lie in the stage.
@@ -175,4 +177,6 @@ def prove_draft(
     bundle = writer.draft()
     check_predictions(bundle, oracle.inputs, oracle.scores)
     worker.close()
-    return judge(bundle, oracle, progress=settings.progress)
+    report = judge(bundle, oracle, progress=settings.progress)
+    writer.add_provenance(**judged_rows(oracle, report.quality))
+    return report

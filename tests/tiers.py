@@ -99,6 +99,8 @@ SLOW_FIXTURES = ("quickstart", "quickstart_zh")
 SLOW_MARKERS = ("browser", "install")
 
 SLOW = (
+    Slow("adversary/test_texts.py", "test_a_reader_in_c_*", keep=("two words' ids", "case")),
+    Slow("adversary/test_texts.py", "test_another_vectorizer_*", keep=("swapped",)),
     # every case: the fast tier runs a sample
     Slow("conformance/test_conformance.py", "test_the_reference_*", keep=SAMPLE),
     Slow("conformance/test_conformance.py", "test_pure", keep=SAMPLE),

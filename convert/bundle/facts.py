@@ -11,6 +11,7 @@ from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.lowering.unused import unused_layers
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.likely import likely_inputs
+from gatelet.convert.rows.vocabulary import vocabulary_sha256
 from gatelet.runtime.data.dataset import sha256_of
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import encode
@@ -52,6 +53,9 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
     }
     if source.decisions:
         writer.facts["decisions"] = [one.to_json() for one in source.decisions]
+    if source.vectorizer is not None:
+        digest = vocabulary_sha256(source.vectorizer.vocabulary)
+        writer.add_provenance(vocabulary_sha256=digest)
     parts = [
         ("graph", "graph", ".json", graph.to_json().encode()),
         ("weights", "weights", ".safetensors", weights),

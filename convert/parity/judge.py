@@ -49,6 +49,8 @@ from gatelet.convert.parity.quality.quality import quality_of, refit_threshold
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
+from gatelet.convert.parity.texts.check import check_texts
+from gatelet.convert.parity.texts.converted import check_same_rows, check_vectorizer
 from gatelet.convert.rows.rows import side_by_side
 from gatelet.convert.schemes import is_of_today
 from gatelet.convert.tolerances import TOLERANCES
@@ -133,6 +135,8 @@ def _prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advanc
         odd_limit=limit,
         shared=(
             *check_ids(bundle.vectorizer(), oracle, golden),
+            *check_vectorizer(bundle, oracle, golden),
+            *check_same_rows(bundle, oracle),
             *check_graph(bundle, oracle, golden),
         ),
         advance=advance,
@@ -194,6 +198,7 @@ def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artif
             *_check_lengths(given, predictor, bounds),
             *computes,
             *check_covered(case.graph, artifact, format_name, weights=weights, computes=computes),
+            *check_texts(case, artifact, predictor, found, bounds),
         ]
         if artifact.states:
             checks.append(check_stream(predictor, case.graph, oracle.inputs, bounds, spread=spread))

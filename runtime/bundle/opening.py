@@ -63,6 +63,8 @@ class Golden:
         threshold: By which it was decided; None likewise.
         decided: What was decided for each row by `decisions`; None in format 1.
         decisions: As the manifest had them.
+        vocabulary_sha256: Of the words that made the ids; None of a model without, and in old
+            bundles.
     """
 
     texts: tuple[str, ...] | None
@@ -72,6 +74,7 @@ class Golden:
     threshold: float | None = None
     decided: list[Any] | None = None
     decisions: list[Any] | None = None
+    vocabulary_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -311,4 +314,5 @@ def _golden(found: Any) -> Golden:
     counts = rows | {len(one) for one in (texts, labels, decided) if one is not None}
     if len(counts) != 1:
         raise ValueError("texts, inputs, outputs and labels are not as many")
-    return Golden(texts, inputs, outputs, labels, threshold, decided, decisions)
+    digest = take(entry, "vocabulary_sha256", str) if "vocabulary_sha256" in entry else None
+    return Golden(texts, inputs, outputs, labels, threshold, decided, decisions, digest)

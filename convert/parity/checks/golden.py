@@ -40,7 +40,11 @@ def check_ids(
     if not texts:
         return (Check("ids", None, 0.0, "undecided", unit="texts"),)
     verdict = "pass" if wrong == 0 else "fail"
-    return (Check("ids", float(wrong), 0.0, verdict, unit="texts", note=f"{texts:,} texts"),)
+    note = f"{texts:,} texts"
+    if oracle.wrong_ids is not None and oracle.vectorizer is None:
+        # what Keras shows is how texts are taken apart, not whether these are the trained words
+        note += "; Keras was handed the words of the bundle"
+    return (Check("ids", float(wrong), 0.0, verdict, unit="texts", note=note),)
 
 
 def check_graph(bundle: Bundle, oracle: Oracle, golden: Golden | None) -> tuple[Check, ...]:

@@ -41,6 +41,8 @@ class Question:
         keras_file: The model as Keras saved it; None leaves Keras' predictions out.
         keras_takes_texts: It begins with the TextVectorization layer that became the vectorizer.
         budget_s: Processor time that random inputs may cost.
+        vectorizer: The one that the bundle's was made from, while it is at hand: Keras is handed
+            its words, not those of the bundle.
     """
 
     rows: Sequence[str] | Arrays = ()
@@ -50,6 +52,7 @@ class Question:
     keras_file: bytes | None = None
     keras_takes_texts: bool = False
     budget_s: float = BUDGET_S
+    vectorizer: AnyVectorizer | None = None
 
 
 def ask_oracles(
@@ -93,7 +96,7 @@ def ask_oracles(
         notes = (*notes, *notes_on_texts(vectorizer, texts))
         if worker is not None:
             progress("asking Keras for the ids")
-            wrong_ids = count_other_ids(vectorizer, texts, ids, worker)
+            wrong_ids = count_other_ids(question.vectorizer or vectorizer, texts, ids, worker)
     else:
         inputs = draw(size.rows, size.timesteps)
     progress(f"asking the Graph for {len(inputs):,} rows")
@@ -108,6 +111,7 @@ def ask_oracles(
         padding={name: one.padding for name, one in likely.items()},
         over=MADE_UP if is_made_up else question.over,
         made_up=is_made_up,
+        vectorizer=question.vectorizer,
     )
     if worker is None or question.keras_file is None:
         return oracle

@@ -17,6 +17,7 @@ from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.rows.drawn import separator_of
 from gatelet.convert.rows.rows import Rows, side_by_side
+from gatelet.convert.rows.vocabulary import vocabulary_sha256
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.bundle.opening import Bundle
@@ -79,6 +80,8 @@ def golden_vectors(
         "inputs": {name: array.tolist() for name, array in inputs[finite].feed.items()},
         "outputs": {name: found[name][finite].tolist() for name in graph.outputs},
     }
+    if vectorizer is not None:
+        content["vocabulary_sha256"] = vocabulary_sha256(vectorizer.vocabulary)
     if bundle.decisions:
         content |= {
             "decided": decided_rows(bundle, graph, inputs[finite], scores[finite]),

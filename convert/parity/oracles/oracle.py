@@ -19,6 +19,7 @@ from gatelet.runtime.backends.reference.tables import pays_off
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.predictor.inputs import check_rows
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 LIMIT_ROWS = 1024
 """Over so many rows the model's own distance between float32 and float64 is measured."""
@@ -61,6 +62,7 @@ class Oracle:
             its answers are held against nothing.
         over: What the rows are: 'test texts'.
         made_up: Nobody gave them.
+        vectorizer: The one that the bundle's was made from, while it is at hand.
     """
 
     inputs: Rows
@@ -79,6 +81,7 @@ class Oracle:
     keras_note: str = ""
     over: str = "rows"
     made_up: bool = False
+    vectorizer: AnyVectorizer | None = None
 
     @classmethod
     def of(

@@ -1,0 +1,127 @@
+"""Is the vectorizer of a bundle that of the conversion, and the model as good on the same rows?
+
+Not the artifacts. Words that changed places leave every artifact as it is, and the Graph too: only
+a copy of them, or rows that are labelled, can tell.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gatelet.convert.parity.oracles.oracle import Oracle
+from gatelet.convert.parity.quality.quality import quality_of
+from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.texts.copies import entries_that_differ
+from gatelet.convert.parity.texts.counted import counted
+from gatelet.convert.rows.vocabulary import vocabulary_sha256
+from gatelet.convert.tolerances import TOLERANCES
+from gatelet.runtime.bundle.opening import Bundle, Golden
+from gatelet.runtime.data.dataset import Dataset, sha256_of
+
+JUDGED = "judged"
+"""The entry of the manifest's provenance with a figure of the rows that a conversion judged."""
+
+_FIGURES = ("accuracy", "mae")
+_SAME = 1e-6
+"""Relative: what another machine's float64 may be off by."""
+_FEW_ROWS = 2
+"""That rounding may decide otherwise, where only a float32 artifact's figure is known."""
+
+
+def check_vectorizer(bundle: Bundle, oracle: Oracle, golden: Golden | None) -> tuple[Check, ...]:
+    """Compare the vectorizer with its source, while that is at hand, and with what was noted of it.
+
+    Returns:
+        () for a model without texts, and of a bundle that an older gatelet made, which noted none.
+    """
+    vectorizer, source = bundle.vectorizer(), oracle.vectorizer
+    if vectorizer is None:
+        return ()
+    here = vocabulary_sha256(vectorizer.vocabulary)
+    noted = {
+        "the manifest": _provenance(bundle).get("vocabulary_sha256"),
+        "the golden vectors": None if golden is None else golden.vocabulary_sha256,
+    }
+    if source is None and not any(noted.values()):
+        return ()
+    differing = [] if source is None else list(entries_that_differ(vectorizer, source).values())
+    differing += [
+        f"the words have the sha256 {here}, by {where} they had {known} at conversion"
+        for where, known in noted.items()
+        if known not in (None, here)
+    ]
+    return (counted("vectorizer", differing, "words", len(vectorizer.vocabulary), question=""),)
+
+
+def judged_rows(oracle: Oracle, quality: Mapping[str, float]) -> dict[str, Any]:
+    """Return what a manifest notes of labelled rows: their digest, and how good the Graph is."""
+    name = next((name for name in _FIGURES if name in quality), None)
+    if oracle.truth is None or oracle.made_up or name is None:
+        return {}
+    found = {"sha256": _rows_sha256(oracle), "rows": len(oracle.truth), name: quality[name]}
+    return {JUDGED: found}
+
+
+def check_same_rows(bundle: Bundle, oracle: Oracle) -> tuple[Check, ...]:
+    """Ask for the figure of the conversion where the rows are the very ones that it judged."""
+    if oracle.truth is None or oracle.made_up:
+        return ()
+    scores = oracle.scores.reshape(len(oracle.scores), -1)
+    quality = quality_of(scores, oracle.truth, labels=bundle.labels, threshold=bundle.threshold)
+    noted, slack = _noted(bundle, oracle)
+    name = next((name for name in _FIGURES if name in noted and name in quality), None)
+    if name is None:
+        return ()
+    before, now = float(noted[name]), quality[name]
+    figure, limit = abs(now - before), _SAME * abs(before) + slack
+    verdict = "pass" if figure <= limit else "fail"
+    note = f"{name} is {now:.6g}, and was {before:.6g} at conversion on the same rows"
+    return (Check("same_rows", figure, limit, verdict, unit=name, note=note),)
+
+
+def _noted(bundle: Bundle, oracle: Oracle) -> tuple[Mapping[str, Any], float]:
+    """Return what is known of these very rows, and what it may be off by; {} of other rows."""
+    provenance = _provenance(bundle)
+    judged = provenance.get(JUDGED)
+    if isinstance(judged, dict):
+        return (judged, 0.0) if judged.get("sha256") == _rows_sha256(oracle) else ({}, 0.0)
+    exact = [
+        one.parity.get("quality")
+        for one in bundle.artifacts
+        if (one.target, one.scheme) in TOLERANCES and TOLERANCES[one.target, one.scheme].is_exact
+    ]
+    texts = _dataset_sha256(bundle, oracle)
+    known = next((one for one in exact if isinstance(one, dict)), None)
+    if known is None or texts is None or provenance.get("test_data_sha256") != texts:
+        return {}, 0.0
+    return known, _FEW_ROWS / len(oracle.scores)
+
+
+def _provenance(bundle: Bundle) -> Mapping[str, Any]:
+    found = bundle.manifest.get("provenance")
+    return found if isinstance(found, dict) else {}
+
+
+def _dataset_sha256(bundle: Bundle, oracle: Oracle) -> str | None:
+    """Return the digest by which a manifest knows labelled texts."""
+    if not oracle.texts or not bundle.labels or oracle.truth is None:
+        return None
+    labels = tuple(bundle.labels[int(place)] for place in oracle.truth)
+    return sha256_of(Dataset(tuple(oracle.texts), labels, "rows"))
+
+
+def _rows_sha256(oracle: Oracle) -> str:
+    """Hash what was given, not what the vectorizer makes of it, and what is right."""
+    digest = hashlib.sha256()
+    if oracle.texts:
+        for text in oracle.texts:
+            digest.update(json.dumps(text).encode("ascii") + b"\n")
+        arrays = [oracle.truth]
+    else:
+        arrays = [*oracle.inputs.feed.values(), oracle.truth]
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
