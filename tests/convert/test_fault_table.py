@@ -38,14 +38,14 @@ QUALITY = DECISIONS | PROBABILITIES | {"roc_auc_drop"}
 GOLDEN = {"golden", "golden_texts", "as_converted"}
 OF_VALUES = SCORES | QUALITY | GOLDEN | {"lengths", "stream"}
 # rows of a batch read padding that a single row skips, by states computed from the right weights
-OF_WEIGHTS = OF_VALUES | {"batch", "row_order"}
+OF_WEIGHTS = OF_VALUES | {"batch", "row_order", "text_scores"}
 EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "one gate's kernel changed by 10 %": ({"weights", "as_converted"}, OF_WEIGHTS),
     "two gates swapped": ({"weights", "as_converted"}, OF_WEIGHTS),
     "bias dropped": ({"weights", "as_converted"}, OF_WEIGHTS),
     "embedding shifted by a row": ({"weights", "as_converted"}, OF_WEIGHTS),
     "padding on the wrong side": ({"ids", "golden_texts"}, set()),
-    "lower-casing off": ({"ids", "golden_texts"}, set()),
+    "lower-casing off": ({"ids", "golden_texts", "vocabulary"}, set()),
     "state leaked": ({"state_leak", "repeat", "threads"}, set()),
     "a scale off by 2 %": ({"weights", "as_converted"}, set()),
     "threshold moved": ({"labels"}, set()),

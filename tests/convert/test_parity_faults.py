@@ -5,7 +5,9 @@ are called with. Digests in the manifest are repaired, so that only parity can t
 engines: test_engine_faults.
 """
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
     names = [check.name for check in checks[("litert", "float32")]]
     assert names == [
         "ids",
+        "vectorizer",
         "graph_golden",
         "weights",
         "finite",
@@ -70,6 +73,9 @@ def test_the_untouched_bundle_is_green_on_every_check(trained: Path, rows: Datas
         "computes_whole_xnnpack",
         "computes_steps_builtin",
         "computes_whole_builtin",
+        "vocabulary",
+        "text_scores",
+        "text_labels",
         "labels",
         "golden",
         "golden_texts",
@@ -159,15 +165,41 @@ def test_a_changed_vectorizer(
 ) -> None:
     keep_only(trained, ("onnx", "float32"), ("onnx", "dynamic-int8"))
     edit_part(trained, "vectorizer", change)
+    of_words = {"vectorizer"} if change is shifted_vocabulary else set()
     for found in reds(prove(open_bundle(trained), few, with_keras=False)).values():
-        assert found == {"ids", "golden_texts"}
+        assert found == {"ids", "golden_texts", "vocabulary"} | of_words
 
 
 def test_a_changed_vectorizer_shows_without_any_data(trained: Path, edit_part: EditPart) -> None:
     keep_only(trained, ("onnx", "float32"))
     edit_part(trained, "vectorizer", shifted_vocabulary)
     (found,) = reds(prove(open_bundle(trained))).values()
-    assert found == {"ids", "golden_texts"}
+    assert found == {"ids", "golden_texts", "vocabulary", "vectorizer"}
+
+
+def test_two_words_exchanged_in_a_litert_file(
+    trained: Path, few: Dataset, edit_part: EditPart
+) -> None:
+    def change(data: bytes) -> bytes:
+        """Put another vocabulary behind the flatbuffer."""
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = {one.filename: archive.read(one) for one in archive.infolist()}
+            start = min(one.header_offset for one in archive.infolist())
+        lines = files["vocab.txt"].split(b"\n")
+        lines[7], lines[8] = lines[8], lines[7]
+        out = io.BytesIO(data[:start])
+        with zipfile.ZipFile(out, "a") as archive:
+            for name, content in {**files, "vocab.txt": b"\n".join(lines)}.items():
+                archive.writestr(name, content)
+        return out.getvalue()
+
+    keep_only(trained, ("litert", "float32"))
+    edit_part(trained, "litert float32", change)
+    report = prove(open_bundle(trained), few, with_keras=False)
+    assert set(map(frozenset, reds(report).values())) == {frozenset({"vocabulary"})}
+    (check,) = (c for c in report.artifacts[0].checks if c.name == "vocabulary")
+    assert check.figure == 2
+    assert "has the id 8 in the file, 7 in the vectorizer" in check.note
 
 
 def test_a_vectorizer_whose_ids_the_model_does_not_have(
