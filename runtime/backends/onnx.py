@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
 from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.backends.onnx_external import takes_other_files
 
 _DTYPES: dict[str, Any] = {
     "tensor(int32)": np.int32,
@@ -31,15 +32,27 @@ def open_artifact(
         module: 'onnxruntime'.
         threads: For the engine's kernels.
         companions: It has none.
+
+    Raises:
+        BackendError: The file takes weights from another one, or nobody can tell.
     """
     import onnxruntime as engine
 
+    takes_others = takes_other_files(path)
+    if takes_others:
+        raise _not_alone(path, "takes weights from another file, which the bundle does not list")
     options = engine.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     session = engine.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if takes_others is None:  # what is no ONNX, the engine has refused in its own words
+        raise _not_alone(path, "holds fields that are not ONNX' own, so that it cannot be checked")
     return OnnxBackend(session, engine=f"onnxruntime {engine.__version__}")
+
+
+def _not_alone(path: Path, why: str) -> BackendError:
+    return BackendError(f"'{path.name}' {why}: convert the model again", target="onnx")
 
 
 class OnnxBackend:

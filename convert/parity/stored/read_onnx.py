@@ -22,7 +22,7 @@ def read_onnx(file: StoredFile) -> Program:
     """Read the operators of an ONNX file; each is named after the Graph's node that it is of."""
     import onnx
 
-    graph = onnx.load(str(file.path)).graph
+    graph = onnx.load(str(file.path), load_external_data=False).graph
     constants = {
         one.name: _constant(one.name, onnx.numpy_helper.to_array(one)) for one in graph.initializer
     }
