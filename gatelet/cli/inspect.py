@@ -10,7 +10,8 @@ from pathlib import Path
 from gatelet.cli.show import one_line, print_json, print_table
 from gatelet.cli.show_graph import show_graph
 from gatelet.errors import ModelError
-from gatelet.runtime.bundle.opening import MANIFEST, is_bundle, open_bundle
+from gatelet.runtime.bundle.manifest import judged_of
+from gatelet.runtime.bundle.opening import MANIFEST, Bundle, is_bundle, open_bundle
 from gatelet.runtime.bundle.sizes import Sizes, layers_of, sizes_of
 from gatelet.runtime.data.run import MARKER, is_run
 from gatelet.runtime.predictor.prediction import check_labels
@@ -84,6 +85,7 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
             for a in bundle.artifacts
         ],
     )
+    _show_files(bundle)
     streaming = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
     if streaming:
         print(f"\nstreaming  {one_line(', '.join(streaming))}")
@@ -92,6 +94,31 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
         _show_sizes(sizes_of(bundle))
         print()
     show_graph(bundle.interface())
+
+
+def _show_files(bundle: Bundle) -> None:
+    """Show how many files were judged, by what, and name the others."""
+    entries = [*bundle.manifest["files"]]
+    entries += [{**one, **one.get("parity", {})} for one in bundle.manifest["artifacts"]]
+    judged = {one["path"]: judged_of(one) for one in entries}
+    if not any(judged.values()):
+        print("\nfiles      this manifest is older than verdicts of files")
+        return
+    told: dict[str, list[str]] = {}
+    for path, one in judged.items():
+        found = "not run" if one is None or path in bundle.unjudged else str(one["verdict"])
+        by = f" by {one.get('by')}" if one is not None and found == "pass" else ""
+        told.setdefault(f"{_MEANT.get(found, found)}{by}", []).append(path)
+    for what, paths in told.items():
+        names = "" if what.startswith("judged by") else f": {', '.join(sorted(paths))}"
+        print(
+            one_line(f"{'files' if what == next(iter(told)) else '':11}{len(paths)} {what}{names}")
+        )
+    if bundle.doubt:
+        print(one_line(f"warning: {bundle.doubt}"))
+
+
+_MEANT = {"pass": "judged", "fail": "failed"}
 
 
 def _show_sizes(found: Sequence[Sizes]) -> None:

@@ -22,6 +22,8 @@ def run_arrays(arguments: argparse.Namespace) -> int:
         scheme=arguments.scheme,
         max_row_s=arguments.max_row_s,
     )
+    if predictor.note:
+        progress(predictor.note)
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
     given = arrays[0] if len(arrays) == 1 else list(arrays)
     scores = predictor.scores(given)

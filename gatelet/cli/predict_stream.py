@@ -64,6 +64,8 @@ def run_stream(arguments: argparse.Namespace) -> int:
 def _open(arguments: argparse.Namespace) -> Predictor:
     """Open what was named, else the first that streams, else the Graph itself."""
     bundle = open_bundle(arguments.bundle)
+    if bundle.doubt:
+        progress(bundle.doubt)
     target = arguments.target or target_of_variable(bundle)
     able = tuple(
         one

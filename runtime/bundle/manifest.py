@@ -29,9 +29,13 @@ MANIFEST = "manifest.json"
 MAX_PATH_CHARACTERS = 255
 VERDICTS = ("fail", "undecided", "not run", "pass")
 """Parity verdicts, the worst first."""
+FILE_VERDICTS = ("fail", "not run", "pass")
+"""Verdicts of a file's bytes, the worst first."""
 
 _REQUIRED_PARTS: tuple[str, ...] = ("graph", "weights")
 _OPTIONAL_PARTS = ("vectorizer", "golden", "source")
+_DECIDING_PARTS = ("graph", "weights", "vectorizer")
+"""The parts that every artifact's answers hang on."""
 _JSON_NAMES = {
     str: "text",
     int: "an integer",
@@ -74,6 +78,8 @@ class Artifact(BundleFile):
         states: What its streaming file, the companion 'stream', carries; () if it has none.
         revision: Of its target and scheme when it was written; 0 where the manifest has none.
         entry: Its whole entry in the manifest.
+        is_judged: Whether its verdict is about these very bytes, and those of the files that it
+            is used with; True in old manifests, whose verdicts name no bytes.
     """
 
     target: str
@@ -86,11 +92,13 @@ class Artifact(BundleFile):
     states: tuple[State, ...] = ()
     revision: int = 0
     entry: Mapping[str, Any] = field(default_factory=dict)
+    is_judged: bool = True
 
     @property
     def verdict(self) -> str:
-        """The parity verdict."""
-        return str(self.parity.get("verdict", "not run"))
+        """The parity verdict; of bytes that were not judged 'not run', unless they failed."""
+        found = str(self.parity.get("verdict", "not run"))
+        return found if self.is_judged or found == "fail" else "not run"
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,7 @@ class Manifest:
         artifacts: As listed.
         files: The others.
         decisions: What outputs mean beside labels and threshold; () in format 1.
+        unjudged: Paths of files whose bytes no verdict is about; () in old manifests.
     """
 
     content: Mapping[str, Any]
@@ -114,6 +123,7 @@ class Manifest:
     artifacts: tuple[Artifact, ...]
     files: tuple[BundleFile, ...]
     decisions: tuple[Decision, ...] = ()
+    unjudged: tuple[str, ...] = ()
 
 
 def parse_manifest(data: bytes, *, path: Path) -> Manifest:
@@ -147,14 +157,20 @@ def parse_manifest(data: bytes, *, path: Path) -> Manifest:
             known=FORMAT_VERSION,
         )
     try:
+        unjudged = _unjudged(manifest)
+        doubted = any(manifest.get(key) in unjudged for key in _DECIDING_PARTS)
         found = Manifest(
             content=manifest,
             name=take({"name": path.name, **manifest}, "name", str),
             labels=_labels(manifest),
             threshold=_threshold(manifest),
-            artifacts=tuple(_artifact(entry) for entry in entries(manifest, "artifacts")),
+            artifacts=tuple(
+                _artifact(entry, unjudged, is_judged=not doubted)
+                for entry in entries(manifest, "artifacts")
+            ),
             files=tuple(BundleFile(**_file_fields(one)) for one in entries(manifest, "files")),
             decisions=_decisions(manifest, version),
+            unjudged=unjudged,
         )
         _check_names(found, path)
     except ValueError as error:
@@ -216,7 +232,35 @@ def _decisions(manifest: Mapping[str, Any], version: int) -> tuple[Decision, ...
     return parse_decisions(entries(manifest, "decisions"))
 
 
-def _artifact(entry: Mapping[str, Any]) -> Artifact:
+def _unjudged(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files whose bytes no verdict is about, where verdicts name their bytes."""
+    listed = [(one, one) for one in entries(manifest, "files")]
+    for one in entries(manifest, "artifacts"):
+        listed.append((one, take({"parity": {}, **one}, "parity", dict)))
+    found = [(take(one, "path", str), one, judged_of(entry)) for one, entry in listed]
+    if all(judged is None for _, _, judged in found):
+        return ()
+    return tuple(
+        path
+        for path, one, judged in found
+        if judged is None or judged["sha256"] != one.get("sha256")
+    )
+
+
+def judged_of(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Take what an entry says of the bytes that were judged; None where it says nothing."""
+    if "judged" not in entry:
+        return None
+    judged: Mapping[str, Any] = take(entry, "judged", dict)
+    if take(judged, "verdict", str) not in FILE_VERDICTS:
+        raise ValueError(
+            f"'verdict' is {show(judged['verdict'])}, expected one of {', '.join(FILE_VERDICTS)}"
+        )
+    take(judged, "sha256", str)
+    return judged
+
+
+def _artifact(entry: Mapping[str, Any], unjudged: tuple[str, ...], *, is_judged: bool) -> Artifact:
     max_batch = take({"max_batch": None, **entry}, "max_batch", int, type(None))
     if max_batch is not None and max_batch < 1:
         raise ValueError(f"'max_batch' is {show(max_batch)}, expected an integer from 1, or null")
@@ -225,6 +269,8 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         raise ValueError(
             f"'verdict' is {show(parity['verdict'])}, expected one of {', '.join(VERDICTS)}"
         )
+    companions = _companions(entry)
+    used = (entry["path"], *companions.values())
     return Artifact(
         **_file_fields(entry),
         target=take(entry, "target", str),
@@ -233,10 +279,11 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact:
         engines=take_texts({"engines": [], **entry}, "engines"),
         max_batch=max_batch,
         parity=parity,
-        companions=_companions(entry),
+        companions=companions,
         states=_states(entry),
         revision=whole({"revision": 0, **entry}, "revision"),
         entry=entry,
+        is_judged=is_judged and not any(path in unjudged for path in used),
     )
 
 

@@ -95,6 +95,7 @@ class Bundle:
             the same.
         contents: Its files, and the check of each.
         decisions: What outputs mean beside labels and threshold; () in format 1.
+        unjudged: Paths of files whose bytes no verdict is about; () where verdicts name no bytes.
     """
 
     path: Path
@@ -107,6 +108,18 @@ class Bundle:
     generation: tuple[int, ...]
     contents: Contents = field(repr=False, compare=False)
     decisions: tuple[Decision, ...] = ()
+    unjudged: tuple[str, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said of files that changed since they were judged; '' of none."""
+        if not self.unjudged:
+            return ""
+        more = f" and {len(self.unjudged) - 2} more" if len(self.unjudged) > 2 else ""
+        return (
+            f"bundle '{self.path}' holds bytes that no verdict is about: "
+            f"{', '.join(self.unjudged[:2])}{more}: run gatelet parity, or convert it again"
+        )
 
     @property
     def verdict(self) -> str:
@@ -268,6 +281,7 @@ def _bundle(manifest: Manifest, generation: tuple[int, ...], contents: Contents)
         generation=generation,
         contents=contents,
         decisions=manifest.decisions,
+        unjudged=manifest.unjudged,
     )
 
 

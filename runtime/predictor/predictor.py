@@ -285,6 +285,8 @@ def load(
         try:
             predictor = _load(bundle, target, scheme, threads=threads, probe=probe)
             _check_row(predictor, max_row_s)
+            if bundle.doubt:
+                predictor.note = "; ".join(filter(None, (predictor.note, bundle.doubt)))
             return predictor
         except GateletError:
             # a conversion may have replaced the bundle in the meantime: then use the new one
