@@ -139,7 +139,10 @@ def convert_with_report(
             writer.add_provenance(custom_objects=sorted(custom_objects))
         timings.end()
         writer.add_provenance(processor_s={**timings.processor_s, "all": timings.total_s})
-        writer.write_manifest({(a.target, a.scheme): a.to_manifest() for a in report.artifacts})
+        writer.write_manifest(
+            {(a.target, a.scheme): a.to_manifest() for a in report.artifacts},
+            {one.path: one.to_manifest() for one in report.files},
+        )
         with kept_on_failure(stage, place):
             commit(stage, place)
     return open_bundle(place), report

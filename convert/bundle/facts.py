@@ -8,6 +8,7 @@ import platform
 import unicodedata
 
 from gatelet.convert.bundle.writer import BundleWriter
+from gatelet.convert.exporters.identity import code_sha256
 from gatelet.convert.lowering.unused import unused_layers
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.likely import likely_inputs
@@ -43,6 +44,7 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
             "unicode": unicodedata.unidata_version,
             "keras_of_model": source.model.keras_version,
             "packages": _versions("tensorflow", "keras", "onnx", "onnxruntime", "ai-edge-litert"),
+            "code_sha256": code_sha256(),
             "model": source.name,
             "parameters": graph.parameters,
             "unused_layers": list(unused_layers(source.model, graph)),

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gatelet.convert.exporters.exported import Exported, stored_name
@@ -95,13 +96,23 @@ class BundleWriter:
         """Open the staged files as the bundle that they will be, before its manifest is written."""
         return draft_bundle(self.stage, self._manifest({}))
 
-    def write_manifest(self, reports: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    def write_manifest(
+        self,
+        reports: Mapping[tuple[str, str], Mapping[str, Any]],
+        judged: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
         """Write the manifest into the staging folder.
 
         Args:
             reports: The parity entry of each (target, scheme).
+            judged: What is said of the bytes of each file, by its path.
         """
-        write_atomically(self.stage / MANIFEST, self._manifest(reports))
+        manifest = json.loads(self._manifest(reports))
+        for one in manifest["files"]:
+            one |= {"judged": judged[one["path"]]} if one["path"] in judged else {}
+        for one in manifest["artifacts"]:
+            one["parity"] |= {"judged": judged[one["path"]]} if one["path"] in judged else {}
+        write_atomically(self.stage / MANIFEST, _as_text(manifest))
 
     def _manifest(self, reports: Mapping[tuple[str, str], Mapping[str, Any]]) -> bytes:
         artifacts = [
@@ -121,13 +132,16 @@ class BundleWriter:
             "files": self.files,
             "artifacts": artifacts,
         }
-        text = json.dumps(manifest, indent=1, ensure_ascii=True, allow_nan=False)
-        return text.encode() + b"\n"
+        return _as_text(manifest)
 
     def _add(self, stem: str, suffix: str, data: bytes) -> dict[str, Any]:
         name = stored_name(stem, suffix, data)
         write_atomically(self.stage / name, data)
         return {"path": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _as_text(manifest: Mapping[str, Any]) -> bytes:
+    return json.dumps(manifest, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
 def _paths(artifact: Mapping[str, Any]) -> set[str]:

@@ -3,9 +3,11 @@
 Not the writing of it into a file, which each exporter does in its format's own way.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import json
+from pathlib import Path
 from typing import Any
 
 from gatelet.convert.exporters.exported import Exportable
@@ -95,6 +97,20 @@ def vocabulary_lines(vectorizer: AnyVectorizer) -> bytes:
         word.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for word in words
     )
     return "".join(f"{word}\n" for word in escaped).encode("utf-8", "backslashreplace")
+
+
+_ROOMS = ("reading", "lowering", "passes", "exporters")
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Return the digest of the code that makes files of a model: the same makes the same files."""
+    digest, convert = hashlib.sha256(), Path(__file__).parent.parent
+    for room in _ROOMS:
+        for path in sorted((convert / room).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _sha256(data: bytes) -> str:

@@ -18,6 +18,7 @@ from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.costs import check_parts
 from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.exhausted import refuse_if_exhausted
+from gatelet.convert.parity.files.judge_files import unjudged_beside
 from gatelet.convert.parity.limits import Bounds, bounds_of
 from gatelet.convert.parity.quality.quality import undecided_quality
 from gatelet.convert.rows.drawn import MADE_UP, random_rows
@@ -62,6 +63,7 @@ def judge_route(
         artifacts=tuple(reports),
         over=answers.over,
         made_up=answers.made_up,
+        files=tuple(unjudged_beside(bundle, reports)),
     )
 
 

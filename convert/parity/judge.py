@@ -32,6 +32,7 @@ from gatelet.convert.parity.computes import check_computes, check_covered
 from gatelet.convert.parity.costs import costs_of
 from gatelet.convert.parity.decisions import meant, parts_of
 from gatelet.convert.parity.exhausted import refuse_if_exhausted
+from gatelet.convert.parity.files.judge_files import judge_files
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.notes.left_out import left_out_of, notes_on_left_out
@@ -88,20 +89,22 @@ def judge(
     Raises:
         BundleDamaged: The golden vectors are none that the model takes or gives.
     """
-    case = _prepare(bundle, oracle, settings, advance)
-    reports = []
+    case = prepare(bundle, oracle, settings, advance)
+    ran = []
     for artifact in bundle.artifacts:
         for module in _modules(artifact, all_engines=all_engines):
             progress(f"parity of {artifact.target} {artifact.scheme}")
             start = perf_counter()
-            found = _judge_artifact(case, artifact, module)
-            reports.append(replace(found, seconds=perf_counter() - start))
+            found = judge_artifact(case, artifact, module)
+            ran.append(replace(found, seconds=perf_counter() - start))
+    progress("judging the files beside them")
+    reports, files = judge_files(case, ran)
     oracles = ("graph", f"keras {oracle.keras_version}") if oracle.keras is not None else ("graph",)
     standing, left_out = _standing(case), left_out_of(bundle.manifest)
     return ParityReport(
         rows=len(oracle.inputs),
         oracles=oracles,
-        artifacts=tuple(reports),
+        artifacts=reports,
         measured=_measured(case),
         notes=(
             *oracle.notes,
@@ -115,10 +118,12 @@ def judge(
         over=oracle.over,
         made_up=oracle.made_up,
         left_out=left_out,
+        files=tuple(files),
     )
 
 
-def _prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advance) -> Case:
+def prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advance) -> Case:
+    """Return what is the same for all artifacts of a bundle; the arguments are those of `judge`."""
     golden, graph = readable_golden(bundle), bundle.graph()
     odd, limit = [], oracle.float32_limit
     for rows in odd_lengths(graph, oracle.inputs, padding=oracle.padding):
@@ -157,7 +162,8 @@ def _modules(artifact: Artifact, *, all_engines: bool) -> tuple[str | None, ...]
     return tuple(meant) if all_engines and len(meant) > 1 else (None,)
 
 
-def _judge_artifact(case: Case, artifact: Artifact, module: str | None) -> ArtifactReport:
+def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> ArtifactReport:
+    """Check one artifact, in the engine of a module; None for the preferred one."""
     target, scheme = artifact.target, artifact.scheme
     limits = TOLERANCES.get((target, scheme))
     if limits is None:

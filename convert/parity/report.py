@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from gatelet.convert.parity.files.verdict import FileVerdict
 from gatelet.convert.parity.measured import Measured
 
 _ORDER = ("fail", "undecided", "not run", "pass")
@@ -179,6 +180,7 @@ class ParityReport:
         over: What the rows are: 'test texts', 'made-up rows'.
         made_up: Nobody gave them: what a scheme costs over them is an estimate.
         left_out: Schemes that were tried and not kept.
+        files: The verdict of each file.
     """
 
     rows: int
@@ -193,19 +195,28 @@ class ParityReport:
     over: str = "rows"
     made_up: bool = False
     left_out: tuple[LeftOut, ...] = ()
+    files: tuple[FileVerdict, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """The worst verdict of the artifacts that could be run; 'not run' where none could."""
-        return worst(one.verdict for one in self.artifacts if one.verdict != "not run")
+        """The worst verdict of artifacts that could be run, and of files; 'not run' of none."""
+        found = [one.verdict for one in self.artifacts if one.verdict != "not run"]
+        wrong = any(one.verdict == "fail" for one in self.files)
+        return worst((*found, *(("fail",) if wrong else ())))
+
+    @property
+    def not_run(self) -> tuple[FileVerdict, ...]:
+        """The files that were not judged here."""
+        return tuple(one for one in self.files if one.verdict == "not run")
 
     def is_failure(self, *, strict: bool) -> bool:
         """Return whether something is wrong.
 
         Args:
-            strict: What is undecided is wrong, and so is a model that has learnt nothing.
+            strict: What is undecided is wrong, and so are files that were not judged, and a model
+                that has learnt nothing.
         """
-        unsure = self.verdict == "undecided" or bool(self.warnings)
+        unsure = self.verdict == "undecided" or bool(self.warnings) or bool(self.not_run)
         return self.verdict == "fail" or (strict and unsure)
 
     def to_dict(self) -> dict[str, Any]:
@@ -222,4 +233,5 @@ class ParityReport:
             "baseline": {"name": self.baseline_name, **finite(self.baseline)},
             "left_out": [one.to_dict() for one in self.left_out],
             "artifacts": [one.to_dict() for one in self.artifacts],
+            "files": [one.to_dict() for one in self.files],
         }

@@ -103,7 +103,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="undecided is a failure, and so is a model that has learnt nothing",
+        help="undecided is a failure, and so are files that were not run here, and a model that "
+        "has learnt nothing",
     )
     parser.add_argument("--json", action="store_true", help="print the parity report as JSON")
 

@@ -36,7 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="undecided is a failure, and so is a model that has learnt nothing",
+        help="undecided is a failure, and so are files that were not run here, and a model that "
+        "has learnt nothing",
     )
     add_reports(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -111,6 +112,10 @@ _SHOWN = {"flips": "", "scores_max": "the largest difference, {figure} of the sp
 """How lines begin that tell of figures which the table has, whatever they decide."""
 
 
+_NAMED = 4
+"""How many files the last line names that were not run."""
+
+
 def print_report(bundle: Bundle, report: ParityReport) -> None:
     """Print one line an artifact, and each check that did not pass."""
     sizes = {(a.target, a.scheme): a.bytes for a in bundle.artifacts}
@@ -140,6 +145,9 @@ def print_report(bundle: Bundle, report: ParityReport) -> None:
     print_table((*header, *quality, "parity"), rows)
     for one in report.artifacts:
         _print_remarks(report, one)
+    for file in report.files:
+        if file.verdict == "fail" and not any(file.path == a.path for a in bundle.artifacts):
+            print(one_line(f"{file.what}: '{file.path}': fail; {file.finding.note}"))
     for note in report.notes:
         print(f"note: {one_line(note)}")
     for warning in report.warnings:
@@ -150,7 +158,13 @@ def print_report(bundle: Bundle, report: ParityReport) -> None:
 def print_verdict(report: ParityReport) -> None:
     """Print the lines that end a report: the verdict, and over which rows."""
     over = f"over {report.rows:,} {one_line(report.over)}"
-    print(f"parity {over} against {' and '.join(report.oracles)}: {report.verdict}")
+    left = [one.path for one in report.not_run]
+    told = ""
+    if left:
+        were = "file was" if len(left) == 1 else "files were"
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        told = f"; {len(left)} {were} not run here: {', '.join(left[:_NAMED])}{more}"
+    print(one_line(f"parity {over} against {' and '.join(report.oracles)}: {report.verdict}{told}"))
     rounded = list(dict.fromkeys(one.scheme for one in report.artifacts if one.costs))
     if report.made_up and rounded:
         costs = "costs" if len(rounded) == 1 else "cost"

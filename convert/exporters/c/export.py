@@ -83,13 +83,22 @@ def _skipped(graph: Graph) -> dict[str, object]:
     return {"skipped_pads": limits[0]} if any(limits) else {}
 
 
-def write_model(model: Exportable, scheme: Scheme) -> Model:
-    """Write the calls and the weights; whole sequences and pieces share them."""
+def write_model(
+    model: Exportable, scheme: Scheme, *, observed: Mapping[str, Any] | None = None
+) -> Model:
+    """Write the calls and the weights; whole sequences and pieces share them.
+
+    Args:
+        model: The model.
+        scheme: What is stored how.
+        observed: The ranges of an artifact that is written again; None to find them.
+    """
     blob = Blob()
     kernels: set[str] = set()
     sections: list[dict[str, Any]] = []
     pieces = step_form(model.streaming, model.graph, model.skipping)
-    observed = _observed(model, scheme)
+    if observed is None:
+        observed = _observed(model, scheme)
     whole, steps = (
         None
         if graph is None
