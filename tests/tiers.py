@@ -127,6 +127,8 @@ SLOW = (
     Slow("conformance/test_support_page.py"),
     Slow("conformance/test_tf2onnx.py"),
     # many compilers, emulators, engines, browsers
+    Slow("adversary/test_tampering.py"),
+    Slow("adversary/test_verdicts.py", "test_each_level_*"),
     Slow("convert/test_foldings.py", "test_the_converters_own_*"),
     Slow("convert/exporters/test_c_hostile.py"),
     Slow("convert/exporters/test_c_processors.py"),
