@@ -302,3 +302,29 @@ def test_padding_that_all_rows_share_is_trimmed(scheme: str) -> None:
             # as exact as 16 bits are
             distance = np.abs(found[state] - table["table"][first]).max()
             assert distance <= np.abs(table["table"]).max() / 32767
+
+
+def test_states_of_padding_go_to_the_nearest_number() -> None:
+    rng, unit = np.random.default_rng(5), np.float32(1 / 32767)
+    rows = 40
+    tables = {
+        "normal": rng.normal(size=(rows, 8)),
+        "all negative": -np.abs(rng.normal(size=(rows, 8))),
+        "just above a step": (rng.integers(-32000, 32000, (rows, 8)) + 0.02) * unit,
+    }
+    tables["just above a step"][0, 0] = 1.0  # the largest, so that this is the step
+    maker = GraphMaker()
+    ids = maker.input("ids", None, None)
+    trimmed, start = maker.node("TrimPadding", [ids], (None, None), (), limit=None, trailing=False)
+    found = {
+        name: maker.one(
+            "PadState", [start, trimmed], (None, 8), weights={"table": table.astype(np.float32)}
+        )
+        for name, table in tables.items()
+    }
+    compared = Compared(maker.finish(trimmed, *found.values()), scheme="dynamic-int8")
+    for pads in range(rows - 1):
+        states = compared.run({"ids": np.array([[0] * pads + [1]], np.int32)})
+        for name, table in tables.items():
+            apart = np.abs(states[found[name]][0] - table[pads]).max()
+            assert apart <= 0.5001 * np.abs(table).max() / 32767, (name, pads)
