@@ -1,11 +1,16 @@
 """Made-up rows are as many, and as long, as a bounded processor time and memory allow."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from gatelet.cli import main
+from gatelet.convert import proving
 from gatelet.convert.parity.checks import blame
 from gatelet.convert.parity.oracles import ask, effort
 from gatelet.convert.parity.oracles.ask import Question, ask_oracles
@@ -18,6 +23,7 @@ from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.graph.width import width_of
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.onnx_graphs import GraphMaker
+from tests.fixture_types import WriteBundle
 
 BUDGET_S = 30.0
 DECLARED = 4096
@@ -132,6 +138,54 @@ def test_rows_of_the_user_are_all_run(monkeypatch: pytest.MonkeyPatch) -> None:
     question = Question(rows, budget_s=1e-3)
     oracle = ask_oracles(bundle, question, None, progress=lambda text: None)
     assert len(oracle.inputs) == 300
+
+
+def test_texts_of_the_user_are_all_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask, "affordable", lambda *ignored, **more: pytest.fail("rows are chosen"))
+    words = [f"w{number}" for number in range(12)]
+    vectorizer = Vectorizer.fit([" ".join(words)], num_words=20, maxlen=5)
+    bundle: Any = Draft(long_model(), vectorizer)
+    question = Question([words[i % 12] for i in range(300)], budget_s=1e-3)
+    oracle = ask_oracles(bundle, question, None, progress=lambda text: None)
+    assert len(oracle.inputs) == len(oracle.texts) == 300
+
+
+def test_features_given_on_the_command_line_are_all_run(
+    write_bundle: WriteBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_bundle(
+        tmp_path / "b", features=3, with_vectorizer=False, artifacts=(("onnx", "float32"),)
+    )
+    rows = np.random.default_rng(2).normal(0, 1, (300, 7, 3)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", x=rows)
+    assert main(["parity", str(bundle), "--data", str(tmp_path / "rows.npz"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["rows"], report["made_up"]) == (300, False)
+
+
+class QuestionSeen(Exception):
+    """Ends what would ask the oracles."""
+
+
+@pytest.mark.parametrize(("exports_s", "budget_s"), [(0.0, 30.0), (10.0, 30.0), (40.0, 80.0)])
+def test_made_up_rows_may_cost_twice_the_exports(
+    exports_s: float, budget_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def see(bundle: Any, question: Question, *ignored: Any, **more: Any) -> None:
+        assert question.budget_s == budget_s
+        raise QuestionSeen
+
+    monkeypatch.setattr(proving, "ask_oracles", see)
+    keras_model = SimpleNamespace(inputs=[SimpleNamespace(shape=(None, None))])
+    source = SimpleNamespace(
+        labels=(), test=None, vectorizer=None, keras_file=None, takes_texts=False, model=keras_model
+    )
+    model: Any = SimpleNamespace(source=source, rows=None, graph=long_model())
+    writer: Any = SimpleNamespace(draft=lambda: SimpleNamespace(labels=()))
+    settings: Any = SimpleNamespace(progress=lambda text: None, asks_keras=False)
+    worker: Any = None
+    with pytest.raises(QuestionSeen):
+        proving.ask_draft(writer, model, settings, worker, exports_s=exports_s)
 
 
 def test_texts_are_as_many_as_rows() -> None:

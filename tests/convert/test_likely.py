@@ -46,7 +46,8 @@ def told(model: SourceModel) -> Likely:
 
 
 MEAN, VARIANCE = np.array([5, -200, 0.01], "f4"), np.array([4, 900, 1e-6], "f4")
-FIRST: dict[str, tuple[Entry, list[Any], Any, Any]] = {
+HALF = entry("Rescaling", "r", scale=0.5, offset=1.0)
+FIRST: dict[str, tuple[Entry | tuple[Entry, ...], list[Any], Any, Any]] = {
     "Normalization": (entry("Normalization", "n", axis=-1), [MEAN, VARIANCE], MEAN, VARIANCE),
     "given statistics": (
         entry("Normalization", "n", axis=-1, mean=MEAN.tolist(), variance=VARIANCE.tolist()),
@@ -62,6 +63,18 @@ FIRST: dict[str, tuple[Entry, list[Any], Any, Any]] = {
         MEAN,
         VARIANCE,
     ),
+    "BatchNormalization of statistics alone": (
+        entry("BatchNormalization", "n", axis=-1, scale=False, center=False),
+        [MEAN, VARIANCE],
+        MEAN,
+        VARIANCE,
+    ),
+    "BatchNormalization behind Rescaling": (
+        (HALF, entry("BatchNormalization", "n", axis=-1, scale=False, center=False)),
+        [MEAN, VARIANCE],
+        (MEAN - 1) / 0.5,
+        VARIANCE / 0.5**2,
+    ),
 }
 
 
@@ -73,7 +86,8 @@ def test_rows_are_in_the_range_that_the_first_layer_normalizes(tmp_path: Path, c
         "batch_normalization": weights if case.startswith("Batch") else [],
         **cell(F),
     }
-    model = model_of(tmp_path, sequential(layer, lstm(), shape=(None, 6, F)), groups)
+    layers = layer if isinstance(layer, tuple) else (layer,)
+    model = model_of(tmp_path, sequential(*layers, lstm(), shape=(None, 6, F)), groups)
     graph, likely = lower(model), likely_inputs(model, lower(model))
     rows = random_rows(graph, None, {"features": 6}, rows=2000, likely=likely).feed["features"]
     real = rows[:, -1]
@@ -103,7 +117,7 @@ def test_the_manifest_keeps_what_is_likely_and_another_form_is_left_out(tmp_path
     found = told(
         model_of(
             tmp_path,
-            sequential(FIRST["Normalization"][0], lstm()),
+            sequential(entry("Normalization", "n", axis=-1), lstm()),
             {"normalization": [MEAN, VARIANCE], **cell(F)},
         )
     )
