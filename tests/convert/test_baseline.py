@@ -49,6 +49,16 @@ def test_labels_in_the_wrong_order_are_told_with_the_right_one() -> None:
     assert "convert with --labels good,bad" in said
 
 
+def test_the_right_order_of_three_labels_is_found_where_some_are_right_by_chance() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 3, ROWS)
+    chosen = np.where(rng.random(ROWS) < 0.19, truth, (truth + 1) % 3)
+    found = standing(np.eye(3)[chosen] + 0.1 * rng.random((ROWS, 3)), truth, labels=("a", "b", "c"))
+    assert found.quality["accuracy"] == pytest.approx(0.19, abs=0.02)
+    (said,) = found.warnings
+    assert said.endswith("convert with --labels c,a,b")
+
+
 def test_the_right_order_of_four_labels_is_found() -> None:
     rng = np.random.default_rng(3)
     truth = rng.integers(0, 4, ROWS)
@@ -68,6 +78,20 @@ def test_the_right_order_of_four_labels_is_found() -> None:
 def test_a_model_that_guesses_is_told(scores: NDArray[np.float64]) -> None:
     (said,) = standing(scores, drawn(share=0.3)).warnings
     assert "it has learnt nothing" in said and "--epochs" in said and "--vectorizer" in said
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.random.default_rng(4).dirichlet(np.ones(3), ROWS),  # guesses
+        np.tile([0.2, 0.5, 0.3], (ROWS, 1)),  # the same scores for all rows
+        np.random.default_rng(4).dirichlet(np.ones(3), ROWS) + np.eye(3)[1],  # one label only
+    ],
+)
+def test_a_softmax_that_guesses_is_told(scores: NDArray[np.float64]) -> None:
+    truth = np.random.default_rng(8).integers(0, 3, ROWS)
+    (said,) = standing(scores, truth, labels=("a", "b", "c")).warnings
+    assert "it has learnt nothing" in said and "--epochs" in said
 
 
 def test_a_model_that_ranks_rare_rows_is_not_doubted_for_the_majoritys_share() -> None:
