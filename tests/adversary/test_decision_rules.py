@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gatelet.convert import convert
@@ -12,8 +13,12 @@ from gatelet.convert.reading import read_keras_file
 from gatelet.convert.reading.files import read_loss
 from gatelet.convert.reading.meaning import Meaning, Output, Trained, meaning_of, trained_by
 from gatelet.convert.settings import ConversionSettings
-from gatelet.errors import ConfigError
+from gatelet.errors import ConfigError, DataError
 from gatelet.runtime.bundle.decisions import Decision
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.metrics import evaluate_sets
+from gatelet.runtime.data.truth import label_sets_of
 from tests.adversary import keras_files as files
 
 
@@ -187,3 +192,27 @@ def test_an_activation_may_be_said_of_one_output() -> None:
     found = meant(first, second, **asked)
     assert [(one.output, one.activation) for one in found.decisions] == [("n2", "softmax")]
     assert found.labels == ()
+
+
+def test_several_labels_of_a_row_are_read_from_texts_and_flags() -> None:
+    names = ("a", "b", "c")
+    texts = Dataset(("x", "y"), ("c, a", "b"), "x.csv")
+    flags = [[True, False, True], [False, True, False]]
+    assert label_sets_of(texts, names) == flags
+    x = np.zeros((2, 3))
+    assert label_sets_of(Arrays((x,), np.array(flags, float), "x.npz"), names) == flags
+    with pytest.raises(DataError, match="has the label 'd'"):
+        label_sets_of(Dataset(("x",), ("a,d",), "x.csv"), names)
+    for wrong in (np.array([0, 1]), np.array([[0, 1], [1, 0]]), np.full((2, 3), 0.5)):
+        with pytest.raises(DataError, match=r"expected to be \[N, 3\], 1 where"):
+            label_sets_of(Arrays((x,), wrong, "x.npz"), names)
+
+
+def test_figures_of_several_labels_a_row() -> None:
+    truth = [[True, False], [True, True], [False, False]]
+    scores = [[0.9, 0.1], [0.8, 0.4], [0.2, 0.3]]
+    found = evaluate_sets(truth, scores, label_names=("a", "b"), thresholds=(0.5, 0.5))
+    assert found.accuracy == pytest.approx(2 / 3)  # the second lacks b
+    assert [one.f1 for one in found.per_label] == [1.0, 0.0]
+    assert (found.macro_f1, found.roc_auc) == (0.5, 1.0)
+    assert found.brier == pytest.approx(np.square(np.array(scores) - np.array(truth)).mean())

@@ -203,3 +203,11 @@ def test_a_stream_decides_each_output(outputs: Path) -> None:
     stream = predictor.stream()
     last = [stream.predict(number)[0].decision for number in (3, 4, 5)][-1]
     assert last == predictor.predict([[3, 4, 5]])[0].decision
+
+
+def test_a_regression_of_several_numbers_gives_all_of_them(tmp_path: Path) -> None:
+    predictor, ids = load(converted(tmp_path, files.head(2)), target="onnx"), rows_of_ids(3)
+    raw = np.asarray(predictor.scores(ids)).tolist()
+    for one, row in zip(predictor.predict(ids), raw, strict=True):
+        assert (one.label, one.score, one.numbers) == (None, row[0], tuple(row))
+        assert one.to_dict() == {"label": None, "score": row[0], "scores": {}, "outputs": row}
