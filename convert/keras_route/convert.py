@@ -34,6 +34,7 @@ from gatelet.convert.reading.meaning import Output, meaning_of, trained_by
 from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.rows.given import described
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
+from gatelet.convert.rows.vocabulary import vocabulary_sha256
 from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError, DataError, ModelError
@@ -99,6 +100,8 @@ def convert_past_the_graph(
             writer.add_part(
                 "vectorizer", "vectorizer", ".json", source.vectorizer.to_json().encode()
             )
+            digest = vocabulary_sha256(source.vectorizer.vocabulary)
+            writer.add_provenance(vocabulary_sha256=digest)
         if not settings.strip:
             writer.add_part("source", "model", model.suffix, source.keras_file)
         for target, scheme in kept:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gatelet.convert.keras_route.bundle import GOLDEN, KerasAnswers, ask_keras
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport, Settings
 from gatelet.convert.parity.checks.costs import check_alike, check_flips, check_scores
+from gatelet.convert.parity.checks.golden import check_ids
 from gatelet.convert.parity.checks.scores import check_equal, check_max
 from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.costs import check_parts
@@ -21,6 +22,7 @@ from gatelet.convert.parity.exhausted import refuse_if_exhausted
 from gatelet.convert.parity.files.judge_files import unjudged_beside
 from gatelet.convert.parity.limits import Bounds, bounds_of
 from gatelet.convert.parity.quality.quality import undecided_quality
+from gatelet.convert.parity.texts.converted import check_vectorizer
 from gatelet.convert.rows.drawn import MADE_UP, random_rows
 from gatelet.convert.rows.given import described
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of, side_by_side
@@ -52,10 +54,17 @@ def judge_route(
         settings: Limits other than the tolerance table's.
         progress: Called with what is being done.
     """
+    golden = bundle.golden()
+    shared = (
+        *(check_ids(bundle.vectorizer(), None, golden) if golden and golden.texts else ()),
+        *check_vectorizer(bundle, None, golden),
+    )
     reports = []
     for artifact in bundle.artifacts:
         progress(f"parity of {artifact.target} {artifact.scheme}")
-        reports.append(_judge(bundle, artifact, answers, settings))
+        found = _judge(bundle, artifact, answers, settings)
+        checks = (*shared, *found.checks) if found.checks else ()
+        reports.append(replace(found, checks=checks))
     oracle = f"keras {answers.version}" if answers.version else "golden vectors"
     return ParityReport(
         rows=len(answers.inputs),

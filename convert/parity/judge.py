@@ -140,7 +140,7 @@ def prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advance
         odd_limit=limit,
         shared=(
             *check_ids(bundle.vectorizer(), oracle, golden),
-            *check_vectorizer(bundle, oracle, golden),
+            *check_vectorizer(bundle, oracle.vectorizer, golden),
             *check_same_rows(bundle, oracle),
             *check_graph(bundle, oracle, golden),
         ),

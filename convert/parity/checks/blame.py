@@ -26,6 +26,7 @@ EXPLAINED = 0.5
 
 _OF_SCORES = ("scores", "golden", "as_converted", "flips", "weights", "lengths", "finite", "spread")
 _OF_VECTORIZER = ("ids", "golden_texts")
+_OF_READER = ("vocabulary", "text_ids")
 _OF_CALLS = ("state_leak", "repeat", "threads", "batch", "row_order")
 _VISIBLE = 1e-6
 
@@ -54,6 +55,11 @@ def blame(
     Returns:
         Sentences; none where no check of scores failed.
     """
+    if any(name in _OF_READER for name in failed) and "ids" not in failed:
+        return (
+            "the file and the vectorizer of the bundle have other words, or other settings, and "
+            "one of them is not that of training: convert again",
+        )
     if not any(n.startswith(_OF_SCORES) and n not in _OF_VECTORIZER for n in failed):
         return _of_the_rest(failed)
     if found.shape != expected.shape:

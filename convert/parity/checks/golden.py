@@ -27,12 +27,12 @@ Array = NDArray[Any]
 
 
 def check_ids(
-    vectorizer: AnyVectorizer | None, oracle: Oracle, golden: Golden | None
+    vectorizer: AnyVectorizer | None, oracle: Oracle | None, golden: Golden | None
 ) -> tuple[Check, ...]:
     """Compare the vectorizer's ids with the golden ones and, where it was asked, with Keras'."""
     if vectorizer is None:
         return ()
-    wrong, texts = oracle.wrong_ids or 0, len(oracle.texts) if oracle.wrong_ids is not None else 0
+    wrong, texts = (oracle.wrong_ids or 0, oracle.asked_ids) if oracle is not None else (0, 0)
     if golden is not None and golden.texts is not None:
         (rows,) = golden.inputs.values()
         texts += len(rows)
@@ -41,7 +41,7 @@ def check_ids(
         return (Check("ids", None, 0.0, "undecided", unit="texts"),)
     verdict = "pass" if wrong == 0 else "fail"
     note = f"{texts:,} texts"
-    if oracle.wrong_ids is not None and oracle.vectorizer is None:
+    if oracle is not None and oracle.asked_ids and oracle.vectorizer is None:
         # what Keras shows is how texts are taken apart, not whether these are the trained words
         note += "; Keras was handed the words of the bundle"
     return (Check("ids", float(wrong), 0.0, verdict, unit="texts", note=note),)

@@ -14,6 +14,7 @@ from gatelet.convert.parity.checks.behaviour import takes_few_timesteps
 from gatelet.convert.parity.oracles.effort import BUDGET_S, Size, affordable
 from gatelet.convert.parity.oracles.keras import ask_keras, count_other_ids
 from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_tell
+from gatelet.convert.parity.texts.probes import probes_of
 from gatelet.convert.rows.coverage import notes_on_texts
 from gatelet.convert.rows.drawn import MADE_UP, RANDOM_TIMESTEPS, random_rows, random_texts
 from gatelet.convert.rows.likely import Likely, read_likely
@@ -77,7 +78,6 @@ def ask_oracles(
     needs_texts = question.keras_takes_texts and isinstance(vectorizer, TextVectorization)
     needs_texts |= any(row_of(artifact.target).takes_texts for artifact in bundle.artifacts)
     texts: Sequence[str] = () if isinstance(rows, Arrays) else rows
-    wrong_ids: int | None = None
     notes: tuple[str, ...] = ()
     draw = partial(_drawn, graph, vectorizer, question.timesteps, likely)
     size = Size()
@@ -94,18 +94,16 @@ def ask_oracles(
         ids = ids_of(vectorizer, texts)
         inputs = Rows({graph.inputs[0].name: ids})
         notes = (*notes, *notes_on_texts(vectorizer, texts))
-        if worker is not None:
-            progress("asking Keras for the ids")
-            wrong_ids = count_other_ids(question.vectorizer or vectorizer, texts, ids, worker)
     else:
         inputs = draw(size.rows, size.timesteps)
+    keras_ids = _ask_ids(vectorizer, texts, question, worker, progress)
     progress(f"asking the Graph for {len(inputs):,} rows")
     oracle = Oracle.of(
         graph,
         inputs,
         advance=advance,
         texts=texts,
-        wrong_ids=wrong_ids,
+        **keras_ids,
         truth=question.truth,
         notes=notes,
         padding={name: one.padding for name, one in likely.items()},
@@ -124,6 +122,26 @@ def ask_oracles(
         texts=texts if question.keras_takes_texts else (),
         progress=progress,
     )
+
+
+def _ask_ids(
+    vectorizer: AnyVectorizer | None,
+    texts: Sequence[str],
+    question: Question,
+    worker: Worker | None,
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Ask Keras for the ids of texts, and of some that hold every word; {} where it is not asked.
+
+    Without texts and a model it is left out: its start takes seconds.
+    """
+    if vectorizer is None or worker is None or not (texts or question.keras_file):
+        return {}
+    progress("asking Keras for the ids")
+    asked = (*texts, *(one.text for one in probes_of(vectorizer)))
+    ids = ids_of(vectorizer, asked)
+    wrong = count_other_ids(question.vectorizer or vectorizer, asked, ids, worker)
+    return {"wrong_ids": wrong, "asked_ids": len(asked)}
 
 
 def _drawn(

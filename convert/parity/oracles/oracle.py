@@ -55,6 +55,7 @@ class Oracle:
         keras_refusal: Why Keras could not be asked: it no longer loads the model, say.
         texts: The texts behind the rows; () where there are none.
         wrong_ids: How many texts have other ids by Keras' own vectorizer; None if not asked.
+        asked_ids: Of how many: those behind the rows, and some that hold every word.
         truth: The position of each row's label, int [N], or a regression's values [N, C].
         notes: Sentences on the rows.
         padding: What stands where there is no real timestep, by graph input; else zeros.
@@ -75,6 +76,7 @@ class Oracle:
     keras_refusal: str = ""
     texts: Sequence[str] = ()
     wrong_ids: int | None = None
+    asked_ids: int = 0
     truth: Array | None = None
     notes: tuple[str, ...] = ()
     padding: Mapping[str, Array | float] = field(default_factory=dict)

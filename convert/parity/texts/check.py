@@ -72,7 +72,7 @@ def _check_vocabulary(
         assert path is not None, "a vectorizer was read"
         differing = {**differences(copy, vectorizer, path.read_bytes()), **differing}
     said = list(differing.values())
-    return [counted("vocabulary", said, "words", len(vectorizer.vocabulary))]
+    return [counted("vocabulary", said, "entries", len(vectorizer.vocabulary))]
 
 
 def _misread(

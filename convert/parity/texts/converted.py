@@ -14,12 +14,13 @@ import numpy as np
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.quality.quality import quality_of
 from gatelet.convert.parity.report import Check
-from gatelet.convert.parity.texts.copies import entries_that_differ
+from gatelet.convert.parity.texts.copies import SHOWN_DIGITS, entries_that_differ
 from gatelet.convert.parity.texts.counted import counted
 from gatelet.convert.rows.vocabulary import vocabulary_sha256
 from gatelet.convert.tolerances import TOLERANCES
 from gatelet.runtime.bundle.opening import Bundle, Golden
 from gatelet.runtime.data.dataset import Dataset, sha256_of
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 JUDGED = "judged"
 """The entry of the manifest's provenance with a figure of the rows that a conversion judged."""
@@ -31,13 +32,20 @@ _FEW_ROWS = 2
 """That rounding may decide otherwise, where only a float32 artifact's figure is known."""
 
 
-def check_vectorizer(bundle: Bundle, oracle: Oracle, golden: Golden | None) -> tuple[Check, ...]:
+def check_vectorizer(
+    bundle: Bundle, source: AnyVectorizer | None, golden: Golden | None
+) -> tuple[Check, ...]:
     """Compare the vectorizer with its source, while that is at hand, and with what was noted of it.
+
+    Args:
+        bundle: The opened bundle.
+        source: The vectorizer that its own was made from; None where nobody has it any more.
+        golden: Its golden vectors.
 
     Returns:
         () for a model without texts, and of a bundle that an older gatelet made, which noted none.
     """
-    vectorizer, source = bundle.vectorizer(), oracle.vectorizer
+    vectorizer = bundle.vectorizer()
     if vectorizer is None:
         return ()
     here = vocabulary_sha256(vectorizer.vocabulary)
@@ -49,11 +57,12 @@ def check_vectorizer(bundle: Bundle, oracle: Oracle, golden: Golden | None) -> t
         return ()
     differing = [] if source is None else list(entries_that_differ(vectorizer, source).values())
     differing += [
-        f"the words have the sha256 {here}, by {where} they had {known} at conversion"
+        f"the words are not those of the conversion: {here[:SHOWN_DIGITS]}, in {where} "
+        f"{str(known)[:SHOWN_DIGITS]}"
         for where, known in noted.items()
         if known not in (None, here)
     ]
-    return (counted("vectorizer", differing, "words", len(vectorizer.vocabulary), question=""),)
+    return (counted("vectorizer", differing, "entries", len(vectorizer.vocabulary), question=""),)
 
 
 def judged_rows(oracle: Oracle, quality: Mapping[str, float]) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from typing import Any
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.surrogates import as_utf8
 
+SHOWN_DIGITS = 12
+"""Of a digest, as in the names of files."""
+
 _DROPPED = -1
 """What onnx-text gives a word without an id."""
 
@@ -78,7 +81,10 @@ def differences(copy: Copy, vectorizer: AnyVectorizer, content: bytes) -> dict[s
             found["unknown words"] = said
     here = hashlib.sha256(content).hexdigest()
     if not found and copy.sha256 not in (None, here):
-        found[""] = f"the file was made with vectorizer {copy.sha256}, the bundle has {here}"
+        found[""] = (
+            f"the file was made with another vectorizer: {str(copy.sha256)[:SHOWN_DIGITS]}, the "
+            f"bundle has {here[:SHOWN_DIGITS]}"
+        )
     return found
 
 

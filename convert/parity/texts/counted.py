@@ -19,7 +19,7 @@ def counted(
     Args:
         name: Of the check.
         differing: A sentence on each thing that differs; the first ones are told.
-        unit: What was compared: 'words'.
+        unit: What was compared: 'entries' of a vocabulary.
         of: How many of them.
         question: That it answers.
     """
