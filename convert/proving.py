@@ -19,15 +19,17 @@ from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_te
 from gatelet.convert.parity.quality.pruning import measure_cost
 from gatelet.convert.parity.texts.converted import judged_rows
 from gatelet.convert.passes import Rewritten
+from gatelet.convert.reading.model_source import open_source
 from gatelet.convert.rows.given import declared_timesteps, described, known_truth, texts_of
 from gatelet.convert.rows.truth import truth_of
 from gatelet.convert.settings import ConversionSettings, has_keras
 from gatelet.convert.worker.worker import Worker
-from gatelet.errors import BackendMissing, DataError
+from gatelet.errors import BackendMissing, DataError, GateletError
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import SEEN, was_trained_on
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 
 
@@ -75,6 +77,7 @@ def prove(
         timesteps=_golden_timesteps(bundle),
         keras_file=source.read_bytes() if source is not None else None,
         keras_takes_texts=isinstance(bundle.vectorizer(), TextVectorization),
+        vectorizer=_vectorizer_of_source(bundle),
     )
     with Worker() as worker:
         keras = worker if with_keras and has_keras() else None
@@ -88,6 +91,18 @@ def prove(
     if report.artifacts and report.verdict == "not run":
         raise BackendMissing(report.artifacts[0].note)
     return replace(report, notes=(*report.notes, *_notes_on_rows(bundle, data)))
+
+
+def _vectorizer_of_source(bundle: Bundle) -> AnyVectorizer | None:
+    """Return the layer that the Keras file begins with, whose words were all kept; else None."""
+    source, vectorizer = bundle.part("source"), bundle.vectorizer()
+    pruned = "pruning" in bundle.manifest.get("provenance", {})
+    if source is None or pruned or not isinstance(vectorizer, TextVectorization):
+        return None
+    try:
+        return open_source(source).vectorizer
+    except GateletError:  # layers of somebody's own, which the caller of the conversion told of
+        return None
 
 
 def _notes_on_rows(bundle: Bundle, data: Dataset | Arrays | None) -> tuple[str, ...]:

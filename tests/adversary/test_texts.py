@@ -29,6 +29,7 @@ from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.data import dataset
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.graph.interface import interface_to_dict
 from gatelet.runtime.predictor.predictor import load
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
@@ -43,6 +44,7 @@ from tests.adversary.text_models import (
     read_manifest,
     texts_of,
     write_manifest,
+    write_model,
     write_regression,
 )
 from tests.shared import made_once
@@ -359,6 +361,23 @@ def test_another_vectorizer_fails_every_artifact(bundle: Path, change: Change) -
     assert {one.verdict for one in report.artifacts} == {"fail"}
 
 
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [(swapped, "vectorizer"), (other_word, "vectorizer"), (setting(lower=False), "ids")],
+)
+def test_a_bundle_without_a_graph_is_held_to_its_words_too(
+    bundle: Path, change: Change, name: str
+) -> None:
+    manifest = read_manifest(bundle)
+    manifest["interface"] = interface_to_dict(open_bundle(bundle).graph())
+    manifest |= {"graph": None, "weights": None}
+    manifest["artifacts"] = [one for one in manifest["artifacts"] if one["target"] == "onnx"]
+    write_manifest(bundle, manifest)
+    assert failed(judged(bundle), "onnx") == {}
+    change_vectorizer(bundle, change)
+    assert set(failed(judged(bundle), "onnx")) == {name}
+
+
 def test_a_bundle_that_noted_no_figure_has_those_of_its_artifacts(
     bundle: Path, rows: Dataset
 ) -> None:
@@ -425,6 +444,42 @@ def test_a_bundle_with_other_words_than_its_source_fails(
     monkeypatch.setattr(BundleWriter, "add_part", add_part)
     _, report = convert_texts(tmp_path, WORD_BY_WORD, ("onnx",))
     assert said in failed(report, "onnx")["vectorizer"].note
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (swapped, "has the id 400 in the bundle, 401 in its source"),
+        (other_word, "has the id None in the bundle, 401 in its source"),
+        (setting(split="character"), "the source says split 'whitespace', the vectorizer"),
+    ],
+)
+def test_a_layer_that_the_keras_file_has_is_the_source_of_every_later_parity(
+    tmp_path: Path, change: Change, said: str
+) -> None:
+    settings = {
+        "name": "reading",
+        "standardize": LAYER.standardize,
+        "split": LAYER.split,
+        "output_mode": "int",
+        "output_sequence_length": LAYER.maxlen,
+        "vocabulary": ["", "[UNK]", *WORDS],
+    }
+    model = write_model(tmp_path / "model.keras", LAYER, settings)
+    bundle, _ = convert_with_report(
+        model, tmp_path / "bundle", targets=("onnx",), schemes=("float32",), with_keras=False
+    )
+    assert failed(judged(bundle.path), "onnx") == {}
+    changed = change_vectorizer(bundle.path, change)
+    # all that noted the words is repaired
+    digest = vocabulary_sha256(changed.vocabulary)
+    manifest = read_manifest(bundle.path)
+    manifest["provenance"]["vocabulary_sha256"] = digest
+    write_manifest(bundle.path, manifest)
+    repaired = in_json(vocabulary_sha256=digest, texts=None)
+    change_file(bundle.path, manifest["golden"], repaired)
+    found = failed(judged(bundle.path), "onnx")
+    assert said in found["vectorizer"].note
 
 
 # ---- copies in files of litert -----------------------------------------------------------------

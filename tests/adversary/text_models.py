@@ -5,11 +5,12 @@ Not tests.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,24 @@ def texts_of(words: Sequence[str], *, rows: int = 120, longest: int = 14) -> tup
     )
 
 
-def write_model(path: Path, vectorizer: AnyVectorizer) -> Path:
-    """Write Embedding, LSTM and one sigmoid score as Keras saves them, with seeded weights."""
+def write_model(
+    path: Path, vectorizer: AnyVectorizer, layer: Mapping[str, Any] = MappingProxyType({})
+) -> Path:
+    """Write Embedding, LSTM and one sigmoid score as Keras saves them, with seeded weights.
+
+    Args:
+        path: Of the file.
+        vectorizer: That makes its ids.
+        layer: The settings of a TextVectorization layer to begin with; {} for a model of ids.
+    """
     size, maxlen = vectorizer.vocabulary_size, vectorizer.maxlen
     embedding = ("Embedding", {"name": "words", "input_dim": size, "output_dim": WIDTH})
-    ids = {"name": "ids", "batch_shape": [None, maxlen], "dtype": "int32"}
-    return _write(path, ids, [embedding], {"layers/embedding/vars": [(size, WIDTH)]}, "sigmoid")
+    taken: dict[str, Any] = {"name": "ids", "batch_shape": [None, maxlen], "dtype": "int32"}
+    before = [embedding]
+    if layer:
+        taken = {"name": "texts", "batch_shape": [None, 1], "dtype": "string"}
+        before.insert(0, ("TextVectorization", dict(layer)))
+    return _write(path, taken, before, {"layers/embedding/vars": [(size, WIDTH)]}, "sigmoid")
 
 
 def write_regression(path: Path) -> Path:
