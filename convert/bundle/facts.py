@@ -43,7 +43,9 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
             "python": platform.python_version(),
             "unicode": unicodedata.unidata_version,
             "keras_of_model": source.model.keras_version,
-            "packages": _versions("tensorflow", "keras", "onnx", "onnxruntime", "ai-edge-litert"),
+            "packages": _versions(
+                "tensorflow", "keras", "onnx", "onnxruntime", "ai-edge-litert", "ziglang"
+            ),
             "code_sha256": code_sha256(),
             "model": source.name,
             "parameters": graph.parameters,

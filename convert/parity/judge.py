@@ -59,6 +59,7 @@ from gatelet.errors import BackendMissing
 from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.predictor.predictor import Predictor, open_artifact
+from gatelet.runtime.predictor.probe import probe_bundle
 
 Array = NDArray[Any]
 
@@ -174,6 +175,8 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
     bounds = bounds_of(limits, case.settings, exact=oracle.float32_limit, made_up=made_up)
     engine, stage = "", "opens"
     try:
+        if row_of(target).is_code and case.bundle.generation:  # damaged, it may end the process
+            probe_bundle(case.bundle, target=target, scheme=scheme)
         predictor = open_artifact(case.bundle, artifact, module=module)
         engine, stage = predictor.engine, "runs"
         if predictor.takes_texts and not case.oracle.texts:

@@ -158,6 +158,20 @@ class Graph:
                 raise ModelError(f"graph: the output '{output}' is made by no node")
         if not self.inputs or not self.outputs:
             raise ModelError("graph: it needs at least one input and one output")
+        if self.weights is not UNREAD:
+            self._check_tables()
+
+    def _check_tables(self) -> None:
+        """Refuse an input that takes ids for which a table has no row."""
+        taken = {one.name: one.vocabulary for one in self.inputs}
+        for node in self.nodes:
+            ids = taken.get(node.inputs[0]) if node.op == "Embedding" and node.inputs else None
+            rows = self.weights[node.weights["embeddings"]].shape[:1] if ids else ()
+            if ids and rows and ids > rows[0]:
+                raise ModelError(
+                    f"graph: '{node.inputs[0]}' takes ids up to {ids - 1}, and the table of node "
+                    f"'{node.name}' has {rows[0]} rows"
+                )
 
     def _values_in_order(self) -> Iterator[str]:
         known = {one.name for one in self.inputs}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatelet.convert.parity.files.c_runs import TEXTS, CRuns
+from gatelet.convert.parity.files.regenerate import Again, regenerate_library
 from gatelet.convert.parity.files.verdict import (
     COMPARED,
     REGENERATED,
@@ -40,14 +41,13 @@ class CFiles:
         is_new: It is being made: what an exporter writes again proves nothing, and what was just
             written needs no other proof than that its names fit.
         checks: The verdicts of the artifact's checks, by name.
-        regenerated: The files as this exporter writes them, by role; empty where that is not
-            comparable.
+        again: The files as this exporter writes them; none where that is not comparable.
     """
 
     runs: CRuns
     is_new: bool
     checks: Mapping[str, str] = field(default_factory=dict)
-    regenerated: Mapping[str, bytes] = field(default_factory=dict)
+    again: Again = Again()  # noqa: RUF009  frozen
 
     def findings(self) -> dict[str, Finding]:
         """Return what was found of each companion, by its role."""
@@ -65,9 +65,9 @@ class CFiles:
             return not_run(f"there is no {error} beside it")
         if found.verdict == "pass" and found.by == RUN and "fail" in self.checks.values():
             found = not_run("its artifact is wrong, so what it gives proves nothing")
-        if role not in self.regenerated:
+        if role not in self.again.companions:
             return found
-        is_equal = self.regenerated[role] == self.runs.path(role).read_bytes()
+        is_equal = self.again.companions[role] == self.runs.path(role).read_bytes()
         note = "this gatelet writes another one of the bundle's graph"
         again = found_equal(is_equal=is_equal, by=REGENERATED, note=note)
         if found.verdict == "not run":
@@ -76,7 +76,15 @@ class CFiles:
         return worst_of([again, found] if role == "vocabulary" else [found, again])
 
     def _library(self, role: str) -> Finding:
-        return self.runs.library(role)
+        """Run it; where nothing here can, build it again."""
+        found = self.runs.library(role)
+        if found.verdict != "not run":
+            return found
+        built = regenerate_library(self.runs.case.bundle, self.again, role.partition(":")[2])
+        if built is None:
+            return found
+        is_equal = built == self.runs.path(role).read_bytes()
+        return found_equal(is_equal=is_equal, by=REGENERATED, note="ziglang makes another one")
 
     def _source(self, role: str) -> Finding:
         if _OTHER_FILES.search(self.runs.path(role).read_bytes()):

@@ -14,7 +14,7 @@ from gatelet.convert.parity.case import Case
 from gatelet.convert.parity.files.c_files import CFiles
 from gatelet.convert.parity.files.c_runs import CRuns
 from gatelet.convert.parity.files.parts import PARTS, Parts, read_again
-from gatelet.convert.parity.files.regenerate import regenerate_c
+from gatelet.convert.parity.files.regenerate import Again, regenerate_c
 from gatelet.convert.parity.files.tflm_files import judge_tflm
 from gatelet.convert.parity.files.verdict import (
     RUN,
@@ -137,7 +137,7 @@ def c_files(
     """
     is_new = not case.bundle.generation  # of a draft
     checks = {check.name: check.verdict for one in reports for check in one.checks}
-    again = {} if is_new else regenerate_c(case.bundle, artifact)
+    again = Again() if is_new else regenerate_c(case.bundle, artifact)
     return CFiles(CRuns(case, artifact, folder), is_new, checks, again)
 
 
