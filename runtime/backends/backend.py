@@ -6,12 +6,12 @@ Not an engine: those are the files beside this one, and `targets` has the table 
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gatelet.errors import BackendError
 from gatelet.runtime.backends.targets import engine_module, row_of, unknown_target
+from gatelet.runtime.bundle.held_file import HeldFile
 from gatelet.runtime.graph.graph import Graph
 
 TYPE_CHECKING = False
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 else:
     Protocol = object
+
+AnyFile = Path | HeldFile
 
 
 class Backend(Protocol):
@@ -49,10 +51,10 @@ class Backend(Protocol):
 
 def open_backend(
     target: str,
-    path: Path,
+    path: AnyFile,
     *,
     threads: int = 1,
-    companions: Mapping[str, Path] | None = None,
+    companions: Mapping[str, AnyFile] | None = None,
     module: str | None = None,
     steps: bool = False,
 ) -> Backend:
@@ -60,7 +62,7 @@ def open_backend(
 
     Args:
         target: A target with files.
-        path: The artifact.
+        path: The artifact; a file that stays open where it may be replaced.
         threads: For the engine's kernels.
         companions: Files beside it, by their role; a backend takes those that it knows.
         module: Of the engine; None for the preferred one that is installed.
@@ -124,27 +126,11 @@ def row_trial(backend: Backend, graph: Graph) -> Callable[[Any, int], Any] | Non
     return trial if fits and one.dtype == "int32" and one.vocabulary is not None else None
 
 
-class Renewable(Protocol):
-    """A backend with a lock or state that a forked process must not inherit as it is."""
-
-    def renew(self) -> None:
-        """Forget what other threads of the process before were doing."""
-        ...
-
-
-def renew_after_fork(backend: Renewable) -> None:
-    """Call `renew` in each forked child: its copy of a lock may be held by a thread it lacks."""
-    import weakref  # a millisecond that other backends need not wait for
-
-    weak = weakref.ref(backend)
-
-    def renew() -> None:
-        alive = weak()
-        if alive is not None:
-            alive.renew()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)
+def place_or_bytes(file: AnyFile) -> str | bytes:
+    """Return a path by which an engine opens a file; its bytes where there is none."""
+    if isinstance(file, Path):
+        return str(file)
+    return file.place or file.read_bytes()
 
 
 def first_line(error: BaseException) -> str:

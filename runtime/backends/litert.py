@@ -7,19 +7,20 @@ import contextlib
 import importlib
 import io
 import threading
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
-from gatelet.runtime.backends.backend import first_line, renew_after_fork
+from gatelet.runtime.backends.backend import AnyFile, first_line, place_or_bytes
+from gatelet.runtime.backends.forks import abandon, renew_after_fork
 
 
 def open_artifact(
-    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+    path: AnyFile, *, module: str, threads: int, companions: Mapping[str, AnyFile]
 ) -> "LitertBackend":
     """Open a flatbuffer.
 
@@ -29,28 +30,30 @@ def open_artifact(
         threads: For the engine's kernels.
         companions: It has none.
     """
-    interpreter = _interpreter(path, module=module, threads=threads)
+    opens = partial(_interpreter, path, module=module, threads=threads)
     version = getattr(importlib.import_module(module), "__version__", None)
     if version is None:
         from importlib.metadata import version as version_of
 
         version = version_of(module.replace("_", "-"))
-    return LitertBackend(interpreter, engine=f"{module.replace('_', '-')} {version}")
+    return LitertBackend(opens, engine=f"{module.replace('_', '-')} {version}")
 
 
-def _interpreter(path: Path, *, module: str, threads: int) -> Any:
+def _interpreter(path: AnyFile, *, module: str, threads: int) -> Any:
     """Open a flatbuffer in an engine.
 
     Raises:
         BackendError: The engine was built for another NumPy.
     """
     kind = importlib.import_module(f"{module}.interpreter").Interpreter
+    model = place_or_bytes(path)
+    given = {"model_path" if isinstance(model, str) else "model_content": model}
     if module != "tflite_runtime" or int(np.__version__.partition(".")[0]) < 2:
-        return kind(model_path=str(path), num_threads=threads)
+        return kind(**given, num_threads=threads)
     try:
         # NumPy writes a page about what the message below says in a line
         with contextlib.redirect_stderr(io.StringIO()):
-            return kind(model_path=str(path), num_threads=threads)
+            return kind(**given, num_threads=threads)
     except SystemError as error:
         raise BackendError(
             f"tflite-runtime was built for NumPy 1, and NumPy {np.__version__} is installed: pip "
@@ -63,18 +66,20 @@ class LitertBackend:
     """An interpreter, resized to each batch.
 
     Args:
-        interpreter: With one signature, whose names are the Graph's.
+        opens: Opens the interpreter, in a forked child again; it has one signature, whose names
+            are the Graph's.
         engine: Its package and version.
     """
 
     target = "litert"
 
-    def __init__(self, interpreter: Any, *, engine: str) -> None:
+    def __init__(self, opens: Callable[[], Any], *, engine: str) -> None:
         self.engine = engine
-        self._interpreter = interpreter
+        self._opens = opens
+        self._interpreter: Any = opens()
         self._lock = threading.Lock()
-        (key,) = interpreter.get_signature_list()
-        signature = interpreter.get_signature_runner(key)
+        (key,) = self._interpreter.get_signature_list()
+        signature = self._interpreter.get_signature_runner(key)
         inputs = signature.get_input_details()
         self._inputs = {name: int(one["index"]) for name, one in inputs.items()}
         self._dtypes = {int(one["index"]): one["dtype"] for one in inputs.values()}
@@ -85,9 +90,11 @@ class LitertBackend:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """See `Renewable`: tensors are allocated again, too."""
+        """See `Renewable`: a call may have been in the middle of the interpreter."""
         self._lock = threading.Lock()
         self._shapes = None
+        abandon(self._interpreter)
+        self._interpreter = None
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Run rows; see `Backend.run`."""
@@ -97,6 +104,8 @@ class LitertBackend:
         ]
         shapes = tuple(array.shape for _, array in arrays)
         with self._lock:
+            if self._interpreter is None:
+                self._interpreter = self._opens()
             try:
                 if shapes != self._shapes:
                     self._shapes = None

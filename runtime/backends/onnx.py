@@ -3,15 +3,16 @@
 Not an exporter.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
-from gatelet.runtime.backends.backend import first_line
+from gatelet.runtime.backends.backend import AnyFile, first_line, place_or_bytes
+from gatelet.runtime.backends.forks import abandon, renew_after_fork
 from gatelet.runtime.backends.onnx_external import takes_other_files
 
 _DTYPES: dict[str, Any] = {
@@ -23,7 +24,7 @@ _ERRORS_ONLY = 3
 
 
 def open_artifact(
-    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+    path: AnyFile, *, module: str, threads: int, companions: Mapping[str, AnyFile]
 ) -> "OnnxBackend":
     """Open an ONNX file.
 
@@ -38,20 +39,24 @@ def open_artifact(
     """
     import onnxruntime as engine
 
+    def opens() -> Any:
+        options = engine.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        providers = ["CPUExecutionProvider"]
+        return engine.InferenceSession(place_or_bytes(path), options, providers=providers)
+
     takes_others = takes_other_files(path)
     if takes_others:
         raise _not_alone(path, "takes weights from another file, which the bundle does not list")
-    options = engine.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
-    session = engine.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    backend = OnnxBackend(opens, engine=f"onnxruntime {engine.__version__}")
     if takes_others is None:  # what is no ONNX, the engine has refused in its own words
         raise _not_alone(path, "holds fields that are not ONNX' own, so that it cannot be checked")
-    return OnnxBackend(session, engine=f"onnxruntime {engine.__version__}")
+    return backend
 
 
-def _not_alone(path: Path, why: str) -> BackendError:
+def _not_alone(path: AnyFile, why: str) -> BackendError:
     return BackendError(f"'{path.name}' {why}: convert the model again", target="onnx")
 
 
@@ -59,17 +64,35 @@ class OnnxBackend:
     """A session; onnxruntime itself may be called from several threads.
 
     Args:
-        session: Its inputs and outputs have the Graph's names.
+        opens: Opens the session, in a forked child again; its inputs and outputs have the Graph's
+            names.
         engine: Its package and version.
     """
 
     target = "onnx"
 
-    def __init__(self, session: Any, *, engine: str) -> None:
+    def __init__(self, opens: Callable[[], Any], *, engine: str) -> None:
         self.engine = engine
-        self._session = session
+        self._opens = opens
+        self._session: Any = opens()
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+        session = self._session
         self._dtypes = {one.name: _DTYPES[one.type] for one in session.get_inputs()}
         self._outputs = [one.name for one in session.get_outputs()]
+
+    def renew(self) -> None:
+        """See `Renewable`: locks within the session may be held, and its threads are gone."""
+        self._lock = threading.Lock()
+        abandon(self._session)
+        self._session = None
+
+    def _opened(self) -> Any:
+        session = self._session
+        if session is None:
+            with self._lock:
+                session = self._session = self._session or self._opens()
+        return session
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Run rows, at least one with at least one timestep; see `Backend.run`."""
@@ -87,7 +110,7 @@ class OnnxBackend:
                     target=self.target,
                 )
         try:
-            results = self._session.run(names, arrays, self._partly(names))
+            results = self._opened().run(names, arrays, self._partly(names))
         except Exception as error:  # onnxruntime's errors share no class but this
             raise BackendError(
                 f"the engine {self.engine} failed: {first_line(error)}", target=self.target

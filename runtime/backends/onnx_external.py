@@ -8,6 +8,8 @@ import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gatelet.runtime.bundle.held_file import HeldFile
+
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _INSIDE: Mapping[str, Mapping[int, str]] = {
@@ -29,17 +31,16 @@ _INSIDE: Mapping[str, Mapping[int, str]] = {
 """By message: the fields that hold messages in which a tensor may be."""
 
 
-def takes_other_files(path: Path) -> bool | None:
+def takes_other_files(file: Path | HeldFile) -> bool | None:
     """Return whether a tensor of a file lies in another one; None if that cannot be told."""
-    with path.open("rb") as file:
-        try:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _is_external(data, 0, len(data), "model")
-        except (ValueError, IndexError, RecursionError):  # ValueError also of an empty file
-            return None
+    data = (HeldFile(file) if isinstance(file, Path) else file).mapped()
+    try:
+        return _is_external(data, 0, len(data), "model")
+    except (ValueError, IndexError, RecursionError):
+        return None
 
 
-def _is_external(data: mmap.mmap, start: int, end: int, message: str) -> bool:
+def _is_external(data: mmap.mmap | bytes, start: int, end: int, message: str) -> bool:
     for field, value, length in _fields(data, start, end):
         if message == "tensor" and field == _EXTERNAL_DATA:
             return True
@@ -51,7 +52,7 @@ def _is_external(data: mmap.mmap, start: int, end: int, message: str) -> bool:
     return False
 
 
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _fields(data: mmap.mmap | bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield the number of each field, with its value and 0, or the place and length of bytes."""
     place = start
     while place < end:
@@ -72,7 +73,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
             raise ValueError(f"a field has the type {kind}")
 
 
-def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
+def _varint(data: mmap.mmap | bytes, place: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[place]

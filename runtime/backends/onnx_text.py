@@ -4,19 +4,19 @@ Not an exporter, and not lower-casing, which the Predictor does where the vector
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.runtime.backends.backend import AnyFile
 from gatelet.runtime.backends.onnx import OnnxBackend
 from gatelet.runtime.backends.onnx import open_artifact as open_onnx
 from gatelet.runtime.vectorizer.surrogates import as_utf8
 
 
 def open_artifact(
-    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+    path: AnyFile, *, module: str, threads: int, companions: Mapping[str, AnyFile]
 ) -> "OnnxTextBackend":
     """Open an ONNX file whose input is `text`; see `gatelet.runtime.backends.onnx`."""
     opened = open_onnx(path, module=module, threads=threads, companions=companions)

@@ -7,7 +7,6 @@ import importlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.errors import BackendError
-from gatelet.runtime.backends.backend import first_line, renew_after_fork
+from gatelet.runtime.backends.backend import AnyFile, first_line
+from gatelet.runtime.backends.forks import abandon, renew_after_fork
 from gatelet.runtime.backends.tflm_tables import tables_of
 
 CONTRACT = "gatelet"
@@ -30,7 +30,7 @@ Observe = Callable[[Any], None]
 
 
 def open_artifact(
-    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+    path: AnyFile, *, module: str, threads: int, companions: Mapping[str, AnyFile]
 ) -> "TflmBackend":
     """Open a flatbuffer.
 
@@ -94,20 +94,20 @@ class TflmBackend:
         self._contract = read_contract(data)
         self._tables = tables_of(self._contract, tables)
         config = runtime.InterpreterConfig
-        self._interpreter = runtime.Interpreter.from_bytes(
-            data,
-            arena_size=max(_ARENA_BYTES, len(data)),
-            intrepreter_config=(
-                config.kAllocationRecording if observe is None else config.kPreserveAllTensors
-            ),
+        kept = config.kAllocationRecording if observe is None else config.kPreserveAllTensors
+        self._opens = lambda: runtime.Interpreter.from_bytes(
+            data, arena_size=max(_ARENA_BYTES, len(data)), intrepreter_config=kept
         )
+        self._interpreter: Any = self._opens()
         self._observe = observe
         self._lock = threading.Lock()
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """See `Renewable`; each row resets the interpreter."""
+        """See `Renewable`: a call may have been in the middle of the interpreter."""
         self._lock = threading.Lock()
+        abandon(self._interpreter)
+        self._interpreter = None
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """Run rows; see `Backend.run`."""
@@ -120,6 +120,8 @@ class TflmBackend:
         timesteps = next((len(feed[0]) for feed, order in feeds if order != "once" and rows), 1)
         found: dict[str, list[Array]] = {one["name"]: [] for one in self._contract["outputs"]}
         with self._lock:
+            if self._interpreter is None:
+                self._interpreter = self._opens()
             for row in range(rows):
                 kept = range(timesteps) if counts is None else np.flatnonzero(counts[row]).tolist()
                 try:

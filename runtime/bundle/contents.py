@@ -15,10 +15,12 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 
 from gatelet.errors import BundleDamaged, BundleUnsafe
+from gatelet.runtime.bundle.held_file import HeldFile, Stamp, open_descriptor, stamp_of
 from gatelet.runtime.bundle.manifest import BundleFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -27,9 +29,6 @@ _CHUNK_BYTES = 2**16
 # OpenSSL's SHA-256 is five times as fast as Python's own, but takes 3 ms and 4 MB to load
 _WORTH_OPENSSL_BYTES = 8 * 2**20
 _OWN_SHA256 = ("_sha2", "_sha256")  # from Python 3.12, and before
-
-Stamp = tuple[int, ...]
-"""What tells a file from one that replaced it, or that was written over."""
 
 
 class Contents:
@@ -44,6 +43,53 @@ class Contents:
         self.root = root
         self._files = {file.path: file for file in files}
         self._stamps: dict[str, Stamp] = {}
+        self._held: dict[str, HeldFile] = {}
+
+    def hold(self, *names: str) -> None:
+        """Open files for as long as this lives: what replaces the bundle leaves them as they are.
+
+        Raises:
+            BundleUnsafe: As for `look`.
+            BundleDamaged: One is missing, or no regular file.
+        """
+        if os.name != "posix":  # elsewhere an open file cannot be replaced at all
+            return
+        for name in names:
+            if name not in self._held:
+                opened = self._attempt(self._files[name], self._opened)
+                if self._stamps.get(name) != opened.stamp():  # of what had the name before
+                    self._stamps.pop(name, None)
+                self._held[name] = opened
+
+    def file(self, name: str) -> Path | HeldFile:
+        """Return a file for an engine to open: what is held, else the path."""
+        return self._held.get(name) or self.root / name
+
+    def read(self, name: str) -> bytes:
+        """Read a file whose digest is right.
+
+        Raises:
+            BundleUnsafe: As for `look`.
+            BundleDamaged: As for `check`.
+        """
+        return self._used(name, lambda opened: opened.read_bytes())
+
+    def map(self, name: str) -> mmap.mmap | bytes:
+        """Map a file whose digest is right: it is read where it is used."""
+        return self._used(name, lambda opened: opened.mapped())
+
+    def _used(self, name: str, use: Callable[[HeldFile], T]) -> T:
+        self.check(name)
+        file = self._files[name]
+        opened = self._held.get(name) or self._attempt(file, self._opened)
+        used = self._attempt(file, lambda _: use(opened))
+        if opened.stamp() != self._stamps[name]:
+            raise self._changed(name)
+        return used
+
+    def _opened(self, file: BundleFile) -> HeldFile:
+        _look_at(self.root, file)
+        return HeldFile(self.root / file.path)
 
     def look(self) -> None:
         """Check the place, kind and length of every file, without reading any.
@@ -68,9 +114,8 @@ class Contents:
         waiting = [file for file in wanted if file.path not in self._stamps]
         if waiting:
             new_sha256 = sha256_for(sum(file.bytes for file in waiting))
-            buffer = bytearray(_CHUNK_BYTES)
             for file in waiting:
-                self._stamps[file.path] = self._verify(file, new_sha256(), buffer)
+                self._stamps[file.path] = self._verify(file, new_sha256())
 
     def check_unchanged(self, *names: str) -> None:
         """Refuse files that were replaced or written since their digests were checked.
@@ -81,27 +126,24 @@ class Contents:
             BundleDamaged: One was.
         """
         for name in names:
+            held = self._held.get(name)
             try:
-                same = _stamp((self.root / name).stat()) == self._stamps.get(name)
+                found = (self.root / name).stat() if held is None else held.status()
+                same = stamp_of(found) == self._stamps.get(name)
             except OSError:
                 same = False
             if not same:
-                raise BundleDamaged(
-                    f"bundle '{self.root}': '{name}' changed while it was opened: open it again",
-                    path=name,
-                )
+                raise self._changed(name)
 
-    def _verify(self, file: BundleFile, digest: Any, buffer: bytearray) -> Stamp:
+    def _verify(self, file: BundleFile, digest: Any) -> Stamp:
         """Read one file, no more of it than it should have, and give its stamp."""
 
         def read(file: BundleFile) -> tuple[Stamp, int]:
-            _look_at(self.root, file)
-            count, view = 0, memoryview(buffer)
-            with open_regular(self.root / file.path) as opened:
-                stamp = _stamp(os.fstat(opened.fileno()))
-                while count <= file.bytes and (found := opened.readinto(buffer)):
-                    count += found
-                    digest.update(view[:found])
+            opened, count = self._held.get(file.path) or self._opened(file), 0
+            stamp = opened.stamp()
+            while count <= file.bytes and (part := opened.part(count, _CHUNK_BYTES)):
+                count += len(part)
+                digest.update(part)
             return stamp, count
 
         stamp, count = self._attempt(file, read)
@@ -133,6 +175,11 @@ class Contents:
                 path=file.path,
             ) from error
 
+    def _changed(self, name: str) -> BundleDamaged:
+        return BundleDamaged(
+            f"bundle '{self.root}': '{name}' changed while it was opened: open it again", path=name
+        )
+
     def _of_another_length(self, file: BundleFile, count: int) -> BundleDamaged:
         found = "more" if count > file.bytes else f"{count:,}"
         return BundleDamaged(
@@ -144,11 +191,7 @@ class Contents:
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading, but no folder, pipe or device: those can block for ever."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return BufferedReader(FileIO(handle, "rb"))
+    return BufferedReader(FileIO(open_descriptor(path), "rb"))
 
 
 def sha256_for(count: int) -> Callable[[], Any]:
@@ -183,7 +226,3 @@ def _look_at(root: Path, file: BundleFile) -> os.stat_result:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
     return found
-
-
-def _stamp(found: os.stat_result) -> Stamp:
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 MAX_MANIFEST_BYTES = 16 * 2**20
+_READ_PARTS = ("graph", "weights", "vectorizer", "golden")
 
 
 @dataclass(frozen=True)
@@ -132,22 +133,21 @@ class Bundle:
         name = self.manifest.get(key)
         return None if name is None else self.path / str(name)
 
+    def hold(self, *names: str) -> None:
+        """Keep these files open, and those that every Predictor may read: see `Contents.hold`."""
+        parts = [self.manifest.get(key) for key in _READ_PARTS]
+        self.contents.hold(*map(str, filter(None, parts)), *names)
+
     def check_unchanged(self, *names: str) -> None:
         """Refuse files that changed since they were checked; see `Contents.check_unchanged`."""
         self.contents.check_unchanged(*names)
 
     def vectorizer(self) -> AnyVectorizer | None:
         """Read the vectorizer; None for a model without texts."""
-        from gatelet.runtime.vectorizer.opening import load_vectorizer
+        from gatelet.runtime.vectorizer.opening import read_vectorizer
 
         path = self.part("vectorizer")
-        if path is None:
-            return None
-        name = str(self.manifest["vectorizer"])
-        self.contents.check(name)
-        vectorizer = load_vectorizer(path)
-        self.check_unchanged(name)
-        return vectorizer
+        return None if path is None else read_vectorizer(self._read("vectorizer"), path)
 
     @property
     def is_opaque(self) -> bool:
@@ -179,16 +179,12 @@ class Bundle:
                 f"bundle '{self.path}' was converted past the Graph (route 'keras'), so it has "
                 "none: only its artifacts can be run"
             )
-        from gatelet.runtime.graph.safetensors import read as read_safetensors
+        from gatelet.runtime.graph.safetensors import decode
 
         data = self._read("graph")
-        weights = str(self.manifest["weights"])
-        self.contents.check(weights)
-        graph = graph_from_json(
-            data, read_safetensors(self.path / weights), name=str(self.part("graph"))
-        )
-        self.check_unchanged(weights)
-        return graph
+        mapped = self.contents.map(str(self.manifest["weights"]))
+        weights = decode(mapped, name=str(self.part("weights")))
+        return graph_from_json(data, weights, name=str(self.part("graph")))
 
     def golden(self) -> Golden | None:
         """Read the golden vectors, if the bundle has any."""
@@ -201,18 +197,7 @@ class Bundle:
             raise BundleDamaged(f"'{path}' holds no golden vectors: {error}") from error
 
     def _read(self, key: str) -> bytes:
-        name = str(self.manifest[key])
-        path = self.path / name
-        self.contents.check(name)
-        try:
-            data = path.read_bytes()
-            self.check_unchanged(name)
-            return data
-        except OSError as error:
-            raise BundleDamaged(
-                f"cannot read '{path}': {error.strerror or error}: copy or convert it again",
-                path=str(path),
-            ) from error
+        return self.contents.read(str(self.manifest[key]))
 
 
 def is_bundle(path: Path) -> bool:

@@ -3,7 +3,7 @@
 Not the stepping, which is `gatelet.runtime.predictor.stream`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,7 @@ def open_streaming(
     *,
     target: str,
     scheme: str,
+    backend: Backend | None = None,
 ) -> Streaming:
     """Open what streams for a target and a scheme.
 
@@ -89,6 +90,7 @@ def open_streaming(
         vectorizer: Its vectorizer.
         target: Of the artifact, or a backend of the Graph itself.
         scheme: Of the artifact.
+        backend: What runs whole sequences, if it is open: its streaming form may be inside it.
 
     Raises:
         BundleError: The bundle does not stream, or this artifact does not; the message says why
@@ -103,13 +105,14 @@ def open_streaming(
             form = to_stream(graph)
         except ModelError as error:
             raise _cannot(bundle, str(error)) from error
-        backend = graph_backend(target, form.graph)
-        return Streaming(bundle, graph, backend, form.states, vectorizer)
+        steps = graph_backend(target, form.graph)
+        return Streaming(bundle, graph, steps, form.states, vectorizer)
     if not artifact.states:
         raise _not_here(bundle, graph, artifact)
-    backend = _open_artifact(bundle, artifact)
+    inside: Callable[[], Backend] | None = getattr(backend, "steps", None)
+    steps = inside() if inside is not None else _open_artifact(bundle, artifact)
     max_batch = artifact.entry["stream"].get("max_batch")
-    return Streaming(bundle, graph, backend, artifact.states, vectorizer, max_batch)
+    return Streaming(bundle, graph, steps, artifact.states, vectorizer, max_batch)
 
 
 def _artifact(bundle: Bundle, target: str, scheme: str) -> Artifact | None:
@@ -129,8 +132,8 @@ def _open_artifact(bundle: Bundle, artifact: Artifact) -> Backend:
     bundle.check_unchanged(named, *companions.values())  # it may be long since it was checked
     backend = open_backend(
         artifact.target,
-        bundle.path / named,
-        companions={role: bundle.path / path for role, path in companions.items()},
+        bundle.contents.file(named),
+        companions={role: bundle.contents.file(path) for role, path in companions.items()},
         steps=inside,
     )
     bundle.check_unchanged(named, *companions.values())

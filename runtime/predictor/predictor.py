@@ -196,6 +196,7 @@ class Predictor:
                 self._vectorizer,
                 target=self.target,
                 scheme=self.scheme,
+                backend=self._backend,
             )
         return streaming.start(self._decided)
 
@@ -252,6 +253,8 @@ def load(
     max_row_s: float = MAX_ROW_S,
 ) -> Predictor:
     """Open a bundle with a backend that is installed.
+
+    The Predictor owns what it opened: it gives the same answers when the bundle is replaced.
 
     Args:
         path: The bundle's folder.
@@ -385,13 +388,15 @@ def open_artifact(
         check_engine(bundle, artifact)
     companions = used_companions(artifact.target, artifact.companions)
     names = (artifact.path, *companions.values())
+    # a library is opened by its path, and now; what is opened later must not be another file then
+    bundle.hold(*(names[:1] if row_of(artifact.target).is_code else names))
     bundle.contents.check(*names)
     backend = open_backend(
         artifact.target,
-        bundle.path / artifact.path,
+        bundle.contents.file(artifact.path),
         module=module,
         threads=threads,
-        companions={role: bundle.path / path for role, path in companions.items()},
+        companions={role: bundle.contents.file(path) for role, path in companions.items()},
     )
     bundle.check_unchanged(*names)
     return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
@@ -403,4 +408,5 @@ def open_graph(bundle: Bundle, target: str) -> Predictor:
     Raises:
         BackendMissing: NumPy is not installed.
     """
+    bundle.hold()
     return Predictor(bundle, graph_backend(target, bundle.graph()), scheme="float32")

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from reprlib import repr as show
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatelet.errors import InputError
+from gatelet.runtime.backends.forks import renew_after_fork
 from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
@@ -20,6 +21,17 @@ from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 Run = Callable[[dict[str, Any]], Mapping[str, Any]]
 Decide = Callable[[Any], list[Prediction]]
+
+
+class _Place(NamedTuple):
+    """Where a stream is: in one object, so that a fork finds the old or the new."""
+
+    carried: dict[str, Any] | None = None
+    rows: int = 0
+    steps: int = 0
+
+
+_START = _Place()
 
 
 class Stream:
@@ -50,8 +62,6 @@ class Stream:
         max_batch: int | None = None,
         by_output: bool = False,
     ) -> None:
-        self.steps = 0
-        """Timesteps since the start."""
         self._graph = graph
         self._states = tuple(states)
         self._run = run
@@ -60,9 +70,18 @@ class Stream:
         self._vectorizer = vectorizer
         self._max_batch = max_batch
         self._by_output = by_output
-        self._carried: dict[str, Any] | None = None
-        self._rows = 0
+        self._at = _START
         self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """See `Renewable`: a step of another thread is not taken in a forked child."""
+        self._lock = threading.Lock()
+
+    @property
+    def steps(self) -> int:
+        """Timesteps since the start."""
+        return self._at.steps
 
     @property
     def inputs(self) -> tuple[GraphInput, ...]:
@@ -89,7 +108,7 @@ class Stream:
     def reset(self) -> None:
         """Start a new sequence; the number of rows may be another."""
         with self._lock:
-            self._carried, self._rows, self.steps = None, 0, 0
+            self._at = _START
 
     def predict(self, inputs: Any) -> list[Prediction]:
         """Take a step and predict labels.
@@ -137,15 +156,15 @@ class Stream:
         rows = _one_size(given, self._graph.inputs, axis=0, what="rows")
         timesteps = _one_size(given, self._graph.inputs, axis=1, what="timesteps")
         with self._lock:
-            if self._carried is not None and rows != self._rows:
+            at = self._at
+            if at.carried is not None and rows != at.rows:
                 raise InputError(
-                    f"this stream has {self._rows} rows, got {rows}: give as many at each step, "
+                    f"this stream has {at.rows} rows, got {rows}: give as many at each step, "
                     "reset() it, or open a stream for each"
                 )
-            found = self._run_rows({**given, **(self._carried or self._zeros(rows))}, rows)
-            self._carried = {one.input: found[one.output] for one in self._states}
-            self._rows = rows
-            self.steps += timesteps
+            found = self._run_rows({**given, **(at.carried or self._zeros(rows))}, rows)
+            carried = {one.input: found[one.output] for one in self._states}
+            self._at = _Place(carried, rows, at.steps + timesteps)
         results = {name: found[name] for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
 

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
-from gatelet.runtime.vectorizer.format import TEXT_VECTORIZATION, kind_of, read_text
+from gatelet.runtime.vectorizer.format import TEXT_VECTORIZATION, decode, kind_of, read_text
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 if TYPE_CHECKING:
@@ -22,8 +22,25 @@ def load_vectorizer(path: str | PathLike[str]) -> AnyVectorizer:
     Raises:
         ModelError: The file cannot be read, or is no vectorizer of this format.
     """
-    where = f"vectorizer {str(Path(path))!r}"
-    text = read_text(Path(path), where)
+    where = _where(path)
+    return _of_text(read_text(Path(path), where), where)
+
+
+def read_vectorizer(data: bytes, path: str | PathLike[str]) -> AnyVectorizer:
+    """Read the bytes of a vectorizer.json; `path` is for messages.
+
+    Raises:
+        ModelError: They are no vectorizer of this format.
+    """
+    where = _where(path)
+    return _of_text(decode(data, where), where)
+
+
+def _where(path: str | PathLike[str]) -> str:
+    return f"vectorizer {str(Path(path))!r}"
+
+
+def _of_text(text: str, where: str) -> AnyVectorizer:
     if kind_of(text) == TEXT_VECTORIZATION:
         from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 

@@ -99,7 +99,7 @@ def test_all_labels_that_changed_are_in_the_column_and_their_scores_on_a_line(
     assert any(said in line for line in lines) if said else not lines
 
 
-DOUBTED = {
+DOUBTED: dict[str, tuple[Callable[[list[int]], list[int]], str]] = {
     "labels exchanged": (lambda given: [1 - one for one in given], "convert with --labels 1,0"),
     "answers of chance": (
         lambda given: np.random.default_rng(3).integers(0, 2, N).tolist(),

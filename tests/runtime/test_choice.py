@@ -15,8 +15,8 @@ from gatelet.convert.bundle.writer import commit
 from gatelet.errors import (
     BackendError,
     BackendMissing,
+    BundleDamaged,
     BundleError,
-    ModelError,
     ParityRefused,
 )
 from gatelet.runtime import Bundle, load, open_bundle
@@ -159,7 +159,7 @@ def test_load_fails_if_nothing_was_replaced(bundle: Path, monkeypatch: pytest.Mo
     stale = open_bundle(bundle)
     (bundle / stale.manifest["weights"]).unlink()
     monkeypatch.setattr(predictor_module, "open_bundle", lambda path, **_: stale)
-    with pytest.raises(ModelError, match=r"cannot read .*weights.*: No such file"):
+    with pytest.raises(BundleDamaged, match=r"weights.* is missing: copy or convert it again"):
         load(bundle)
 
 

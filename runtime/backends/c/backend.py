@@ -18,10 +18,12 @@ from operator import countOf
 from pathlib import Path
 
 from gatelet.errors import BackendError, BackendMissing
-from gatelet.runtime.backends.c.library import Library, open_library
+from gatelet.runtime.backends.backend import AnyFile
+from gatelet.runtime.backends.c.library import Library, library_of, open_library
 from gatelet.runtime.backends.c.memory import Memories, Memory, Shapes
 from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.bundle.contents import sha256_for
+from gatelet.runtime.bundle.held_file import HeldFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +49,11 @@ def used_roles(companions: Mapping[str, str]) -> list[str]:
 
 
 def open_artifact(
-    path: Path,
+    path: AnyFile,
     *,
     module: str,
     threads: int,
-    companions: Mapping[str, Path],
+    companions: Mapping[str, AnyFile],
     steps: bool = False,
 ) -> CBackend:
     """Open the weights with the library for this machine.
@@ -69,16 +71,23 @@ def open_artifact(
         BackendError: The library or the weights are damaged.
     """
     here = host_platform()
-    library = companions.get(f"library:{here}")
+    library, is_compiled = companions.get(f"library:{here}"), False
     if library is None:
         if "source" not in companions:
             raise BackendMissing(f"'{path.name}' has no library for {here}", target="c")
         from gatelet.runtime.backends.c.compiler import compile_library
 
-        library = compile_library(companions["source"])
-    found = open_library(library, level=_asked_level(), steps=steps)
+        library, is_compiled = compile_library(_path_of(companions["source"])), True
+    found = open_library(_path_of(library), level=_asked_level(), steps=steps)
     vocabulary = companions.get("vocabulary")
-    return CBackend(found, path, engine=f"c {here}", vocabulary=vocabulary)
+    opened = CBackend(found, path, engine=f"c {here}", vocabulary=vocabulary)
+    if is_compiled:
+        opened.level = library.name
+    return opened
+
+
+def _path_of(file: AnyFile) -> Path:
+    return file if isinstance(file, Path) else file.path
 
 
 def _asked_level() -> int:
@@ -107,10 +116,13 @@ class CBackend:
     target = "c"
 
     def __init__(
-        self, library: Library, path: Path, *, engine: str, vocabulary: Path | None = None
+        self, library: Library, path: AnyFile, *, engine: str, vocabulary: AnyFile | None = None
     ) -> None:
         self.engine = engine
+        self.level = next(name for name, one in _LEVELS.items() if one == library.level)
+        """Of x86-64, or what was compiled here; '' of code that has but one."""
         self._library = library
+        self._path = path
         # by its address alone: arguments that are kept ready need no conversion
         address = ctypes.cast(library.run, ctypes.c_void_p).value or 0
         self._call = ctypes.CFUNCTYPE(ctypes.c_int)(address)
@@ -130,6 +142,12 @@ class CBackend:
     def reads_texts(self) -> bool:
         """Whether `try_rows` takes texts."""
         return self._vocabulary is not None
+
+    def steps(self) -> CBackend:
+        """Open what runs pieces of sequences, of the same code and weights."""
+        code, level = self._library.code, self._library.level
+        found = library_of(code, self._path.name, level=level, steps=True)
+        return CBackend(found, self._path, engine=self.engine)
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run rows; see `Backend.run`. Arrays give arrays, nested lists give nested lists."""
@@ -262,7 +280,7 @@ class CBackend:
         return Memory(self._library, self._weights, self._inputs, len(self._outputs), shapes)
 
 
-def _vocabulary(path: Path) -> tuple[mmap.mmap, int]:
+def _vocabulary(path: AnyFile) -> tuple[mmap.mmap, int]:
     """Return the tables. C follows what they say, so they must be those that it was written with.
 
     Raises:
@@ -277,11 +295,13 @@ def _vocabulary(path: Path) -> tuple[mmap.mmap, int]:
     return mapped, address
 
 
-def _mapped(path: Path) -> tuple[mmap.mmap, int]:
+def _mapped(path: AnyFile) -> tuple[mmap.mmap, int]:
     """Return a file in memory, of which only what is used is read, and its address."""
-    with path.open("rb") as file:
-        # private to this process: from_buffer asks for memory that can be written
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    held = HeldFile(path) if isinstance(path, Path) else path
+    # private to this process: from_buffer asks for memory that can be written
+    mapped = held.mapped(private=True)
+    if isinstance(mapped, bytes):
+        raise BackendError(f"'{path.name}' is empty: convert again", target="c")
     _part(mapped)
     return mapped, ctypes.addressof(ctypes.c_char.from_buffer(mapped))
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from gatelet.errors import BackendError
 
 ABI = 1
+LEVELS = (1, 2, 3, 4)
+"""Of x86-64: the plain path, v2, v3, v4."""
 
 _Pointers = ctypes.POINTER(ctypes.c_void_p)
 _Sizes = ctypes.POINTER(ctypes.c_int32)
@@ -18,6 +20,11 @@ _Sizes = ctypes.POINTER(ctypes.c_int32)
 
 class Library(ctypes.Structure):
     """`struct gatelet_library` of the C source; the functions are called with addresses."""
+
+    code: ctypes.CDLL
+    """The shared library that it is in."""
+    level: int
+    """Of x86-64, as in `open_library`; 0 where there is but one."""
 
     _fields_ = (
         ("abi", ctypes.c_int32),
@@ -66,21 +73,32 @@ def open_library(path: Path, *, level: int = 0, steps: bool = False) -> Library:
         BackendError: It cannot be opened here, or is not of this kind.
     """
     try:
-        opened = ctypes.CDLL(str(path.absolute()))
-        open_function = opened.gatelet_open_steps if steps else opened.gatelet_open
+        return library_of(ctypes.CDLL(str(path.absolute())), path.name, level=level, steps=steps)
     except (OSError, AttributeError) as error:
         raise BackendError(f"the library '{path.name}' cannot be opened: {error}") from error
+
+
+def library_of(code: ctypes.CDLL, name: str, *, level: int = 0, steps: bool = False) -> Library:
+    """Return what an opened shared library hands out; see `open_library`.
+
+    Raises:
+        AttributeError: It hands out nothing.
+        BackendError: It is not of this kind.
+    """
+    open_function = code.gatelet_open_steps if steps else code.gatelet_open
     open_function.restype = ctypes.POINTER(Library)
     found = open_function(ctypes.c_int32(level))
     if not found:
         raise BackendError(
-            f"the library '{path.name}' has no code of level {level} for this machine: "
+            f"the library '{name}' has no code of level {level} for this machine: "
             "unset GATELET_LEVEL"
         )
     library: Library = found.contents
     if library.abi != ABI:
         raise BackendError(
-            f"the library '{path.name}' has the interface {library.abi}, this gatelet knows {ABI}: "
+            f"the library '{name}' has the interface {library.abi}, this gatelet knows {ABI}: "
             "convert again, or update gatelet"
         )
+    library.code = code
+    library.level = level or max((n for n in LEVELS if open_function(ctypes.c_int32(n))), default=0)
     return library

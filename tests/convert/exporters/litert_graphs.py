@@ -40,8 +40,10 @@ class Compared:
 
     def opened(self) -> LitertBackend:
         """Return an interpreter that has run nothing."""
-        interpreter = Interpreter(model_content=self.exported.data, num_threads=1)
-        return LitertBackend(interpreter, engine="ai-edge-litert")
+        return LitertBackend(
+            lambda: Interpreter(model_content=self.exported.data, num_threads=1),
+            engine="ai-edge-litert",
+        )
 
     @cached_property
     def model(self) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.c import build as building
-from gatelet.convert.exporters.c import export_c, writer
+from gatelet.convert.exporters.c import blob, export_c, writer
 from gatelet.convert.exporters.exported import Exported
 from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.rows.drawn import random_inputs
@@ -76,7 +76,7 @@ def test_a_wrong_sum_is_seen_where_no_processor_reads_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = writer.sums_of
+    real = blob.sums_of
 
     def one_more(values: Any) -> Any:
         sums = real(values)
