@@ -38,6 +38,7 @@ class Making:
         model: What is exported.
         worker: Where exporters run that can crash.
         optional: A target without a compiler is left out.
+        what_fits: So is what would get the model wrong.
         progress: Called with what is being done.
     """
 
@@ -45,12 +46,18 @@ class Making:
     model: Exportable
     worker: Worker
     optional: bool
+    what_fits: bool
     progress: Progress
 
     def make(self, chosen: Sequence[Named]) -> None:
         """Export artifacts, hold their files to the gates, and add them to the bundle."""
         made = export_all(
-            self.model, chosen, self.worker, optional=self.optional, progress=self.progress
+            self.model,
+            chosen,
+            self.worker,
+            optional=self.optional,
+            what_fits=self.what_fits,
+            progress=self.progress,
         )
         check_made(made, self.model)
         for one in made:

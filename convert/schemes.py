@@ -102,7 +102,7 @@ REVISIONS: dict[tuple[str, str], int] = {
     ("c", "dynamic-int8"): 3,
     ("c", "dynamic-int8-rec16"): 2,
     ("c", "dynamic-int8-emb4"): 3,
-    ("c", "full-int8"): 3,  # and one rounding of features at all levels
+    ("c", "full-int8"): 3,  # and states with a remainder, which stream as integers
 }
 """By target and scheme, raised when what is written or computed changes; 1 where none is listed."""
 

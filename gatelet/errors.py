@@ -12,6 +12,7 @@ GateletError
 ├── TrainingError           a training that gave no model
 ├── ConversionError         an export that did not give a usable artifact
 │   ├── CompilerFailed      no C compiler is here, or it cannot make a library
+│   ├── Refused             a scheme that would get this model wrong, told by its weights
 │   ├── WorkerDied          the child process ended by a signal or by itself
 │   ├── WorkerTimeout       the child process took longer than its limit
 │   └── WorkerMemory        the child process used more memory than its limit
@@ -73,6 +74,10 @@ class ConversionError(GateletError):
 
 class CompilerFailed(ConversionError):
     """No C compiler is here, or it cannot make a library of the source."""
+
+
+class Refused(ConversionError):
+    """A scheme would get this model wrong: its weights, or what they do to real rows, say so."""
 
 
 class WorkerDied(ConversionError):

@@ -10,7 +10,7 @@ from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.exporters.targets import EXPORTERS, export
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.worker.worker import Worker
-from gatelet.errors import CompilerFailed
+from gatelet.errors import CompilerFailed, Refused
 from gatelet.runtime.backends.targets import TARGETS
 from gatelet.runtime.graph.states import STREAM_ROLE
 from gatelet.runtime.graph.streaming import StreamingGraph
@@ -46,6 +46,7 @@ def export_all(
     worker: Worker,
     *,
     optional: bool,
+    what_fits: bool = False,
     progress: Callable[[str], None],
 ) -> tuple[Made, ...]:
     """Export each artifact, and its streaming form where the model streams.
@@ -55,14 +56,17 @@ def export_all(
         chosen: Targets and schemes.
         worker: Where exporters run that can crash.
         optional: A target without a compiler is left out, as nobody asked for it by name.
+        what_fits: So is an artifact that would get the model wrong, unless it is the only one.
         progress: Called with what is being exported.
 
     Raises:
         ConversionError: An exporter failed.
+        Refused: An artifact that was asked for, or the only one, would get the model wrong.
         CompilerFailed: A target that was asked for, or is the only one, needs a C compiler.
     """
     made: list[Made] = []
     without: set[str] = set()
+    refused = 0
     for target, scheme in chosen:
         if target in without:
             continue
@@ -74,6 +78,12 @@ def export_all(
             if not optional or {one for one, _ in chosen} == without:
                 raise
             progress(f"leaving out {target}: {error}")
+            continue
+        except Refused as error:
+            refused += 1
+            if not what_fits or refused == len(chosen):
+                raise
+            progress(f"leaving out {target} {scheme.name}: {error}")
             continue
         form = None
         in_file = TARGETS[target].streaming == "file"

@@ -30,16 +30,19 @@ class State:
         output: The name of the value that gives it after the piece.
         shape: Without B.
         node: The recurrence that it belongs to.
+        dtype: 'int32' where integers are carried as they are.
     """
 
     input: str
     output: str
     shape: tuple[int, ...]
     node: str = ""
+    dtype: str = "float32"
 
     def to_manifest(self) -> "dict[str, Any]":
         """Return the entry of the manifest."""
-        return {"input": self.input, "output": self.output, "shape": [None, *self.shape]}
+        entry = {"input": self.input, "output": self.output, "shape": [None, *self.shape]}
+        return entry if self.dtype == "float32" else {**entry, "dtype": self.dtype}
 
 
 def parse_states(entry: "Mapping[str, Any]") -> tuple[State, ...]:
@@ -74,4 +77,7 @@ def _parse_state(entry: object) -> State:
         raise ValueError(f"a state's 'shape' is {show(shape)}, expected [null, size, ...]")
     if math.prod(sizes) > LARGEST_STATE:
         raise ValueError(f"a state's 'shape' is {show(shape)}, more than {LARGEST_STATE:,} a row")
-    return State(str(names[0]), str(names[1]), tuple(sizes))
+    dtype = found.get("dtype", "float32")
+    if dtype not in ("float32", "int32"):
+        raise ValueError(f"a state's 'dtype' is {show(dtype)}, expected float32 or int32")
+    return State(str(names[0]), str(names[1]), tuple(sizes), dtype=str(dtype))

@@ -233,7 +233,8 @@ class Stream:
         return ids
 
     def _zeros(self, rows: int) -> dict[str, Any]:
-        return {one.input: _filled(0.0, (rows, *one.shape)) for one in self._states}
+        zeros = {"float32": 0.0, "int32": 0}
+        return {one.input: _filled(zeros[one.dtype], (rows, *one.shape)) for one in self._states}
 
     def _run_rows(self, inputs: dict[str, Any], rows: int) -> Mapping[str, Any]:
         size = self._max_batch or rows
@@ -313,7 +314,7 @@ def _forms(expected: GraphInput) -> str:
     return f"{one} for one timestep, [B{rest}] for one of B rows, or [B, n{rest}] for n timesteps"
 
 
-def _filled(value: float, shape: tuple[int, ...]) -> Any:
+def _filled(value: float | int, shape: tuple[int, ...]) -> Any:
     if not shape:
         return value
     return [_filled(value, shape[1:]) for _ in range(shape[0])]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatelet.convert.exporters.c.sizes import Size, known
-from gatelet.convert.exporters.c.writer import Call, Value, Writer, initializer
+from gatelet.convert.exporters.c.source import initializer
+from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.convert.layouts import padded_columns
 
 PLACES = 4

@@ -17,6 +17,7 @@ from gatelet.convert.exporters.c.functions import Function
 from gatelet.convert.exporters.c.integers import INTEGER_OPERATIONS, integer_refusal, observe
 from gatelet.convert.exporters.c.recurrent import write_conv_lstm_2d, write_recurrence
 from gatelet.convert.exporters.c.sizes import Size, elements, known
+from gatelet.convert.exporters.c.slow_units import slow_unit_refusal
 from gatelet.convert.exporters.c.source import comment, prefix_of
 from gatelet.convert.exporters.c.steps import step_form
 from gatelet.convert.exporters.c.vocabulary import write_vocabulary
@@ -24,7 +25,7 @@ from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.convert.exporters.exported import Companion, Exportable, Exported
 from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.schemes import Scheme
-from gatelet.errors import ConversionError
+from gatelet.errors import ConversionError, Refused
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.graph.operations import FLOATS
@@ -48,6 +49,7 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
 
     Raises:
         ConversionError: The Graph has an operation that cannot be written.
+        Refused: Integers would get a long stream wrong.
         CompilerFailed: There is no compiler, or it refuses the source.
     """
     written = write_model(model, scheme)
@@ -64,7 +66,8 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
     if written.observed:
         facts["observed"] = {name: one.tolist() for name, one in written.observed.items()}
     if written.steps is not None:
-        states = [state.to_manifest() for state in written.states]
+        dtype = "int32" if written.steps.words else "float32"
+        states = [replace(state, dtype=dtype).to_manifest() for state in written.states]
         facts[STREAM_ROLE] = {"states": states, "max_batch": None}
         # the code that streams: its weights are the artifact's own
         source = next(one for one in files["companions"] if one.role == "source")
@@ -96,18 +99,25 @@ def write_model(
     blob = Blob()
     kernels: set[str] = set()
     sections: list[dict[str, Any]] = []
-    pieces = step_form(model.streaming, model.graph, model.skipping)
     if observed is None:
         observed = _observed(model, scheme)
+    writers = [Writer(blob, scheme, observed, kernels=kernels, sections=sections) for _ in "ab"]
+    integers = writers[0].integers
+    pieces = step_form(model.streaming, model.graph, model.skipping, integers=integers)
+    states = pieces.states if pieces else ()
+    graphs = (model.skipping, pieces.graph if pieces else None)
     whole, steps = (
-        None
-        if graph is None
-        else write_function(
-            Writer(blob, scheme, observed, kernels=kernels, sections=sections), graph
+        None if graph is None else write_function(writer, graph, words=words)
+        for writer, graph, words in zip(
+            writers, graphs, (0, len(states) if integers else 0), strict=True
         )
-        for graph in (model.skipping, pieces.graph if pieces else None)
     )
     assert whole is not None
+    if integers and model.calibration is not None:
+        carried = frozenset(one.node for one in states)
+        why = slow_unit_refusal(model.graph, carried, model.calibration.rows, writers[0].rounded)
+        if why:
+            raise Refused(f"c full-int8: {why}", target="c")
     return Model(
         prefix=prefix_of(model.name),
         stem=f"c-{scheme.name}",
@@ -117,7 +127,7 @@ def write_model(
         sections=sections,
         vocabulary=write_vocabulary(model.vectorizer) if model.vectorizer else None,
         steps=steps,
-        states=pieces.states if pieces else (),
+        states=states,
         observed=observed,
     )
 
@@ -132,8 +142,8 @@ def _observed(model: Exportable, scheme: Scheme) -> dict[str, Any]:
     return observe(model.graph, model.calibration.rows)
 
 
-def write_function(writer: Writer, graph: Graph) -> Function:
-    """Write a Graph's nodes as calls."""
+def write_function(writer: Writer, graph: Graph, *, words: int = 0) -> Function:
+    """Write a Graph's nodes as calls; so many of its last outputs are states in integers."""
     arrays = {name: array_of(tensor) for name, tensor in graph.weights.items()}
     parameters: list[tuple[int, int]] = []
     values = {
@@ -151,12 +161,14 @@ def write_function(writer: Writer, graph: Graph) -> Function:
         _release(values, last_use, index)
     outputs = []
     for index, name in enumerate(graph.outputs):
-        value = layers.as_floats(writer, values[name])
+        value = values[name]
+        if index < len(graph.outputs) - words:
+            value = layers.as_floats(writer, value)
         outputs.append(value)
         count = elements(value.dims)
         writer.line(f"memcpy(call->to[{index}], {value.name}, sizeof(float) * {count});")
     scratch = [slot.floats for slot in writer.slots]
-    return Function(graph, writer.lines, outputs, parameters, scratch)
+    return Function(graph, writer.lines, outputs, parameters, scratch, words)
 
 
 def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[int, int]]) -> Value:

@@ -24,6 +24,7 @@ class Function:
         outputs: The values that it gives.
         parameters: The sizes that the caller decides: (input, axis) of each.
         scratch: The floats of each piece of memory, as C expressions.
+        words: How many of the last outputs are int32: states in integers.
     """
 
     graph: Graph
@@ -31,6 +32,7 @@ class Function:
     outputs: list[Value]
     parameters: list[tuple[int, int]]
     scratch: list[str]
+    words: int = 0
 
     @property
     def sorts(self) -> bool:
@@ -96,7 +98,8 @@ def function_values(
         "vocabularies": ", ".join(str(one.vocabulary or 0) for one in graph.inputs),
         "states": len(states),
         "state_floats": ", ".join(map(str, states)) or "0",
-        "description": c_string([*_description(graph), *told]),
+        "description": c_string([*_description(function), *told]),
+        "abi": "GATELET_ABI_OF_WORDS" if function.words else "GATELET_ABI",
         "opens": "gatelet_open_steps" if form else "gatelet_open",
     }
     for name, template in (
@@ -175,7 +178,9 @@ def _wide(pieces: list[str]) -> str:
     return " +\n           ".join(wide) or str(SCRATCH_FLOATS)
 
 
-def _description(graph: Graph) -> list[str]:
+def _description(function: Function) -> list[str]:
     """Describe inputs and outputs for bindings: one JSON list a line."""
+    graph, floats = function.graph, len(function.graph.outputs) - function.words
     lines = [json.dumps(["input", one.name, one.dtype, list(one.shape)]) for one in graph.inputs]
-    return [*lines, *(json.dumps(["output", name]) for name in graph.outputs)]
+    lines += [json.dumps(["output", name]) for name in graph.outputs[:floats]]
+    return [*lines, *(json.dumps(["output", name, "int32"]) for name in graph.outputs[floats:])]

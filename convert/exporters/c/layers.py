@@ -15,7 +15,7 @@ from gatelet.convert.layouts import padded_columns
 
 DENSE_ROWS = 4
 """Rows that a Dense layer works on at a time."""
-_BYTES = {"float": 4, "ids": 4, "int16": 2, "mask": 1}
+_BYTES = {"float": 4, "ids": 4, "int16": 2, "mask": 1, "word": 4}
 
 
 def as_floats(writer: Writer, value: Value) -> Value:
@@ -28,10 +28,20 @@ def as_floats(writer: Writer, value: Value) -> Value:
         n, scale = elements(value.dims), number(value.scale)
         writer.call("gatelet_floats_of_integers", value.name, n, scale, y.name)
         return y
+    if value.kind == "word":
+        writer.kernels.add("integer")
+        given = (elements(value.dims), str(unused_bits(value.scale)), number(value.scale))
+        writer.call("gatelet_floats_of_words", value.name, *given, y.name)
+        return y
     writer.kernels.add("layers")
     function = "gatelet_floats_of" if value.kind == "ids" else "gatelet_floats_of_mask"
     writer.call(function, value.name, elements(value.dims), y.name)
     return y
+
+
+def unused_bits(scale: float) -> int:
+    """Return how many bits of a state's word are below the state: 16 bits lie in the upper half."""
+    return 16 if scale == 2.0**-15 else 0
 
 
 def as_ids(writer: Writer, value: Value) -> Value:

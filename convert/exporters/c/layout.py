@@ -5,7 +5,7 @@ Every generated file asserts that they are the same.
 
 from gatelet.convert.exporters.c.blob import HEAD_BYTES, INT8_CHUNK
 from gatelet.convert.exporters.c.convolution import PLACES
-from gatelet.convert.exporters.c.integers import EXP_ENTRIES, SIGMOID_ENTRIES
+from gatelet.convert.exporters.c.integer_values import EXP_ENTRIES, TAIL_ENTRIES
 from gatelet.convert.exporters.c.layers import DENSE_ROWS
 from gatelet.convert.exporters.c.recurrent import (
     CONV_LSTM_STATES,
@@ -30,7 +30,7 @@ LAYOUT = {
     "CONV_LSTM_STATES": CONV_LSTM_STATES,
     "DENSE_ROWS": DENSE_ROWS,
     "CONVOLUTION_PLACES": PLACES,
-    "SIGMOID_ENTRIES": SIGMOID_ENTRIES,
+    "TAIL_ENTRIES": TAIL_ENTRIES,
     "EXP_ENTRIES": EXP_ENTRIES,
     "MAX_RANK": MAX_RANK,
     "LARGEST_SIZE": LARGEST_SIZE,

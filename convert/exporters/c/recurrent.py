@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from gatelet.convert.exporters.c.activations import activation_text
 from gatelet.convert.exporters.c.convolution import window_of, write_kernels
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
-from gatelet.convert.exporters.c.writer import Call, Value, Writer, initializer
+from gatelet.convert.exporters.c.source import initializer
+from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.convert.layouts import LANES, padded_columns
 from gatelet.runtime.graph.operations import GATES, OPERATIONS
 

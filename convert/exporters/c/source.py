@@ -136,3 +136,8 @@ def comment(text: str) -> str:
     """Make a text safe inside a C comment."""
     plain = re.sub(r"[^\x20-\x7e]+", " ", text)
     return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+
+
+def initializer(fields: Mapping[str, object]) -> str:
+    """Return the initializer of a struct in C, by the names of its fields."""
+    return f"{{{', '.join(f'.{name} = {text}' for name, text in fields.items())}}}"

@@ -20,16 +20,18 @@ NO_STEPS = {"step_source": "", "step_declarations": "", "step_library": ""}
 
 
 def step_form(
-    streaming: StreamingGraph | None, model: Graph, skipping: Graph
+    streaming: StreamingGraph | None, model: Graph, skipping: Graph, *, integers: bool = False
 ) -> StreamingGraph | None:
     """Return what a step runs; None where a model has no `step`.
 
-    Each state has an output of its own, where it is one of the model's outputs too.
+    Each state has an output of its own, where it is one of the model's outputs too; in a scheme
+    of integers it is int32.
 
     Args:
         streaming: The streaming form of the model, if it has one.
         model: The model.
         skipping: What runs whole sequences: steps skip the padding that it skips.
+        integers: The scheme computes in integers.
     """
     if streaming is None:
         return None
@@ -39,7 +41,11 @@ def step_form(
             return None
     form = _after_padding(streaming, skipping)
     outputs = (*model.outputs, *(one.output for one in form.states))
-    return replace(form, graph=replace(form.graph, outputs=outputs))
+    inputs = form.graph.inputs
+    if integers:
+        states = {one.input for one in form.states}
+        inputs = tuple(replace(i, dtype="int32") if i.name in states else i for i in inputs)
+    return replace(form, graph=replace(form.graph, inputs=inputs, outputs=outputs))
 
 
 def _after_padding(streaming: StreamingGraph, skipping: Graph) -> StreamingGraph:

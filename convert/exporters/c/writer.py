@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, sums_of
 from gatelet.convert.exporters.c.entry import Entry
 from gatelet.convert.exporters.c.sizes import Size, largest_elements
+from gatelet.convert.exporters.c.source import initializer
 from gatelet.convert.exporters.quantize import quantize, quantize_int4
 from gatelet.convert.layouts import DTYPES, LANES, ORDERS, pack, pack_int4, tile_of
 from gatelet.convert.schemes import Scheme
@@ -48,6 +49,7 @@ _C_TYPES = {
     "ids": ("int32_t", 4),
     "int16": ("int16_t", 2),
     "mask": ("uint8_t", 1),
+    "word": ("int32_t", 4),
 }
 
 Array = NDArray[Any]
@@ -68,13 +70,13 @@ class Value:
 
     Args:
         name: The pointer.
-        kind: 'float', 'ids', 'int16' or 'mask'.
+        kind: 'float', 'ids', 'int16', 'mask', or 'word': a state in integers.
         dims: Its sizes, rows first; () for a number.
         slot: The memory it lies in; None for the caller's.
         raw: Numbers as the caller fed them, whose columns may differ by any factor.
         exact_limit: The integer that the largest magnitude of each row of features is a multiple
             of, where its row is stored as integers with a scale; 0 elsewhere.
-        scale: Of an 'int16': what its integers are multiples of.
+        scale: Of an 'int16' or 'word': what its integers are multiples of.
         fed: The graph input that it is; '' for what was computed.
         entry: Of states that rows begin with behind their padding.
     """
@@ -158,6 +160,7 @@ class Writer:
         scheme: What is stored how.
         observed: The largest magnitudes of values, for a scheme that computes in integers.
         sections: The table of what the blob holds of the Graph, as in docs/bundle.md.
+        rounded: What the integers of kernels stand for, by weight and first column.
         node: The name of the node, or input, that is written: names in C begin with it.
     """
 
@@ -168,6 +171,7 @@ class Writer:
     slots: list[Slot] = field(default_factory=list)
     kernels: set[str] = field(default_factory=set)
     sections: list[dict[str, Any]] = field(default_factory=list)
+    rounded: dict[tuple[str, int], Array] = field(default_factory=dict)
     node: str = ""
     _names: set[str] = field(default_factory=set)
 
@@ -377,11 +381,6 @@ class Writer:
         texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
         self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
         return name
-
-
-def initializer(fields: Mapping[str, object]) -> str:
-    """Return the initializer of a struct in C, by the names of its fields."""
-    return f"{{{', '.join(f'.{name} = {text}' for name, text in fields.items())}}}"
 
 
 def number(value: float) -> str:

@@ -1,12 +1,12 @@
 """The oracle of c's full-int8: the same integers in NumPy, from which no bit may differ.
 
 Not the float schemes' oracle, which is `oracle`. The arithmetic is that of kernels/integer.c: 8-bit
-weights, 16-bit values with a scale each, gates and states of 2^-15, what goes into an activation of
-2^-16. A factor is an integer of 24 bits and a shift; halves are rounded up.
+weights, 16-bit values with a scale each, states of 2^-15, activations of 2^-31. A factor is an
+integer of 24 bits and a shift; halves are rounded up.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,22 +14,25 @@ from gatelet.convert.parity.computes.roundings import Array
 from gatelet.runtime.backends.reference import OPERATIONS, array_of
 from gatelet.runtime.backends.reference.operation import Call
 from gatelet.runtime.graph.graph import Graph, Node
-from gatelet.runtime.graph.operations import OPERATIONS as TABLE
 from gatelet.runtime.graph.operations import VECTOR_RECURRENCES
 
-_ONE, _UNIT, _Z_UNIT = 1 << 15, 2.0**-15, 2.0**-16
-_LARGEST_Z, _LARGEST_CELL, _LARGEST = 32 << 16, 1 << 30, 32767
+_UNIT, _Z_BITS = 2.0**-15, 16
+_LARGEST_Z, _LARGEST_CELL, _LARGEST = 2**30 - 1, 2**30 - 1, 32767
 _HEADROOM, _MULTIPLIER_BITS = 2.0, 24
-_SIGMOID = np.rint(2**15 / (1.0 + np.exp(-np.arange(513) / 32.0))).astype(np.int64)
+_TAIL = np.rint(2.0**31 / (1.0 + np.exp(np.arange(513) / 32.0))).astype(np.int64)
 _EXPONENTIAL = np.rint(np.exp(-np.arange(1025) / 64.0) * 2**15).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """Integers, and what they are multiples of: a scale, or one for each feature."""
+    """Integers, and what they are multiples of: a scale, or one for each feature.
+
+    Of a state's word the value lies above some bits that are unused by others.
+    """
 
     values: Array
     scale: float | Array = 0.0
+    unused: int = 0
 
 
 def run_integers(
@@ -83,13 +86,15 @@ def _fed(x: Array, largest: Array | None) -> Scaled:
 def _integers_of(x: Array, unit: Array | float, limit: int) -> Array:
     found = x.astype(np.float32) * np.asarray(unit, np.float32)
     half = np.where(found < 0, np.float32(-0.5), np.float32(0.5))
-    return np.clip(np.trunc(found + half), -limit, limit).astype(np.int64)
+    # float32 holds no limit of 30 bits
+    whole = np.clip(np.trunc(found + half), -(2.0**31), 2.0**31).astype(np.int64)
+    return np.clip(whole, -limit, limit)
 
 
 def _as_floats(value: Scaled) -> Array:
     if value.values.dtype.kind == "f" or not isinstance(value.scale, float) or not value.scale:
         return value.values.astype(np.float32)
-    return value.values.astype(np.float32) * np.float32(value.scale)
+    return (value.values >> value.unused).astype(np.float32) * np.float32(value.scale)
 
 
 def _shifted(x: Array, shift: int) -> Array:
@@ -131,34 +136,33 @@ def _bias(weights: Mapping[str, Array], scale: float, row: int | None = None) ->
     return np.clip(exact, -(2**30), 2**30).astype(np.int64)
 
 
-def _look_up(table: Array, at: Array, bits: int) -> Array:
-    """Return a table's value at some steps, between its entries on a line."""
-    index, rest = at >> bits, at & ((1 << bits) - 1)
-    low = table[np.minimum(index, len(table) - 1)]
-    high = table[np.minimum(index + 1, len(table) - 1)]
-    return np.asarray(low + _shifted((high - low) * rest, bits))
+def _tail(a: Array, bits: int) -> Array:
+    """Return s(-a), between the entries of the table on a line."""
+    index, part = np.minimum(a >> (bits - 5), 512), (a << (37 - bits)) & 0xFFFFFFFF
+    step = _TAIL[index] - _TAIL[np.minimum(index + 1, 512)]
+    return np.where(index == 512, _TAIL[512], _TAIL[index] - ((step * part) >> 32))
 
 
-def _sigmoid(z: Array) -> Array:
-    found = _look_up(_SIGMOID, np.abs(z), 11)
-    return np.where(z < 0, _ONE - found, found)
+def _sigmoid(z: Array, bits: int) -> Array:
+    small = _tail(np.abs(z), bits)
+    return np.where(z < 0, small, 2**31 - small)
 
 
-def _hard(part: int) -> Callable[[Array], Array]:
-    # C's division rounds towards zero
-    return lambda z: np.clip(np.sign(z) * (np.abs(z) // part) + _ONE // 2, 0, _ONE)
+def _hard(part: int) -> Callable[[Array, int], Array]:
+    return lambda z, bits: np.clip(((z * part) >> (bits + 1)) + 2**30, 0, 2**31 - 1)
 
 
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+_ACTIVATIONS: dict[str, Callable[[Array, int], Array]] = {
     "sigmoid": _sigmoid,
-    "tanh": lambda z: 2 * _sigmoid(2 * z) - _ONE,
-    "hard_sigmoid": _hard(12),
-    "hard_sigmoid_keras2": _hard(10),
+    "tanh": lambda z, bits: 2 * _sigmoid(z, bits - 1) - 2**31,
+    "hard_sigmoid": _hard(715827883),
+    "hard_sigmoid_keras2": _hard(858993459),
 }
 
 
-def _activate(name: str, z: Array) -> Array:
-    return _ACTIVATIONS[name](np.clip(z, -_LARGEST_Z, _LARGEST_Z))
+def _activate(name: str, z: Array, bits: int) -> Array:
+    """Return an activation, of scale 2^-31, of z of scale 2^-bits."""
+    return np.asarray(_ACTIVATIONS[name](z, bits))
 
 
 def _embedding(given: _Given) -> list[Scaled]:
@@ -184,35 +188,38 @@ def _activation(given: _Given) -> list[Scaled]:
     assert isinstance(x.scale, float)
     if name == "relu":
         return [Scaled(np.maximum(x.values, 0), x.scale)]
-    multipliers, shift = _factors(np.array([x.scale / _Z_UNIT]))
+    multipliers, shift = _factors(np.array([x.scale * 2.0**_Z_BITS]))
     if name == "softmax":
         return [Scaled(_softmax(x.values, int(multipliers[0]), shift), _UNIT)]
-    z = _shifted(x.values * multipliers[0], shift)
-    return [Scaled(_narrow(_activate(name, z)), _UNIT)]
+    z = _clipped(_shifted(x.values * multipliers[0], shift))
+    return [Scaled(_narrow(_shifted(_activate(name, z, _Z_BITS), 16)), _UNIT)]
 
 
 def _softmax(x: Array, multiplier: int, shift: int) -> Array:
     below = _shifted((x.max(axis=-1, keepdims=True) - x) * multiplier, shift)
-    weights = np.where(below >= 16 << 16, 0, _look_up(_EXPONENTIAL, np.minimum(below, 1 << 21), 10))
+    index, rest = np.minimum(below >> 10, 1023), below & 1023
+    low = _EXPONENTIAL[index]
+    line = low + _shifted((_EXPONENTIAL[index + 1] - low) * rest, 10)
+    weights = np.where(below >= 16 << 16, 0, line)
     whole = np.minimum(weights.sum(axis=-1, keepdims=True), 2**31 - 1)
     return _narrow(((weights << 15) + whole // 2) // whole)
 
 
 def _recurrence(given: _Given) -> list[Scaled]:
-    """Walk over time, as the reference does; h is of 2^-15, an LSTM's c of 2^-16."""
+    """Walk over time, as the reference does; states are words of 32 bits between calls."""
     node, x = given.node, given.x
     attributes, kernel = node.attributes, given.weights["kernel"]
-    step, row = _STEPS[node.op](given)
-    project = _product(kernel, x.scale, _Z_UNIT)
-    z = project(x.values) + _bias(given.weights, _Z_UNIT, row)
-    z = np.clip(z, -_LARGEST_CELL, _LARGEST_CELL)
+    bits = _input_bits(given.weights, x.scale)
+    step, row = _STEPS[node.op](given, bits)
+    project = _product(kernel, x.scale, 2.0**-bits)
+    z = _clipped(project(x.values) + _bias(given.weights, 2.0**-bits, row))
     B, T = x.values.shape[:2]
-    units = len(given.weights["recurrent_kernel"])
-    states = [np.zeros((B, units), np.int64) for _ in TABLE[node.op].states]
+    units, kinds = len(given.weights["recurrent_kernel"]), _WORDS[node.op]
+    words = [np.zeros((B, units), np.int64) for _ in kinds]
     for index, (name, one) in enumerate(zip(node.inputs[1:], given.inputs[1:], strict=True)):
-        unit, limit = ((32768.0, _LARGEST), (65536.0, _LARGEST_CELL))[index]
         # a state that is fed is not rounded as features are
-        states[index] = _integers_of(given.feed.get(name, one.values), unit, limit)
+        words[index] = kinds[index].taken(replace(one, values=given.feed.get(name, one.values)))
+    states = _OPENED[node.op](words)
     y = states[0] if attributes.get("output_initial_state") else np.zeros_like(states[0])
     sequence = [y] * T
     for t in reversed(range(T)) if attributes.get("go_backwards") else range(T):
@@ -225,10 +232,49 @@ def _recurrence(given: _Given) -> list[Scaled]:
     made = np.stack(sequence, axis=1) if attributes["return_sequences"] else y
     found = [Scaled(made, _UNIT)]
     if attributes.get("return_state"):
-        scales = (np.float32(1 / 32768.0), np.float32(1 / 65536.0))
-        pairs = zip(states, scales, strict=False)
-        found += [Scaled(one.astype(np.float32) * scale) for one, scale in pairs]
+        pairs = zip(kinds, _CLOSED[node.op](states), strict=True)
+        found += [Scaled(words, kind.unit, kind.unused) for kind, words in pairs]
     return found
+
+
+@dataclass(frozen=True)
+class _Word:
+    """What 32 bits of a state stand for: multiples of a unit, behind some bits of a remainder."""
+
+    unit: float
+    limit: int
+    unused: int = 0
+
+    def taken(self, value: Scaled) -> Array:
+        """Return a state as such words: as they are, or of floats."""
+        if value.values.dtype.kind == "i" and value.scale in (0.0, self.unit):
+            return value.values.astype(np.int64)
+        return _integers_of(_as_floats(value), 1.0 / self.unit, self.limit) << self.unused
+
+
+_HALF = _Word(_UNIT, _LARGEST, 16)
+_CELL, _WIDE = _Word(2.0**-16, _LARGEST_CELL), _Word(2.0**-29, 2**29 - 1)
+_WORDS = {"LSTM": (_HALF, _CELL), "GRU": (_WIDE,), "SimpleRNN": (_HALF,)}
+# what a step knows: h, then an LSTM's c and remainder, or a GRU's wide h
+_OPENED: dict[str, Callable[[list[Array]], list[Array]]] = {
+    "LSTM": lambda words: [words[0] >> 16, words[1], words[0] & 0xFFFF],
+    "GRU": lambda words: [_saturated(_shifted(words[0], 14), _LARGEST), words[0]],
+    "SimpleRNN": lambda words: [words[0] >> 16],
+}
+_CLOSED: dict[str, Callable[[list[Array]], list[Array]]] = {
+    "LSTM": lambda states: [states[0] << 16 | states[2], states[1]],
+    "GRU": lambda states: [states[1]],
+    "SimpleRNN": lambda states: [states[0] << 16],
+}
+
+
+def _input_bits(weights: Mapping[str, Array], scale: float | Array) -> int:
+    """Return how many bits behind the point x W + b and h W + b have: they hold 31 in all."""
+    kernel, recurrent = (weights[one].astype(np.float64) for one in ("kernel", "recurrent_kernel"))
+    x = np.broadcast_to(np.asarray(scale, np.float64), (len(kernel),)) * 2**15
+    largest = max((np.abs(kernel).T @ x).max(), np.abs(recurrent).sum(axis=0).max())
+    largest += np.abs(weights["bias"]).max() if "bias" in weights else 0.0
+    return int(np.clip(np.floor(30 - np.log2(1.01 * largest)), 16, 24))
 
 
 _Step = Callable[[Array, list[Array]], list[Array]]
@@ -240,60 +286,70 @@ def _settings(given: _Given) -> tuple[str, str]:
 
 
 def _clipped(z: Array) -> Array:
-    return np.clip(z, -_LARGEST_CELL, _LARGEST_CELL)
+    return np.clip(z, -_LARGEST_Z, _LARGEST_Z)
 
 
-def _lstm(given: _Given) -> tuple[_Step, int | None]:
+def _saturated(x: Array, most: int) -> Array:
+    """Cut as a processor does: below by one more than above."""
+    return np.clip(x, -most - 1, most)
+
+
+def _lstm(given: _Given, bits: int) -> tuple[_Step, int | None]:
+    """Return an LSTM's step: c' = c - (1 - f) c + i g, with 16 bits behind c's last one."""
     act, gate = _settings(given)
-    product = _product(given.weights["recurrent_kernel"], _UNIT, _Z_UNIT)
+    product = _product(given.weights["recurrent_kernel"], _UNIT, 2.0**-bits)
 
     def step(z: Array, states: list[Array]) -> list[Array]:
-        h, c = states
+        h, c, rest = states
         i, f, g, o = np.split(z + _clipped(product(h)), 4, axis=-1)
-        kept = _shifted(_activate(gate, f) * c, 15)
-        added = _shifted(_activate(gate, i) * _activate(act, g), 14)
-        c = _clipped(kept + added)
-        return [_narrow(_shifted(_activate(gate, o) * _activate(act, c), 15)), c]
+        total = (c << 32) + (rest << 16) + 0x8000
+        total += (_activate(gate, i, bits) * _activate(act, g, bits)) >> 14
+        total -= _activate(gate, -f, bits) * 2 * c
+        c = _saturated(total >> 32, _LARGEST_CELL)
+        high = (_activate(gate, o, bits) * _activate(act, c, 16)) >> 32
+        return [_saturated(_shifted(high, 15), _LARGEST), c, (total >> 16) & 0xFFFF]
 
     return step, None
 
 
-def _gru(given: _Given) -> tuple[_Step, int | None]:
+def _gru(given: _Given, bits: int) -> tuple[_Step, int | None]:
+    """Return a GRU's step: h' = h + (1 - z) (n - h) in 32 bits, rounded towards n."""
     act, gate = _settings(given)
     kernel, units = given.weights["recurrent_kernel"], len(given.weights["recurrent_kernel"])
     after = bool(given.node.attributes["reset_after"])
-    row = 0 if after and "bias" in given.weights else None
-    bias = _bias(given.weights, _Z_UNIT, 1) if row == 0 else 0
-    product = _product(kernel if after else kernel[:, : 2 * units], _UNIT, _Z_UNIT)
-    candidate = product if after else _product(kernel[:, 2 * units :], _UNIT, _Z_UNIT)
+    row, unit = 0 if after and "bias" in given.weights else None, 2.0**-bits
+    bias = _bias(given.weights, unit, 1) if row == 0 else 0
+    product = _product(kernel if after else kernel[:, : 2 * units], _UNIT, unit)
+    candidate = product if after else _product(kernel[:, 2 * units :], _UNIT, unit)
 
     def step(z: Array, states: list[Array]) -> list[Array]:
-        (h,) = states
+        h, wide = states
         inner = _clipped(product(h) + bias)
-        keep, reset = np.split(
-            _activate(gate, z[:, : 2 * units] + inner[:, : 2 * units]), 2, axis=-1
-        )
+        leak = _activate(gate, -(z[:, :units] + inner[:, :units]), bits)
+        reset = _activate(gate, z[:, units : 2 * units] + inner[:, units : 2 * units], bits)
         if after:
-            again = _shifted(reset * inner[:, 2 * units :], 15)
+            again = _shifted(reset * inner[:, 2 * units :], 31)
         else:
-            again = _clipped(candidate(_narrow(_shifted(reset * h, 15))))
-        new = _activate(act, z[:, 2 * units :] + again)
-        return [_narrow(_shifted(keep * h + (_ONE - keep) * new, 15))]
+            again = _clipped(candidate(_shifted(reset * h, 31)))
+        far = (_activate(act, z[:, 2 * units :] + again, bits) >> 1) - 2 * wide
+        wide = wide + ((leak * far + np.where(far < 0, 0, 0xFFFFFFFF)) >> 32)
+        return [_saturated(_shifted(wide, 14), _LARGEST), wide]
 
     return step, row
 
 
-def _simple_rnn(given: _Given) -> tuple[_Step, int | None]:
+def _simple_rnn(given: _Given, bits: int) -> tuple[_Step, int | None]:
     act, _ = _settings(given)
-    product = _product(given.weights["recurrent_kernel"], _UNIT, _Z_UNIT)
+    product = _product(given.weights["recurrent_kernel"], _UNIT, 2.0**-bits)
 
     def step(z: Array, states: list[Array]) -> list[Array]:
-        return [_narrow(_activate(act, z + _clipped(product(states[0]))))]
+        y = _activate(act, z + _clipped(product(states[0])), bits)
+        return [_saturated(_shifted(y >> 1, 15), _LARGEST)]
 
     return step, None
 
 
-_STEPS: dict[str, Callable[[_Given], tuple[_Step, int | None]]] = {
+_STEPS: dict[str, Callable[[_Given, int], tuple[_Step, int | None]]] = {
     "LSTM": _lstm,
     "GRU": _gru,
     "SimpleRNN": _simple_rnn,

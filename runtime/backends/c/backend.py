@@ -131,7 +131,9 @@ class CBackend:
             raise BackendError(f"'{path.name}': {_ERRORS[3]}", target=self.target)
         described = [json.loads(line) for line in library.description.decode().splitlines()]
         self._inputs = [tuple(one[1:]) for one in described if one[0] == "input"]
-        self._outputs = [one[1] for one in described if one[0] == "output"]
+        made = [one[1:] for one in described if one[0] == "output"]
+        self._outputs = [one[0] for one in made]
+        self._made_dtypes = [(*one[1:], "float32")[0] for one in made]
         self._memories = Memories(self._memory)
         self._maxlen: int = next((one[1] for one in described if one[0] == "texts"), 0)
         self._vocabulary = _vocabulary(vocabulary) if vocabulary and self._maxlen else None
@@ -277,7 +279,7 @@ class CBackend:
             self._ndarray = numpy.ndarray
 
     def _memory(self, shapes: Shapes) -> Memory:
-        return Memory(self._library, self._weights, self._inputs, len(self._outputs), shapes)
+        return Memory(self._library, self._weights, self._inputs, self._made_dtypes, shapes)
 
 
 def _vocabulary(path: AnyFile) -> tuple[mmap.mmap, int]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from gatelet.errors import BackendError
 
-ABI = 1
+ABIS = (1, 2)
+"""1; or 2, where a stream's states are int32."""
 LEVELS = (1, 2, 3, 4)
 """Of x86-64: the plain path, v2, v3, v4."""
 
@@ -94,10 +95,10 @@ def library_of(code: ctypes.CDLL, name: str, *, level: int = 0, steps: bool = Fa
             "unset GATELET_LEVEL"
         )
     library: Library = found.contents
-    if library.abi != ABI:
+    if library.abi not in ABIS:
         raise BackendError(
-            f"the library '{name}' has the interface {library.abi}, this gatelet knows {ABI}: "
-            "convert again, or update gatelet"
+            f"the library '{name}' has the interface {library.abi}, this gatelet knows "
+            f"{' and '.join(map(str, ABIS))}: convert again, or update gatelet"
         )
     library.code = code
     library.level = level or max((n for n in LEVELS if open_function(ctypes.c_int32(n))), default=0)

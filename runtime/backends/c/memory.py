@@ -22,6 +22,10 @@ Shapes = tuple[tuple[int, ...], ...]
 """Of the inputs of a call."""
 
 _ALIGNMENT_BYTES = 64
+_TYPES: dict[str, type[ctypes.c_int32] | type[ctypes.c_float]] = {
+    "int32": ctypes.c_int32,
+    "float32": ctypes.c_float,
+}
 _LARGEST_RANK = 8
 _KEPT_SHAPES = 16
 _KEPT_BYTES = 2**22
@@ -34,7 +38,7 @@ class Memory:
         library: The library.
         weights: Their address.
         inputs: (name, dtype, shape) of each; None is a size that the caller decides.
-        outputs: How many there are.
+        outputs: The dtype of each.
         shapes: Of the inputs of a call.
     """
 
@@ -43,7 +47,7 @@ class Memory:
         library: Library,
         weights: int,
         inputs: Sequence[tuple[str, str, list[int | None]]],
-        outputs: int,
+        outputs: Sequence[str],
         shapes: Shapes,
     ) -> None:
         self.shapes = shapes
@@ -51,15 +55,15 @@ class Memory:
         for shape, (_, _, declared) in zip(shapes, inputs, strict=True):
             sizes += [n for n, d in zip(shape[1:], declared[1:], strict=True) if d is None]
         c_sizes = (ctypes.c_int32 * max(len(sizes), 1))(*sizes)
-        types = [ctypes.c_int32 if one[1] == "int32" else ctypes.c_float for one in inputs]
-        self._dtypes = [one[1] for one in inputs]
+        self._dtypes, self._made_dtypes = [one[1] for one in inputs], outputs
+        types = [_TYPES[dtype] for dtype in self._dtypes]
         self.given = [(t * math.prod(s))() for t, s in zip(types, shapes, strict=True)]
         self._made, self._made_shapes = [], []
-        for output in range(outputs):
+        for output, dtype in enumerate(outputs):
             made = (ctypes.c_int32 * _LARGEST_RANK)()
             rank = library.output_shape(output, rows, c_sizes, made)
             self._made_shapes.append(tuple(made[:rank]))
-            self._made.append((ctypes.c_float * math.prod(made[:rank]))())
+            self._made.append((_TYPES[dtype] * math.prod(made[:rank]))())
         count = library.scratch_bytes(rows, c_sizes) + _ALIGNMENT_BYTES
         self._scratch = ctypes.create_string_buffer(count)
         self.bytes = count + sum(ctypes.sizeof(one) for one in (*self.given, *self._made))
@@ -130,7 +134,7 @@ class Memory:
 
             self._views = (
                 list(map(view, self.given, self._dtypes, self.shapes)),
-                [view(m, "float32", s) for m, s in zip(self._made, self._made_shapes, strict=True)],
+                list(map(view, self._made, self._made_dtypes, self._made_shapes)),
             )
         return self._views
 

@@ -88,10 +88,10 @@ def test_no_float_is_between_the_borders() -> None:
     }
     assert with_float == {
         "q_integer_of",  # of a float
-        "q_start_row",
-        "q_end_row",  # states that the caller gave, and takes
         "gatelet_integers_of_features",
         "gatelet_floats_of_integers",
+        "gatelet_words_of_floats",  # states of other layers
+        "gatelet_floats_of_words",
     }
 
 
@@ -102,7 +102,8 @@ def test_no_float_is_between_the_borders() -> None:
             {"activation": "relu"},
             "c full-int8 has no activation 'relu' in LSTM: use --",
         ),
-        ({"recurrent_activation": "softsign"}, "has no activation 'softsign' in LSTM"),
+        ({"recurrent_activation": "softsign"}, "has no recurrent_activation 'softsign' in LSTM"),
+        ({"recurrent_activation": "tanh"}, "has no recurrent_activation 'tanh' in LSTM"),
     ],
 )
 def test_other_activations_are_refused(changes: dict[str, str], said: str) -> None:

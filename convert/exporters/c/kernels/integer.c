@@ -11,10 +11,13 @@
 #include "recurrence.h"
 
 enum {
-    Q_ONE = 1 << 15,          /* 1 of scale 2^-15 */
-    Q_LARGEST_Z = 32 << 16,   /* beyond it every activation is flat */
-    Q_LARGEST_CELL = 1 << 30, /* 16,384 of scale 2^-16 */
-    Q_CHUNK = 256             /* products of 16 and 8 bits whose sum holds 32 bits */
+    Q_LARGEST_Z = (1 << 30) - 1,    /* of each of two numbers whose sum holds 32 bits */
+    Q_LARGEST_CELL = (1 << 30) - 1, /* 16,384 of scale 2^-16; one processor instruction cuts so */
+    Q_LARGEST_WIDE = (1 << 29) - 1, /* 1 of scale 2^-29 */
+    Q_CELL_BITS = 16,
+    Q_INPUT_BITS = 16, /* of what goes into an activation that stands alone */
+    Q_TAIL_BITS = 5,   /* the table of s has steps of 2^-5 */
+    Q_CHUNK = 256      /* products of 16 and 8 bits whose sum holds 32 bits */
 };
 
 /* Halves are rounded up. */
@@ -24,6 +27,10 @@ GATELET_INLINE int64_t q_shifted(int64_t x, int32_t shift) {
 
 GATELET_INLINE int64_t q_clamped(int64_t x, int64_t limit) {
     return x > limit ? limit : x < -limit ? -limit : x;
+}
+
+GATELET_INLINE int32_t q_saturated(int32_t x, int32_t most) {
+    return x > most ? most : x < -most - 1 ? -most - 1 : x;
 }
 
 static int64_t q_dot(const int16_t *x, const int8_t *w, int32_t n) {
@@ -45,93 +52,118 @@ GATELET_INLINE int64_t q_column(const struct gatelet_integer_matrix *w, const in
     return q_shifted(sum * w->multipliers[j], w->shift);
 }
 
-/* z [columns] = x W + bias of scale 2^-16. */
+/* z [columns] = x W + bias. */
 static void q_project(const struct gatelet_integer_matrix *w, const int16_t *x, const int32_t *bias,
                       int32_t *z) {
     for (int32_t j = 0; j < w->columns; j++) {
-        z[j] = (int32_t)q_clamped(q_column(w, x, j) + (bias == NULL ? 0 : bias[j]), Q_LARGEST_CELL);
+        z[j] = (int32_t)q_clamped(q_column(w, x, j) + (bias == NULL ? 0 : bias[j]), Q_LARGEST_Z);
     }
 }
 
-/* A table's value at `at` steps of 2^-bits, between its entries on a line. */
-GATELET_INLINE int32_t q_look_up(const uint16_t *table, int32_t entries, int32_t at, int32_t bits) {
-    const int32_t index = at >> bits, rest = at & ((1 << bits) - 1);
-    if (index >= entries - 1) {
-        return table[entries - 1];
+/* s(-a) of scale 2^-31, of a >= 0 of scale 2^-bits: between the table's entries on a line. */
+GATELET_INLINE int32_t q_tail(const int32_t *tail, uint32_t a, int32_t bits) {
+    const uint32_t index = a >> (bits - Q_TAIL_BITS), part = a << (32 + Q_TAIL_BITS - bits);
+    if (index >= GATELET_TAIL_ENTRIES - 1) {
+        return tail[GATELET_TAIL_ENTRIES - 1];
     }
-    const int32_t step = (int32_t)table[index + 1] - (int32_t)table[index];
-    return table[index] + (int32_t)q_shifted((int64_t)step * rest, bits);
+    const uint32_t step = (uint32_t)(tail[index] - tail[index + 1]);
+    return tail[index] - (int32_t)(((uint64_t)step * part) >> 32);
 }
 
-static int32_t q_sigmoid_of(const uint16_t *table, int32_t z) {
-    const int32_t found = q_look_up(table, GATELET_SIGMOID_ENTRIES, z < 0 ? -z : z, 11);
-    return z < 0 ? Q_ONE - found : found;
+/* z times 1/6 or 1/5, as a fraction of 2^-32, and 1/2. */
+static int32_t q_hard_sigmoid(int32_t kind, int32_t z, int32_t bits) {
+    const int64_t part = kind == GATELET_Q_HARD_SIGMOID ? 715827883 : 858993459;
+    const int64_t y = ((z * part) >> (bits + 1)) + (1 << 30);
+    return y < 0 ? 0 : y > INT32_MAX ? INT32_MAX : (int32_t)y;
 }
 
-/* Of z of scale 2^-16 the activation of scale 2^-15. */
-static int32_t q_activate(int32_t kind, const uint16_t *table, int64_t wide) {
-    const int32_t z = (int32_t)q_clamped(wide, Q_LARGEST_Z);
-    switch (kind) {
-    case GATELET_Q_SIGMOID: return q_sigmoid_of(table, z);
-    case GATELET_Q_TANH: return 2 * q_sigmoid_of(table, 2 * z) - Q_ONE;
-    default: {
-        const int32_t part = kind == GATELET_Q_HARD_SIGMOID ? 12 : 10; /* 2 * 2^-16 is 2^-15 */
-        const int32_t y = z / part + Q_ONE / 2;
-        return y < 0 ? 0 : y > Q_ONE ? Q_ONE : y;
+/* Of z of scale 2^-bits the activation of scale 2^-31. That of -z is 1 minus a gate, with all the
+ * bits of a small number. */
+static int32_t q_activate(int32_t kind, const int32_t *tail, int32_t z, int32_t bits) {
+    if (kind == GATELET_Q_HARD_SIGMOID || kind == GATELET_Q_HARD_SIGMOID_KERAS2) {
+        return q_hard_sigmoid(kind, z, bits);
     }
+    const uint32_t size = z < 0 ? 0u - (uint32_t)z : (uint32_t)z;
+    const int32_t doubled = kind == GATELET_Q_TANH; /* tanh(x) is 2 s(2x) - 1 */
+    const uint32_t small = (uint32_t)q_tail(tail, size, bits - doubled) << doubled;
+    if (z < 0) {
+        return (int32_t)(small - (doubled ? 0x80000000u : 0u));
     }
+    return (int32_t)(0x80000000u - small);
 }
 
 GATELET_INLINE int16_t q_narrow(int64_t x) { return (int16_t)q_clamped(x, INT16_MAX); }
 
-/* One step of one row: z and zh have room for the gates, h and c are the states, in place. */
-static void q_lstm(const struct gatelet_integer_recurrence *r, int32_t *z, int32_t *zh, int16_t *h,
-                   int32_t *c) {
-    const int32_t units = r->units;
-    q_project(&r->recurrent, h, NULL, zh);
-    for (int32_t unit = 0; unit < units; unit++) {
-        int32_t gates[4];
-        for (int32_t g = 0; g < 4; g++) {
-            const int32_t at = g * units + unit;
-            gates[g] = q_activate(g == 2 ? r->activation : r->recurrent_activation, r->sigmoid,
-                                  (int64_t)z[at] + zh[at]);
-        }
-        const int64_t kept = q_shifted((int64_t)gates[1] * c[unit], 15);
-        const int64_t added = q_shifted((int64_t)gates[0] * gates[2], 14);
-        c[unit] = (int32_t)q_clamped(kept + added, Q_LARGEST_CELL);
-        h[unit] = q_narrow(
-            q_shifted((int64_t)gates[3] * q_activate(r->activation, r->sigmoid, c[unit]), 15));
+/* A state's 16 bits, which products see. */
+GATELET_INLINE int16_t q_output(int32_t x, int32_t shift) {
+    return (int16_t)q_saturated((x + (1 << (shift - 1))) >> shift, INT16_MAX);
+}
+
+/* What one row needs: its gates, its states, its last output. */
+struct q_row {
+    int32_t *z, *zh;
+    int32_t *wide; /* an LSTM's c, a GRU's h of 32 bits */
+    int16_t *h, *y;
+    uint16_t *rest; /* of an LSTM's c: 16 bits more */
+    int16_t *reset; /* of a GRU: r h */
+};
+
+/* c' = c - (1 - f) c + i g is one sum of 64 bits, {c, rest, 1/2}, of which the upper word is c' and
+ * the next half word the rest: what a step loses the next one has, so c never stops short. */
+static void q_lstm(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
+    const int32_t n = r->units, bits = r->bits, gate = r->recurrent_activation;
+    q_project(&r->recurrent, w->h, NULL, w->zh);
+    for (int32_t unit = 0; unit < n; unit++) {
+        const int32_t *z = w->z + unit, *zh = w->zh + unit;
+        const int32_t i = q_activate(gate, r->tail, z[0] + zh[0], bits);
+        const int32_t leak = q_activate(gate, r->tail, -(z[n] + zh[n]), bits);
+        const int32_t g = q_activate(r->activation, r->tail, z[2 * n] + zh[2 * n], bits);
+        const int32_t o = q_activate(gate, r->tail, z[3 * n] + zh[3 * n], bits);
+        const uint64_t fraction = (uint32_t)w->rest[unit] << 16 | 0x8000u;
+        int64_t sum = (int64_t)((uint64_t)(uint32_t)w->wide[unit] << 32 | fraction);
+        sum += ((int64_t)i * g) >> (30 - Q_CELL_BITS);
+        sum -= (int64_t)leak * (2 * w->wide[unit]);
+        w->rest[unit] = (uint16_t)((uint32_t)sum >> 16);
+        w->wide[unit] = q_saturated((int32_t)(sum >> 32), Q_LARGEST_CELL);
+        const int32_t seen = q_activate(r->activation, r->tail, w->wide[unit], Q_CELL_BITS);
+        w->h[unit] = q_output((int32_t)(((int64_t)o * seen) >> 32), 15);
     }
 }
 
-/* Gates z, r, h in Keras' order: h' = z h + (1 - z) a(...). */
-static void q_gru(const struct gatelet_integer_recurrence *r, int32_t *z, int32_t *zh, int16_t *h,
-                  int16_t *spare) {
-    const int32_t units = r->units;
+/* Gates z, r, h in Keras' order: h' = h + (1 - z) (a(...) - h). h has 32 bits and is rounded
+ * towards what it goes to, so that the last step is not lost; products see 16 bits of it. */
+static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
+    const int32_t n = r->units, bits = r->bits, gate = r->recurrent_activation;
     const int after = r->kind == GATELET_Q_GRU;
-    q_project(&r->recurrent, h, r->recurrent_bias, zh);
-    for (int32_t at = 0; at < 2 * units; at++) {
-        z[at] = q_activate(r->recurrent_activation, r->sigmoid, (int64_t)z[at] + zh[at]);
+    int32_t *const reset = w->z + n, *const again = w->zh + 2 * n;
+    q_project(&r->recurrent, w->h, r->recurrent_bias, w->zh);
+    for (int32_t unit = 0; unit < n; unit++) {
+        reset[unit] = q_activate(gate, r->tail, reset[unit] + w->zh[n + unit], bits);
     }
     if (!after) {
-        for (int32_t unit = 0; unit < units; unit++) {
-            spare[unit] = q_narrow(q_shifted((int64_t)z[units + unit] * h[unit], 15));
+        for (int32_t unit = 0; unit < n; unit++) {
+            w->reset[unit] = (int16_t)q_shifted((int64_t)reset[unit] * w->h[unit], 31);
         }
-        q_project(&r->candidate, spare, NULL, zh + 2 * units);
+        q_project(&r->candidate, w->reset, NULL, again);
     }
-    for (int32_t unit = 0; unit < units; unit++) {
-        const int32_t again = zh[2 * units + unit];
-        const int64_t inner = after ? q_shifted((int64_t)z[units + unit] * again, 15) : again;
-        const int64_t new = q_activate(r->activation, r->sigmoid, z[2 * units + unit] + inner);
-        h[unit] = q_narrow(q_shifted((int64_t)z[unit] * h[unit] + (Q_ONE - z[unit]) * new, 15));
+    for (int32_t unit = 0; unit < n; unit++) {
+        const int64_t inner =
+            after ? q_shifted((int64_t)reset[unit] * again[unit], 31) : again[unit];
+        const int32_t z = w->z[2 * n + unit] + (int32_t)inner;
+        const int32_t leak = q_activate(gate, r->tail, -(w->z[unit] + w->zh[unit]), bits);
+        const int32_t far = (q_activate(r->activation, r->tail, z, bits) >> 1) - 2 * w->wide[unit];
+        int64_t sum = (int64_t)((uint64_t)(uint32_t)w->wide[unit] << 32 | (far < 0 ? 0 : ~0u));
+        sum += (int64_t)leak * far;
+        w->wide[unit] = (int32_t)(sum >> 32);
+        w->h[unit] = q_output(w->wide[unit], 14);
     }
 }
 
-static void q_simple_rnn(const struct gatelet_integer_recurrence *r, const int32_t *z, int32_t *zh,
-                         int16_t *h) {
-    q_project(&r->recurrent, h, NULL, zh);
+static void q_simple_rnn(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
+    q_project(&r->recurrent, w->h, NULL, w->zh);
     for (int32_t unit = 0; unit < r->units; unit++) {
-        h[unit] = q_narrow(q_activate(r->activation, r->sigmoid, (int64_t)z[unit] + zh[unit]));
+        const int32_t z = w->z[unit] + w->zh[unit];
+        w->h[unit] = q_output(q_activate(r->activation, r->tail, z, r->bits) >> 1, 15);
     }
 }
 
@@ -145,30 +177,34 @@ static int64_t q_integer_of(float x, float unit, int64_t limit) {
     return found > (float)-limit ? (int32_t)(found < 0.0f ? found - 0.5f : found + 0.5f) : -limit;
 }
 
-/* What one row needs: its states, its last output, its gates. */
-struct q_row {
-    int32_t *z, *zh, *c;
-    int16_t *h, *y, *spare;
-};
-
+/* States between calls are words of 32 bits: c; a GRU's h; or the 16 bits of h, and the rest of c.
+ */
 static void q_start_row(const struct gatelet_integer_recurrence *r, size_t b,
                         const struct q_row *w) {
     for (size_t unit = 0; unit < (size_t)r->units; unit++) {
         const size_t at = b * (size_t)r->units + unit;
-        w->h[unit] = r->h0 == NULL ? 0 : (int16_t)q_integer_of(r->h0[at], Q_ONE, INT16_MAX);
-        w->c[unit] = r->c0 == NULL ? 0 : (int32_t)q_integer_of(r->c0[at], 65536.0f, Q_LARGEST_CELL);
+        const int32_t h = r->h0 == NULL ? 0 : r->h0[at], c = r->c0 == NULL ? 0 : r->c0[at];
+        if (r->kind == GATELET_Q_LSTM || r->kind == GATELET_Q_SIMPLE_RNN) {
+            w->h[unit] = (int16_t)(h >> 16);
+            w->rest[unit] = (uint16_t)h;
+            w->wide[unit] = q_saturated(c, Q_LARGEST_CELL);
+        } else {
+            w->wide[unit] = q_saturated(h, Q_LARGEST_WIDE);
+            w->h[unit] = q_output(w->wide[unit], 14);
+        }
         w->y[unit] = r->flags & GATELET_OUTPUT_INITIAL_STATE ? w->h[unit] : 0;
     }
 }
 
 static void q_end_row(const struct gatelet_integer_recurrence *r, size_t b, const struct q_row *w) {
+    const int is_wide = r->kind == GATELET_Q_GRU || r->kind == GATELET_Q_GRU_RESET_BEFORE;
     for (size_t unit = 0; unit < (size_t)r->units; unit++) {
         const size_t at = b * (size_t)r->units + unit;
         if (r->h != NULL) {
-            r->h[at] = (float)w->h[unit] * (1.0f / 32768.0f);
+            r->h[at] = is_wide ? w->wide[unit] : w->h[unit] * 65536 + w->rest[unit];
         }
         if (r->c != NULL) {
-            r->c[at] = (float)w->c[unit] * (1.0f / 65536.0f);
+            r->c[at] = w->wide[unit];
         }
     }
 }
@@ -177,19 +213,20 @@ static void q_step_row(const struct gatelet_integer_recurrence *r, const int16_t
                        const struct q_row *w) {
     q_project(&r->kernel, x, r->bias, w->z);
     switch (r->kind) {
-    case GATELET_Q_LSTM: q_lstm(r, w->z, w->zh, w->h, w->c); break;
-    case GATELET_Q_SIMPLE_RNN: q_simple_rnn(r, w->z, w->zh, w->h); break;
-    default: q_gru(r, w->z, w->zh, w->h, w->spare); break;
+    case GATELET_Q_LSTM: q_lstm(r, w); break;
+    case GATELET_Q_SIMPLE_RNN: q_simple_rnn(r, w); break;
+    default: q_gru(r, w); break;
     }
 }
 
 GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence *r) {
     const size_t units = (size_t)r->units, bytes = units * sizeof(int16_t);
     const size_t columns = (size_t)r->kernel.columns;
-    struct q_row w = {r->work, r->work + columns, r->work + 2 * columns, NULL, NULL, NULL};
-    w.h = (int16_t *)(void *)(w.c + units);
+    struct q_row w = {.z = r->work, .zh = r->work + columns, .wide = r->work + 2 * columns};
+    w.h = (int16_t *)(void *)(w.wide + units);
     w.y = w.h + units;
-    w.spare = w.y + units;
+    w.reset = w.y + units;
+    w.rest = (uint16_t *)(void *)(w.reset + units);
     for (size_t b = 0; b < (size_t)r->rows; b++) {
         q_start_row(r, b, &w);
         const int32_t first = r->enter == NULL ? 0 : r->enter[b];
@@ -238,11 +275,12 @@ GATELET_KERNEL void gatelet_integer_dense(const struct gatelet_integer_matrix *w
     }
 }
 
-GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const uint16_t *sigmoid,
-                                             const int16_t *x, size_t n, int32_t multiplier,
-                                             int32_t shift, int16_t *y) {
+GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const int32_t *tail, const int16_t *x,
+                                             size_t n, int32_t multiplier, int32_t shift,
+                                             int16_t *y) {
     for (size_t i = 0; i < n; i++) {
-        y[i] = q_narrow(q_activate(kind, sigmoid, q_shifted((int64_t)x[i] * multiplier, shift)));
+        const int64_t z = q_clamped(q_shifted((int64_t)x[i] * multiplier, shift), Q_LARGEST_Z);
+        y[i] = q_narrow(q_shifted(q_activate(kind, tail, (int32_t)z, Q_INPUT_BITS), 16));
     }
 }
 
@@ -266,7 +304,10 @@ static int32_t q_weight_of(const uint16_t *exponential, int32_t below, int32_t m
     if (distance >= 16 << 16) {
         return 0;
     }
-    return q_look_up(exponential, GATELET_EXP_ENTRIES, (int32_t)distance, 10);
+    /* between the table's entries on a line */
+    const int32_t index = (int32_t)distance >> 10, rest = (int32_t)distance & 1023;
+    const int32_t step = (int32_t)exponential[index + 1] - (int32_t)exponential[index];
+    return exponential[index] + (int32_t)q_shifted((int64_t)step * rest, 10);
 }
 
 GATELET_KERNEL void gatelet_integer_softmax(const uint16_t *exponential, const int16_t *x, size_t n,
@@ -303,5 +344,19 @@ GATELET_KERNEL void gatelet_integers_of_features(const float *x, const float *in
 GATELET_KERNEL void gatelet_floats_of_integers(const int16_t *x, size_t n, float scale, float *y) {
     for (size_t i = 0; i < n; i++) {
         y[i] = (float)x[i] * scale;
+    }
+}
+
+GATELET_KERNEL void gatelet_words_of_floats(const float *x, size_t n, float unit, int32_t limit,
+                                            int32_t factor, int32_t *y) {
+    for (size_t i = 0; i < n; i++) {
+        y[i] = (int32_t)q_integer_of(x[i], unit, limit) * factor;
+    }
+}
+
+GATELET_KERNEL void gatelet_floats_of_words(const int32_t *x, size_t n, int32_t shift, float scale,
+                                            float *y) {
+    for (size_t i = 0; i < n; i++) {
+        y[i] = (float)(x[i] >> shift) * scale;
     }
 }

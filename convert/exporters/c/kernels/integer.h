@@ -1,8 +1,8 @@
 /* Layers in integers: 8-bit weights, 16-bit values, sums of 32 and 64 bits, no floating point.
  *
- * A 16-bit value stands for q * scale; states and gates have the scale 2^-15, what goes into an
- * activation is 32 bits with the scale 2^-16. Scales that are no powers of two are multipliers and
- * shifts, chosen at conversion.
+ * A 16-bit value stands for q * scale; those of states have the scale 2^-15. What goes into an
+ * activation is 32 bits of scale 2^-bits, and gates have 31 bits. Scales that are no powers of two
+ * are multipliers and shifts, chosen at conversion.
  */
 #ifndef GATELET_INTEGER_H
 #define GATELET_INTEGER_H
@@ -30,19 +30,22 @@ enum {
     GATELET_Q_SIMPLE_RNN
 };
 
-/* Gates lie as Keras has them, [gates][units]. */
+/* Gates lie as Keras has them, [gates][units]. States are words of 32 bits: an LSTM's c of scale
+ * 2^-16, its h of 2^-15 in the upper half and what c has behind its last bit in the lower; a GRU's
+ * h of 2^-29; a SimpleRNN's h in the upper half. A state of zero is a word of zero. */
 struct gatelet_integer_recurrence {
     int32_t kind, rows, timesteps, units, activation, recurrent_activation, flags;
     const int16_t *x; /* [rows, timesteps, features] */
     struct gatelet_integer_matrix kernel, recurrent, candidate;
-    const int32_t *bias, *recurrent_bias; /* [gates * units] of scale 2^-16, or NULL */
+    int32_t bits;                         /* 16 to 24: of what goes into the activations */
+    const int32_t *bias, *recurrent_bias; /* [gates * units], or NULL */
     const uint8_t *mask;                  /* [rows, timesteps], or NULL */
     const int32_t *enter;                 /* [rows]: a row's first timestep, or NULL for 0 */
-    const float *h0, *c0;                 /* [rows, units], or NULL for zeros */
-    const uint16_t *sigmoid;
+    const int32_t *h0, *c0;               /* [rows, units], or NULL for zeros */
+    const int32_t *tail;                  /* s(-a), a = 0, 1/32 ... 16, of scale 2^-31 */
     int16_t *y;
-    float *h, *c;  /* the last states, or NULL */
-    int32_t *work; /* (2 gates + 4) units */
+    int32_t *h, *c; /* the last states, or NULL */
+    int32_t *work;  /* (2 gates + 3) units */
 };
 
 GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence *r);
@@ -58,9 +61,9 @@ GATELET_KERNEL void gatelet_integer_dense(const struct gatelet_integer_matrix *w
                                           int16_t *y);
 
 /* Element by element: x * multiplier >> shift, of an activation's scale 2^-16, or y's. */
-GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const uint16_t *sigmoid,
-                                             const int16_t *x, size_t n, int32_t multiplier,
-                                             int32_t shift, int16_t *y);
+GATELET_KERNEL void gatelet_integer_activate(int32_t kind, const int32_t *tail, const int16_t *x,
+                                             size_t n, int32_t multiplier, int32_t shift,
+                                             int16_t *y);
 GATELET_KERNEL void gatelet_integer_scale(const int16_t *x, size_t n, int32_t multiplier,
                                           int32_t shift, int16_t *y);
 GATELET_KERNEL void gatelet_integer_relu(const int16_t *x, size_t n, int16_t *y);
@@ -70,9 +73,14 @@ GATELET_KERNEL void gatelet_integer_softmax(const uint16_t *exponential, const i
                                             int32_t classes, int32_t multiplier, int32_t shift,
                                             int16_t *y);
 
-/* The border: features [n, features] in, and values out. */
+/* The border: features [n, features] in, and values out; states of floats as words, x unit * factor
+ * within limit, and back, (x >> shift) * scale. */
 GATELET_KERNEL void gatelet_integers_of_features(const float *x, const float *inverse, size_t n,
                                                  int32_t features, int16_t *y);
 GATELET_KERNEL void gatelet_floats_of_integers(const int16_t *x, size_t n, float scale, float *y);
+GATELET_KERNEL void gatelet_words_of_floats(const float *x, size_t n, float unit, int32_t limit,
+                                            int32_t factor, int32_t *y);
+GATELET_KERNEL void gatelet_floats_of_words(const int32_t *x, size_t n, int32_t shift, float scale,
+                                            float *y);
 
 #endif

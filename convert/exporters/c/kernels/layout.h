@@ -34,7 +34,7 @@
 #define GATELET_CONVOLUTION_PLACES 4
 
 /* The logistic function at 0, 1/32, ... 16, and e^-x at 0, 1/64, ... 16, of scale 2^-15. */
-#define GATELET_SIGMOID_ENTRIES 513
+#define GATELET_TAIL_ENTRIES 513
 #define GATELET_EXP_ENTRIES 1025
 
 /* The most sizes of a value, its rows among them; the largest of those that the caller decides. */

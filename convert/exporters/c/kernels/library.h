@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define GATELET_ABI 1
+#define GATELET_ABI_OF_WORDS 2 /* states are int32 */
 
 struct gatelet_library {
     int32_t abi;

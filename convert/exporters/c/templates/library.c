@@ -3,7 +3,7 @@
 static const char ${form}description[] = $description;
 
 const struct gatelet_library NAME(${form}library) = {
-    .abi = GATELET_ABI, .description = ${form}description, .weights_bytes = ${PREFIX}_WEIGHTS_BYTES,
+    .abi = $abi, .description = ${form}description, .weights_bytes = ${PREFIX}_WEIGHTS_BYTES,
     .check = NAME(check), .scratch_bytes = NAME(${form}scratch_bytes),
     .output_shape = NAME(${form}output_shape), .run = NAME(${form}run), .ids_of_text = $ids_of_text};
 

@@ -1,0 +1,98 @@
+"""LSTM, GRU and SimpleRNN in integers as C calls.
+
+Not their steps, which are in kernels/integer.c.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gatelet.convert.exporters.c.integer_values import (
+    ACTIVATIONS,
+    CELL_UNIT,
+    UNIT,
+    WIDE_UNIT,
+    as_integers,
+    as_word,
+    stored_bias,
+    stored_matrix,
+    tail_table,
+)
+from gatelet.convert.exporters.c.recurrent import FLAGS, entering, gru_columns
+from gatelet.convert.exporters.c.sizes import known
+from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
+
+FEWEST_BITS, MOST_BITS = 16, 24
+"""Behind the point of what goes into the activations."""
+STATE_UNITS = {"LSTM": (UNIT, CELL_UNIT), "GRU": (WIDE_UNIT,), "SimpleRNN": (UNIT,)}
+_KINDS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "SIMPLE_RNN"}
+
+
+def write_recurrence(writer: Writer, call: Call) -> list[Value]:
+    """Write an `LSTM`, `GRU` or `SimpleRNN` node."""
+    writer.kernels |= {"integer", "recurrence", "product", "activations"}
+    node, attributes = call.node, call.node.attributes
+    x, x_scale = as_integers(writer, call.x)
+    fields = _weights(writer, call, x_scale)
+    units = len(call.weights["recurrent_kernel"])
+    rows, timesteps = x.dims[:2]
+    sequence = (timesteps,) if attributes["return_sequences"] else ()
+    outputs = [writer.make((rows, *sequence, known(units)), "int16", scale=UNIT)]
+    if attributes.get("return_state"):
+        outputs += [
+            writer.make((rows, known(units)), "word", scale=unit) for unit in STATE_UNITS[node.op]
+        ]
+    pairs = zip(call.inputs[1:], STATE_UNITS[node.op], strict=False)
+    states = [as_word(writer, one, unit) for one, unit in pairs]
+    fields |= {"x": x.name, "y": outputs[0].name, "units": str(units)}
+    fields |= {"rows": rows.text, "timesteps": timesteps.text}
+    fields |= dict(zip(("h0", "c0"), (one.name for one in states), strict=False))
+    fields |= dict(zip(("h", "c"), (one.name for one in outputs[1:]), strict=False))
+    if call.mask is not None:
+        fields["mask"] = call.mask.name
+    fields |= entering(writer, call, states)
+    for setting in ("activation", "recurrent_activation"):
+        fields[setting] = ACTIVATIONS.get(attributes.get(setting, ""), "0")
+    flags = [flag for name, flag in FLAGS.items() if attributes.get(name)]
+    fields["flags"] = " | ".join(flags) or "0"
+    fields["tail"] = tail_table(writer)
+    work = writer.work(str(2 * call.weights["kernel"].shape[1] + 3 * units))
+    fields["work"] = f"(int32_t *)(void *){work}"
+    name = writer.name("recurrence")
+    writer.line(f"const struct gatelet_integer_recurrence {name} = {{")
+    for field, text in fields.items():
+        writer.line(f"    .{field} = {text},")
+    writer.line("};")
+    writer.call("gatelet_integer_walk", f"&{name}")
+    return outputs
+
+
+def _weights(writer: Writer, call: Call, x_scale: float | Array) -> dict[str, str]:
+    """Store the weights, and return the fields that say where, and what they make."""
+    node, kind = call.node, _KINDS[call.node.op]
+    bits = input_bits(call.weights, x_scale)
+    unit, row = 2.0**-bits, None
+    fields = {"kernel": stored_matrix(writer, call.part("kernel"), x_scale, unit)}
+    recurrent = call.part("recurrent_kernel")
+    if node.op == "GRU" and not node.attributes.get("reset_after", True):
+        kind = "GRU_RESET_BEFORE"
+        units = len(recurrent.array)
+        parts = (call.part("recurrent_kernel", columns=c) for c in gru_columns(units))
+        recurrent, candidate = parts
+        fields["candidate"] = stored_matrix(writer, candidate, UNIT, unit)
+    elif node.op == "GRU" and "bias" in call.weights:
+        row = 0
+        fields["recurrent_bias"] = stored_bias(writer, call, unit, row=1)
+    fields["recurrent"] = stored_matrix(writer, recurrent, UNIT, unit)
+    fields["bias"] = stored_bias(writer, call, unit, row=row)
+    return {"kind": f"GATELET_Q_{kind}", "bits": str(bits), **fields}
+
+
+def input_bits(weights: Mapping[str, Array], x_scale: float | Array) -> int:
+    """Return the most bits behind the point with which x W + b and h W + b hold 31 bits."""
+    kernel, recurrent = (weights[one].astype(np.float64) for one in ("kernel", "recurrent_kernel"))
+    x = np.broadcast_to(np.asarray(x_scale, np.float64), (len(kernel),)) * 2**15
+    largest = max(np.abs(kernel).T.dot(x).max(), np.abs(recurrent).sum(axis=0).max())
+    largest += np.abs(weights.get("bias", np.zeros(1))).max()
+    # a hundredth more for weights that are rounded up
+    return int(np.clip(np.floor(30 - np.log2(1.01 * largest)), FEWEST_BITS, MOST_BITS))
