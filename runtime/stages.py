@@ -258,6 +258,7 @@ def _remove_left(parent: Path, prefix: str, finish: Callable[[Path], bool]) -> N
                     continue
                 try:
                     if try_lock(handle) and finish(left):
+                        _remove_folder(left / _OLD)
                         _remove(left)
                 finally:
                     os.close(handle)
@@ -277,15 +278,21 @@ def _is_own_folder(path: Path) -> bool:
 
 
 def _remove(outer: Path) -> None:
-    """Remove a stage, its lock last: one that has none and is not empty would stay for ever."""
-    import shutil  # not at the start of every process
+    """Remove a stage, its lock last: one that has none and is not empty would stay for ever.
 
-    for name in (_CONTENT, _OLD):
-        shutil.rmtree(outer / name, ignore_errors=True)
+    What it was to replace stays in it where that could not be put back: the next one does.
+    """
+    _remove_folder(outer / _CONTENT)
     with contextlib.suppress(OSError):
         if not any((outer / name).exists() for name in (_CONTENT, _OLD)):
             (outer / _LOCK).unlink(missing_ok=True)
             outer.rmdir()
+
+
+def _remove_folder(folder: Path) -> None:
+    import shutil  # not at the start of every process
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _finish(left: Path, out: Path, marker: str | None) -> bool:
@@ -330,6 +337,7 @@ def _swap(stage: Path, out: Path) -> None:
     except OSError:
         old.rename(out)
         raise
+    _remove_folder(old)
 
 
 def _exchange(stage: Path, out: Path) -> bool:
