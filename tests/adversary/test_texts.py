@@ -30,7 +30,9 @@ from gatelet.runtime.data import dataset
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.interface import interface_to_dict
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor import scoring
+from gatelet.runtime.predictor.batches import text_batches
+from gatelet.runtime.predictor.predictor import Predictor, load
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
@@ -417,6 +419,45 @@ def test_a_regression_has_the_error_of_its_conversion(tmp_path: Path) -> None:
     manifest["provenance"]["judged"]["mae"] *= 1.001
     write_manifest(bundle.path, manifest)
     assert set(failed(judged(bundle.path, rows), "onnx")) == {"same_rows"}
+
+
+# calls as users make them
+
+
+def test_a_call_of_many_texts_that_mixes_rows_up_fails(
+    bundle: Path, rows: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixed(vectorizer: Any, texts: list[str], **settings: Any) -> Any:
+        return text_batches(vectorizer, texts if len(texts) < 65 else texts[::-1], **settings)
+
+    monkeypatch.setattr(scoring, "text_batches", mixed)
+    assert set(failed(judged(bundle, rows), "onnx")) == {"text_scores"}
+
+
+def test_a_call_of_one_text_that_is_padded_otherwise_fails(
+    bundle: Path, rows: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = scoring.Scorer._ids
+    monkeypatch.setattr(scoring.Scorer, "_ids", lambda *given: right(*given)[::-1])
+    assert set(failed(judged(bundle, rows), "onnx")) == {"text_scores", "golden_texts"}
+
+
+@pytest.mark.parametrize("target", ["c", "onnx", "onnx-text"])
+def test_labels_that_calls_of_texts_give_otherwise_fail(
+    bundle: Path, rows: Dataset, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    right = Predictor.predict
+
+    def predict(self: Predictor, inputs: Any) -> Any:
+        found = right(self, inputs)
+        other = {"0": "1", "1": "0"}
+        swap = self.target == target and len(found) == 3
+        return [replace(one, label=other[str(one.label)]) if swap else one for one in found]
+
+    monkeypatch.setattr(Predictor, "predict", predict)
+    report = judged(bundle, rows)
+    assert set(failed(report, target)) == {"text_labels"}
+    assert {one.target for one in report.artifacts if one.verdict == "fail"} == {target}
 
 
 # ---- the conversion itself ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ a copy of them, or rows that are labelled, can tell.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,7 +68,7 @@ def check_vectorizer(
 
 def judged_rows(oracle: Oracle, quality: Mapping[str, float]) -> dict[str, Any]:
     """Return what a manifest notes of labelled rows: their digest, and how good the Graph is."""
-    name = next((name for name in _FIGURES if name in quality), None)
+    name = next((name for name in _FIGURES if math.isfinite(quality.get(name, math.nan))), None)
     if oracle.truth is None or oracle.made_up or name is None:
         return {}
     found = {"sha256": _rows_sha256(oracle), "rows": len(oracle.truth), name: quality[name]}
@@ -78,13 +79,13 @@ def check_same_rows(bundle: Bundle, oracle: Oracle) -> tuple[Check, ...]:
     """Ask for the figure of the conversion where the rows are the very ones that it judged."""
     if oracle.truth is None or oracle.made_up:
         return ()
-    scores = oracle.scores.reshape(len(oracle.scores), -1)
-    quality = quality_of(scores, oracle.truth, labels=bundle.labels, threshold=bundle.threshold)
     noted, slack = _noted(bundle, oracle)
-    name = next((name for name in _FIGURES if name in noted and name in quality), None)
+    name = next((name for name in _FIGURES if isinstance(noted.get(name), float)), None)
     if name is None:
         return ()
-    before, now = float(noted[name]), quality[name]
+    scores = oracle.scores.reshape(len(oracle.scores), -1)
+    quality = quality_of(scores, oracle.truth, labels=bundle.labels, threshold=bundle.threshold)
+    before, now = noted[name], quality.get(name, math.nan)
     figure, limit = abs(now - before), _SAME * abs(before) + slack
     verdict = "pass" if figure <= limit else "fail"
     note = f"{name} is {now:.6g}, and was {before:.6g} at conversion on the same rows"
