@@ -25,6 +25,7 @@ from gatelet.convert.parity.checks.golden import (
     one_by_one,
     readable_golden,
 )
+from gatelet.convert.parity.checks.long_streams import check_long_stream, takes_any_steps
 from gatelet.convert.parity.checks.misread import doubt_reading
 from gatelet.convert.parity.checks.scores import check_max, show_max
 from gatelet.convert.parity.checks.streams import check_stream
@@ -53,7 +54,7 @@ from gatelet.convert.parity.stored.match import StoredWeight, check_weights, mat
 from gatelet.convert.parity.texts.check import check_texts
 from gatelet.convert.parity.texts.converted import check_same_rows, check_vectorizer
 from gatelet.convert.rows.rows import side_by_side
-from gatelet.convert.schemes import is_of_today
+from gatelet.convert.schemes import SCHEMES, is_of_today
 from gatelet.convert.tolerances import TOLERANCES
 from gatelet.errors import BackendMissing
 from gatelet.runtime.backends.targets import row_of
@@ -211,6 +212,7 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
         ]
         if artifact.states:
             checks.append(check_stream(predictor, case.graph, oracle.inputs, bounds, spread=spread))
+        checks += _check_long_stream(case, artifact, predictor, weights, bounds)
         of_golden, golden_scores = _check_golden(given, artifact, predictor, bounds)
         checks += of_golden
     except BackendMissing as error:
@@ -278,6 +280,35 @@ def _check_lengths(case: Case, predictor: Predictor, bounds: Bounds) -> list[Che
         for pair in pairs
     ]
     return [max(found, key=lambda one: np.inf if one.figure is None else one.figure)]
+
+
+def _check_long_stream(
+    case: Case,
+    artifact: Artifact,
+    predictor: Predictor,
+    weights: tuple[StoredWeight, ...] | None,
+    bounds: Bounds,
+) -> list[Check]:
+    """Stream as long as the model remembers, where states are integers or somebody asked."""
+    integers = artifact.scheme in SCHEMES and SCHEMES[artifact.scheme].activations != "float32"
+    asked = bool(artifact.states) and row_of(artifact.target).streaming == "file"
+    if not integers and not asked:
+        return []
+    if not artifact.states and not takes_any_steps(case.graph):
+        return []
+    found = check_long_stream(
+        predictor,
+        case.graph,
+        case.oracle.inputs,
+        weights=weights,
+        exact=bounds.exact if bounds.is_exact else None,
+        streams=bool(artifact.states),
+    )
+    if found is None:
+        return []
+    if integers and not is_of_today(artifact):
+        return [replace(found, figure=None, verdict="not checked", note="of another revision")]
+    return [found]
 
 
 def _diagnose(

@@ -13,20 +13,23 @@ import numpy as np
 
 from gatelet.convert.exporters.c.integer_values import WAY_OUT
 from gatelet.convert.exporters.c.writer import Array
+from gatelet.convert.exporters.time_constants import (
+    HARD_SLOPES,
+    LEAKS,
+    bias_of,
+    slow,
+    steps_to_forget,
+)
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import GATES
 
-FEWEST_STEPS = 100
-"""A unit that is faster than these, or a tenth of a row, has shown what it does."""
 STREAM_LIMIT = 0.005
 """Of the layer's span: what its 8-bit weights may change in a stream; half of what a user gets."""
 _CONSTANTS, _MOST_STEPS, _BLOCK_STEPS = 3, 60_000, 1000
 """A stream has so many of the slowest time constants, and at most so many steps."""
 _LARGEST_CELL, _LARGEST_CONSTANT = 2.0**14, 2.0**28 / 1000
-_LEAKS = {"LSTM": 1, "GRU": 0}
 _States = tuple[Array, Array]
-_HARD_SLOPES = {"hard_sigmoid": 6.0, "hard_sigmoid_keras2": 5.0}
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,12 @@ class _Layer:
     @property
     def slope(self) -> float:
         """Of a hard sigmoid 1 / its slope; 0 of the logistic function."""
-        return _HARD_SLOPES.get(self.node.attributes["recurrent_activation"], 0.0)
+        return HARD_SLOPES.get(self.node.attributes["recurrent_activation"], 0.0)
 
     @property
     def constants(self) -> Array:
-        """Time constants [U] in steps: 1 / (1 - f) at a gate's bias."""
-        bias = self.bias[_LEAKS[self.node.op]]
-        if self.slope:
-            return 1.0 / np.maximum(0.5 - bias / self.slope, 1e-12)
-        return 1.0 + np.exp(np.minimum(bias, 700.0))
+        """Time constants [U] in steps."""
+        return steps_to_forget(self.node, self.bias[LEAKS[self.node.op]])
 
     def gate(self, z: Array) -> Array:
         """Return what a gate lets through."""
@@ -80,12 +80,12 @@ def slow_unit_refusal(
         rounded: What the integers of kernels stand for, by weight and first column.
     """
     for node in graph.nodes:
-        if node.name not in carried or node.op not in _LEAKS or "bias" not in node.weights:
+        if node.name not in carried or node.op not in LEAKS:
             continue
         layer = _layer(graph, node, rounded)
         timesteps = max(array.shape[1] for array in rows.values() if array.ndim > 1)
-        slow = layer.constants > max(FEWEST_STEPS, timesteps / 10)
-        if not slow.any():
+        is_slow = slow(layer.constants, timesteps)
+        if not is_slow.any():
             continue
         name = node.inputs[0]
         x = rows.get(name)
@@ -93,7 +93,7 @@ def slow_unit_refusal(
             x = ReferenceBackend(Graph(graph.inputs, graph.nodes, (name,), graph.weights)).run(
                 rows
             )[name]
-        why = next(_reasons(layer, slow, x.astype(np.float64)), "")
+        why = next(_reasons(layer, is_slow, x.astype(np.float64)), "")
         if why:
             return f"layer {show(node.source or node.name)}: {why}: {WAY_OUT}"
     return ""
@@ -110,18 +110,16 @@ def _layer(graph: Graph, node: Node, rounded: Mapping[tuple[str, int], Array]) -
         np.vstack(parts).astype(np.float64).reshape(-1, gates, stored[1].shape[0])
         for parts in ([array_of(graph.weights[name]) for name in names], stored)
     )
-    bias = array_of(graph.weights[node.weights["bias"]]).astype(np.float64)
-    bias = bias.reshape(-1, gates, weights.shape[2]).sum(axis=0)
-    return _Layer(node, bias, weights, back)
+    return _Layer(node, bias_of(graph, node), weights, back)
 
 
-def _reasons(layer: _Layer, slow: Array, x: Array) -> Iterator[str]:
+def _reasons(layer: _Layer, is_slow: Array, x: Array) -> Iterator[str]:
     """Say what is wrong, the cheapest first."""
     t, is_lstm = layer.constants, layer.node.op == "LSTM"
     reach = np.concatenate([np.abs(x).max(axis=(0, 1)), np.ones(len(t))])
     off = (layer.stored - layer.weights) * reach[:, None, None]
     size = np.sqrt((off**2).sum(axis=0))
-    leak = size[_LEAKS[layer.node.op]] * (t / layer.slope if layer.slope else 1.0)
+    leak = size[LEAKS[layer.node.op]] * (t / layer.slope if layer.slope else 1.0)
     gain = t * layer.gate(layer.bias[0]) if is_lstm else np.ones(len(t))
     for figures, limit, said in (
         (leak, 0.03, "8-bit weights change it by {:.1%} (limit {:.0%})"),
@@ -135,7 +133,7 @@ def _reasons(layer: _Layer, slow: Array, x: Array) -> Iterator[str]:
         ),
         (t * (not is_lstm), _LARGEST_CONSTANT, "its state has 29 bits ({:,.0f}, limit {:,.0f})"),
     ):
-        figures = np.where(slow, figures, 0.0)
+        figures = np.where(is_slow, figures, 0.0)
         unit = int(figures.argmax())
         if figures[unit] > limit:
             yield f"{_unit(layer, unit)}; {said.format(figures[unit], limit)}"

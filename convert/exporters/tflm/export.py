@@ -15,10 +15,12 @@ from gatelet.convert.exporters.tflm.companions import companions, table_companio
 from gatelet.convert.exporters.tflm.contract import contract, written
 from gatelet.convert.exporters.tflm.observe import losses, observe
 from gatelet.convert.exporters.tflm.recurrent import FUSED_RANGE, can_fuse, check_bounded
+from gatelet.convert.exporters.tflm.slow_units import slow_unit_refusal
 from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
+from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import Scheme
-from gatelet.errors import ConversionError
+from gatelet.errors import ConversionError, Refused
 from gatelet.runtime.graph.graph import Graph, Node
 
 
@@ -31,6 +33,7 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
 
     Raises:
         ConversionError: The Graph needs several timesteps at once; the message names the layer.
+        Refused: Its integers would get a long stream wrong.
     """
     if find_spec("tflite_micro") is None:
         raise ConversionError(
@@ -50,6 +53,9 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
         observed = observe(graph, model.calibration.rows)
         fused = frozenset(name for name in fused if _fits(name, observed.ranges))
         writer = StepWriter(ranges=observed.ranges, fused=fused, outside=scheme.outside)
+        why = slow_unit_refusal(graph, writer, _timesteps(model.calibration))
+        if why:
+            raise Refused(f"tflm {scheme.name}: {why}", target="tflm")
         facts["calibration"] = {**model.calibration.facts, "steps": observed.steps}
     step = write_step(graph, writer)
     identity = identity_of(model, "tflm", scheme)
@@ -65,6 +71,10 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
         *table_companions(tuple(writer.tables.values()), scheme=scheme.name),
     )
     return Exported(data, writer.file.ops, facts=facts, companions=beside)
+
+
+def _timesteps(calibration: Calibration) -> int:
+    return max(array.shape[1] for array in calibration.rows.values() if array.ndim > 1)
 
 
 def fused_of(graph: Graph) -> frozenset[str]:

@@ -143,7 +143,7 @@ def _fused_lstm(writer: StepWriter, node: Node, x: Tensor, weights: Mapping[str,
     scales: tuple[float | None, float | None] = (None, None)
     if writer.integers:
         x = writer.as_integer(x)
-        dtype, scales = "int16", (UNIT_SCALE, _cell_scale(writer, node))
+        dtype, scales = "int16", (UNIT_SCALE, cell_scale(writer, node))
     inputs[0] = x
     bias = weights.get("bias", np.zeros(_GATES * U, np.float32))
     kernels = np.split(weights["kernel"].T, _GATES), np.split(weights["recurrent_kernel"].T, _GATES)
@@ -183,7 +183,7 @@ def _gate_weights(
     return made[0], made[1], writer.integer_bias(bias, x, made[0].scale or 1.0)
 
 
-def _cell_scale(writer: StepWriter, node: Node) -> float:
+def cell_scale(writer: StepWriter, node: Node) -> float:
     """Return the finest power of two that holds the cell state, which the operator asks for."""
     assert writer.ranges is not None
     largest = max(HEADROOM * writer.ranges[f"{node.name}_next"], 1.0)

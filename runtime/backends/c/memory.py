@@ -179,7 +179,7 @@ def _addresses(buffers: Sequence[Any]) -> Any:
     return (ctypes.c_void_p * len(buffers))(*map(ctypes.addressof, buffers))
 
 
-def _nested(flat: list[float], shape: Sequence[int]) -> list[Any]:
+def _nested(flat: list[Any], shape: Sequence[int]) -> list[Any]:
     """Return a flat list as nested lists."""
     nested: list[Any] = flat
     for size in reversed(shape[1:]):

@@ -1,6 +1,6 @@
 """LSTM and GRU Graphs whose units have known time constants, and long signals for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,23 @@ FEATURES = 2
 Array = NDArray[Any]
 
 
-def slow_graph(kind: str, units: int, seed: int, **settings: Any) -> Graph:
-    """Return a layer whose units have the time constants TAUS, in turn, and all its steps.
+def slow_graph(
+    kind: str, units: int, seed: int, *, taus: Sequence[float] = TAUS, **settings: Any
+) -> Graph:
+    """Return a layer whose units have some time constants, in turn, and all its steps.
 
     Args:
         kind: 'gru'; or an LSTM: 'chrono', whose input gates are as small as 1 - f (Tallec &
             Ollivier 2018), 'small', whose candidates are, or 'counter', where neither is.
         units: U.
         seed: Of the weights.
+        taus: The time constants.
         **settings: Attributes of the layer.
     """
     rng = np.random.default_rng(seed)
     op = "GRU" if kind == "gru" else "LSTM"
     gates, leak = GATES[op], 0 if kind == "gru" else 1
-    tau = np.array(TAUS)[np.arange(units) % len(TAUS)]
+    tau = np.array(taus)[np.arange(units) % len(taus)]
     kernel = rng.normal(0, 0.5, (FEATURES, gates, units))
     recurrent = rng.normal(0, 0.5 / np.sqrt(units), (units, gates, units))
     bias = rng.normal(0, 0.1, (gates, units))

@@ -1,0 +1,228 @@
+"""Streams as long as a model's memory: five of its slowest time constants, one row, in blocks.
+
+A state that stops short, or is cut off, shows only after as many steps as its unit remembers. Not
+the check `stream`, which compares pieces with whole sequences of a few steps.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatelet.convert.exporters.time_constants import LEAKS, bias_of, steps_to_forget
+from gatelet.convert.parity.report import Check
+from gatelet.convert.parity.stored.match import StoredWeight
+from gatelet.convert.rows.rows import Rows
+from gatelet.convert.tolerances import FLOAT32_FACTOR
+from gatelet.runtime.backends.reference import ReferenceBackend, array_of
+from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.safetensors import Tensor
+from gatelet.runtime.graph.streamable import STEPS, follow_steps, has_time
+from gatelet.runtime.graph.streaming import streaming_refusal, to_stream
+
+LIMIT = 0.01
+"""Of the output's span: how far nine tenths of a stream may be from float with the same weights."""
+CONSTANTS, LONGEST, SHORTEST = 5, 100_000, 128
+"""A stream has so many time constants, at most so many steps; shorter ones `stream` has seen."""
+BUDGET_S = 10.0
+"""Of processor time, for the oracle: then the stream ends."""
+LEAST_BLOCKS = 4
+"""Whatever the time is."""
+_SHARE = 0.9
+_BLOCK_STEPS = 250
+_LEAST_SPAN = 0.01
+
+Array = NDArray[Any]
+
+
+class Streamed(Protocol):
+    """What runs an artifact: a `Predictor`."""
+
+    def stream(self) -> Any:
+        """Start a stream."""
+
+    def scores(self, inputs: Any) -> Any:
+        """Run whole sequences."""
+
+
+def steps_of(graph: Graph, inputs: Rows) -> int:
+    """Return how many steps show what a model remembers; 0 where the usual ones do.
+
+    Args:
+        graph: The model.
+        inputs: What its gates are fed.
+    """
+    slowest = [0.0]
+    for node in graph.nodes:
+        if node.op in LEAKS and not node.attributes.get("go_backwards"):
+            slowest.append(float(_slowest(graph, node, inputs)))
+    steps = min(CONSTANTS * max(slowest), LONGEST)
+    return int(steps) if steps > SHORTEST else 0
+
+
+def takes_any_steps(graph: Graph) -> bool:
+    """Return whether a row may be as long as a stream, and shows what a stream gives."""
+    is_open = all(one.shape[1] is None for one in graph.inputs if has_time(one))
+    return is_open and not streaming_refusal(graph)
+
+
+def _slowest(graph: Graph, node: Node, inputs: Rows) -> float:
+    """Return the largest time constant, with the gate as open as inputs and states make it."""
+    gate = LEAKS[node.op]
+    z = bias_of(graph, node)
+    units = z.shape[1]
+    kernel, recurrent = (
+        array_of(graph.weights[node.weights[role]]).astype(np.float64)
+        for role in ("kernel", "recurrent_kernel")
+    )
+    fed = inputs.feed.get(node.inputs[0])
+    reach = np.ones(len(kernel)) if fed is None else np.abs(fed).max(axis=(0, 1))
+    part = slice(gate * units, (gate + 1) * units)
+    # what numbers that vary on their own reach together
+    moved = ((kernel[:, part] * reach[:, None]) ** 2).sum(axis=0)
+    moved += (recurrent[:, part] ** 2).sum(axis=0)
+    return float(steps_to_forget(node, z[gate] + np.sqrt(moved)).max())
+
+
+def check_long_stream(
+    predictor: Streamed,
+    graph: Graph,
+    inputs: Rows,
+    *,
+    weights: Sequence[StoredWeight] | None,
+    exact: float | None,
+    streams: bool,
+) -> Check | None:
+    """Compare a long stream with what float makes of it, with the weights that the file has.
+
+    Args:
+        predictor: Runs the artifact.
+        graph: The model.
+        inputs: They follow each other in the stream.
+        weights: Of the file; None where it cannot be read.
+        exact: The float32 limit of a scheme that is held to it; None for others.
+        streams: The artifact takes pieces; else a row has any number of steps.
+
+    Returns:
+        The check; None where a model forgets soon.
+    """
+    wanted = steps_of(graph, inputs)
+    if not wanted:
+        return None
+    row = _joined(graph, inputs, wanted)
+    expected, done = _oracle(_with_weights(graph, weights), row, wanted)
+    row = _cut(graph, row, 0, done)
+    kinds = follow_steps(graph)
+    if streams:
+        stream = predictor.stream()
+        found = _run(lambda part: stream.step(part.feed), graph, row, done)
+    else:
+        found = [_by_name(graph, predictor.scores(row.given))]
+        expected = [{n: _whole(expected, n, kinds) for n in graph.outputs}]
+    limit = LIMIT
+    if exact is not None:
+        own, _ = _oracle(graph, row, done, dtype=np.float32)
+        limit = max(exact, FLOAT32_FACTOR * _figure(graph, own, expected, 1.0))
+    figure = _figure(graph, found, expected, _SHARE if exact is None else 1.0)
+    note = f"{done:,} steps, the slowest unit's time constant is about {wanted // CONSTANTS:,}"
+    if done < wanted:
+        note += f"; {wanted:,} would take over {BUDGET_S:.0f} s of processor time"
+    verdict = "pass" if figure <= limit else "fail"
+    return Check("long_stream", figure, limit, verdict, "span", note=note, question="computes")
+
+
+def _joined(graph: Graph, inputs: Rows, steps: int) -> Rows:
+    """Return one row of all rows' timesteps, in turn."""
+    timed = {one.name for one in graph.inputs if has_time(one)}
+    made = {}
+    for name, array in inputs.feed.items():
+        made[name] = array[:1]
+        if name in timed:
+            flat = array.reshape(-1, *array.shape[2:])
+            made[name] = flat[np.arange(steps) % len(flat)][None]
+    return Rows(made)
+
+
+def _cut(graph: Graph, row: Rows, start: int, end: int) -> Rows:
+    timed = {one.name for one in graph.inputs if has_time(one)}
+    return Rows({n: a[:, start:end] if n in timed else a for n, a in row.feed.items()})
+
+
+def _with_weights(graph: Graph, weights: Sequence[StoredWeight] | None) -> Graph:
+    known = {one.weight: one.found for one in weights or () if one.found is not None}
+    tensors = {
+        name: Tensor("F32", found.shape, found.astype("<f4").tobytes())
+        for name, found in known.items()
+        if found.shape == graph.weights[name].shape and np.isfinite(found).all()
+    }
+    return replace(graph, weights={**graph.weights, **tensors})
+
+
+def _oracle(
+    graph: Graph, row: Rows, steps: int, *, dtype: Any = np.float64
+) -> tuple[list[Mapping[str, Array]], int]:
+    """Run the streaming form in blocks until the time is up; return outputs, and steps done."""
+    form = to_stream(graph)
+    backend = ReferenceBackend(form.graph, dtype=dtype)
+    carried = {one.input: np.zeros((1, *one.shape), dtype) for one in form.states}
+    start_s, blocks = time.process_time(), 0
+
+    def step(part: Rows) -> Mapping[str, Array] | None:
+        nonlocal blocks
+        if blocks >= LEAST_BLOCKS and time.process_time() - start_s > BUDGET_S:
+            return None
+        blocks += 1
+        found = backend.run({**part.feed, **carried})
+        carried.update((one.input, found[one.output]) for one in form.states)
+        return {name: found[name] for name in graph.outputs}
+
+    made = _run(step, graph, row, steps)
+    return made, min(steps, len(made) * _BLOCK_STEPS)
+
+
+def _run(
+    step: Callable[[Rows], Any], graph: Graph, row: Rows, steps: int
+) -> list[Mapping[str, Array]]:
+    found: list[Mapping[str, Array]] = []
+    for start in range(0, steps, _BLOCK_STEPS):
+        made = step(_cut(graph, row, start, min(start + _BLOCK_STEPS, steps)))
+        if made is None:
+            break
+        found.append(_by_name(graph, made))
+    return found
+
+
+def _by_name(graph: Graph, made: Any) -> Mapping[str, Array]:
+    return made if isinstance(made, Mapping) else {graph.outputs[0]: np.asarray(made)}
+
+
+def _whole(parts: Sequence[Mapping[str, Array]], name: str, kinds: Mapping[str, str]) -> Array:
+    """Return an output of a stream as that of one sequence."""
+    if kinds[name] == STEPS:
+        return np.concatenate([part[name] for part in parts], axis=1)
+    return np.asarray(parts[-1][name])
+
+
+def _figure(
+    graph: Graph,
+    found: Sequence[Mapping[str, Array]],
+    expected: Sequence[Mapping[str, Array]],
+    share: float,
+) -> float:
+    """Return how far a share of the steps is off at most, in spans of the output."""
+    worst = 0.0
+    for name in graph.outputs:
+        width = np.shape(expected[0][name])[-1]
+        right, had = (
+            np.concatenate([np.asarray(one[name], np.float64).reshape(-1, width) for one in parts])
+            for parts in (expected, found)
+        )
+        if right.shape != had.shape or not np.isfinite(had).all():
+            return np.inf
+        span = max(float(np.ptp(right)), _LEAST_SPAN * float(np.abs(right).max(initial=0.0)), 1e-9)
+        off = np.abs(had - right).max(axis=1) / span
+        worst = max(worst, float(np.quantile(off, share, method="higher")))
+    return worst

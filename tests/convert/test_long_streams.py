@@ -1,0 +1,88 @@
+"""Long streams in parity: how long they are, and that a state which stops is seen."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatelet.convert.parity.checks import long_streams
+from gatelet.convert.parity.checks.long_streams import check_long_stream, steps_of, takes_any_steps
+from gatelet.convert.rows.rows import Rows
+from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.graph.graph import Graph
+from gatelet.runtime.graph.streaming import to_stream
+from tests.convert.exporters.slow_graphs import signals, slow_graph
+
+ROWS = Rows({"features": signals(400, 3)["sines"].reshape(8, 50, 2)})
+
+
+class Stepped:
+    """A stream whose states are rounded after each step, to a unit; 0 for none."""
+
+    def __init__(self, graph: Graph, unit: float, *, dtype: Any = np.float64) -> None:
+        self.form, self.unit, self.dtype = to_stream(graph), unit, dtype
+
+    def stream(self) -> "Stepped":
+        self.carried: dict[str, Any] = {
+            one.input: np.zeros((1, *one.shape), self.dtype) for one in self.form.states
+        }
+        self.backend = ReferenceBackend(self.form.graph, dtype=self.dtype)
+        return self
+
+    def step(self, feed: Any) -> Any:
+        x, made = feed["features"], []
+        for t in range(x.shape[1]):
+            found = self.backend.run({"features": x[:, t : t + 1], **self.carried})
+            for one in self.form.states:
+                value = found[one.output]
+                rounded = np.rint(value / self.unit) * self.unit if self.unit else value
+                self.carried[one.input] = rounded.astype(self.dtype)
+            made.append(found[self.form.graph.outputs[0]])
+        return np.concatenate(made, axis=1)
+
+    def scores(self, inputs: Any) -> Any:
+        raise AssertionError("it streams")
+
+
+def judged(graph: Graph, unit: float, *, exact: float | None = None) -> Any:
+    dtype = np.float64 if exact is None else np.float32
+    stepped = Stepped(graph, unit, dtype=dtype)
+    return check_long_stream(stepped, graph, ROWS, weights=None, exact=exact, streams=True)
+
+
+def test_a_stream_has_five_time_constants_and_at_most_100_000_steps() -> None:
+    shorter = steps_of(slow_graph("chrono", 2, 1, taus=(10.0, 400.0)), ROWS)
+    assert 5 * 400 < shorter < 25 * 400
+    assert steps_of(slow_graph("gru", 2, 1, taus=(10.0, 60000.0)), ROWS) == 100_000
+    assert steps_of(slow_graph("gru", 2, 1, taus=(3.0,)), ROWS) == 0
+
+
+def test_a_state_that_stops_fails_and_one_that_does_not_passes() -> None:
+    graph = slow_graph("chrono", 2, 1, taus=(10.0, 150.0))
+    found = judged(graph, 2.0**-9)
+    assert found.verdict == "fail" and found.name == "long_stream" and found.question == "computes"
+    fine = judged(graph, 2.0**-16)
+    assert fine.verdict == "pass" and 0 < fine.figure < 1e-3 and "steps, the slowest" in fine.note
+
+
+def test_an_exact_stream_is_held_to_what_float32_itself_loses() -> None:
+    graph = slow_graph("gru", 2, 1, taus=(10.0, 60.0))
+    assert judged(graph, 0.0, exact=1e-6).verdict == "pass"
+    assert judged(graph, 2.0**-12, exact=1e-6).verdict == "fail"
+
+
+def test_a_stream_ends_when_the_time_is_up_and_the_note_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(long_streams, "BUDGET_S", -1.0)
+    monkeypatch.setattr(long_streams, "LEAST_BLOCKS", 2)
+    found = judged(slow_graph("gru", 2, 1, taus=(10.0, 500.0)), 0.0)
+    assert found.note.startswith("500 steps, ") and "would take over" in found.note
+
+
+def test_a_model_of_a_fixed_length_has_no_longer_row() -> None:
+    graph = slow_graph("gru", 2, 1)
+    (one,) = graph.inputs
+    fixed = replace(graph, inputs=(replace(one, shape=(None, 50, 2)),))
+    assert takes_any_steps(graph) and not takes_any_steps(fixed)
