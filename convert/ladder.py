@@ -38,16 +38,16 @@ class Making:
         model: What is exported.
         worker: Where exporters run that can crash.
         optional: A target without a compiler is left out.
-        what_fits: So is what would get the model wrong.
         progress: Called with what is being done.
+        what_fits: What would get the model wrong is left out too.
     """
 
     writer: BundleWriter
     model: Exportable
     worker: Worker
     optional: bool
-    what_fits: bool
     progress: Progress
+    what_fits: bool = False
 
     def make(self, chosen: Sequence[Named]) -> None:
         """Export artifacts, hold their files to the gates, and add them to the bundle."""

@@ -74,7 +74,7 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
 
 
 def _timesteps(calibration: Calibration) -> int:
-    return max(array.shape[1] for array in calibration.rows.values() if array.ndim > 1)
+    return max(int(array.shape[1]) for array in calibration.rows.values() if array.ndim > 1)
 
 
 def fused_of(graph: Graph) -> frozenset[str]:

@@ -140,7 +140,7 @@ def _tail(a: Array, bits: int) -> Array:
     """Return s(-a), between the entries of the table on a line."""
     index, part = np.minimum(a >> (bits - 5), 512), (a << (37 - bits)) & 0xFFFFFFFF
     step = _TAIL[index] - _TAIL[np.minimum(index + 1, 512)]
-    return np.where(index == 512, _TAIL[512], _TAIL[index] - ((step * part) >> 32))
+    return np.asarray(np.where(index == 512, _TAIL[512], _TAIL[index] - ((step * part) >> 32)))
 
 
 def _sigmoid(z: Array, bits: int) -> Array:

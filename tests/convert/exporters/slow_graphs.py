@@ -93,16 +93,20 @@ def signals(steps: int, seed: int) -> dict[str, Array]:
     return {name: one[None].astype(np.float32) for name, one in made.items()}
 
 
-def in_integers(graph: Graph, rows: Array, folder: Path) -> tuple[CBackend, CBackend]:
-    """Return c's full-int8 of a Graph, calibrated by some rows, and its `step`."""
-    model = Exportable(
+def model_of(graph: Graph, rows: Array) -> Exportable:
+    """Return a Graph with rows of calibration, ready for export."""
+    return Exportable(
         graph,
         graph,
         name="m",
         calibration=Calibration({"features": rows}, "test"),
         streaming=streaming_beside(graph, wanted=None),
     )
-    written, library = build(model, folder, scheme="full-int8")
+
+
+def in_integers(graph: Graph, rows: Array, folder: Path) -> tuple[CBackend, CBackend]:
+    """Return c's full-int8 of a Graph, calibrated by some rows, and its `step`."""
+    written, library = build(model_of(graph, rows), folder, scheme="full-int8")
     (folder / "w").write_bytes(written.weights)
     whole, steps = (
         CBackend(open_library(library, steps=one), folder / "w", engine="c")

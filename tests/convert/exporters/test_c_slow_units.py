@@ -4,6 +4,9 @@ Not the sweep over models and signals, which is benchmarks/integer_states.py.
 """
 
 import itertools
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,13 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.artifacts import export_all
+from gatelet.convert.exporters.c.build import FLAGS, run_compiler
+from gatelet.convert.exporters.c.export import write_model
+from gatelet.convert.exporters.c.files import render
 from gatelet.convert.exporters.c.integers import observe
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.parity.computes.integers import run_integers
 from gatelet.convert.passes.streaming import streaming_beside
-from gatelet.convert.rows.calibration import Calibration
 from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import Refused
@@ -25,6 +30,7 @@ from tests.convert.exporters.slow_graphs import (
     FEATURES,
     TAUS,
     in_integers,
+    model_of,
     signals,
     slow_graph,
     with_weights,
@@ -75,6 +81,59 @@ def test_numpy_c_and_its_step_give_the_same_bits(name: str, tmp_path: Path) -> N
     for as_lists in (False, True):
         stepped = pieces(steps, x[1:2], graph, as_lists=as_lists)
         assert np.array_equal(stepped, found[1:2])
+
+
+THUMB = ("-target", "thumb-linux-musleabihf", "-mcpu=cortex_m4+vfp4d16sp")
+PROGRAM = Path(__file__).with_name("c_same_bits.c")
+
+
+def thumb_program(model: Exportable, x: Any, scores: Any, folder: Path) -> Path:
+    """Compile a stream's steps for a Cortex-M4, with what another machine made of it."""
+    scheme = SCHEMES["full-int8"]
+    written = write_model(model, scheme)
+    files = {one.role: one.data for one in render(written, model, scheme)["companions"]}
+    (folder / "model.c").write_bytes(files["source"])
+    (folder / "model.h").write_bytes(files["header"])
+    bytes_of_weights = ", ".join(map(str, written.weights))
+    arrays = {"features": x, "expected": scores}
+    (folder / "golden.h").write_text(
+        f"enum {{ TIMESTEPS = {x.shape[1]}, FEATURES = {FEATURES}, UNITS = {scores.shape[2]} }};\n"
+        + "".join(
+            f"static const float {name}[] = {{{', '.join(float(v).hex() for v in a.flat)}}};\n"
+            for name, a in arrays.items()
+        )
+        + f"static const _Alignas(64) unsigned char weights[] = {{{bytes_of_weights}}};\n"
+    )
+    compiler = [sys.executable, "-m", "ziglang", "cc", *THUMB, *FLAGS]
+    # the number of a system call goes into what is else the frame pointer
+    given = ["-fno-builtin", "-fno-sanitize=all", "-fomit-frame-pointer", "-c"]
+    given += [f"-I{folder}", f"-I{PROGRAM.parent}"]
+    objects = []
+    for source in (PROGRAM, folder / "model.c"):
+        objects.append(str(folder / f"{source.stem}.o"))
+        run_compiler([*compiler, *given, str(source), "-o", objects[-1]])
+    linked = ["-static", "-nostdlib", "-o", str(folder / "program"), *objects]
+    run_compiler([*compiler, *linked])
+    return folder / "program"
+
+
+@pytest.mark.ci
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("kind", ["gru", "chrono"])
+def test_a_cortex_m4_gives_the_same_bits(kind: str, tmp_path: Path) -> None:
+    emulator = shutil.which("qemu-arm")
+    if emulator is None:
+        pytest.skip("qemu-arm is not installed: apt-get install qemu-user")
+    graph, x = slow_graph(kind, 5, 8), signals(200, 8)["noise"]
+    backend, _ = in_integers(graph, x, tmp_path)
+    scores = backend.run({"features": x})[graph.outputs[0]]
+    codes = []
+    for shift in (0, 1):  # the last bit of one score
+        scores.view(np.int32)[0, 150, 2] += shift
+        program = thumb_program(model_of(graph, x), x, scores, tmp_path)
+        command = [emulator, "-cpu", "max", str(program)]
+        codes.append(subprocess.run(command, check=False, timeout=120).returncode)
+    assert codes == [0, 4]
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -141,13 +200,7 @@ def test_units_that_integers_get_wrong_are_refused(
 def test_a_refused_scheme_is_left_out_where_nobody_named_the_target(tmp_path: Path) -> None:
     graph = slow_graph("counter", 10, 61)
     rows = signals(200, 61)["noise"].reshape(-1, 50, FEATURES)
-    model = Exportable(
-        graph,
-        graph,
-        name="m",
-        calibration=Calibration({"features": rows}, "test"),
-        streaming=streaming_beside(graph, wanted=None),
-    )
+    model = model_of(graph, rows)
     told: list[str] = []
     both = [("onnx", SCHEMES["float32"]), ("c", SCHEMES["full-int8"])]
     with Worker(scratch=tmp_path) as worker:
