@@ -1,6 +1,9 @@
 """Made-up rows are as many, and as long, as a bounded processor time and memory allow."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -253,3 +256,46 @@ def test_the_guilty_layer_is_sought_on_rows_that_fit(monkeypatch: pytest.MonkeyP
     assert blame._rows_that_fit(graph, rows) > 9
     monkeypatch.setattr(width, "NUMBERS_AT_ONCE", 2 * 4 * 16 * 16 * 8)
     assert blame._rows_that_fit(graph, rows) == 2
+
+
+def long_sequences(k: Any) -> Any:
+    ids = k.Input((8801,), dtype="int32")
+    both = k.layers.Bidirectional(k.layers.GRU(64))
+    layers = [k.layers.Embedding(64, 64), both, k.layers.Dense(5, activation="softmax")]
+    return k.Sequential([ids, *layers])
+
+
+def images_over_time(k: Any) -> Any:
+    layers = k.layers
+    each = [
+        *(layers.Conv2D(16, 3, padding="same", activation="relu"), layers.MaxPooling2D(4)),
+        *(layers.Conv2D(32, 3, padding="same", activation="relu"), layers.MaxPooling2D(4)),
+        layers.Flatten(),
+    ]
+    over_time = [layers.TimeDistributed(one) for one in each]
+    last = [layers.LSTM(32), layers.Dense(4, activation="softmax")]
+    return k.Sequential([k.Input((10, 128, 128, 3)), *over_time, *last])
+
+
+def conv_lstm(k: Any) -> Any:
+    layers = k.layers
+    first = layers.ConvLSTM2D(8, 3, padding="same")
+    last = (layers.GlobalAveragePooling2D(), layers.Dense(4, activation="softmax"))
+    return k.Sequential([k.Input((10, 64, 64, 3)), first, *last])
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("build", [long_sequences, images_over_time, conv_lstm])
+def test_no_process_of_a_conversion_takes_more_than_two_gigabytes(
+    build: Callable[[Any], Any], keras: Any, tmp_path: Path
+) -> None:
+    build(keras).save(tmp_path / "model.keras")
+    command = [sys.executable, "-m", "gatelet", "convert", str(tmp_path / "model.keras")]
+    with subprocess.Popen([*command, "--out", str(tmp_path / "b")]) as child:
+        _, status, used = os.wait4(child.pid, 0)  # of it and of the processes that it waited for
+        child.returncode = os.waitstatus_to_exitcode(status)
+    seconds = used.ru_utime + used.ru_stime
+    print(f"{build.__name__}: {used.ru_maxrss / 2**20:.2f} GB, {seconds:.0f} s")
+    assert child.returncode == 0
+    assert used.ru_maxrss * 1024 <= 2 * 2**30
