@@ -55,7 +55,7 @@ from gatelet.convert.parity.texts.check import check_texts
 from gatelet.convert.parity.texts.converted import check_same_rows, check_vectorizer
 from gatelet.convert.rows.rows import side_by_side
 from gatelet.convert.schemes import SCHEMES, is_of_today
-from gatelet.convert.tolerances import TOLERANCES
+from gatelet.convert.tolerances import TOLERANCES, Limits
 from gatelet.errors import BackendMissing
 from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
@@ -164,6 +164,12 @@ def _modules(artifact: Artifact, *, all_engines: bool) -> tuple[str | None, ...]
     return tuple(meant) if all_engines and len(meant) > 1 else (None,)
 
 
+def _bounds(case: Case, artifact: Artifact, limits: Limits) -> Bounds:
+    exact, made_up = case.oracle.float32_limit, case.oracle.made_up
+    found = bounds_of(limits, case.settings, exact=exact, made_up=made_up)
+    return replace(found, one_answer=artifact.target == "c" and is_of_today(artifact))
+
+
 def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> ArtifactReport:
     """Check one artifact, in the engine of a module; None for the preferred one."""
     target, scheme = artifact.target, artifact.scheme
@@ -172,8 +178,7 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
         note = f"this gatelet has no limits for {target} {scheme}"
         return ArtifactReport(target, scheme, (), note=note)
     oracle, spread = case.oracle, case.oracle.spread
-    made_up = oracle.made_up
-    bounds = bounds_of(limits, case.settings, exact=oracle.float32_limit, made_up=made_up)
+    bounds = _bounds(case, artifact, limits)
     engine, stage = "", "opens"
     try:
         if row_of(target).is_code and case.bundle.generation:  # damaged, it may end the process
@@ -203,7 +208,6 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
                 bounds,
                 spread=spread,
                 short=given.oracle.short,
-                is_one_answer=target == "c" and is_of_today(artifact),
             ),
             *_check_lengths(given, predictor, bounds),
             *computes,

@@ -108,6 +108,7 @@ class Bounds:
         quality_drop: How much worse a figure of quality may become.
         as_converted: From what the same artifact gave at conversion; relative to max(1, |y|).
         asked: What the user set, which decides whatever else does.
+        one_answer: A row has the same bits in any company, and in pieces.
     """
 
     exact: float
@@ -118,6 +119,7 @@ class Bounds:
     quality_drop: float
     as_converted: float
     asked: Settings
+    one_answer: bool = False
 
     @property
     def is_estimate(self) -> bool:

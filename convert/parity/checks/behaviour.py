@@ -32,13 +32,7 @@ Scores = Callable[[Any], Any]
 
 
 def check_behaviour(
-    scores: Scores,
-    inputs: Rows,
-    bounds: Bounds,
-    *,
-    spread: Spread,
-    short: Rows | None,
-    is_one_answer: bool = False,
+    scores: Scores, inputs: Rows, bounds: Bounds, *, spread: Spread, short: Rows | None
 ) -> tuple[Check, ...]:
     """Run the same rows in other company, order, turn and thread.
 
@@ -48,7 +42,6 @@ def check_behaviour(
         bounds: The limits.
         spread: The unit of differences.
         short: The rows cut to few timesteps; None where the model does not take them.
-        is_one_answer: A row has the same bits in any company.
     """
 
     def run(rows: Rows) -> Array:
@@ -58,18 +51,12 @@ def check_behaviour(
     together = run(first)
     again = run(first)
     singles = [run(first[i : i + 1]) for i in range(len(first))]
-    alone, backwards = np.concatenate(singles), run(first[::-1])[::-1]
-
-    def check_order(name: str, found: Array, expected: Array) -> Check:
-        if is_one_answer:
-            return check_equal(name, found, expected)
-        return check_alike(name, found, expected, spread, bounds)
-
+    backwards = run(first[::-1])[::-1]
     return (
         _check_state_leak(run, inputs, short),
         check_equal("repeat", again, together),
-        check_order("batch", together, alone),
-        check_order("row_order", backwards, together),
+        check_alike("batch", together, np.concatenate(singles), spread, bounds),
+        check_alike("row_order", backwards, together, spread, bounds),
         _check_threads(run, first, singles),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.parity.checks.scores import check_max, show_max
+from gatelet.convert.parity.checks.scores import check_equal, check_max, show_max
 from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.quality.figures import alike, decided
@@ -76,6 +76,8 @@ def check_alike(
 ) -> Check:
     """Compare two ways of calling an artifact: of an exact one every score, else the median.
 
+    Of one that gives one answer, every bit.
+
     What is rounded may be rounded otherwise in a batch or a stream, and a few rows tip over. A row
     that is mixed up with another, or a state that is lost, moves most scores by a spread.
 
@@ -87,6 +89,8 @@ def check_alike(
         bounds: The limits.
         typical: The most that the median of a rounded artifact may be.
     """
+    if bounds.one_answer:
+        return check_equal(name, found, expected)
     if bounds.is_exact or found.shape != expected.shape:
         return check_max(name, found, expected, bounds.exact, spread=spread)
     apart = spread.difference(found, expected)
