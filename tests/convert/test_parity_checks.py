@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,17 @@ def test_another_shape_fails_instead_of_being_broadcast() -> None:
         check_flips(found, right, spread, INT8, threshold=0.5),
     ]
     assert {(one.figure, one.verdict) for one in checks} == {(None, "fail")}
+
+
+def test_of_what_gives_one_answer_every_bit_counts() -> None:
+    right = np.linspace(0.1, 0.9, 64, dtype=np.float32)[:, None]
+    off = right.copy()
+    off[5] = np.nextafter(off[5], np.float32(1))
+    for bounds in (INT8, EXACT):
+        one = replace(bounds, one_answer=True)
+        assert check_alike("batch", right.copy(), right, Spread.of(right), one).verdict == "pass"
+        assert check_alike("batch", off, right, Spread.of(right), one).verdict == "fail"
+        assert check_alike("batch", off, right, Spread.of(right), bounds).verdict == "pass"
 
 
 def test_a_figure_at_the_limit_passes_and_above_it_fails() -> None:
