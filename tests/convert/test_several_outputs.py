@@ -22,9 +22,7 @@ def save_two_headed(keras: Any, path: Path) -> Path:
     return path
 
 
-def test_a_softmax_is_judged_by_its_labels_and_numbers_beside_it_as_scores(
-    keras: Any, tmp_path: Path
-) -> None:
+def test_a_softmax_and_numbers_beside_it_are_judged_as_scores(keras: Any, tmp_path: Path) -> None:
     model = save_two_headed(keras, tmp_path / "m.keras")
     bundle, report = convert_with_report(
         model, tmp_path / "b", targets=["onnx"], schemes=["float32"]
