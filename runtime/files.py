@@ -7,7 +7,9 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 from gatelet.errors import OutputError
@@ -93,34 +95,36 @@ def _write(path: Path, data: bytes) -> None:
         if not stat.S_ISREG(found.st_mode):
             _write_all(handle, data)
             return
-        if found.st_nlink == 1 and not _is_descriptor(path):
-            try:
-                _replace(Path(os.path.realpath(path)), data, found)
-                return
-            except OSError as error:
-                if error.errno not in _NOT_REPLACEABLE:
-                    raise
     finally:
         os.close(handle)
+    if found.st_nlink == 1 and not _is_descriptor(path):
+        try:
+            _replace(Path(os.path.realpath(path)), data, found)
+            return
+        except OSError as error:
+            if error.errno not in _NOT_REPLACEABLE:
+                raise
     _write_in_place(path, data)
 
 
 def _replace(target: Path, data: bytes, found: os.stat_result | None) -> None:
     """Write beside a file and rename; `found` is what is there now."""
-    with _temporary_beside(target, 0o666 if found is None else 0o600) as (handle, temporary):
-        if found is not None:
+    with _temporary_beside(target, 0o666 if found is None else 0o600) as (file, temporary):
+        handle = file.fileno()
+        if found is not None and sys.platform != "win32":
             made = os.fstat(handle)
             if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
                 os.fchown(handle, found.st_uid, found.st_gid)
-            if hasattr(os, "fchmod"):
-                os.fchmod(handle, stat.S_IMODE(found.st_mode))
+            os.fchmod(handle, stat.S_IMODE(found.st_mode))
         _write_all(handle, data)
         os.fsync(handle)
+        if sys.platform == "win32":
+            file.close()  # Windows renames no open file
         temporary.replace(target)
 
 
 @contextlib.contextmanager
-def _temporary_beside(target: Path, mode: int) -> Iterator[tuple[int, Path]]:
+def _temporary_beside(target: Path, mode: int) -> Iterator[tuple[FileIO, Path]]:
     """Yield a new file, open and locked, and its name; remove it, and those of ended processes."""
     prefix = f".{target.name[:_NAME_CHARACTERS]}-"
     _remove_left(target.parent, prefix)
@@ -134,12 +138,15 @@ def _temporary_beside(target: Path, mode: int) -> Iterator[tuple[int, Path]]:
         os.close(handle)
     else:
         raise OSError(errno.EBUSY, "others remove temporary files here")
+    file = FileIO(handle, "wb")
     try:
-        yield handle, name
+        yield file, name
     finally:
+        if sys.platform == "win32":
+            file.close()
         with contextlib.suppress(OSError):
             name.unlink()
-        os.close(handle)
+        file.close()
 
 
 def _remove_left(folder: Path, prefix: str) -> None:
@@ -163,14 +170,13 @@ def _remove_left(folder: Path, prefix: str) -> None:
 def _write_in_place(path: Path, data: bytes) -> None:
     """Write over a plain file; what it held is put back where there is no room for the new."""
     can_read = os.access(path, os.R_OK)
-    handle = os.open(path, os.O_RDWR if can_read else os.O_WRONLY)
-    with os.fdopen(handle, "r+b" if can_read else "wb", buffering=0) as file:
+    with path.open("r+b" if can_read else "wb", buffering=0) as file:
         held = file.read() if can_read else None
         try:
-            _write_over(handle, data)
+            _write_over(file.fileno(), data)
         except OSError:
             if held is not None:
-                _write_over(handle, held)
+                _write_over(file.fileno(), held)
             raise
 
 

@@ -207,9 +207,12 @@ def _locked_folder(parent: Path, prefix: str, *, what: str) -> Iterator[Path]:
         is_kept = error.facts.get("kept") == str(content)
         raise
     finally:
+        if sys.platform == "win32":
+            os.close(handle)  # Windows removes no open file
         if not is_kept:
             _remove(outer)
-        os.close(handle)
+        if sys.platform != "win32":
+            os.close(handle)
 
 
 def _make_locked(parent: Path, prefix: str) -> tuple[Path, int]:

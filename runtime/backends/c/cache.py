@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from gatelet.errors import BackendError
 from gatelet.runtime.files import write_atomically
 
+# no link, no waiting for a pipe, no translation of line ends
+_PLAIN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -33,7 +36,7 @@ def own_folder() -> Path:
     named = os.environ.get("GATELET_CACHE")
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     temporary = Path(tempfile.gettempdir())
-    user = os.geteuid()
+    user = os.geteuid() if sys.platform != "win32" else 0
     with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home
         folder = Path(named) if named else (base if base.is_absolute() else _home()) / "gatelet"
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -72,16 +75,19 @@ def _make_private(folder: Path) -> Path | None:
 
 
 def _is_own(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid()
+    return sys.platform == "win32" or found.st_uid == os.geteuid()
 
 
 def _is_private(found: os.stat_result) -> bool:
     """Return whether a file or folder is this user's, and nobody else may write to it."""
-    return _is_own(found) and not found.st_mode & _OTHERS_WRITE
+    # on Windows, modes say nothing: a profile's folders are its user's by their access lists
+    return sys.platform == "win32" or (_is_own(found) and not found.st_mode & _OTHERS_WRITE)
 
 
 def _keeps_names(folder: Path) -> bool:
     """Return whether no other user but root can rename what this user has in a folder."""
+    if sys.platform == "win32":
+        return True
     found = folder.stat()
     if found.st_uid not in (0, os.geteuid()):
         return False
@@ -120,7 +126,7 @@ def fetch(folder: Path, stem: str, suffix: str, make: Callable[[], bytes]) -> Pa
 def _read(path: Path) -> bytes | None:
     """Return a file's content; None of a link, or of what this user did not make."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(path, os.O_RDONLY | _PLAIN)
     except OSError:
         return None
     with os.fdopen(handle, "rb") as file:
