@@ -492,7 +492,7 @@ def wrapped(*_: object, **__: object) -> None:
 
 
 def in_words_of_its_own(*_: object, **__: object) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     raise RuntimeError("Load model failed")
 
