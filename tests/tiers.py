@@ -101,6 +101,11 @@ SLOW_MARKERS = ("browser", "install")
 SLOW = (
     Slow("adversary/test_texts.py", "test_a_reader_in_c_*", keep=("two words' ids", "case")),
     Slow("adversary/test_texts.py", "test_another_vectorizer_*", keep=("swapped",)),
+    Slow("adversary/test_texts.py", "test_a_copy_in_*", keep=("swap_ids", "change_digest")),
+    Slow("adversary/test_texts.py", "test_a_bundle_with*", keep=("swapped",)),
+    Slow("adversary/test_texts.py", "test_a_layer_that_*", keep=("swapped",)),
+    Slow("adversary/test_texts.py", "test_labels_that_*", keep=("onnx",)),
+    Slow("adversary/test_texts.py", "test_*_however_many_they_are"),
     # every case: the fast tier runs a sample
     Slow("conformance/test_conformance.py", "test_the_reference_*", keep=SAMPLE),
     Slow("conformance/test_conformance.py", "test_pure", keep=SAMPLE),

@@ -17,7 +17,7 @@ from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.texts.copies import differences, read_copy
 from gatelet.convert.parity.texts.counted import counted
-from gatelet.convert.parity.texts.probes import Ids, Probe, probes_of
+from gatelet.convert.parity.texts.probes import Probe, probes_of
 from gatelet.convert.rows.rows import side_by_side
 from gatelet.runtime.backends.targets import ROWS_AT_ONCE
 from gatelet.runtime.bundle.opening import Artifact
@@ -28,6 +28,8 @@ from gatelet.runtime.vectorizer.opening import AnyVectorizer
 _LARGE, _SMALL = ROWS_AT_ONCE + 1, 3
 """Texts of a call: more than an engine is given at once, and few."""
 _SMALL_CALLS = 4
+
+Ids = list[int]
 
 
 def check_texts(
@@ -65,7 +67,8 @@ def _check_vocabulary(
     if copy is None and not probes:
         return []
     read = _read(predictor, [one.text for one in probes])
-    wrong = [one for one, ids in zip(probes, read, strict=True) if ids != one.ids]
+    pairs = zip(probes, read, strict=True)
+    wrong = [one for one, ids in pairs if ids != vectorizer.pad(one.text)]
     differing = _misread(predictor, vectorizer, wrong)
     if copy is not None:
         path = case.bundle.part("vectorizer")
@@ -87,8 +90,8 @@ def _misread(
             for piece, ids in zip(pieces, _read(predictor, pieces), strict=True)
         ]
         if not any(told):  # what differs is how they stand together
-            ids = _read(predictor, [probe.text])[0]
-            told = [_difference(f"{probe.text[:40]!r}...", probe.ids, ids, vectorizer)]
+            expected, ids = vectorizer.pad(probe.text), _read(predictor, [probe.text])[0]
+            told = [_difference(f"{probe.text[:40]!r}...", expected, ids, vectorizer)]
         for word, said in filter(None, told):
             found.setdefault(word, said)
     return found

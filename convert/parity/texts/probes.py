@@ -15,8 +15,6 @@ from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 _PUNCTUATION = ".,!?'\"-"
 _MORE_THAN_MAXLEN = 3
 
-Ids = list[int]
-
 
 @dataclass(frozen=True)
 class Probe:
@@ -25,12 +23,10 @@ class Probe:
     Args:
         text: Its pieces, with separators between them.
         pieces: Forms of words.
-        ids: What the Python vectorizer makes of the text, [maxlen].
     """
 
     text: str
     pieces: tuple[str, ...]
-    ids: Ids
 
 
 @lru_cache(maxsize=2)  # artifacts of a bundle share them, and they take longer than their reading
@@ -54,9 +50,7 @@ def probes_of(vectorizer: AnyVectorizer) -> tuple[Probe, ...]:
         held.append(piece)
         count += tokens
     found.append(tuple(held))
-    texts = [separator.join(pieces) for pieces in found]
-    pairs = zip(texts, found, strict=True)
-    return tuple(Probe(text, pieces, vectorizer.pad(text)) for text, pieces in pairs)
+    return tuple(Probe(separator.join(pieces), pieces) for pieces in found)
 
 
 def _forms(words: list[str], vectorizer: AnyVectorizer) -> Iterator[str]:
