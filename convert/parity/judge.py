@@ -202,6 +202,7 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
             *costs_of(case.bundle, oracle, found, bounds),
             *_check_code(case, artifact, found),
             *_check_keras(oracle, found, bounds),
+            *check_texts(case, artifact, predictor, found, bounds),
             *check_behaviour(
                 predictor.scores,
                 given.oracle.inputs,
@@ -212,7 +213,6 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
             *_check_lengths(given, predictor, bounds),
             *computes,
             *check_covered(case.graph, artifact, format_name, weights=weights, computes=computes),
-            *check_texts(case, artifact, predictor, found, bounds),
         ]
         if artifact.states:
             checks.append(check_stream(predictor, case.graph, oracle.inputs, bounds, spread=spread))

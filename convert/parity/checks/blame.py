@@ -55,10 +55,11 @@ def blame(
     Returns:
         Sentences; none where no check of scores failed.
     """
-    if any(name in _OF_READER for name in failed) and "ids" not in failed:
+    if any(name in _OF_READER for name in failed):
         return (
             "the file and the vectorizer of the bundle have other words, or other settings, and "
             "one of them is not that of training: convert again",
+            *_of_the_rest(failed),
         )
     if not any(n.startswith(_OF_SCORES) and n not in _OF_VECTORIZER for n in failed):
         return _of_the_rest(failed)
