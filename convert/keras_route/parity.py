@@ -19,7 +19,7 @@ from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.costs import check_parts
 from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.exhausted import refuse_if_exhausted
-from gatelet.convert.parity.files.judge_files import unjudged_beside
+from gatelet.convert.parity.files.judge_files import judge_without_graph
 from gatelet.convert.parity.limits import Bounds, bounds_of
 from gatelet.convert.parity.quality.quality import undecided_quality
 from gatelet.convert.parity.texts.converted import check_vectorizer
@@ -66,13 +66,14 @@ def judge_route(
         checks = (*shared, *found.checks) if found.checks else ()
         reports.append(replace(found, checks=checks))
     oracle = f"keras {answers.version}" if answers.version else "golden vectors"
+    asked = "source" if answers.version else "golden"
     return ParityReport(
         rows=len(answers.inputs),
         oracles=(oracle,),
         artifacts=tuple(reports),
         over=answers.over,
         made_up=answers.made_up,
-        files=tuple(unjudged_beside(bundle, reports)),
+        files=tuple(judge_without_graph(bundle, reports, asked=asked)),
     )
 
 

@@ -52,9 +52,16 @@ def test_tells_shapes_of_values_and_counts_parameters(graph: Graph) -> None:
         graph.shape_of("nothing")
 
 
+def table(rows: int) -> Graph:
+    """Return a Graph that looks ids up to 49 up in a table."""
+    looked_up = Node("n", "Embedding", ("ids",), ("n",), ((None, None, 2),), {"embeddings": "w"})
+    return Graph((IDS,), (looked_up,), ("n",), {"w": Tensor("F32", (rows, 2), bytes(8 * rows))})
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (lambda: table(49), "'ids' takes ids up to 49, and the table of node 'n' has 49 rows"),
         (lambda: Graph((), (), ("ids",), {}), "the output 'ids' is made by no node"),
         (lambda: Graph((), (), (), {}), "at least one input and one output"),
         (lambda: Graph((IDS,), (), (), {}), "at least one input and one output"),
@@ -93,7 +100,7 @@ def test_tells_shapes_of_values_and_counts_parameters(graph: Graph) -> None:
         (lambda: GraphInput("ids", "int32", (None, None), 0), "its vocabulary is 0"),
         (lambda: GraphInput("x", "float32", (None, None, 3), 5), "its vocabulary is 5"),
     ],
-    ids=range(25),
+    ids=range(26),
 )
 def test_refuses_what_is_no_graph(make: Callable[[], object], expected: str) -> None:
     with pytest.raises(ModelError, match=f"graph.*{expected}"):

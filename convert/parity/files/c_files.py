@@ -3,6 +3,7 @@
 Not the running, which is `c_runs`.
 """
 
+import functools
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatelet.convert.parity.files.c_runs import TEXTS, CRuns
-from gatelet.convert.parity.files.regenerate import Again, regenerate_library
+from gatelet.convert.parity.files.regenerate import Again, regenerate_libraries
 from gatelet.convert.parity.files.verdict import (
     COMPARED,
     REGENERATED,
@@ -21,6 +22,7 @@ from gatelet.convert.parity.files.verdict import (
     not_run,
     worst_of,
 )
+from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.graph.states import STREAM_ROLE
 
 _ARRAY = re.compile(rb'^ARRAY\("\w+", "([^"]*)"\);', re.MULTILINE)
@@ -76,15 +78,26 @@ class CFiles:
         return worst_of([again, found] if role == "vocabulary" else [found, again])
 
     def _library(self, role: str) -> Finding:
-        """Run it; where nothing here can, build it again."""
-        found = self.runs.library(role)
-        if found.verdict != "not run":
+        """Run it, and compare it with one that is built again."""
+        found, platform = self.runs.library(role), role.partition(":")[2]
+        if platform not in self._built:
             return found
-        built = regenerate_library(self.runs.case.bundle, self.again, role.partition(":")[2])
-        if built is None:
-            return found
-        is_equal = built == self.runs.path(role).read_bytes()
-        return found_equal(is_equal=is_equal, by=REGENERATED, note="ziglang makes another one")
+        is_equal = self._built[platform] == self.runs.path(role).read_bytes()
+        note = "ziglang makes another one of the bundle's graph"
+        again = found_equal(is_equal=is_equal, by=REGENERATED, note=note)
+        return again if found.verdict == "not run" else worst_of([found, again])
+
+    @functools.cached_property
+    def _built(self) -> Mapping[str, bytes]:
+        """Libraries built again, where there are any for other processors.
+
+        An emulator runs them slowly, so on few rows; all of this machine's levels run on more.
+        """
+        roles = (one.partition(":") for one in self.runs.artifact.companions)
+        platforms = [platform for kind, _, platform in roles if kind == "library"]
+        if set(platforms) <= {host_platform()}:
+            return {}
+        return regenerate_libraries(self.runs.case.bundle, self.again, platforms)
 
     def _source(self, role: str) -> Finding:
         if _OTHER_FILES.search(self.runs.path(role).read_bytes()):

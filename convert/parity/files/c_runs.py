@@ -34,7 +34,7 @@ TEXTS = " texts"
 NO_COMPILER = "there is no C compiler here"
 _CHILD = Path(__file__).with_name("c_child.py")
 _LEVELS = ("plain", "v2", "v3", "v4")
-_ROWS, _TEXTS, _LARGEST_NUMBERS = 48, 16, 2**20
+_ROWS, _TEXTS, _LARGEST_NUMBERS = 19, 16, 2**18  # of rows two blocks of 8, and some
 _ALIKE = 0.01
 """Of the spread: what the median may differ by between two builds of what is rounded."""
 _SAME = 1e-6
@@ -272,7 +272,7 @@ def _in_children(jobs: Sequence[Mapping[str, Any]]) -> list[str | None]:
     while len(found) < len(jobs):
         try:
             done = subprocess.run(
-                [sys.executable, "-W", "ignore", str(_CHILD)],
+                [sys.executable, "-P", "-W", "ignore", str(_CHILD)],
                 input=json.dumps(jobs[len(found) :]).encode(),
                 env=environment,
                 capture_output=True,

@@ -65,19 +65,23 @@ def judge_files(case: Case, reports: Sequence[ArtifactReport]) -> tuple[Reports,
     return tuple(made), _verdicts(bundle, {path: worst_of(ones) for path, ones in found.items()})
 
 
-def unjudged_beside(bundle: Bundle, reports: Sequence[ArtifactReport]) -> list[FileVerdict]:
-    """Return verdicts of a bundle without a Graph: its artifacts', and what they were held to.
+def judge_without_graph(
+    bundle: Bundle, reports: Sequence[ArtifactReport], *, asked: str
+) -> list[FileVerdict]:
+    """Return verdicts of a bundle without a Graph: its artifacts', and of what they were held to.
 
     Args:
-        bundle: Whose golden vectors or Keras file gave the right answers.
+        bundle: Of the route past the Graph.
         reports: Of its artifacts.
+        asked: The part that gave the right answers: 'source' or 'golden'. Golden vectors that are
+            just being made are Keras' own answers.
     """
     found = {
         one.path: _of_artifact([r for r in reports if _is_of(r, one)], ())
         for one in bundle.artifacts
     }
     held = {one.verdict for one in found.values()} & {"pass", "fail"}
-    for key in ("golden", "source"):
+    for key in {asked} if bundle.generation else {asked, "golden"}:
         if bundle.part(key) is not None and held:
             verdict = Finding("fail" if "fail" in held else "pass", RUN)
             found[str(bundle.manifest[key])] = verdict
@@ -144,6 +148,9 @@ def c_files(
 def _of_stream(case: Case, artifact: Artifact, reports: Sequence[ArtifactReport]) -> Finding:
     """Hold a streaming file to what its pieces gave, and to the Graph's weights."""
     ran = [one for one in reports for check in one.checks if check.name == "stream"]
+    broken = [one for one in reports for check in one.checks if check.name == "runs"]
+    if not ran and broken:  # at this file, or before
+        return Finding("fail", RUN, broken[0].note)
     if not ran:
         return not_run("its artifact did not run")
     told = [c.verdict for one in ran for c in one.checks if c.name == "stream"]

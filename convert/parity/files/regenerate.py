@@ -4,7 +4,7 @@ It proves nothing where the same code has just written them, and nothing of anot
 """
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,13 +85,15 @@ def regenerate_c(bundle: Bundle, artifact: Artifact) -> Again:
     return Again(companions, files["linked"], files["levels"])
 
 
-def regenerate_library(bundle: Bundle, again: Again, platform: str) -> bytes | None:
-    """Return the library for another platform; None where another compiler made it."""
+def regenerate_libraries(
+    bundle: Bundle, again: Again, platforms: Sequence[str]
+) -> Mapping[str, bytes]:
+    """Return the libraries for some platforms; none where another compiler made them."""
     made = bundle.manifest.get("provenance", {}).get("packages", {}).get(_COMPILER)
     try:
         if not again.linked or made != importlib.metadata.version(_COMPILER):
-            return None
-        built = build_libraries(again.linked, again.levels, [platform])
+            return {}
+        built = build_libraries(again.linked, again.levels, platforms)
     except (importlib.metadata.PackageNotFoundError, CompilerFailed):
-        return None
-    return next((one.data for one in built if one.platform == platform), None)
+        return {}
+    return {one.platform: one.data for one in built}
