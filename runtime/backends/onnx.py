@@ -3,8 +3,9 @@
 Not an exporter.
 """
 
-import threading
+from collections.abc import Callable, Mapping
 from collections.abc import Callable, Mapping, Sequence
+import threading
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,6 @@ class OnnxBackend:
         self.engine = engine
         self._opens = opens
         self._session: Any = opens()
-        self._lock = threading.Lock()
         renew_after_fork(self)
         session = self._session
         self._dtypes = {one.name: _DTYPES[one.type] for one in session.get_inputs()}
@@ -83,15 +83,13 @@ class OnnxBackend:
 
     def renew(self) -> None:
         """See `Renewable`: locks within the session may be held, and its threads are gone."""
-        self._lock = threading.Lock()
         abandon(self._session)
         self._session = None
 
     def _opened(self) -> Any:
         session = self._session
-        if session is None:
-            with self._lock:
-                session = self._session = self._session or self._opens()
+        if session is None:  # no lock: of two threads each opens one, and one is kept
+            session = self._session = self._opens()
         return session
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

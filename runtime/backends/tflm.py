@@ -7,6 +7,7 @@ import importlib
 import json
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -95,8 +96,11 @@ class TflmBackend:
         self._tables = tables_of(self._contract, tables)
         config = runtime.InterpreterConfig
         kept = config.kAllocationRecording if observe is None else config.kPreserveAllTensors
-        self._opens = lambda: runtime.Interpreter.from_bytes(
-            data, arena_size=max(_ARENA_BYTES, len(data)), intrepreter_config=kept
+        self._opens: Callable[[], Any] = partial(
+            runtime.Interpreter.from_bytes,
+            data,
+            arena_size=max(_ARENA_BYTES, len(data)),
+            intrepreter_config=kept,
         )
         self._interpreter: Any = self._opens()
         self._observe = observe

@@ -254,7 +254,8 @@ def load(
 ) -> Predictor:
     """Open a bundle with a backend that is installed.
 
-    The Predictor owns what it opened: it gives the same answers when the bundle is replaced.
+    The Predictor owns what it opened: it gives the same answers when the bundle is replaced. Where
+    no verdict of the manifest covers this machine, golden rows run once before the first answer.
 
     Args:
         path: The bundle's folder.
@@ -275,7 +276,7 @@ def load(
     Raises:
         BundleError: The bundle is damaged, unsafe, too new, too large, or has no such artifact.
         BackendMissing: No engine for it is installed.
-        BackendError: The engine refuses it.
+        BackendError: The engine refuses it, or gives other golden scores than at conversion.
         ParityRefused: The artifact failed parity, and target and scheme do not both name it.
         ValueError: `threads` is below 1, or `max_row_s` not above 0.
     """
@@ -288,6 +289,7 @@ def load(
         try:
             predictor = _load(bundle, target, scheme, threads=threads, probe=probe)
             _check_row(predictor, max_row_s)
+            _check_golden(predictor)
             if bundle.doubt:
                 predictor.note = "; ".join(filter(None, (predictor.note, bundle.doubt)))
             return predictor
@@ -340,6 +342,14 @@ def _check_row(predictor: Predictor, max_row_s: float) -> None:
         max_row_s=max_row_s,
         name=str(predictor.bundle.path),
     )
+
+
+def _check_golden(predictor: Predictor) -> None:
+    for artifact in predictor.bundle.artifacts:
+        if (artifact.target, artifact.scheme) == (predictor.target, predictor.scheme):
+            from gatelet.runtime.predictor.coverage import check_on_this_machine
+
+            check_on_this_machine(predictor, predictor._backend, artifact)
 
 
 def _probe(bundle: Bundle, target: str | None, scheme: str) -> None:

@@ -192,7 +192,7 @@ def test_a_child_opens_its_engine_from_the_file_that_its_parent_opened(
 def test_three_hundred_forks_of_all_backends(streaming_bundle: Path, target: str) -> None:
     """43 of each, of a process whose threads predict and step, under signals."""
     predictor = load(streaming_bundle, target=target)
-    calls = [lambda: repr(answer(predictor))]
+    calls: list[Callable[[], str]] = [lambda: repr(answer(predictor))]
     if target in STREAMING:
         calls.append(lambda: step_through(predictor))
     right = [call() for call in calls]
