@@ -21,23 +21,29 @@ if TYPE_CHECKING:
     from gatelet.runtime.predictor.predictor import Predictor
 
 
-def check_on_this_machine(predictor: Predictor, backend: Backend, artifact: Artifact) -> None:
+def check_on_this_machine(predictor: Predictor, backend: Backend) -> None:
     """Run golden rows of an artifact, once for each machine that no verdict covers.
 
-    That they passed is remembered in the user's cache folder, or else in this process.
+    That they passed is remembered in the user's cache folder, or else in this process. An artifact
+    that failed parity was asked for by name, and is not held to anything.
 
     Args:
-        predictor: Of the artifact.
+        predictor: Of an artifact, or of the Graph itself, for which there is nothing to do.
         backend: What runs it.
-        artifact: One that failed parity was asked for by name, and is not held to anything.
 
     Raises:
         BackendError: It gives other scores than at conversion, or cannot run them.
         BundleDamaged: The golden vectors are not those of the model.
     """
+    named = predictor.target, predictor.scheme
+    artifact = next(
+        (one for one in predictor.bundle.artifacts if (one.target, one.scheme) == named), None
+    )
     level = getattr(backend, "level", "")
     machine = machine_here()
-    if artifact.verdict == "fail" or covered(artifact, backend.engine, machine, level):
+    if artifact is None or artifact.verdict == "fail":
+        return
+    if covered(artifact, backend.engine, machine, level):
         return
     key = _key(predictor.bundle, artifact, (backend.engine, machine, level or ""))
     if key in _passed_here() or _is_remembered(key):

@@ -24,6 +24,7 @@ from gatelet.runtime.predictor.choice import (
     graph_target,
     target_of_variable,
 )
+from gatelet.runtime.predictor.coverage import check_on_this_machine
 from gatelet.runtime.predictor.prediction import Prediction, check_labels, decided_rows
 
 TYPE_CHECKING = False
@@ -289,7 +290,7 @@ def load(
         try:
             predictor = _load(bundle, target, scheme, threads=threads, probe=probe)
             _check_row(predictor, max_row_s)
-            _check_golden(predictor)
+            check_on_this_machine(predictor, predictor._backend)
             if bundle.doubt:
                 predictor.note = "; ".join(filter(None, (predictor.note, bundle.doubt)))
             return predictor
@@ -342,14 +343,6 @@ def _check_row(predictor: Predictor, max_row_s: float) -> None:
         max_row_s=max_row_s,
         name=str(predictor.bundle.path),
     )
-
-
-def _check_golden(predictor: Predictor) -> None:
-    for artifact in predictor.bundle.artifacts:
-        if (artifact.target, artifact.scheme) == (predictor.target, predictor.scheme):
-            from gatelet.runtime.predictor.coverage import check_on_this_machine
-
-            check_on_this_machine(predictor, predictor._backend, artifact)
 
 
 def _probe(bundle: Bundle, target: str | None, scheme: str) -> None:

@@ -16,7 +16,10 @@ import pytest
 
 from gatelet.runtime import Predictor, load
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+pytestmark = [
+    pytest.mark.ci,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+]
 
 TARGETS = ("c", "litert", "onnx", "onnx-text", "tflm", "pure", "reference")
 STREAMING = ("c", "litert", "onnx", "pure", "reference")

@@ -17,6 +17,8 @@ from gatelet.runtime.predictor import coverage, golden_rows
 from gatelet.runtime.predictor.coverage import covered, machine_here
 from tests.fixture_types import EditManifest, PutPart
 
+pytestmark = pytest.mark.ci
+
 TARGETS = ("c", "litert", "onnx", "onnx-text", "tflm")
 MISS = r"{target} float32 of bundle .* on this machine .*: golden row \d+ gives .*, expected "
 

@@ -12,6 +12,8 @@ from gatelet.errors import BundleDamaged, BundleError
 from gatelet.runtime import load
 from tests.adversary.every_method import answers_of
 
+pytestmark = pytest.mark.ci
+
 TARGETS = ("c", "litert", "onnx", "onnx-text", "tflm", "reference", "pure")
 
 
