@@ -24,7 +24,7 @@ from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph
 from tests.convert.exporters.slow_graphs import FEATURES, in_integers, signals, slow_graph
 
-LIMIT, STEPS, ROW_STEPS, ROWS = 0.01, 100_000, 1_000, 12
+LIMIT, STEPS, ROW_STEPS, ROWS = 0.01, 100_000, 5_000, 3
 KINDS = ("gru", "chrono", "small", "counter")
 MODELS = ((8, 61), (16, 61), (32, 61), (64, 61), (8, 62), (8, 63), (16, 62))
 SMALL = MODELS[:1]
@@ -33,12 +33,9 @@ MAY_BE_REFUSED = ("counter", "small")
 
 
 def calibration_of(shown: dict[str, Any]) -> Any:
-    """Return rows [N, ROW_STEPS, FEATURES] from all parts of each signal."""
-    every = STEPS // ROWS
-    parts = [
-        x[0, i : i + ROW_STEPS] for x in shown.values() for i in range(0, STEPS - every, every)
-    ]
-    return np.stack(parts).reshape(-1, ROW_STEPS, FEATURES)
+    """Return rows [N, ROW_STEPS, FEATURES] from all parts of each signal, in turn."""
+    starts = range(0, STEPS - ROW_STEPS, STEPS // ROWS)
+    return np.stack([x[0, i : i + ROW_STEPS] for i in starts for x in shown.values()])
 
 
 def in_double(graph: Graph, x: Any, folder: Path) -> Any:

@@ -24,8 +24,8 @@ from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import GATES
 
-STREAM_LIMIT = 0.005
-"""Of the layer's span: what its 8-bit weights may change in a stream; half of what a user gets."""
+STREAM_LIMIT = 0.003
+"""Of the layer's span: what its 8-bit weights may change in a stream; inputs of other kinds cost up to three times as much."""
 _CONSTANTS, _MOST_STEPS, _BLOCK_STEPS = 3, 60_000, 1000
 """A stream has so many of the slowest time constants, and at most so many steps."""
 _LARGEST_CELL, _LARGEST_CONSTANT = 2.0**14, 2.0**28 / 1000
@@ -151,12 +151,13 @@ def _unit(layer: _Layer, unit: int) -> str:
 
 
 def _streams(x: Array, steps: int) -> Array:
-    """Return three streams [3, steps, F]: the rows in turn, what they are on average, silence."""
-    flat = x.reshape(-1, x.shape[-1])
-    in_turn = flat[np.arange(steps) % len(flat)]
+    """Return streams [4, steps, F]: the rows in turn, their averages, one of all, then silence."""
+    flat, t = x.reshape(-1, x.shape[-1]), np.arange(steps)
+    in_turn = flat[t % len(flat)]
+    by_row = x.mean(axis=1)[t * len(x) // steps]
     held = np.broadcast_to(flat.mean(axis=0), in_turn.shape)
-    ending = np.where(np.arange(steps)[:, None] < steps / 3, in_turn, 0.0)
-    return np.stack([in_turn, held, ending])
+    ending = np.where(t[:, None] < steps / 3, in_turn, 0.0)
+    return np.stack([in_turn, by_row, held, ending])
 
 
 def _difference(layer: _Layer, x: Array) -> float:
