@@ -25,7 +25,7 @@ from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import GATES
 
 STREAM_LIMIT = 0.003
-"""Of the layer's span: what its 8-bit weights may change in a stream; inputs of other kinds cost up to three times as much."""
+"""Of the layer's span, what 8-bit weights may change in a stream: other inputs cost thrice that."""
 _CONSTANTS, _MOST_STEPS, _BLOCK_STEPS = 3, 60_000, 1000
 """A stream has so many of the slowest time constants, and at most so many steps."""
 _LARGEST_CELL, _LARGEST_CONSTANT = 2.0**14, 2.0**28 / 1000
