@@ -161,24 +161,25 @@ def _streams(x: Array, steps: int) -> Array:
 
 
 def _difference(layer: _Layer, x: Array) -> float:
-    """Return the largest difference that stored weights make, as a share of the output's span."""
+    """Return the largest difference that stored weights make, as a share of a stream's span."""
     features, units = x.shape[2], len(layer.constants)
     both = np.stack([layer.weights, layer.stored]).reshape(2, -1, layer.bias.size)
     recurrent, bias = both[:, features:], layer.bias.reshape(-1)
     h = c = np.zeros((2, len(x), units))
-    step, low, high, apart = _STEPS[layer.node.op], 0.0, 0.0, 0.0
+    step, (low, high, apart) = _STEPS[layer.node.op], np.zeros((3, len(x)))
     for start in range(0, x.shape[1], _BLOCK_STEPS):
-        z = (
-            np.einsum("stf,wfg->twsg", x[:, start : start + _BLOCK_STEPS], both[:, :features])
-            + bias
-        )
+        part = x[:, start : start + _BLOCK_STEPS]
+        z = np.einsum("stf,wfg->twsg", part, both[:, :features]) + bias
         made = np.empty((len(z), *h.shape))
         for t in range(len(z)):
             h, c = step(layer, z[t], h @ recurrent, (h, c))
             made[t] = h
-        low, high = min(low, made[:, 0].min()), max(high, made[:, 0].max())
-        apart = max(apart, float(np.abs(made[:, 1] - made[:, 0]).max()))
-    return apart / max(high - low, 1e-9)
+        low = np.minimum(low, made[:, 0].min(axis=(0, 2)))
+        high = np.maximum(high, made[:, 0].max(axis=(0, 2)))
+        apart = np.maximum(apart, np.abs(made[:, 1] - made[:, 0]).max(axis=(0, 2)))
+    # a stream that hardly moves is no measure of its own
+    span = np.maximum(high - low, 0.1 * (high.max() - low.min()) + 1e-9)
+    return float((apart / span).max())
 
 
 def _lstm_step(layer: _Layer, z: Array, zh: Array, states: _States) -> _States:
