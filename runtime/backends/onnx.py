@@ -3,9 +3,7 @@
 Not an exporter.
 """
 
-from collections.abc import Callable, Mapping
 from collections.abc import Callable, Mapping, Sequence
-import threading
 from typing import Any
 
 import numpy as np
