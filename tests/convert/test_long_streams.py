@@ -14,6 +14,8 @@ from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.streaming import to_stream
 from tests.convert.exporters.slow_graphs import signals, slow_graph
 
+pytestmark = pytest.mark.ci
+
 ROWS = Rows({"features": signals(400, 3)["sines"].reshape(8, 50, 2)})
 
 

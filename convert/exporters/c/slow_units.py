@@ -142,7 +142,7 @@ def _reasons(layer: _Layer, is_slow: Array, x: Array) -> Iterator[str]:
     if figure > STREAM_LIMIT:
         yield (
             f"{_unit(layer, int(t.argmax()))}; over {steps:,} steps 8-bit weights change the "
-            f"layer's output by {figure:.1%} of its span (limit {STREAM_LIMIT:.1%})"
+            f"layer's output by {figure:.2%} of its span (limit {STREAM_LIMIT:.1%})"
         )
 
 

@@ -36,6 +36,8 @@ from tests.convert.exporters.slow_graphs import (
     with_weights,
 )
 
+pytestmark = pytest.mark.ci
+
 LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru": ("gru", {}),
     "gru_reset_before": ("gru", {"reset_after": False}),
@@ -117,7 +119,6 @@ def thumb_program(model: Exportable, x: Any, scores: Any, folder: Path) -> Path:
     return folder / "program"
 
 
-@pytest.mark.ci
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("kind", ["gru", "chrono"])
 def test_a_cortex_m4_gives_the_same_bits(kind: str, tmp_path: Path) -> None:
