@@ -191,22 +191,25 @@ def _take_place(stage: Path, out: Path) -> bool:
 
 def _replace_files(stage: Path, out: Path) -> None:
     names = {path.name for path in stage.iterdir()}
-    moved = []
-    try:
-        for name in sorted(names - {MANIFEST}):
-            # a reader of the old bundle may be opening a file that both have: leave it as it is
-            if not _has_same_content(stage / name, out / name):
-                (stage / name).replace(out / name)
-                moved.append(name)
-        (stage / MANIFEST).replace(out / MANIFEST)
-    except OSError:
-        for name in moved:  # the staged bundle is kept, whole
-            with contextlib.suppress(OSError):
-                (out / name).replace(stage / name)
-        raise
+    for name in sorted(names - {MANIFEST}):
+        # a reader of the old bundle may be opening a file that both have: leave it as it is
+        if not _has_same_content(stage / name, out / name):
+            _put(stage / name, out / name)
+    (stage / MANIFEST).replace(out / MANIFEST)
     for path in out.iterdir():
         if path.name not in names and _OUR_NAMES.fullmatch(path.name) and path.is_file():
             path.unlink()
+
+
+def _put(new: Path, place: Path) -> None:
+    """Put a file in place by a second name, so that the stage stays whole until the commit."""
+    second = new.with_name("second.tmp")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(new, second)
+        second.replace(place)
+    except OSError:  # a file has one name only on some file systems
+        write_atomically(place, new.read_bytes())
 
 
 def _has_same_content(new: Path, old: Path) -> bool:

@@ -60,10 +60,10 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     os.mkfifo(path)
     read: list[bytes] = []
-    reader = threading.Thread(target=lambda: read.append(path.read_bytes()))
+    reader = threading.Thread(target=lambda: read.append(path.read_bytes()), daemon=True)
     reader.start()
     write_atomically(path, b"x" * 200_000)
-    reader.join()
+    reader.join(60)
     assert read == [b"x" * 200_000] and path.is_fifo()
 
 
@@ -320,8 +320,9 @@ def test_a_disk_without_room_is_told_before_the_exports(
     assert names(place) == ["model.keras"]
 
 
+@pytest.mark.parametrize("links", [True, False])
 def test_a_bundle_that_cannot_take_its_place_is_kept_whole(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
     model, out = write_keras(place / "model.keras"), place / "demo"
     settings: dict[str, Any] = {"targets": ["onnx"], "schemes": ["float32"], "with_keras": False}
@@ -329,12 +330,18 @@ def test_a_bundle_that_cannot_take_its_place_is_kept_whole(
     before = (out / "manifest.json").read_bytes()
     with monkeypatch.context() as patched:
         fail_renames(patched, errno.EBUSY, only=lambda to: to == out / "manifest.json")
+        if not links:
+            patched.setattr("os.link", refuse_links)
         with pytest.raises(OutputError, match="what was made is whole") as caught:
             convert(model, out, golden_texts=False, strip=True, **settings)
     kept = open_bundle(caught.value.kept)  # type: ignore[attr-defined]
     assert kept.part("source") is None
     assert (out / "manifest.json").read_bytes() == before
     assert open_bundle(out).part("source") is not None
+
+
+def refuse_links(*_: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def complete(stage: Path, content: str) -> None:
@@ -469,6 +476,7 @@ def test_parity_that_is_ended_leaves_no_texts(
     assert seen == ["texts.json"] and names(temporary) == []
 
 
+@pytest.mark.ci
 def test_texts_of_a_killed_parity_go_with_the_next_one(temporary: Path) -> None:
     code = (
         "import os, signal, tempfile; from gatelet.convert.worker.worker import Worker\n"
