@@ -202,7 +202,6 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
             *costs_of(case.bundle, oracle, found, bounds),
             *_check_code(case, artifact, found),
             *_check_keras(oracle, found, bounds),
-            *check_texts(case, artifact, predictor, found, bounds),
             *check_behaviour(
                 predictor.scores,
                 given.oracle.inputs,
@@ -210,6 +209,7 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
                 spread=spread,
                 short=given.oracle.short,
             ),
+            *check_texts(case, artifact, predictor, found, bounds),
             *_check_lengths(given, predictor, bounds),
             *computes,
             *check_covered(case.graph, artifact, format_name, weights=weights, computes=computes),
