@@ -148,7 +148,7 @@ def make(out: Path, target: str, scheme: str, model: str) -> None:
     from gatelet.runtime.bundle.opening import open_bundle
     from gatelet.runtime.graph.safetensors import encode
     from gatelet.runtime.graph.streaming import to_stream
-    from gatelet.runtime.predictor.predictor import open_artifact
+    from gatelet.runtime.predictor.loading import open_artifact
     from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
     build.FLAGS = ("-O1", *build.FLAGS[2:])  # quick

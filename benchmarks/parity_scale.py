@@ -24,7 +24,7 @@ from gatelet.convert.proving import prove
 from gatelet.convert.rows.rows import Rows
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from gatelet.runtime.data.dataset import Dataset, read
-from gatelet.runtime.predictor.predictor import open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
 
 ROWS = 25_000
 

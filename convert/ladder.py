@@ -24,7 +24,7 @@ from gatelet.convert.tolerances import SMALLER, TOLERANCES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import BackendError
 from gatelet.runtime.bundle.opening import Bundle
-from gatelet.runtime.predictor.predictor import open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
 
 Named = tuple[str, Scheme]
 

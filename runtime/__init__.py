@@ -11,8 +11,9 @@ from gatelet import loads_when_asked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gatelet.runtime.bundle.opening import Artifact, Bundle, open_bundle
+    from gatelet.runtime.predictor.loading import load
     from gatelet.runtime.predictor.prediction import Prediction
-    from gatelet.runtime.predictor.predictor import Predictor, load
+    from gatelet.runtime.predictor.predictor import Predictor
     from gatelet.runtime.predictor.stream import Stream
     from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
@@ -38,7 +39,7 @@ if not TYPE_CHECKING:
             "Predictor": "predictor.predictor",
             "Stream": "predictor.stream",
             "Vectorizer": "vectorizer.tokenizer",
-            "load": "predictor.predictor",
+            "load": "predictor.loading",
             "open_bundle": "bundle.opening",
         },
     )

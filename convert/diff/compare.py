@@ -29,7 +29,8 @@ from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.decision import decide
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_graph
+from gatelet.runtime.predictor.loading import open_artifact, open_graph
+from gatelet.runtime.predictor.predictor import Predictor
 
 Array = NDArray[Any]
 Open = Callable[[Bundle], Predictor]

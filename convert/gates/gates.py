@@ -23,7 +23,7 @@ from gatelet.convert.tolerances import TOLERANCES
 from gatelet.errors import BackendError, ConversionError
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.predictor.predictor import open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
 
 LOW, HIGH = 0.8, 1.25
 """What a file may have, as shares of the bytes that its weights take."""

@@ -33,7 +33,8 @@ from gatelet.errors import BackendMissing, BundleError
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
+from gatelet.runtime.predictor.predictor import Predictor
 
 CALL_ROWS = 16
 Array = NDArray[Any]

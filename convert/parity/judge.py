@@ -3,7 +3,7 @@
 Not a converter, and it changes nothing in the bundle.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -28,6 +28,7 @@ from gatelet.convert.parity.checks.golden import (
 from gatelet.convert.parity.checks.long_streams import check_long_stream, takes_any_steps
 from gatelet.convert.parity.checks.misread import doubt_reading
 from gatelet.convert.parity.checks.scores import check_max, show_max
+from gatelet.convert.parity.checks.spread import Spread
 from gatelet.convert.parity.checks.streams import check_stream
 from gatelet.convert.parity.computes import check_computes, check_covered
 from gatelet.convert.parity.costs import costs_of
@@ -59,7 +60,8 @@ from gatelet.convert.tolerances import TOLERANCES, Limits
 from gatelet.errors import BackendMissing
 from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
+from gatelet.runtime.predictor.predictor import Predictor
 from gatelet.runtime.predictor.probe import probe_bundle
 
 Array = NDArray[Any]
@@ -202,13 +204,7 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
             *costs_of(case.bundle, oracle, found, bounds),
             *_check_code(case, artifact, found),
             *_check_keras(oracle, found, bounds),
-            *check_behaviour(
-                predictor.scores,
-                given.oracle.inputs,
-                bounds,
-                spread=spread,
-                short=given.oracle.short,
-            ),
+            *_check_calls(given, predictor, bounds, spread),
             *check_texts(case, artifact, predictor, found, bounds),
             *_check_lengths(given, predictor, bounds),
             *computes,
@@ -235,6 +231,15 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
         quality=_quality(case, found),
         diagnosis=_diagnose(case, checks, weights, found),
         threshold=_refitted(case, found),
+    )
+
+
+def _check_calls(
+    given: Case, predictor: Predictor, bounds: Bounds, spread: Spread
+) -> Iterable[Check]:
+    oracle = given.oracle
+    return check_behaviour(
+        predictor.scores, oracle.inputs, bounds, spread=spread, short=oracle.short
     )
 
 

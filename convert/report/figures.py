@@ -19,6 +19,10 @@ MARKS = {
 
 CHECKS = {
     "ids": "texts whose ids differ from those of the training vectorizer",
+    "vocabulary": "words that the artifact's own reader has otherwise than the vectorizer",
+    "text_ids": "texts of which the artifact's own reader makes other ids",
+    "text_scores": "calls with texts against the scores of their ids",
+    "text_labels": "labels of calls with texts that differ from those of their ids",
     "weights": "stored weights against the graph's, in quantization steps",
     "finite": "rows with a score that is not a finite number",
     "constant": "outputs that are the same for every row",

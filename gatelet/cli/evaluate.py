@@ -19,8 +19,9 @@ from gatelet.runtime.data.metrics import Metrics, SetMetrics, evaluate, evaluate
 from gatelet.runtime.data.regression import RegressionMetrics, evaluate_regression
 from gatelet.runtime.data.run import SEEN, Run, is_run, was_trained_on
 from gatelet.runtime.data.truth import label_ids_of, label_sets_of, values_of
+from gatelet.runtime.predictor.loading import open_artifact
 from gatelet.runtime.predictor.meanings import real_timesteps
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact
+from gatelet.runtime.predictor.predictor import Predictor
 
 EXAMPLE = "gatelet evaluate demo --data reviews.csv"
 Figures = Metrics | SetMetrics | RegressionMetrics

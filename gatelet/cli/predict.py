@@ -14,7 +14,7 @@ from gatelet.cli.show import decision_line, one_line, print_json, progress
 from gatelet.errors import ConfigError, DataError
 from gatelet.runtime import load
 from gatelet.runtime.backends import TARGETS
-from gatelet.runtime.predictor.predictor import MAX_ROW_S
+from gatelet.runtime.predictor.loading import MAX_ROW_S
 
 EXAMPLE = 'gatelet predict demo "a wonderful film"'
 _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")

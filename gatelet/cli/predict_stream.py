@@ -20,7 +20,7 @@ from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
 from gatelet.runtime.graph.graph import GraphInput
 from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.predictor.choice import choose_artifact, target_of_variable
-from gatelet.runtime.predictor.predictor import open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
 
 LONGEST_LINE_BYTES = 2**20
 _BETWEEN = re.compile(r"[\s,;]+")

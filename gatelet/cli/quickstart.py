@@ -13,7 +13,7 @@ from gatelet.cli.train import add_settings, config_of, test_figures
 from gatelet.convert import convert_with_report
 from gatelet.runtime.bundle.opening import MANIFEST, Artifact, Bundle
 from gatelet.runtime.measure.latency import median_latencies_us
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 from gatelet.runtime.stages import check_output_directory, stage_beside
 from gatelet.train import train
 

@@ -20,7 +20,8 @@ from gatelet.errors import BackendError, BundleError, GateletError
 from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from gatelet.runtime.graph.graph import GraphInput
-from gatelet.runtime.predictor.predictor import Predictor, load
+from gatelet.runtime.predictor.loading import load
+from gatelet.runtime.predictor.predictor import Predictor
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 SEED = 0

@@ -9,7 +9,8 @@ from typing import Any
 
 from gatelet.errors import BackendError
 from gatelet.runtime.bundle.opening import Bundle, Golden
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
+from gatelet.runtime.predictor.predictor import Predictor
 
 CALLS = 200
 WARM_UP_CALLS = 10

@@ -7,8 +7,9 @@ from gatelet import loads_when_asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gatelet.runtime.predictor.loading import load
     from gatelet.runtime.predictor.prediction import Prediction
-    from gatelet.runtime.predictor.predictor import Predictor, load
+    from gatelet.runtime.predictor.predictor import Predictor
     from gatelet.runtime.predictor.stream import Stream
 
 __all__ = ["Prediction", "Predictor", "Stream", "load"]
@@ -20,6 +21,6 @@ if not TYPE_CHECKING:
             "Prediction": "prediction",
             "Predictor": "predictor",
             "Stream": "stream",
-            "load": "predictor",
+            "load": "loading",
         },
     )

@@ -1,6 +1,6 @@
 """Which artifact of a bundle to use: what an installed engine runs, in the runtime's order.
 
-Not the opening of it, which `gatelet.runtime.predictor.predictor` does.
+Not the opening of it, which `gatelet.runtime.predictor.loading` does.
 """
 
 import os

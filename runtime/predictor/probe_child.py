@@ -16,7 +16,8 @@ from gatelet.errors import BackendError, BundleDamaged, BundleError, GateletErro
 from gatelet.runtime.backends.targets import GRAPH_TARGETS
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from gatelet.runtime.bundle.storage import storage_of
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact, open_graph
+from gatelet.runtime.predictor.loading import open_artifact, open_graph
+from gatelet.runtime.predictor.predictor import Predictor
 from gatelet.runtime.predictor.probe import MEMORY_LIMIT_BYTES
 
 # A grossly wrong artifact, not a little error: that is parity's work.

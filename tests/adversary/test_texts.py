@@ -32,7 +32,8 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.interface import interface_to_dict
 from gatelet.runtime.predictor import scoring
 from gatelet.runtime.predictor.batches import text_batches
-from gatelet.runtime.predictor.predictor import Predictor, load
+from gatelet.runtime.predictor.loading import load
+from gatelet.runtime.predictor.predictor import Predictor
 from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer

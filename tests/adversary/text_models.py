@@ -22,7 +22,7 @@ from gatelet.convert.parity.report import Check
 from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.data.dataset import Dataset, write_jsonl
-from gatelet.runtime.predictor.predictor import open_graph
+from gatelet.runtime.predictor.loading import open_graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from tests.convert.exporters.c_builds import LIBRARY, STRICT
 from tests.convert.reading.hostile_files import write_keras

@@ -85,5 +85,5 @@ def test_a_picture_that_cannot_be_written_is_told_before_measuring(
 ) -> None:
     done = cli("bench", written_bundle, "--svg", tmp_path / "none" / "bench.svg")
     assert (done.code, done.out) == (1, "")
-    assert "its folder does not exist" in done.err
+    assert "does not exist: create it, or choose another place" in done.err
     assert "measuring" not in done.err

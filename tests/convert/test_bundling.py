@@ -14,7 +14,7 @@ import pytest
 from gatelet.convert.bundle.writer import BundleWriter, commit
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle.opening import open_bundle
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 
 IDS = [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
 

@@ -26,7 +26,7 @@ from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run
 from gatelet.runtime.predictor.choice import choose_artifact
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 Digests = Callable[[Path], dict[str, str]]

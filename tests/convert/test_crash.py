@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert import convert
 from gatelet.runtime.bundle.opening import open_bundle
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
 

@@ -181,10 +181,16 @@ def test_made_up_rows_may_cost_twice_the_exports(
     monkeypatch.setattr(proving, "ask_oracles", see)
     keras_model = SimpleNamespace(inputs=[SimpleNamespace(shape=(None, None))])
     source = SimpleNamespace(
-        labels=(), test=None, vectorizer=None, keras_file=None, takes_texts=False, model=keras_model
+        labels=(),
+        named=False,
+        test=None,
+        vectorizer=None,
+        keras_file=None,
+        takes_texts=False,
+        model=keras_model,
     )
     model: Any = SimpleNamespace(source=source, rows=None, graph=long_model())
-    writer: Any = SimpleNamespace(draft=lambda: SimpleNamespace(labels=()))
+    writer: Any = SimpleNamespace(draft=lambda: SimpleNamespace(labels=(), decisions=()))
     settings: Any = SimpleNamespace(progress=lambda text: None, asks_keras=False)
     worker: Any = None
     with pytest.raises(QuestionSeen):

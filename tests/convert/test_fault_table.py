@@ -18,7 +18,7 @@ from gatelet.convert.parity import ParityReport
 from gatelet.convert.proving import prove
 from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.faults import EditPart, Reds, keep_only, reds
 from tests.convert.planted import FAULTS, IN_FILES, SCHEMES, Fault

@@ -17,7 +17,7 @@ from gatelet.convert.reading.model_source import Padding, read_vectorizer
 from gatelet.errors import ConfigError, DataError, ModelError, UnsupportedLayer
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.truth import label_ids_of
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.reading.hostile_files import changed, write_legacy
 

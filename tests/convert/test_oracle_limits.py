@@ -35,6 +35,7 @@ class Draft:
 
     manifest: ClassVar[dict[str, Any]] = {}
     labels: ClassVar[tuple[str, ...]] = ()
+    decisions: ClassVar[tuple[Any, ...]] = ()
     threshold = 0.5
 
     def __init__(self, graph: Graph) -> None:

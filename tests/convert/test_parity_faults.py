@@ -21,7 +21,7 @@ from gatelet.convert.proving import prove
 from gatelet.convert.tolerances import FLOAT32_FLOOR
 from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 from tests.convert.faults import (
     ALL,
     Change,

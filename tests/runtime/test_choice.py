@@ -21,7 +21,7 @@ from gatelet.errors import (
 )
 from gatelet.runtime import Bundle, load, open_bundle
 from gatelet.runtime.measure.latency import median_latencies_us
-from gatelet.runtime.predictor import predictor as predictor_module
+from gatelet.runtime.predictor import loading
 from tests.fixture_types import EditManifest, PutPart, WriteBundle
 
 
@@ -150,7 +150,7 @@ def test_load_uses_the_new_bundle_if_it_was_replaced_meanwhile(
             (bundle / opened[0].manifest["graph"]).unlink(missing_ok=True)
         return opened[-1]
 
-    monkeypatch.setattr(predictor_module, "open_bundle", open_and_replace)
+    monkeypatch.setattr(loading, "open_bundle", open_and_replace)
     assert load(bundle, target=target).labels == ("old", "new")
     assert len(opened) == 2
 
@@ -158,7 +158,7 @@ def test_load_uses_the_new_bundle_if_it_was_replaced_meanwhile(
 def test_load_fails_if_nothing_was_replaced(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stale = open_bundle(bundle)
     (bundle / stale.manifest["weights"]).unlink()
-    monkeypatch.setattr(predictor_module, "open_bundle", lambda path, **_: stale)
+    monkeypatch.setattr(loading, "open_bundle", lambda path, **_: stale)
     with pytest.raises(BundleDamaged, match=r"weights.* is missing: copy or convert it again"):
         load(bundle)
 

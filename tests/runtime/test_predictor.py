@@ -18,7 +18,7 @@ from gatelet.errors import (
 )
 from gatelet.runtime import Prediction, Predictor, load, open_bundle
 from gatelet.runtime.backends.reference import ReferenceBackend
-from gatelet.runtime.predictor import predictor as predictor_module
+from gatelet.runtime.predictor import loading
 from tests.fixture_types import EditManifest, PutPart, WriteBundle
 
 TEXTS = ["w1 w2 w3", "", "unknown words only", "W4, w5!", " ".join(f"w{i}" for i in range(1, 30))]
@@ -224,7 +224,7 @@ def test_max_batch_of_the_manifest_is_honoured(
 ) -> None:
     path = write_bundle(tmp_path / "singles", max_batch=1)
     recorder = Recorder()
-    monkeypatch.setattr(predictor_module, "open_backend", lambda target, path, **_: recorder)
+    monkeypatch.setattr(loading, "open_backend", lambda target, path, **_: recorder)
     load(path).scores([[1], [2], [3]])
     assert recorder.parts == [1, 1, 1]
 

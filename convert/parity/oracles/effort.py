@@ -22,7 +22,8 @@ from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.backends.targets import ROWS_AT_ONCE
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.width import Width, width_of
-from gatelet.runtime.predictor.predictor import Predictor, open_artifact
+from gatelet.runtime.predictor.loading import open_artifact
+from gatelet.runtime.predictor.predictor import Predictor
 
 BUDGET_S = 30.0
 """Processor time that made-up rows may cost, or twice that of the exports where it is more."""

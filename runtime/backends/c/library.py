@@ -24,7 +24,7 @@ class Library(ctypes.Structure):
 
     code: ctypes.CDLL
     """The shared library that it is in."""
-    level: int
+    level: int = 0
     """Of x86-64, as in `open_library`; 0 where there is but one."""
 
     _fields_ = (

@@ -13,7 +13,13 @@ from tests.small_vectorizer import vectorizer_of
 
 def bundle(words: str, **more: Any) -> Any:
     known_words = vectorizer_of(words.split())
-    known: dict[str, Any] = {"labels": ("no", "yes"), "threshold": 0.5, "manifest": {}, **more}
+    known: dict[str, Any] = {
+        "labels": ("no", "yes"),
+        "threshold": 0.5,
+        "manifest": {},
+        "decisions": (),
+        **more,
+    }
     return SimpleNamespace(graph=lambda: graph_of("LSTM"), vectorizer=lambda: known_words, **known)
 
 

@@ -104,7 +104,8 @@ def test_every_level_steps_as_the_plain_path_does(
     louder = 4 * array_of(graph.weights[name])  # so that one integer of a state counts
     weights = {**graph.weights, name: Tensor("F32", louder.shape, louder.tobytes())}
     graph = replace(graph, weights=weights)
-    made = export_c(exportable(graph), SCHEMES[scheme])
+    # without states of padding, which only a row's first steps take
+    made = export_c(replace(exportable(graph), skipping=graph), SCHEMES[scheme])
     blob = tmp_path / "weights.bin"
     blob.write_bytes(made.data)
     paths = {one.role: tmp_path / one.stored_name for one in made.companions}

@@ -19,7 +19,7 @@ from gatelet.errors import InputError
 from gatelet.runtime.backends import Backend, open_backend
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph
-from gatelet.runtime.predictor.predictor import load
+from gatelet.runtime.predictor.loading import load
 from gatelet.runtime.vectorizer.text_vectorization import TextVectorization
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests.convert.exporters.onnx_graphs import GraphMaker
