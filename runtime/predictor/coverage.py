@@ -74,7 +74,11 @@ def covered(artifact: Artifact, engine: str, machine: str, level: str | None) ->
         level: Of x86-64, of code that is built for several.
     """
     judged = artifact.parity.get("judged")
-    if not isinstance(judged, dict) or judged.get("sha256") != artifact.sha256:
+    if (
+        not artifact.is_judged
+        or not isinstance(judged, dict)
+        or judged.get("sha256") != artifact.sha256
+    ):
         return False
     runs = judged.get("runs")
     package, _, version = engine.partition(" ")

@@ -41,13 +41,13 @@ def steps(library: ctypes.CDLL, job: dict[str, Any], inputs: dict[str, Any]) -> 
         Library.in_dll(library, f"{job['name']}_step_library"), Path(job["weights"]), engine="c"
     )
     rows = {name: array[:7] for name, array in inputs.items()}
-    carried = {one: np.zeros((7, *shape), np.float32) for one, _, shape in job["states"]}
+    carried = {one: np.zeros((7, *shape), dtype) for one, _, shape, dtype in job["states"]}
     timed = [name for name, array in rows.items() if array.ndim > 2 or array.dtype == np.int32]
     parts = []
     for t in range(rows[timed[0]].shape[1]):
         piece = {n: array[:, t : t + 1] if n in timed else array for n, array in rows.items()}
         parts.append(backend.run({**piece, **carried}))
-        carried = {one: parts[-1][output] for one, output, _ in job["states"]}
+        carried = {one: parts[-1][output] for one, output, *_ in job["states"]}
     last = dict(parts[-1])
     for name in job["sequences"]:
         last[name] = np.concatenate([part[name] for part in parts], axis=1)

@@ -148,7 +148,7 @@ def job_of(name: str, scheme: str, folder: Path) -> dict[str, Any]:
         "weights": str(one.weights),
         "inputs": str(inputs),
         "batches": [part.indices(rows)[:2] for part in batches(rows)],
-        "states": [[s.input, s.output, s.shape] for s in one.states],
+        "states": [[s.input, s.output, s.shape, s.dtype] for s in one.states],
         "sequences": [n for n in case.graph.outputs if form and form.shape_of(n)[1] is None],
     }
 

@@ -66,8 +66,7 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
     if written.observed:
         facts["observed"] = {name: one.tolist() for name, one in written.observed.items()}
     if written.steps is not None:
-        dtype = "int32" if written.steps.words else "float32"
-        states = [replace(state, dtype=dtype).to_manifest() for state in written.states]
+        states = [state.to_manifest() for state in written.states]
         facts[STREAM_ROLE] = {"states": states, "max_batch": None}
         # the code that streams: its weights are the artifact's own
         source = next(one for one in files["companions"] if one.role == "source")

@@ -41,11 +41,12 @@ def step_form(
             return None
     form = _after_padding(streaming, skipping)
     outputs = (*model.outputs, *(one.output for one in form.states))
-    inputs = form.graph.inputs
+    inputs, states = form.graph.inputs, form.states
     if integers:
-        states = {one.input for one in form.states}
-        inputs = tuple(replace(i, dtype="int32") if i.name in states else i for i in inputs)
-    return replace(form, graph=replace(form.graph, inputs=inputs, outputs=outputs))
+        states = tuple(replace(one, dtype="int32") for one in states)
+        names = {one.input for one in states}
+        inputs = tuple(replace(i, dtype="int32") if i.name in names else i for i in inputs)
+    return StreamingGraph(replace(form.graph, inputs=inputs, outputs=outputs), states)
 
 
 def _after_padding(streaming: StreamingGraph, skipping: Graph) -> StreamingGraph:
