@@ -2,7 +2,7 @@
 
 Rows of calibration are short beside a slow unit, so nothing that is measured on them shows it. Not
 the arithmetic, which adds less than 0.1 % of the output's span (kernels/integer.c). Source of the
-limits: docs/decisions/0022-integer-states.md.
+limits: docs/decisions/0021-integer-states.md.
 """
 
 from collections.abc import Iterator, Mapping
