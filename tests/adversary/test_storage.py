@@ -29,7 +29,7 @@ from gatelet.runtime.files import check_output_file, write_atomically
 from gatelet.runtime.stages import kept_on_failure, replace_directory, stage_beside
 from gatelet.train import TrainConfig, fit, train
 from gatelet.train.epochs import Epoch, History
-from tests.convert.reading.hostile_files import write_keras
+from tests.convert.reading.hostile_files import fill, write_keras
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="as POSIX does")
 
@@ -325,6 +325,7 @@ def test_a_bundle_that_cannot_take_its_place_is_kept_whole(
     place: Path, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
     model, out = write_keras(place / "model.keras"), place / "demo"
+    other = write_keras(place / "other.keras", weights=fill_otherwise)
     settings: dict[str, Any] = {"targets": ["onnx"], "schemes": ["float32"], "with_keras": False}
     convert(model, out, **settings)
     before = (out / "manifest.json").read_bytes()
@@ -333,11 +334,22 @@ def test_a_bundle_that_cannot_take_its_place_is_kept_whole(
         if not links:
             patched.setattr("os.link", refuse_links)
         with pytest.raises(OutputError, match="what was made is whole") as caught:
-            convert(model, out, golden_texts=False, strip=True, **settings)
+            convert(other, out, golden_texts=False, strip=True, **settings)
     kept = open_bundle(caught.value.kept)  # type: ignore[attr-defined]
     assert kept.part("source") is None
     assert (out / "manifest.json").read_bytes() == before
     assert open_bundle(out).part("source") is not None
+
+
+def fill_otherwise(file: Any) -> None:
+    """Write other weights, so that each file of the bundle has another name."""
+    fill(file)
+
+    def change(_: str, one: Any) -> None:
+        if hasattr(one, "dtype"):
+            one[...] = one[...] + 1
+
+    file.visititems(change)
 
 
 def refuse_links(*_: object) -> None:
@@ -394,7 +406,7 @@ def test_a_complete_run_does_not_take_the_place_of_something_else(place: Path) -
 
 def test_stages_of_threads_and_of_other_containers_do_not_collide(place: Path) -> None:
     """Two containers that share a folder have processes of the same number."""
-    out, together = place / "run", threading.Barrier(4)
+    out, together = place / "run", threading.Barrier(4, timeout=60)
     seen: list[Path] = []
 
     def make() -> None:
