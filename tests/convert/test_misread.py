@@ -151,7 +151,7 @@ def leave_out_a_section(bundle: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def read_nothing(bundle: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(READERS, "litert", lambda file: None)
+    patch.setitem(READERS, "litert", lambda file: [])
 
 
 def uninstall_onnx(bundle: Path, patch: pytest.MonkeyPatch) -> None:
@@ -161,13 +161,19 @@ def uninstall_onnx(bundle: Path, patch: pytest.MonkeyPatch) -> None:
 HIDES = {"c": leave_out_a_section, "litert": read_nothing, "onnx": uninstall_onnx}
 
 
-@pytest.mark.parametrize("target", HIDES)
+@pytest.mark.parametrize(
+    ("target", "scheme"), [("c", "float32"), ("litert", "float32"), ("onnx", "float16")]
+)
 def test_a_kernel_that_nobody_saw_leaves_its_file_undecided(
-    target: str, write_bundle: WriteBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: str,
+    scheme: str,
+    write_bundle: WriteBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(building, "FLAGS", ("-O1", *building.FLAGS[2:]))
     timesteps = 10 if target == "litert" else None  # of a closed time no steps are followed
-    artifacts = ((target, "float32"),)
+    artifacts = ((target, scheme),)
     path = write_bundle(tmp_path / "b", artifacts=artifacts, timesteps=timesteps)
 
     def proved() -> ArtifactReport:
@@ -180,3 +186,11 @@ def test_a_kernel_that_nobody_saw_leaves_its_file_undecided(
     (check,) = (one for one in found.checks if one.verdict == "undecided")
     assert "kernel of layer 'dense'" in check.note
     assert ("kernel of layer 'lstm'" in check.note) == (target != "c")
+
+
+def test_a_file_of_float32_needs_no_reader_where_its_package_is_not_installed(
+    write_bundle: WriteBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_bundle(tmp_path / "b", artifacts=(("onnx", "float32"),))
+    uninstall_onnx(path, monkeypatch)
+    assert prove(open_bundle(path), with_keras=False).artifacts[0].verdict == "pass"

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from gatelet.convert.lowering import lower
@@ -41,11 +42,13 @@ class Source:
         read: The model; None where there is none, or it cannot be read.
         graph: Lowered from it; None likewise.
         refusal: Why it cannot be read; '' otherwise.
+        has_reader: Whether what reads it is installed: else nothing is said of it.
     """
 
     read: ModelSource | None = None
     graph: Graph | None = None
     refusal: str = ""
+    has_reader: bool = True
 
 
 def read_again(bundle: Bundle) -> Source:
@@ -57,7 +60,7 @@ def read_again(bundle: Bundle) -> Source:
         read = open_source(path)
         return Source(read, lower(read.model))
     except GateletError as error:
-        return Source(refusal=str(error))
+        return Source(refusal=str(error), has_reader=find_spec("h5py") is not None)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Parts:
         bundle, found = self.case.bundle, self.source.graph
         if found is not None and _same(found, self.case.graph):
             return True
-        if bundle.part("source") is None or not is_our_code(bundle):
+        if bundle.part("source") is None or not self.source.has_reader or not is_our_code(bundle):
             return None
         named = bundle.manifest["source"]
         judged = [judged_of(one) or {} for one in bundle.manifest["files"] if one["path"] == named]
