@@ -135,7 +135,9 @@ def test_a_keras_file_that_keras_cannot_load_is_said_and_the_rest_goes_on(
     report = prove(open_bundle(trained), rows, progress=said.append)
     assert report.oracles == ("graph",)
     assert any("cannot load the model" in line for line in said)
-    assert report.verdict == "pass"
+    assert [one.verdict for one in report.artifacts] == ["pass"]
+    (wrong,) = (one for one in report.files if one.verdict == "fail")
+    assert wrong.path == open_bundle(trained).manifest["source"]
 
 
 # ---- Files of the bundle that are no artifacts -------------------------------------------

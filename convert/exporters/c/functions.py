@@ -181,6 +181,13 @@ def _wide(pieces: list[str]) -> str:
 def _description(function: Function) -> list[str]:
     """Describe inputs and outputs for bindings: one JSON list a line."""
     graph, floats = function.graph, len(function.graph.outputs) - function.words
+    scores = graph.outputs[:floats]
     lines = [json.dumps(["input", one.name, one.dtype, list(one.shape)]) for one in graph.inputs]
-    lines += [json.dumps(["output", name]) for name in graph.outputs[:floats]]
-    return [*lines, *(json.dumps(["output", name, "int32"]) for name in graph.outputs[floats:])]
+    lines += [json.dumps(["output", name]) for name in scores]
+    words = (word_name(name, scores) for name in graph.outputs[floats:])
+    return [*lines, *(json.dumps(["output", name, "int32"]) for name in words)]
+
+
+def word_name(name: str, scores: Sequence[str]) -> str:
+    """Return what a state in integers is called, which may be one of the model's scores too."""
+    return f"{name}_word" if name in scores else name

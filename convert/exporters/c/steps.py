@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gatelet.convert.exporters.c.functions import Function, function_values
+from gatelet.convert.exporters.c.functions import Function, function_values, word_name
 from gatelet.convert.exporters.c.source import fill
 from gatelet.convert.exporters.c.texts import INPUTS
 from gatelet.runtime.graph.graph import Graph, GraphInput
@@ -43,7 +43,10 @@ def step_form(
     outputs = (*model.outputs, *(one.output for one in form.states))
     inputs, states = form.graph.inputs, form.states
     if integers:
-        states = tuple(replace(one, dtype="int32") for one in states)
+        states = tuple(
+            replace(one, output=word_name(one.output, model.outputs), dtype="int32")
+            for one in states
+        )
         names = {one.input for one in states}
         inputs = tuple(replace(i, dtype="int32") if i.name in names else i for i in inputs)
     return StreamingGraph(replace(form.graph, inputs=inputs, outputs=outputs), states)

@@ -3,7 +3,6 @@
 Not the judging of one kind of file: those are in the files beside this one.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from gatelet.errors import GateletError
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.graph.states import STREAM_ROLE
 from gatelet.runtime.graph.streaming import to_stream
+from gatelet.runtime.stages import temporary_folder
 
 Reports = tuple[ArtifactReport, ...]
 
@@ -124,8 +124,8 @@ def companions_of(
 
 
 def _of_c(case: Case, artifact: Artifact, reports: Sequence[ArtifactReport]) -> dict[str, Finding]:
-    with tempfile.TemporaryDirectory(prefix="gatelet-") as folder:
-        return c_files(case, artifact, reports, Path(folder)).findings()
+    with temporary_folder() as folder:
+        return c_files(case, artifact, reports, folder).findings()
 
 
 def c_files(

@@ -101,15 +101,21 @@ class Parts:
         Another gatelet may lower otherwise, and so may settings of the conversion. So a difference
         counts only where the same code found none at conversion.
         """
-        bundle, found = self.case.bundle, self.source.graph
-        if found is not None and _same(found, self.case.graph):
-            return True
-        if bundle.part("source") is None or not self.source.has_reader or not is_our_code(bundle):
+        found = self.source.graph
+        if found is None:
             return None
+        if _same(found, self.case.graph):
+            return True
+        return False if self._was_equal() else None
+
+    def _was_equal(self) -> bool:
+        """Return whether the code of this gatelet found the Keras file equal at conversion."""
+        bundle = self.case.bundle
+        if bundle.part("source") is None or not is_our_code(bundle):
+            return False
         named = bundle.manifest["source"]
         judged = [judged_of(one) or {} for one in bundle.manifest["files"] if one["path"] == named]
-        was_equal = any(one.get("by") == COMPARED and one["verdict"] == "pass" for one in judged)
-        return False if was_equal else None
+        return any(one.get("by") == COMPARED and one["verdict"] == "pass" for one in judged)
 
     def _is_named(self, key: str) -> bool | None:
         """Return whether an artifact says that it was made of this very part; None if none does."""
@@ -137,10 +143,12 @@ class Parts:
         return not_run("neither the Keras file nor an artifact tells its weights")
 
     def _source(self) -> Finding:
-        agrees = self._agrees()
+        agrees, refusal = self._agrees(), self.source.refusal
+        if refusal and self.source.has_reader and self._was_equal():
+            return Finding("fail", COMPARED, refusal)
         if agrees is not None:
-            note = self.source.refusal or "it is another model than the Graph"
-            return Finding("pass" if agrees else "fail", COMPARED, "" if agrees else note)
+            note = "" if agrees else "it is another model than the Graph"
+            return Finding("pass" if agrees else "fail", COMPARED, note)
         return self._by_keras() or not_run(self.source.refusal or "Keras was not asked")
 
     def _by_keras(self) -> Finding | None:
