@@ -9,9 +9,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from gatelet.convert.parity.files.c_runs import TEXTS, CRuns
+from gatelet.convert.parity.files.printed import are_printed, printed_of
 from gatelet.convert.parity.files.regenerate import Again, regenerate_libraries
 from gatelet.convert.parity.files.verdict import (
     COMPARED,
@@ -161,11 +160,15 @@ class CFiles:
                 timeout=_TIMEOUT_S,
                 check=False,
             )
-            expected = reference[TEXTS][: len(texts)].reshape(len(texts), -1)
-            lines = done.stdout.decode("utf-8", "replace").split("\n")[: len(texts)]
-            found = np.array([line.split()[: expected.shape[1]] for line in lines], np.float64)
-            is_equal = done.returncode == 0 and np.abs(found - expected).max() <= _PRINTED
-        except (subprocess.TimeoutExpired, ValueError):
+            case = runs.case
+            decisions, outputs = case.bundle.decisions, len(case.graph.outputs)
+            rows = [
+                printed_of(row.ravel().tolist(), decisions, outputs=outputs)
+                for row in reference[TEXTS][: len(texts)]
+            ]
+            said = done.stdout.decode("utf-8", "replace")
+            is_equal = not done.returncode and are_printed(said, texts, rows, most=_PRINTED)
+        except subprocess.TimeoutExpired:
             is_equal = False
         return found_equal(is_equal=bool(is_equal), by=RUN, note="it prints other scores")
 
