@@ -75,11 +75,13 @@ def judge(bundle: Path, edit_manifest: EditManifest, **changed: object) -> None:
             "machine": machine_here(),
             "level": getattr(backend, "level", None),
         }
-        judged = {"sha256": entry["sha256"], "runs": [run]}
+        judged = {"verdict": "pass", "by": "run", "sha256": entry["sha256"], "runs": [run]}
         for name, value in changed.items():
             (judged if name == "sha256" else run)[name] = value
         entry["parity"]["judged"] = judged
-    edit_manifest(bundle, artifacts=manifest["artifacts"])
+    for one in manifest["files"]:
+        one["judged"] = {"verdict": "pass", "by": "compared", "sha256": one["sha256"]}
+    edit_manifest(bundle, artifacts=manifest["artifacts"], files=manifest["files"])
     shutil.rmtree(coverage._folder(), ignore_errors=True)
 
 
