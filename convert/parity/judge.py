@@ -3,6 +3,7 @@
 Not a converter, and it changes nothing in the bundle.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from time import perf_counter
@@ -57,7 +58,7 @@ from gatelet.convert.parity.texts.converted import check_same_rows, check_vector
 from gatelet.convert.rows.rows import side_by_side
 from gatelet.convert.schemes import SCHEMES, is_of_today
 from gatelet.convert.tolerances import TOLERANCES, Limits
-from gatelet.errors import BackendMissing
+from gatelet.errors import BackendMissing, BundleDamaged
 from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.predictor.loading import open_artifact
@@ -184,7 +185,8 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
     engine, stage = "", "opens"
     try:
         if row_of(target).is_code and case.bundle.generation:  # damaged, it may end the process
-            probe_bundle(case.bundle, target=target, scheme=scheme)
+            with contextlib.suppress(BundleDamaged):  # what is wrong, the checks measure
+                probe_bundle(case.bundle, target=target, scheme=scheme)
         predictor = open_artifact(case.bundle, artifact, module=module)
         engine, stage = predictor.engine, "runs"
         if predictor.takes_texts and not case.oracle.texts:
