@@ -30,13 +30,16 @@ def open_artifact(
         threads: For the engine's kernels.
         companions: It has none.
     """
-    opens = partial(_interpreter, path, module=module, threads=threads)
+    package = module.replace("_", "-")
+    # before its version, which an engine that cannot open anything may not tell
+    opened = LitertBackend(partial(_interpreter, path, module=module, threads=threads), package)
     version = getattr(importlib.import_module(module), "__version__", None)
     if version is None:
         from importlib.metadata import version as version_of
 
-        version = version_of(module.replace("_", "-"))
-    return LitertBackend(opens, engine=f"{module.replace('_', '-')} {version}")
+        version = version_of(package)
+    opened.engine = f"{package} {version}"
+    return opened
 
 
 def _interpreter(path: AnyFile, *, module: str, threads: int) -> Any:
@@ -73,7 +76,7 @@ class LitertBackend:
 
     target = "litert"
 
-    def __init__(self, opens: Callable[[], Any], *, engine: str) -> None:
+    def __init__(self, opens: Callable[[], Any], engine: str) -> None:
         self.engine = engine
         self._opens = opens
         self._interpreter: Any = opens()
