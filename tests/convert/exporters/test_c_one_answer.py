@@ -45,12 +45,12 @@ def of_ids(*layers: Layer, mask: bool = False) -> Graph:
     return stacked(maker, x, 24, layers, counts)
 
 
-def of_features(*layers: Layer) -> Graph:
+def of_features(*layers: Layer, features: int = 7) -> Graph:
     """Make features, of which rows of -1 do not count -> recurrences -> three scores."""
     maker = GraphMaker(scale=0.4)
-    x = maker.input("features", None, None, 7)
+    x = maker.input("features", None, None, features)
     counts = maker.one("MaskFeatures", [x], (None, None), mask_value=-1.0)
-    return stacked(maker, x, 7, layers, counts)
+    return stacked(maker, x, features, layers, counts)
 
 
 def stacked(
@@ -87,6 +87,8 @@ MODELS = {
     "simple": of_ids(("SimpleRNN", 40, {})),
     "masked": of_ids(LSTM, GRU, mask=True),
     "features": of_features(LSTM, GRU),
+    # enough of them that the kernel is stored in 8 bits, and multiplied in floats
+    "many features": of_features(("GRU", 40, {"reset_after": False}), GRU, features=32),
 }
 SAMPLE = [
     *((name, "dynamic-int8") for name in MODELS),
@@ -102,7 +104,7 @@ def rows_of(graph: Graph, count: int) -> Array:
     is_pad[::5] |= rng.random((len(is_pad[::5]), T)) < 0.2
     if graph.inputs[0].dtype == "int32":
         return np.where(is_pad, 0, rng.integers(1, V, (count, T))).astype(np.int32)
-    features = rng.normal(size=(count, T, 7)).astype(np.float32)
+    features = rng.normal(size=(count, T, graph.inputs[0].shape[-1])).astype(np.float32)
     features[is_pad] = -1.0
     return features
 
