@@ -73,12 +73,17 @@ GATELET_INLINE void columns_of_bytes(const struct gatelet_matrix *w, const int8_
     GATELET_UNROLL
     for (int s = 0; s < rows; s++) {
         const float *start = gatelet_moved(r->start, (size_t)s * r->start_stride);
+        float sums[BYTES_COLUMNS]; /* the same for any number of rows */
         GATELET_UNROLL
         for (int v = 0; v < BYTES_VECTORS; v++) {
-            /* one expression, so that a product is fused for any number of rows, or for none */
-            const vfloat before = start == NULL ? v_splat(0.0f) : v_load(start + v * GATELET_VL);
-            const vfloat z = before + total[s][v] * v_load(scales + v * GATELET_VL);
-            v_store(r->z + (size_t)s * r->z_stride + v * GATELET_VL, z);
+            v_store(sums + v * GATELET_VL, total[s][v] * v_load(scales + v * GATELET_VL));
+        }
+        GATELET_SETTLE(sums);
+        float *const z = r->z + (size_t)s * r->z_stride;
+        GATELET_UNROLL
+        for (int v = 0; v < BYTES_VECTORS; v++) {
+            const vfloat sum = v_load(sums + v * GATELET_VL);
+            v_store(z + v * GATELET_VL, start == NULL ? sum : v_load(start + v * GATELET_VL) + sum);
         }
     }
 }
