@@ -41,11 +41,14 @@ def test_an_engine_whose_scores_depend_on_the_row_before(
         return np.asarray(leaked, np.float32)
 
     break_engines(monkeypatch, leak)
-    for names in reds(prove(open_bundle(trained), few, with_keras=False)).values():
+    for (target, _), names in reds(prove(open_bundle(trained), few, with_keras=False)).items():
         assert "state_leak" in names
         assert not names & {"ids", "graph_golden"}
-        # what comes between two calls of a thread is another's call
-        assert amount > 1e-3 or names <= {"state_leak", "threads"}
+        # what comes between two calls of a thread is another's call; of c each bit counts
+        of_bits = (
+            {"repeat", "batch", "row_order", "stream", "text_scores"} if target == "c" else set()
+        )
+        assert amount > 1e-3 or names <= {"state_leak", "threads"} | of_bits
 
 
 def test_a_recurrence_that_starts_from_the_state_of_the_last_call(
@@ -111,11 +114,11 @@ def test_a_leak_that_padding_would_hide_is_found_in_short_rows(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "quantized_too"),
+    "wrong",
     [
-        (lambda scores: np.repeat(scores[:1], len(scores), axis=0), True),
-        (lambda scores: np.concatenate([scores[:1], scores[:0:-1]]), True),
-        (lambda scores: np.concatenate([scores[:1], scores[1:] + 2e-4]), False),
+        lambda scores: np.repeat(scores[:1], len(scores), axis=0),
+        lambda scores: np.concatenate([scores[:1], scores[:0:-1]]),
+        lambda scores: np.concatenate([scores[:1], scores[1:] + 2e-4]),
     ],
     ids=["row 0 for all", "reversed", "a little off"],
 )
@@ -124,13 +127,12 @@ def test_rows_beyond_the_first_of_a_batch_wrong(
     few: Dataset,
     monkeypatch: pytest.MonkeyPatch,
     wrong: Callable[[Array], Array],
-    quantized_too: bool,
 ) -> None:
     break_engines(monkeypatch, lambda engine, ids, scores: wrong(scores).astype(np.float32))
     found = reds(prove(open_bundle(trained), few, with_keras=False))
     assert found[("onnx", "dynamic-int8")] == set()  # runs row by row
+    assert found[("litert", "dynamic-int8")] <= {"flips"}  # and this one rows of as many pads
     assert "batch" in found[("litert", "float32")] & found[("onnx", "float32")]
-    assert ("batch" in found[("litert", "dynamic-int8")]) == quantized_too
     for names in found.values():
         assert not names & {"ids", "graph_golden", "state_leak"}
 
