@@ -267,9 +267,11 @@ BACKEND = '''\
 
 import base64
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from gatelet.runtime.backends.backend import AnyFile
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import graph_from_json
 from gatelet.runtime.graph.safetensors import read
@@ -282,16 +284,15 @@ class GraphJsonBackend(ReferenceBackend):
 
 
 def open_artifact(
-    path: Path, *, module: str, threads: int, companions: Mapping[str, Path]
+    path: AnyFile, *, module: str, threads: int, companions: Mapping[str, AnyFile]
 ) -> GraphJsonBackend:
     """Open an artifact."""
-    content = json.loads(path.read_text("utf-8"))
-    weights = path.with_suffix(".safetensors")
-    weights.write_bytes(base64.b64decode(content["weights"]))
-    try:
-        return GraphJsonBackend(graph_from_json(content["graph"], read(weights), name=path.name))
-    finally:
-        weights.unlink()
+    content = json.loads(path.read_bytes())
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(base64.b64decode(content["weights"]))
+        file.flush()
+        weights = read(Path(file.name))
+    return GraphJsonBackend(graph_from_json(content["graph"], weights, name=path.name))
 '''
 BACKEND_ROW = """\
     "graph-json": Target("graph_json", (Engine("numpy", "onnx"),), takes_arrays=True),
