@@ -104,7 +104,7 @@ def rows_of(graph: Graph, count: int) -> Array:
     is_pad[::5] |= rng.random((len(is_pad[::5]), T)) < 0.2
     if graph.inputs[0].dtype == "int32":
         return np.where(is_pad, 0, rng.integers(1, V, (count, T))).astype(np.int32)
-    features = rng.normal(size=(count, T, graph.inputs[0].shape[-1])).astype(np.float32)
+    features = rng.normal(size=(count, T, graph.inputs[0].shape[-1] or 1)).astype(np.float32)
     features[is_pad] = -1.0
     return features
 
