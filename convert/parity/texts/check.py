@@ -13,6 +13,7 @@ import numpy as np
 from gatelet.convert.parity.case import Case
 from gatelet.convert.parity.checks.costs import check_alike
 from gatelet.convert.parity.computes.roundings import Array
+from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.texts.copies import differences, read_copy
@@ -161,20 +162,27 @@ def _check_calls(case: Case, predictor: Predictor, found: Array, bounds: Bounds)
     if decides:
         # a large call decides as small ones do
         pairs = list(zip(calls, given, scores, strict=True))[1:]
-        other = [row for call in pairs for row in _other_labels(predictor, *call)]
+        other = [row for call in pairs for row in _other_labels(case, predictor, *call)]
         said = [f"row {row + 1:,} gets another label than its score asks for" for row in other]
         checks.append(counted("text_labels", said, "rows", sum(len(call) for call in calls[1:])))
     return checks
 
 
 def _decides(case: Case, scores: Array) -> bool:
-    return bool(case.bundle.labels) and len(case.graph.outputs) == 1 and scores.ndim == 2
+    known = bool(case.bundle.labels or case.bundle.decisions)
+    return known and len(case.graph.outputs) == 1 and scores.ndim == 2
 
 
 def _other_labels(
-    predictor: Predictor, rows: range, texts: list[str], scores: Array
+    case: Case, predictor: Predictor, rows: range, texts: list[str], scores: Array
 ) -> Iterator[int]:
     """Yield the rows that are decided otherwise than by the scores of the same call."""
-    for row, one, own in zip(rows, predictor.predict(texts), scores.tolist(), strict=True):
-        if one.label != predictor.labels[decide(own, predictor.threshold)]:
+    if case.bundle.decisions:
+        inputs = case.oracle.inputs[rows.start : rows.stop]
+        meant = decided_rows(case.bundle, case.graph, inputs, scores)
+    else:
+        named, threshold = predictor.labels, predictor.threshold
+        meant = [named[decide(own, threshold)] for own in scores.tolist()]
+    for row, one, own in zip(rows, predictor.predict(texts), meant, strict=True):
+        if one.decision != own:
             yield row
