@@ -193,7 +193,7 @@ CASES: dict[str, Build] = {
         )
     },
 }
-IN_CI = ("conv_valid", "conv_lstm", "gru_reset_before")
+IN_CI = ("conv_valid", "conv_lstm", "gru_reset_before", "bidirectional_concat")
 
 
 @pytest.mark.parametrize(

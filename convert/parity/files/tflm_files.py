@@ -76,10 +76,11 @@ def _row_reader(bundle: Bundle, artifact: Artifact, role: str) -> Finding:
     except BackendError as error:
         return Finding("fail", COMPARED, str(error))
     told = [one["table"] for one in contract["inputs"] if one.get("table")]
-    tables = [
-        Table(one["companion"], one["rows"], one["columns"], one["scale"], b"") for one in told
-    ]
-    header = rows_header(tables, scheme=artifact.scheme)
+    tables = {  # several inputs may take rows of one
+        one["companion"]: Table(one["companion"], one["rows"], one["columns"], one["scale"], b"")
+        for one in told
+    }
+    header = rows_header(list(tables.values()), scheme=artifact.scheme)
     is_equal = _code(header.encode()) == _code(_content(bundle, artifact, role))
     return found_equal(is_equal=is_equal, by=COMPARED, note="the file takes other rows")
 
