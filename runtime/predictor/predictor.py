@@ -100,7 +100,7 @@ class Predictor:
                 f"bundle '{self.bundle.path}' does not give one row of scores a text, so there is "
                 "nothing to decide: use scores()"
             )
-        return self._decided(scores)
+        return decided_rows(scores, self.labels, threshold=self.threshold)
 
     def scores(self, inputs: Any) -> Any:
         """Return the model's own output.
