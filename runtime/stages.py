@@ -328,7 +328,12 @@ def _put(stage: Path, out: Path) -> None:
             return
         if sys.platform == "win32":
             out.rmdir()
-    stage.rename(out)
+    try:
+        stage.rename(out)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        _put(stage, out)  # another was first, in the meantime
 
 
 def _swap(stage: Path, out: Path) -> None:
