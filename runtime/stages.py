@@ -220,9 +220,6 @@ def _make_locked(parent: Path, prefix: str) -> tuple[Path, int]:
         outer = parent / f"{prefix}{os.urandom(8).hex()}"
         outer.mkdir(0o700)
         try:
-            (outer / _CONTENT).mkdir()
-            # a stage whose content is another folder than this has been exchanged
-            number = (outer / _CONTENT).stat().st_ino
             handle = os.open(outer / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except FileNotFoundError:  # taken for one that was left, before it was locked
             continue
@@ -231,7 +228,10 @@ def _make_locked(parent: Path, prefix: str) -> tuple[Path, int]:
             raise
         try:
             if try_lock(handle) is not False and os.fstat(handle).st_nlink:
-                os.write(handle, b"%d" % number)
+                # not before: others would remove it
+                (outer / _CONTENT).mkdir()
+                # a stage whose content is another folder than this has been exchanged
+                os.write(handle, b"%d" % (outer / _CONTENT).stat().st_ino)
                 return outer, handle
         except OSError:
             _remove(outer)
