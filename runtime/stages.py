@@ -257,7 +257,7 @@ def _remove_left(parent: Path, prefix: str, finish: Callable[[Path], bool]) -> N
                 try:
                     handle = os.open(left / _LOCK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
                 except FileNotFoundError:
-                    _remove_unlocked(left)
+                    left.rmdir()  # empty; its maker, if that is about to lock it, makes another
                     continue
                 try:
                     if try_lock(handle) and finish(left):
@@ -265,13 +265,6 @@ def _remove_left(parent: Path, prefix: str, finish: Callable[[Path], bool]) -> N
                         _remove(left)
                 finally:
                     os.close(handle)
-
-
-def _remove_unlocked(left: Path) -> None:
-    """Remove an empty stage. Its maker, if that is about to lock it, makes another."""
-    with contextlib.suppress(OSError):
-        (left / _CONTENT).rmdir()
-    left.rmdir()
 
 
 def _is_own_folder(path: Path) -> bool:

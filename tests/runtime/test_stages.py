@@ -27,7 +27,7 @@ def test_what_a_killed_process_left_is_removed_and_a_running_ones_stays(tmp_path
         (running / "file").touch()
         left = leave(tmp_path, ".bundle.stage-0123456789abcdef", "file")
         empty = tmp_path / ".bundle.stage-fedcba9876543210"
-        (empty / "content").mkdir(parents=True)
+        empty.mkdir()
         with stage_beside(out):
             assert not left.exists() and not empty.exists()
             assert (running / "file").exists()
