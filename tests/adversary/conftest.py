@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adversary.decision_models import bundle_of
 from tests.fixture_types import WriteBundle
 from tests.shared import made_once
 
@@ -22,3 +23,23 @@ def pair(tmp_path_factory: pytest.TempPathFactory, write_bundle: WriteBundle) ->
         )
 
     return made_once(tmp_path_factory, "pair", write)
+
+
+@pytest.fixture(scope="module")
+def logits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle_of("logits", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle_of("several", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle_of("tagger", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle_of("outputs", tmp_path_factory)

@@ -13,7 +13,6 @@ from gatelet.runtime.predictor.prediction import Prediction
 from tests.adversary import keras_files as files
 from tests.adversary.decision_models import (
     ROWS,
-    bundle_of,
     converted,
     rows_of_ids,
     sigmoid,
@@ -21,26 +20,6 @@ from tests.adversary.decision_models import (
 )
 
 KEPT = ("reference", "pure", "onnx")
-
-
-@pytest.fixture(scope="module")
-def logits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("logits", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("several", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("tagger", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("outputs", tmp_path_factory)
 
 
 @pytest.mark.parametrize("target", KEPT)

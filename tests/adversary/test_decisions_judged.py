@@ -17,7 +17,6 @@ from gatelet.runtime import load, open_bundle
 from gatelet.runtime.data.arrays import Arrays
 from tests.adversary import keras_files as files
 from tests.adversary.decision_models import (
-    bundle_of,
     converted,
     copy_of,
     edit_decision,
@@ -39,26 +38,6 @@ def cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
         return SimpleNamespace(code=code, out=printed.out, err=printed.err)
 
     return run
-
-
-@pytest.fixture(scope="module")
-def logits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("logits", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("several", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("tagger", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of("outputs", tmp_path_factory)
 
 
 def test_what_a_manifest_says_is_read_back(outputs: Path) -> None:

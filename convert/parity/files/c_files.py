@@ -48,7 +48,7 @@ class CFiles:
     runs: CRuns
     is_new: bool
     checks: Mapping[str, str] = field(default_factory=dict)
-    again: Again = Again()  # noqa: RUF009  frozen
+    again: Again = field(default_factory=Again)
 
     def findings(self) -> dict[str, Finding]:
         """Return what was found of each companion, by its role."""

@@ -9,7 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -78,10 +78,11 @@ class Parts:
     reports: Sequence[ArtifactReport]
     source: Source
     vocabularies: Sequence[Finding] = ()
-    checks: Mapping[str, str] = field(init=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.checks.update({check.name: check.verdict for check in self.case.shared})  # type: ignore[attr-defined]
+    @property
+    def checks(self) -> Mapping[str, str]:
+        """The verdicts of the checks of Graph and vectorizer, by name."""
+        return {check.name: check.verdict for check in self.case.shared}
 
     def findings(self) -> dict[str, Finding]:
         """Return what was found of each part that the bundle has, by its key."""
