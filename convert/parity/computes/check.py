@@ -124,7 +124,7 @@ def check_computes(
         raise
     # A bug of an oracle must neither accuse the file nor end the verdict of the others: the note
     # names it, and tests/conformance/test_honest.py asks that no honest file has such a note.
-    except Exception as error:
+    except Exception as error:  # an oracle's own bug
         return (_unasked(f"its oracle failed: {type(error).__name__} {first_line(error)}"),)
 
 
@@ -197,7 +197,7 @@ def _look_into_onnx(asked: Asked) -> Iterator[Check]:
         inside = inside_onnx.open_inside(asked.case.bundle.path / asked.artifact.path, graph)
         looked = [inside.look(group) for group in groups]
     # onnxruntime and onnx have errors of their own, without a base; and onnx may be missing
-    except Exception as error:
+    except Exception as error:  # of packages whose errors share no base
         yield _unasked(f"its values cannot be read: {first_line(error)}")
         if not takes_texts:
             yield from _whole(asked, "")
@@ -291,7 +291,7 @@ def _step_through_loops(asked: Asked, engine: str) -> Iterator[Check]:
             return
         taken = inside_litert.prefixes(inside, form.states, rows.feed, timed)
     # what the interpreter says of a changed file is a RuntimeError, a ValueError or its own
-    except Exception as error:
+    except Exception as error:  # of an interpreter that a changed file breaks
         yield _unasked(f"its states cannot be read: {first_line(error)}")
         return
     stepped = inside_c.as_rows(graph, form.graph, form.states, rows.feed, taken)
