@@ -88,6 +88,17 @@ def _hashed(self: "Any") -> int:
 
 
 def _initializer(cls: type, fields: dict[str, _Field]) -> "Callable[..., None]":
+    """Return an `__init__` that is written when it is first called: many a record never is."""
+
+    def first(self: object, *given: object, **named: object) -> None:
+        written = _written(cls, fields)
+        cls.__init__ = written  # type: ignore[misc]  # the record's own, as `first` was
+        written(self, *given, **named)
+
+    return first
+
+
+def _written(cls: type, fields: dict[str, _Field]) -> "Callable[..., None]":
     """Write `__init__`: as source, so that a wrong call gives Python's own messages."""
     known: dict[str, Any] = {"_MISSING": _MISSING}
     parameters, body = ["self"], ["    values = self.__dict__"]

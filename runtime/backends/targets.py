@@ -159,10 +159,16 @@ def row_of(target: str) -> Target:
     return TARGETS.get(target, _UNKNOWN)
 
 
-def installed_targets() -> tuple[str, ...]:
-    """Return the targets that an installed engine can run, in the runtime's order."""
+def installed_targets(*names: str) -> tuple[str, ...]:
+    """Return the targets that an installed engine can run, in the runtime's order.
+
+    Args:
+        names: To look for these alone, which takes less time.
+    """
     return tuple(
-        name for name, row in TARGETS.items() if any(one.is_installed for one in row.engines)
+        name
+        for name, row in TARGETS.items()
+        if (name in names or not names) and any(one.is_installed for one in row.engines)
     )
 
 

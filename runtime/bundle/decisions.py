@@ -133,7 +133,7 @@ def parse_decisions(found: Sequence[Mapping[str, Any]]) -> tuple[Decision, ...]:
                 thresholds=tuple(map(float, entry["thresholds"])),
                 multi_label=take(entry, "multi_label", bool),
                 steps=take(entry, "steps", bool),
-                reason=take({"reason": "", **entry}, "reason", str),
+                reason=take(entry, "reason", str, default=""),
             )
         )
     names = [one.output for one in made]

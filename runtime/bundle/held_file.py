@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Stamp = tuple[int, ...]
 """What tells a file from one that replaced it, or that was written over."""
 
-_PART_BYTES = 2**20
+_PART_BYTES = 2**16
 
 
 class HeldFile:
@@ -71,10 +71,12 @@ class HeldFile:
 
     def read_bytes(self) -> bytes:
         """Read all of it."""
-        parts = [b""]
-        while part := self.part(sum(map(len, parts)), _PART_BYTES):
-            parts.append(part)
-        return b"".join(parts)
+        # in one piece, as a rule: parts would be held twice when they are joined
+        parts, count = [self.part(0, self.status().st_size)], 0
+        while parts[-1]:
+            count += len(parts[-1])
+            parts.append(self.part(count, _PART_BYTES))
+        return parts[0] if len(parts) <= 2 else b"".join(parts)
 
     def mapped(self, *, private: bool = False) -> mmap.mmap | bytes:
         """Map it to be read, or to be written by this process alone; an empty one cannot be."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from reprlib import repr as show
 
 from gatelet.errors import BundleError, BundleNewer, BundleUnsafe
@@ -161,7 +161,7 @@ def parse_manifest(data: bytes, *, path: Path) -> Manifest:
         doubted = any(manifest.get(key) in unjudged for key in _DECIDING_PARTS)
         found = Manifest(
             content=manifest,
-            name=take({"name": path.name, **manifest}, "name", str),
+            name=take(manifest, "name", str, default=path.name),
             labels=_labels(manifest),
             threshold=_threshold(manifest),
             artifacts=tuple(
@@ -178,34 +178,47 @@ def parse_manifest(data: bytes, *, path: Path) -> Manifest:
     return found
 
 
-def take(entry: Mapping[str, Any], key: str, *types: type) -> Any:
+def take(entry: Mapping[str, Any], key: str, *types: type, default: Any = ...) -> Any:
     """Take a field whose type is one of `types` exactly: true is no integer here.
+
+    Args:
+        entry: An object of the manifest.
+        key: The field's name.
+        types: Those that it may have.
+        default: What it is where it is missing, if it may be.
 
     Raises:
         ValueError: It is missing or of another type.
     """
-    if key not in entry:
+    value = entry.get(key, default)
+    if value is ...:
         raise ValueError(f"'{key}' is missing")
-    value = entry[key]
+    if key not in entry:
+        return value
     if type(value) not in types:
         names = " or ".join(_JSON_NAMES[one] for one in types)
         raise ValueError(f"'{key}' is {show(value)}, expected {names}")
     return value
 
 
-def take_texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def take_texts(entry: Mapping[str, Any], key: str, *, default: Any = ...) -> tuple[str, ...]:
     """Take a field that is a list of texts; as `take`."""
-    for value in take(entry, key, list):
-        take({key: value}, key, str)
-    return tuple(entry[key])
+    texts = take(entry, key, list, default=default)
+    for value in texts:
+        if type(value) is not str:
+            take({key: value}, key, str)
+    return tuple(texts)
 
 
-def entries(manifest: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def entries(
+    manifest: Mapping[str, Any], key: str, *, default: Any = ...
+) -> list[Mapping[str, Any]]:
     """Take a field that is a list of objects; as `take`."""
-    return [
-        take({f"an entry of {key}": one}, f"an entry of {key}", dict)
-        for one in take(manifest, key, list)
-    ]
+    found: list[Mapping[str, Any]] = take(manifest, key, list, default=default)
+    for one in found:
+        if type(one) is not dict:
+            take({f"an entry of {key}": one}, f"an entry of {key}", dict)
+    return found
 
 
 def _labels(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -236,7 +249,7 @@ def _unjudged(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the files whose bytes no verdict is about, where verdicts name their bytes."""
     listed = [(one, one) for one in entries(manifest, "files")]
     for one in entries(manifest, "artifacts"):
-        listed.append((one, take({"parity": {}, **one}, "parity", dict)))
+        listed.append((one, take(one, "parity", dict, default={})))
     found = [(take(one, "path", str), one, judged_of(entry)) for one, entry in listed]
     if all(judged is None for _, _, judged in found):
         return ()
@@ -261,10 +274,10 @@ def judged_of(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _artifact(entry: Mapping[str, Any], unjudged: tuple[str, ...], *, is_judged: bool) -> Artifact:
-    max_batch = take({"max_batch": None, **entry}, "max_batch", int, type(None))
+    max_batch = take(entry, "max_batch", int, type(None), default=None)
     if max_batch is not None and max_batch < 1:
         raise ValueError(f"'max_batch' is {show(max_batch)}, expected an integer from 1, or null")
-    parity = take({"parity": {"verdict": "not run"}, **entry}, "parity", dict)
+    parity = take(entry, "parity", dict, default={"verdict": "not run"})
     if take(parity, "verdict", str) not in VERDICTS:
         raise ValueError(
             f"'verdict' is {show(parity['verdict'])}, expected one of {', '.join(VERDICTS)}"
@@ -275,33 +288,33 @@ def _artifact(entry: Mapping[str, Any], unjudged: tuple[str, ...], *, is_judged:
         **_file_fields(entry),
         target=take(entry, "target", str),
         scheme=take(entry, "scheme", str),
-        ops=take_texts({"ops": [], **entry}, "ops"),
-        engines=take_texts({"engines": [], **entry}, "engines"),
+        ops=take_texts(entry, "ops", default=()),
+        engines=take_texts(entry, "engines", default=()),
         max_batch=max_batch,
         parity=parity,
         companions=companions,
         states=_states(entry),
-        revision=whole({"revision": 0, **entry}, "revision"),
+        revision=whole(entry, "revision", default=0),
         entry=entry,
         is_judged=is_judged and not any(path in unjudged for path in used),
     )
 
 
-def whole(entry: Mapping[str, Any], key: str) -> int:
+def whole(entry: Mapping[str, Any], key: str, *, default: Any = ...) -> int:
     """Take an integer from 0; as `take`."""
-    value: int = take(entry, key, int)
+    value: int = take(entry, key, int, default=default)
     if not 0 <= value < 2**63:
         raise ValueError(f"'{key}' is {show(value)}, expected an integer from 0")
     return value
 
 
 def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
-    companions = take({"companions": {}, **entry}, "companions", dict)
+    companions = take(entry, "companions", dict, default={})
     return {role: take(companions, role, str) for role in companions}
 
 
 def _states(entry: Mapping[str, Any]) -> tuple[State, ...]:
-    companions = take({"companions": {}, **entry}, "companions", dict)
+    companions = take(entry, "companions", dict, default={})
     if "stream" not in entry and "stream" not in companions:
         return ()
     from gatelet.runtime.graph.states import STREAM_ROLE, parse_states
@@ -314,7 +327,7 @@ def _states(entry: Mapping[str, Any]) -> tuple[State, ...]:
 
 def _file_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
     sha256 = take(entry, "sha256", str)
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+    if len(sha256) != 64 or sha256.strip("0123456789abcdef"):
         raise ValueError(f"'sha256' is {show(sha256)}, expected 64 hexadecimal digits")
     return {
         "path": take(entry, "path", str),
@@ -349,23 +362,21 @@ def _check_names(manifest: Manifest, path: Path) -> None:
         interface_of(take(manifest.content, "interface", dict))
         required = ()
         for key in _REQUIRED_PARTS:
-            take({key: None, **manifest.content}, key, type(None))
+            take(manifest.content, key, type(None), default=None)
     for key in (*_REQUIRED_PARTS, *_OPTIONAL_PARTS):
-        types = (str,) if key in required else (str, type(None))
-        absent = dict.fromkeys((*(() if required else _REQUIRED_PARTS), *_OPTIONAL_PARTS))
-        named = take({**absent, **manifest.content}, key, *types)
+        if key in required:
+            named = take(manifest.content, key, str)
+        else:
+            named = take(manifest.content, key, str, type(None), default=None)
         if named is not None and named not in parts:
             raise ValueError(f"'{key}' is {show(named)}, which is not among its files")
 
 
 def _is_plain(name: str) -> bool:
     """Return whether a path is relative, stays inside, and means the same on every system."""
-    pure = PurePosixPath(name)
     return (
-        str(pure) == name
-        and name not in (".", MANIFEST)
-        and not pure.is_absolute()
-        and ".." not in pure.parts
+        name != MANIFEST
+        and not any(part in ("", ".", "..") for part in name.split("/"))
         and name.isprintable()
         and not any(character in name for character in "\\:")
         and len(name) <= MAX_PATH_CHARACTERS

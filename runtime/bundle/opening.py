@@ -147,7 +147,7 @@ class Bundle:
         from gatelet.runtime.vectorizer.opening import read_vectorizer
 
         path = self.part("vectorizer")
-        return None if path is None else read_vectorizer(self._read("vectorizer"), path)
+        return None if path is None else read_vectorizer(lambda: self._read("vectorizer"), path)
 
     @property
     def is_opaque(self) -> bool:
@@ -308,7 +308,7 @@ def _golden(found: Any) -> Golden:
     labels = take_texts(entry, "labels") if entry.get("labels") is not None else None
     threshold = take(entry, "threshold", float, int) if "threshold" in entry else None
     decided, decisions = (
-        take({key: None, **entry}, key, list, type(None)) for key in ("decided", "decisions")
+        take(entry, key, list, type(None), default=None) for key in ("decided", "decisions")
     )
     counts = rows | {len(one) for one in (texts, labels, decided) if one is not None}
     if len(counts) != 1:

@@ -23,7 +23,7 @@ def check_sections(entry: Mapping[str, Any]) -> None:
     Raises:
         ValueError: It is no such table; whether it fits the file is not looked at.
     """
-    for section in entries({"sections": [], **entry}, "sections"):
+    for section in entries(entry, "sections", default=[]):
         take(section, "weight", str)
         take(section, "order", str)
         whole({"gates": 0, **section}, "gates")

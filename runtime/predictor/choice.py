@@ -37,7 +37,7 @@ def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -
             f"bundle '{bundle.path}' has no artifact for target {target or 'any'}, scheme "
             f"{scheme or 'any'}; it has: {has}"
         )
-    runnable = installed_targets()
+    runnable = installed_targets(*(a.target for a in fitting))
     installed = [a for a in fitting if a.target in runnable]
     if not installed:
         raise _missing(list(dict.fromkeys(a.target for a in fitting)))

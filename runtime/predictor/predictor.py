@@ -58,6 +58,9 @@ class Predictor:
         self._usual: Scorer | None = None
         self._try_rows = row_trial(backend, self._graph)
         self._gives_rows = len(self._graph.shape_of(self._graph.outputs[0])) == 2
+        self._decides_rows = (
+            self._gives_rows and len(self._graph.outputs) == 1 and not bundle.decisions
+        )
         self._streaming: Streaming | None = None
 
     def __repr__(self) -> str:
@@ -87,7 +90,10 @@ class Predictor:
             InputError: The model cannot take these inputs, or gives no row of scores for each.
             BackendError: The engine failed.
         """
-        return self.decide(self.scores(inputs), inputs)
+        scores = self.scores(inputs)
+        if self._decides_rows:
+            return decided_rows(scores, self.labels, threshold=self.threshold)
+        return self.decide(scores, inputs)
 
     def decide(self, scores: Any, inputs: Any) -> list[Prediction]:
         """Decide what `scores` gave for these inputs; as `predict`."""

@@ -63,6 +63,8 @@ class Stream:
         by_output: bool = False,
     ) -> None:
         self._graph = graph
+        self._names = [one.name for one in graph.inputs]
+        self._expected = [(one, _open_time(one)) for one in graph.inputs]
         self._states = tuple(states)
         self._run = run
         self._decide = decide
@@ -150,8 +152,8 @@ class Stream:
             BackendError: The engine failed; the states stay as they were.
         """
         given = {
-            one.name: self._checked(value, one)
-            for one, value in zip(self._graph.inputs, self._by_input(inputs), strict=True)
+            one.name: self._checked(value, one, open_time)
+            for (one, open_time), value in zip(self._expected, self._by_input(inputs), strict=True)
         }
         rows = _one_size(given, self._graph.inputs, axis=0, what="rows")
         timesteps = _one_size(given, self._graph.inputs, axis=1, what="timesteps")
@@ -169,7 +171,7 @@ class Stream:
         return results if len(results) > 1 else next(iter(results.values()))
 
     def _by_input(self, inputs: Any) -> list[Any]:
-        names = [one.name for one in self._graph.inputs]
+        names = self._names
         if isinstance(inputs, Mapping) and set(inputs) != set(names):
             raise InputError(
                 f"bundle '{self._name}' takes the input{'s' * (len(names) > 1)} "
@@ -186,8 +188,8 @@ class Stream:
             f"{', '.join(names)}, or a list of {len(names)} in this order"
         )
 
-    def _checked(self, value: Any, expected: GraphInput) -> Any:
-        """Check one input and give it all its axes."""
+    def _checked(self, value: Any, expected: GraphInput, open_time: GraphInput) -> Any:
+        """Check one input and give it all its axes; `open_time` takes any number of timesteps."""
         if isinstance(value, str) or (
             isinstance(value, list | tuple) and value and isinstance(value[0], str)
         ):
@@ -204,7 +206,7 @@ class Stream:
             value = _with_time_axis(value, is_row=given == full - 2)
         elif given < full:
             value = _within(value)
-        return check_rows(value, _open_time(expected))
+        return check_rows(value, open_time)
 
     def _ids(self, texts: Sequence[Any]) -> list[list[int]]:
         if self._vectorizer is None:

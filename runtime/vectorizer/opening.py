@@ -3,6 +3,7 @@
 Not the kinds: `tokenizer.py` and `text_vectorization.py`.
 """
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
@@ -26,14 +27,18 @@ def load_vectorizer(path: str | PathLike[str]) -> AnyVectorizer:
     return _of_text(read_text(Path(path), where), where)
 
 
-def read_vectorizer(data: bytes, path: str | PathLike[str]) -> AnyVectorizer:
-    """Read the bytes of a vectorizer.json; `path` is for messages.
+def read_vectorizer(read: Callable[[], bytes], path: str | PathLike[str]) -> AnyVectorizer:
+    """Read a vectorizer.json.
+
+    Args:
+        read: Returns its bytes, which nobody else keeps while they are parsed.
+        path: For messages.
 
     Raises:
         ModelError: They are no vectorizer of this format.
     """
     where = _where(path)
-    return _of_text(decode(data, where), where)
+    return _of_text(decode(read(), where), where)
 
 
 def _where(path: str | PathLike[str]) -> str:

@@ -240,7 +240,7 @@ class CBackend:
         memory = self._take((len(texts), self._maxlen))
         if memory is None:
             return None
-        place = ctypes.addressof(memory.given[0])
+        place = memory.first_place
         for text in texts:
             if not self._read_text(text, place):
                 return None

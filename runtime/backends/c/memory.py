@@ -71,6 +71,8 @@ class Memory:
         self._views: tuple[list[Any], list[Any]] | None = None
         self._pack: Callable[..., None] | None = None
         self._kept_alive = (c_sizes, _addresses(self.given), _addresses(self._made))
+        self.first_place = ctypes.addressof(self.given[0])
+        """The address of the first input."""
         sizes_at, given_at, made_at = map(_pointer, self._kept_alive)
         scratch_at = ctypes.c_void_p(address + -address % _ALIGNMENT_BYTES)
         # in C's types, since the function is called without a look at its own
