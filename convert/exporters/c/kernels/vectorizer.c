@@ -11,7 +11,9 @@ struct reader {
     const struct gatelet_vectorizer *v;
     const uint8_t *text;
     size_t bytes, at;
-    int after_cased; /* the last character that is not ignorable is cased */
+    size_t judged;                    /* so far, which only a capital sigma asks for: */
+    int after_cased;                  /* the last character that is not ignorable is cased */
+    uint32_t removed[4], replaced[4]; /* bits of the ASCII characters among v's */
     uint8_t *token;
     int64_t length, kept; /* bytes of the token, and those of them at its end that are in `token` */
     int32_t *ids;
@@ -78,6 +80,16 @@ static int is_among(const int32_t *sorted, int32_t count, int32_t c) {
     return low < count && sorted[low] == c;
 }
 
+static void mark_ascii(uint32_t *bits, const int32_t *sorted, int32_t count) {
+    for (int32_t i = 0; i < count && sorted[i] < 0x80; i++) {
+        bits[sorted[i] >> 5] |= 1u << (sorted[i] & 31);
+    }
+}
+
+static int is_ascii_in(const uint32_t *bits, int32_t c) {
+    return (int)(bits[c >> 5] >> (c & 31) & 1);
+}
+
 static int is_in(const struct gatelet_range *ranges, int32_t count, int32_t c) {
     int32_t low = 0, high = count;
     while (low < high) {
@@ -111,8 +123,15 @@ static int32_t lower_of(const struct gatelet_vectorizer *v, int32_t c) {
 }
 
 /* The lower case of a sigma at the end of a word differs (Unicode 15.0, 3.13, Final_Sigma). */
-static int32_t lower_sigma(const struct reader *r) {
+static int32_t lower_sigma(struct reader *r) {
+    const size_t before = r->at - 2; /* where it begins */
     size_t at = r->at;
+    while (r->judged < before) {
+        const int32_t c = next_character(r->text, r->bytes, &r->judged);
+        if (!is_in(r->v->ignorable, r->v->ignorable_count, c)) {
+            r->after_cased = is_in(r->v->cased, r->v->cased_count, c);
+        }
+    }
     if (!r->after_cased) {
         return SMALL_SIGMA;
     }
@@ -191,6 +210,7 @@ static void put_character(struct reader *r, int32_t c) {
     r->length += count;
     const int64_t tail = r->kept - v->separator_bytes;
     if (v->separator_bytes > 0 && tail >= 0 &&
+        r->token[r->kept - 1] == v->separator[v->separator_bytes - 1] &&
         memcmp(r->token + tail, v->separator, (size_t)v->separator_bytes) == 0) {
         end_token(r, r->length - v->separator_bytes);
     }
@@ -198,10 +218,11 @@ static void put_character(struct reader *r, int32_t c) {
 
 static void filter_character(struct reader *r, int32_t c) {
     const struct gatelet_vectorizer *v = r->v;
-    if (is_among(v->removed, v->removed_count, c)) {
+    const int ascii = c < 0x80;
+    if (ascii ? is_ascii_in(r->removed, c) : is_among(v->removed, v->removed_count, c)) {
         return;
     }
-    if (!is_among(v->replaced, v->replaced_count, c)) {
+    if (!(ascii ? is_ascii_in(r->replaced, c) : is_among(v->replaced, v->replaced_count, c))) {
         put_character(r, c);
         return;
     }
@@ -219,9 +240,6 @@ static void lower_character(struct reader *r, int32_t c) {
         filter_character(r, 0x307);
     } else {
         filter_character(r, lower_of(v, c));
-    }
-    if (!is_in(v->ignorable, v->ignorable_count, c)) {
-        r->after_cased = is_in(v->cased, v->cased_count, c);
     }
 }
 
@@ -253,6 +271,8 @@ GATELET_KERNEL int32_t gatelet_ids_of_text(const struct gatelet_vectorizer *v, c
     if ((utf8 == NULL && bytes > 0) || ids == NULL || (uintptr_t)ids % sizeof *ids != 0) {
         return -1;
     }
+    mark_ascii(r.removed, v->removed, v->removed_count);
+    mark_ascii(r.replaced, v->replaced, v->replaced_count);
     while (r.at < bytes) {
         int32_t c = next_character(r.text, bytes, &r.at);
         if (v->flags & GATELET_LOWER) {
