@@ -17,13 +17,13 @@ from gatelet.convert.bundle.writer import BundleWriter, commit
 from gatelet.convert.exporters.choice import choose, fitting
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.keras_route.convert import convert_past_the_graph
-from gatelet.convert.ladder import Making, climb
+from gatelet.convert.ladder import Making, climb, leave_uncalibrated
 from gatelet.convert.lowering.lower_source import lower_source, with_meaning
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.passes import rewrite
 from gatelet.convert.proving import ask_draft, prove_draft
 from gatelet.convert.reading.read_source import read_source
-from gatelet.convert.rows.given import part_calibration
+from gatelet.convert.rows.given import part_calibration, unknown_ranges
 from gatelet.convert.settings import ConversionSettings, Progress
 from gatelet.convert.worker.timing import Timings, spent_s
 from gatelet.convert.worker.worker import Worker
@@ -158,6 +158,8 @@ def _convert_through_the_graph(
     source = with_meaning(source, graph, settings)
     model = rewrite(source, graph, settings)
     choice = fitting(choice, model.graph, vectorizer=model.source.vectorizer, progress=progress)
+    unknown = unknown_ranges(model.source, model.rows, model.graph)
+    choice, without_rows = leave_uncalibrated(choice, unknown, progress=progress)
     chosen = choice.artifacts
     parted = part_calibration(model.source, model.rows, model.graph, chosen)
     model = replace(model, source=replace(model.source, test=parted.test), rows=parted.data)
@@ -184,7 +186,7 @@ def _convert_through_the_graph(
     exports_s = max(0.0, spent_s(worker) - before_s)
     oracle = ask_draft(writer, model, settings, worker, exports_s=exports_s)
     rungs = [one for one in chosen if (one[0], one[1].name) in choice.rungs]
-    left_out = climb(making, rungs, oracle)
+    left_out = (*without_rows, *climb(making, rungs, oracle))
     if left_out:
         writer.facts["left_out"] = [one.to_dict() for one in left_out]
     check_flash(choice.profiles, writer.artifacts, writer.files)

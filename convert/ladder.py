@@ -3,12 +3,13 @@
 Not for schemes that somebody named: those are made and judged, and none takes another's place.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.exporters.artifacts import export_all, with_stream
-from gatelet.convert.exporters.choice import WHOLE
+from gatelet.convert.exporters.choice import WHOLE, Choice
 from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.exporters.stored_bytes import file_bytes
 from gatelet.convert.gates.gates import check_made
@@ -18,15 +19,19 @@ from gatelet.convert.parity.limits import Settings, bounds_of
 from gatelet.convert.parity.notes.left_out import say_cost
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.report import Check, LeftOut
+from gatelet.convert.rows.given import needs_calibration
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.settings import Progress
 from gatelet.convert.tolerances import SMALLER, TOLERANCES
 from gatelet.convert.worker.worker import Worker
-from gatelet.errors import BackendError
+from gatelet.errors import BackendError, Refused
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.predictor.loading import open_artifact
 
 Named = tuple[str, Scheme]
+
+CALIBRATION = "calibration"
+"""The check of what was left out, as nobody gave rows that could calibrate it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,42 @@ class Making:
         check_made(made, self.model)
         for one in made:
             self.writer.add_exported(one.target, one.scheme.name, one.suffix, with_stream(one))
+
+
+def leave_uncalibrated(
+    choice: Choice, unknown: Sequence[str], *, progress: Progress
+) -> tuple[Choice, tuple[LeftOut, ...]]:
+    """Leave out what would be calibrated on made-up rows, of inputs whose range nobody knows.
+
+    Args:
+        choice: What is to be made.
+        unknown: Those inputs; () where rows are given, or the model tells their range.
+        progress: Told what is left out.
+
+    Returns:
+        What is made, and what is not.
+
+    Raises:
+        Refused: What is left out was asked for by name, or nothing else is made.
+    """
+    refused = [one for one in choice.artifacts if unknown and needs_calibration((one,))]
+    if not refused:
+        return choice, ()
+    why = (
+        "its integers need the range of what the model is fed, and the model does not say that "
+        f"of {' and '.join(map(repr, unknown))}: give rows of your own with --data ROWS"
+    )
+    target, scheme = refused[0]
+    kept = tuple(one for one in choice.artifacts if one not in refused)
+    if not kept or choice.all_named:
+        raise Refused(f"{target} {scheme.name}: {why}", target=target)
+    left_out = tuple(
+        LeftOut(target, scheme.name, CALIBRATION, math.inf, 0.0, 0, why)
+        for target, scheme in refused
+    )
+    for one in left_out:
+        progress(f"leaving out {say_cost(one)}")
+    return replace(choice, artifacts=kept), left_out
 
 
 def climb(making: Making, rungs: Sequence[Named], oracle: Oracle) -> tuple[LeftOut, ...]:

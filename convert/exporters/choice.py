@@ -46,6 +46,7 @@ class Choice:
         profiles: Of the devices that it is made for.
         by_name: Somebody asked for these targets: then none of them is left out.
         what_fits: Artifacts that cannot take the model are left out, and not an error.
+        all_named: Somebody asked for these targets and these schemes: each is made, or an error.
     """
 
     artifacts: tuple[tuple[str, Scheme], ...]
@@ -53,6 +54,7 @@ class Choice:
     profiles: tuple[DeviceProfile, ...]
     by_name: bool
     what_fits: bool
+    all_named: bool = False
 
 
 def choose(settings: ConversionSettings) -> Choice:
@@ -79,7 +81,9 @@ def choose(settings: ConversionSettings) -> Choice:
         for target, scheme in chosen
         if not settings.schemes and scheme.name in EXPORTERS[target].rungs
     )
-    return Choice(chosen, rungs, profiles, by_name, not by_name or EVERYTHING in settings.schemes)
+    what_fits = not by_name or EVERYTHING in settings.schemes
+    all_named = not what_fits and bool(settings.schemes)
+    return Choice(chosen, rungs, profiles, by_name, what_fits, all_named)
 
 
 def _others_have(scheme: str, target: str) -> bool:

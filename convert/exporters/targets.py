@@ -20,6 +20,7 @@ from gatelet.convert.exporters.litert.metadata import add_metadata, carried_byte
 from gatelet.convert.exporters.onnx import count_scans, export_onnx
 from gatelet.convert.exporters.onnx.export import OPERATIONS as ONNX_OPERATIONS
 from gatelet.convert.exporters.onnx.text import text_refusal, vocabulary_bytes
+from gatelet.convert.exporters.ranges import input_ranges, largest_features
 from gatelet.convert.exporters.row import Exporter, Frame
 from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.exporters.tflm.refusal import tflm_refusal
@@ -27,6 +28,7 @@ from gatelet.convert.schemes import SCHEMES, Scheme, same_but
 from gatelet.convert.tolerances import TOLERANCES
 from gatelet.convert.worker.worker import Worker
 from gatelet.errors import ConversionError
+from gatelet.runtime.bundle.ranges import RANGES
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -233,7 +235,17 @@ def export(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Ex
     if refused:
         raise ConversionError(refused, target=target)
     exported = _exported(model, target, scheme, worker)
-    return replace(exported, facts={**exported.facts, "stores": scheme.stores})
+    facts = {**exported.facts, **_ranges(model, scheme), "stores": scheme.stores}
+    return replace(exported, facts=facts)
+
+
+def _ranges(model: Exportable, scheme: Scheme) -> dict[str, object]:
+    """Return what the manifest says of features that an artifact in integers is calibrated for."""
+    if scheme.activations == "float32" or model.calibration is None:
+        return {}
+    largest = largest_features(model.graph, model.calibration.rows)
+    ranges = {one.name: one.to_manifest() for one in input_ranges(model.graph, largest)}
+    return {RANGES: ranges} if ranges else {}
 
 
 def _exported(model: Exportable, target: str, scheme: Scheme, worker: Worker) -> Exported:

@@ -40,6 +40,7 @@ from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.parity.notes.left_out import left_out_of, notes_on_left_out
 from gatelet.convert.parity.notes.making import notes_on_making
+from gatelet.convert.parity.notes.ranges import notes_on_ranges
 from gatelet.convert.parity.oracles.golden import GOLDEN_VALUES
 from gatelet.convert.parity.oracles.oracle import (
     Advance,
@@ -113,6 +114,7 @@ def judge(
         measured=_measured(case),
         notes=(
             *oracle.notes,
+            *notes_on_ranges(bundle, oracle),
             *notes_on_making(bundle.manifest),
             *notes_on_left_out(left_out, reports),
         ),

@@ -76,15 +76,16 @@ class Check:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A scheme that a conversion tried and did not keep.
+    """A scheme that a conversion tried and did not keep, or could not try.
 
     Args:
         target: Of the artifact that it would have been.
         scheme: Likewise.
-        check: What it was held to: the name of a check, or 'bytes'.
+        check: What it was held to: the name of a check, 'bytes' or 'calibration'.
         figure: What was measured.
         limit: The most that would have been kept.
         rows: How many rows were looked at; 0 for a figure that is of none.
+        reason: A sentence, where no figure says it: of what was not tried; '' else.
     """
 
     target: str
@@ -93,10 +94,13 @@ class LeftOut:
     figure: float
     limit: float
     rows: int
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON and the manifest carry."""
         found = {one.name: getattr(self, one.name) for one in fields(self)}
+        if not self.reason:
+            del found["reason"]
         return {**found, "figure": self.figure if math.isfinite(self.figure) else None}
 
 

@@ -15,6 +15,7 @@ from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.calibration import CALIBRATION_ROWS, Calibration, choose_rows
 from gatelet.convert.rows.drawn import MADE_UP, RANDOM_ROWS, SEED, random_rows
 from gatelet.convert.rows.likely import likely_inputs
+from gatelet.convert.rows.ranges import inputs_of_unknown_range
 from gatelet.convert.rows.rows import rows_of
 from gatelet.convert.rows.truth import truth_of
 from gatelet.convert.schemes import Scheme
@@ -137,6 +138,13 @@ def part_calibration(
     drawn = random_rows(graph, spec, timesteps, seed=SEED + RANDOM_ROWS, likely=likely)
     found = choose_rows(drawn.feed, source="drawn by a seed, others than are judged")
     return Parted(found, test, data)
+
+
+def unknown_ranges(
+    source: ModelSource, data: Dataset | Arrays | None, graph: Graph
+) -> tuple[str, ...]:
+    """Name the inputs of features whose range neither rows nor the model tell."""
+    return () if data is not None else inputs_of_unknown_range(source.model, graph)
 
 
 def _choose(rows: Mapping[str, Array], source: str, *, all_rows: bool) -> Calibration:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gatelet.cli.predict_arrays import tell_outside
 from gatelet.cli.show import format_figure, print_json, print_table, progress
 from gatelet.errors import BackendMissing, DataError, ModelError
 from gatelet.runtime.bundle.decisions import Decision
@@ -137,6 +138,7 @@ def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[st
             missing.append(error)
             continue
         figures = _figures(predictor, dataset)
+        tell_outside(predictor)
         measured.append((artifact.target, artifact.scheme, figures))
     if not measured:
         raise BackendMissing("; ".join(dict.fromkeys(map(str, missing))))

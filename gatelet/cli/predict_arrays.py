@@ -28,6 +28,7 @@ def run_arrays(arguments: argparse.Namespace) -> int:
     given = arrays[0] if len(arrays) == 1 else list(arrays)
     scores = predictor.scores(given)
     found = predictor.decide(scores, given) if _decides(predictor, scores) else None
+    outside = predictor.out_of_range_by_row(given)
     for row in range(len(arrays[0])):
         outputs: Any = (
             {name: row_of(one, row) for name, one in scores.items()}
@@ -35,8 +36,21 @@ def run_arrays(arguments: argparse.Namespace) -> int:
             else row_of(scores, row)
         )
         decided = None if found is None else found[row]
-        print_outputs({"row": row}, outputs, decided, as_json=arguments.json)
+        line = {"row": row}
+        if outside is not None and arguments.json:
+            line["out_of_range"] = outside[row]
+        print_outputs(line, outputs, decided, as_json=arguments.json)
+    tell_outside(predictor)
     return 0
+
+
+def tell_outside(predictor: Predictor, where: str = "") -> None:
+    """Say how many values lay outside what the artifact was calibrated for, if any did."""
+    if predictor.out_of_range:
+        from gatelet.runtime.predictor.ranges import say_outside
+
+        name = f"{predictor.target} {predictor.scheme}"
+        progress(f"warning: {where}{say_outside(predictor.out_of_range, name)}")
 
 
 def _decides(predictor: Predictor, scores: Any) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gatelet.cli.predict_arrays import print_outputs, row_of
+from gatelet.cli.predict_arrays import print_outputs, row_of, tell_outside
 from gatelet.cli.show import one_line, progress
 from gatelet.errors import DataError, InputError
 from gatelet.runtime import Predictor, Stream, load, open_bundle
@@ -46,10 +46,12 @@ def run_stream(arguments: argparse.Namespace) -> int:
     predictor = _open(arguments)
     stream = predictor.stream()
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
+    is_told = False
     for step in _steps(arguments, stream):
         if step.inputs is None:
             stream.reset()
             continue
+        before = stream.out_of_range
         try:
             scores = stream.step(step.inputs)
         except InputError as error:
@@ -57,7 +59,11 @@ def run_stream(arguments: argparse.Namespace) -> int:
                 raise DataError(f"{step.where}: {error}") from error
             progress(f"{step.where}: {error}")
             continue
-        _print(stream, scores, step, as_json=arguments.json)
+        if stream.out_of_range and not is_told:  # whoever waits for steps learns it now
+            tell_outside(predictor, f"{step.where}: ")
+            is_told = True
+        _print(stream, scores, step, before, as_json=arguments.json)
+    tell_outside(predictor, "in all ")
     return 0
 
 
@@ -87,12 +93,15 @@ def _open(arguments: argparse.Namespace) -> Predictor:
     )
 
 
-def _print(stream: Stream, scores: Any, step: _Step, *, as_json: bool) -> None:
+def _print(stream: Stream, scores: Any, step: _Step, before: int | None, *, as_json: bool) -> None:
+    """Print a line; `before` is how many values had been out of range before this step."""
     several = isinstance(scores, dict)
     outputs = {name: row_of(one) for name, one in scores.items()} if several else row_of(scores)
     line: dict[str, Any] = {"step": stream.steps}
     if step.text is not None:
         line["text"] = step.text
+    if as_json and before is not None:
+        line["out_of_range"] = (stream.out_of_range or 0) - before
     found = stream.decide(scores)[0] if stream.decides else None
     print_outputs(line, outputs, found, as_json=as_json)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gatelet.runtime.bundle.decisions import Decision
+    from gatelet.runtime.bundle.ranges import InputRange
     from gatelet.runtime.graph.states import State
 
 FORMAT_VERSION = 2
@@ -78,6 +79,7 @@ class Artifact(BundleFile):
         states: What its streaming file, the companion 'stream', carries; () if it has none.
         revision: Of its target and scheme when it was written; 0 where the manifest has none.
         entry: Its whole entry in the manifest.
+        ranges: Of the features that its integers were calibrated for; () of others.
         is_judged: Whether its verdict is about these very bytes, and those of the files that it
             is used with; True in old manifests, whose verdicts name no bytes.
     """
@@ -92,6 +94,7 @@ class Artifact(BundleFile):
     states: tuple[State, ...] = ()
     revision: int = 0
     entry: Mapping[str, Any] = field(default_factory=dict)
+    ranges: tuple[InputRange, ...] = ()
     is_judged: bool = True
 
     @property
@@ -296,6 +299,7 @@ def _artifact(entry: Mapping[str, Any], unjudged: tuple[str, ...], *, is_judged:
         states=_states(entry),
         revision=whole(entry, "revision", default=0),
         entry=entry,
+        ranges=_ranges(entry),
         is_judged=is_judged and not any(path in unjudged for path in used),
     )
 
@@ -311,6 +315,14 @@ def whole(entry: Mapping[str, Any], key: str, *, default: Any = ...) -> int:
 def _companions(entry: Mapping[str, Any]) -> Mapping[str, str]:
     companions = take(entry, "companions", dict, default={})
     return {role: take(companions, role, str) for role in companions}
+
+
+def _ranges(entry: Mapping[str, Any]) -> tuple[InputRange, ...]:
+    if "input_range" not in entry:
+        return ()
+    from gatelet.runtime.bundle.ranges import parse_ranges
+
+    return parse_ranges(entry)
 
 
 def _states(entry: Mapping[str, Any]) -> tuple[State, ...]:

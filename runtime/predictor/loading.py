@@ -75,6 +75,8 @@ def load(
             predictor = _load(bundle, target, scheme, threads=threads, probe=probe)
             _check_row(predictor, max_row_s)
             check_on_this_machine(predictor, predictor._backend)
+            if predictor._watch is not None:
+                predictor._watch.outside = 0  # golden rows were nobody's
             if bundle.doubt:
                 predictor.note = "; ".join(filter(None, (predictor.note, bundle.doubt)))
             return predictor
@@ -186,7 +188,13 @@ def open_artifact(
         companions={role: bundle.contents.file(path) for role, path in companions.items()},
     )
     bundle.check_unchanged(*names)
-    return Predictor(bundle, backend, scheme=artifact.scheme, max_batch=artifact.max_batch)
+    return Predictor(
+        bundle,
+        backend,
+        scheme=artifact.scheme,
+        max_batch=artifact.max_batch,
+        ranges=artifact.ranges,
+    )
 
 
 def open_graph(bundle: Bundle, target: str) -> Predictor:

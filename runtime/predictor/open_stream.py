@@ -20,6 +20,7 @@ from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.states import STREAM_ROLE, State
 from gatelet.runtime.graph.streaming import streaming_refusal, to_stream
+from gatelet.runtime.predictor.ranges import RangeWatch
 from gatelet.runtime.predictor.stream import Decide, Stream, without_limit
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
@@ -44,8 +45,8 @@ class Streaming:
     vectorizer: AnyVectorizer | None
     max_batch: int | None = None
 
-    def start(self, decide: Decide) -> Stream:
-        """Start a stream; `decide` makes predictions of scores."""
+    def start(self, decide: Decide, *, watch: RangeWatch | None = None) -> Stream:
+        """Start a stream; `decide` makes predictions of scores, `watch` counts values."""
         return Stream(
             self.graph,
             self.states,
@@ -55,6 +56,7 @@ class Streaming:
             vectorizer=self.vectorizer,
             max_batch=self.max_batch,
             by_output=bool(self.bundle.decisions),
+            watch=watch,
         )
 
     def _run(self, inputs: dict[str, Any]) -> Mapping[str, Any]:

@@ -19,7 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from gatelet.runtime.bundle.ranges import InputRange
     from gatelet.runtime.predictor.open_stream import Streaming
+    from gatelet.runtime.predictor.ranges import RangeWatch
     from gatelet.runtime.predictor.scoring import Scorer
     from gatelet.runtime.predictor.stream import Stream
     from gatelet.runtime.vectorizer.explanation import Explanation
@@ -34,10 +36,17 @@ class Predictor:
         backend: What runs the artifact.
         scheme: The artifact's scheme.
         max_batch: The most rows that the artifact takes at once.
+        ranges: Of the features that the artifact was calibrated for; () where it was not.
     """
 
     def __init__(
-        self, bundle: Bundle, backend: Backend, *, scheme: str, max_batch: int | None = None
+        self,
+        bundle: Bundle,
+        backend: Backend,
+        *,
+        scheme: str,
+        max_batch: int | None = None,
+        ranges: tuple[InputRange, ...] = (),
     ) -> None:
         self.bundle = bundle
         self.labels = bundle.labels
@@ -62,6 +71,11 @@ class Predictor:
             self._gives_rows and len(self._graph.outputs) == 1 and not bundle.decisions
         )
         self._streaming: Streaming | None = None
+        self._watch: RangeWatch | None = None
+        if ranges:
+            from gatelet.runtime.predictor.ranges import RangeWatch
+
+            self._watch = RangeWatch(ranges, self._graph.inputs, name=str(bundle.path))
 
     def __repr__(self) -> str:
         """Report what is open."""
@@ -127,7 +141,27 @@ class Predictor:
             tried = self._try_rows(inputs, self._rows_at_once)
             if tried is not None:
                 return tried
-        return self._scorer.scores(inputs)
+        found = self._scorer.scores(inputs)
+        if self._watch is not None:
+            self._watch.look(inputs)
+        return found
+
+    @property
+    def out_of_range(self) -> int | None:
+        """How many features lay outside the range that the artifact was calibrated for.
+
+        Of all calls and streams since it was opened. None where it was not calibrated for any:
+        in floats nothing is cut, and ids are all known.
+        """
+        return None if self._watch is None else self._watch.outside
+
+    def out_of_range_by_row(self, inputs: Any) -> list[int] | None:
+        """Count the features of each row outside that range; None likewise.
+
+        Args:
+            inputs: That `scores` has taken.
+        """
+        return None if self._watch is None else self._watch.by_row(inputs)
 
     def warm_up(self) -> None:
         """Run one row of zeros, so that the first prediction is as fast as the next ones."""
@@ -190,7 +224,7 @@ class Predictor:
                 scheme=self.scheme,
                 backend=self._backend,
             )
-        return streaming.start(self._decided)
+        return streaming.start(self._decided, watch=self._watch)
 
     def _decided(self, scores: Any) -> list[Prediction]:
         """Decide rows of scores [B, C], or the last timestep of [B, n, C]."""

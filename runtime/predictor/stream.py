@@ -16,6 +16,7 @@ from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.predictor.inputs import check_rows
 from gatelet.runtime.predictor.prediction import Prediction
+from gatelet.runtime.predictor.ranges import RangeWatch
 from gatelet.runtime.vectorizer.format import LARGEST_MAXLEN
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
@@ -29,6 +30,7 @@ class _Place(NamedTuple):
     carried: dict[str, Any] | None = None
     rows: int = 0
     steps: int = 0
+    outside: int = 0
 
 
 _START = _Place()
@@ -48,6 +50,7 @@ class Stream:
         vectorizer: For a model of texts: see `without_limit`.
         max_batch: The most rows to run at once; None for any number.
         by_output: `decide` takes several outputs too.
+        watch: Counts values outside what the artifact was calibrated for; None where it was not.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Stream:
         vectorizer: AnyVectorizer | None = None,
         max_batch: int | None = None,
         by_output: bool = False,
+        watch: RangeWatch | None = None,
     ) -> None:
         self._graph = graph
         self._names = [one.name for one in graph.inputs]
@@ -72,6 +76,7 @@ class Stream:
         self._vectorizer = vectorizer
         self._max_batch = max_batch
         self._by_output = by_output
+        self._watch = watch
         self._at = _START
         self._lock = threading.Lock()
         renew_after_fork(self)
@@ -84,6 +89,14 @@ class Stream:
     def steps(self) -> int:
         """Timesteps since the start."""
         return self._at.steps
+
+    @property
+    def out_of_range(self) -> int | None:
+        """How many features since the start lay outside the range that it was calibrated for.
+
+        None where the artifact was not calibrated for any; see `Predictor.out_of_range`.
+        """
+        return None if self._watch is None else self._at.outside
 
     @property
     def inputs(self) -> tuple[GraphInput, ...]:
@@ -166,7 +179,8 @@ class Stream:
                 )
             found = self._run_rows({**given, **(at.carried or self._zeros(rows))}, rows)
             carried = {one.input: found[one.output] for one in self._states}
-            self._at = _Place(carried, rows, at.steps + timesteps)
+            outside = at.outside + (0 if self._watch is None else self._watch.look(given))
+            self._at = _Place(carried, rows, at.steps + timesteps, outside)
         results = {name: found[name] for name in self._graph.outputs}
         return results if len(results) > 1 else next(iter(results.values()))
 

@@ -213,12 +213,24 @@ def make_several(work: Path) -> tuple[list[str], list[Any]]:
     model.save(work / "model.keras")
     options = ["--target", "c", "--target", "litert", "--target", "onnx"]
     options += ["--scheme", "full-int8", "--scheme", "float16"]
+    options += ["--data", str(write_pairs(work / "rows.npz"))]
     return options, list(drawn_pairs(draw))
 
 
-def drawn_pairs(draw: np.random.Generator) -> Iterator[dict[str, Any]]:
+def write_pairs(path: Path) -> Path:
+    """Write rows of the same kind, by which integers are calibrated."""
+    rows = list(drawn_pairs(np.random.default_rng(SEED + 1), rows=256))
+    np.savez(
+        path,
+        x_0=np.array([row["ids"] for row in rows], np.int32),
+        x_1=np.array([row["features"] for row in rows], np.float32),
+    )
+    return path
+
+
+def drawn_pairs(draw: np.random.Generator, *, rows: int = 10) -> Iterator[dict[str, Any]]:
     """Draw ids, some of them padded, beside features of another length."""
-    for number in range(10):
+    for number in range(rows):
         ids = draw.integers(1, 80, 10)
         ids[: number % 4] = 0
         features = draw.normal(0, 1.5, (7, 4)).astype(np.float32)

@@ -12,6 +12,7 @@ from gatelet.convert.exporters.c.blob import HEAD_BYTES
 from gatelet.convert.exporters.c.decisions import decision_values
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.layout import assertions
+from gatelet.convert.exporters.c.ranges import range_declarations
 from gatelet.convert.exporters.c.sizes import LARGEST_SIZE
 from gatelet.convert.exporters.c.source import (
     c_bytes,
@@ -157,7 +158,8 @@ def _values(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, o
     values |= text_values(texts, whole.graph, len(whole.sizes), values)
     decided = decision_values(exportable.decisions, values, several=len(whole.outputs) > 1)
     values |= decided
-    values["declarations"] = f"{values['declarations']}{decided['decide_declarations']}"
+    ranges = range_declarations(exportable.graph, model.observed, values["PREFIX"])
+    values["declarations"] = f"{values['declarations']}{decided['decide_declarations']}{ranges}"
     is_one = len(whole.outputs) == 1 and any(not one.steps for one in exportable.decisions)
     values["print_scores"] = fill(f"print_{'decided' if is_one else 'scores'}.c", values).rstrip()
     values |= NO_STEPS

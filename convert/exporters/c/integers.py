@@ -25,6 +25,7 @@ from gatelet.convert.exporters.c.integer_values import (
 )
 from gatelet.convert.exporters.c.sizes import elements, known
 from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
+from gatelet.convert.exporters.ranges import largest_features
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
 from gatelet.runtime.graph.graph import Graph, Node
@@ -101,12 +102,7 @@ def observe(graph: Graph, rows: Mapping[str, Array]) -> dict[str, Array]:
     for node in graph.nodes:
         if node.op == "Embedding":
             largest[node.output] = _largest(array_of(graph.weights[node.weights["embeddings"]]))
-    for one in graph.inputs:
-        if one.dtype == "float32" and one.name in rows:
-            features = np.asarray(rows[one.name])
-            axes = tuple(range(features.ndim - 1))
-            largest[one.name] = np.abs(features).max(axis=axes, initial=0.0).astype(np.float64)
-    return largest
+    return largest | largest_features(graph, rows)
 
 
 def _largest(values: Array) -> Array:

@@ -54,6 +54,8 @@ def notes_on_left_out(
 def say_cost(one: LeftOut) -> str:
     """Say what a scheme costs that was left out."""
     name = f"{one.target} {one.scheme}"
+    if one.reason:
+        return f"{name}: {one.reason}"
     if one.check == "bytes":
         return (
             f"{name}: its file has {one.figure:.0%} of the bytes of float32, which saves less "
