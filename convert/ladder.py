@@ -150,7 +150,7 @@ def _fault(
         return LeftOut(target, scheme.name, "bytes", share, SMALLER, 0)
     making.progress(f"estimating what {target} {scheme.name} costs")
     checks = _costs(making.writer.draft(), target, scheme.name, oracle)
-    return too_costly(target, scheme.name, checks, len(oracle.inputs))
+    return too_costly(target, scheme.name, checks, len(oracle.evidence.kept))
 
 
 def _costs(bundle: Bundle, target: str, scheme: str, oracle: Oracle) -> list[Check]:

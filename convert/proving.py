@@ -78,6 +78,7 @@ def prove(
         keras_file=source.read_bytes() if source is not None else None,
         keras_takes_texts=isinstance(bundle.vectorizer(), TextVectorization),
         vectorizer=_vectorizer_of_source(bundle),
+        groups=None if data is None else data.groups,
     )
     with Worker() as worker:
         keras = worker if with_keras and has_keras() else None
@@ -138,8 +139,9 @@ def ask_draft(
     source, rows, progress = model.source, model.rows, settings.progress
     bundle = writer.draft()
     timesteps = declared_timesteps(source, model.graph)
+    given = rows or source.test
     truth = known_truth(
-        rows or source.test,
+        given,
         model.graph,
         bundle.labels,
         progress,
@@ -156,6 +158,7 @@ def ask_draft(
         keras_takes_texts=source.takes_texts,
         budget_s=max(BUDGET_S, 2 * exports_s),
         vectorizer=source.vectorizer,
+        groups=None if given is None else given.groups,
     )
     keras = worker if settings.asks_keras else None
     oracle = ask_oracles(bundle, question, keras, progress=progress)
@@ -165,7 +168,9 @@ def ask_draft(
         writer.add_provenance(keras_refusal=oracle.keras_refusal)
     if model.whole is not None:
         threshold = raw_threshold(bundle)
-        cost = measure_cost(model.whole, texts, truth=truth, threshold=threshold)
+        cost = measure_cost(
+            model.whole, texts, truth=truth, threshold=threshold, groups=question.groups
+        )
         writer.add_provenance(pruning=cost)
     golden = golden_vectors(bundle, oracle, texts, keep_texts=settings.golden_texts)
     writer.add_part("golden", "golden", ".json", golden)
@@ -193,5 +198,5 @@ def prove_draft(
     check_predictions(bundle, oracle.inputs, oracle.scores)
     worker.close()
     report = judge(bundle, oracle, progress=settings.progress)
-    writer.add_provenance(**judged_rows(oracle, report.quality))
+    writer.add_provenance(**judged_rows(bundle, oracle))
     return report

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gatelet.runtime.data import metrics
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.distinct import Distinct
 from gatelet.runtime.data.metrics import Metrics
 from gatelet.runtime.data.run import Run
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
@@ -36,12 +37,13 @@ def keras_scores(
     return Network.load(path).scores([vectorizer.pad(text) for text in texts])
 
 
-def evaluate_run(run: Run, dataset: Dataset) -> Metrics:
+def evaluate_run(run: Run, dataset: Dataset, *, distinct: Distinct | None = None) -> Metrics:
     """Measure a run on labelled texts, with Keras' own scores.
 
     Args:
         run: The run.
         dataset: One row or more; the run knows all labels.
+        distinct: Which rows count for the interval of the accuracy; None for no interval.
 
     Returns:
         The figures.
@@ -52,4 +54,6 @@ def evaluate_run(run: Run, dataset: Dataset) -> Metrics:
     """
     labels = dataset.label_ids(run.labels)
     scores = keras_scores(run, dataset.texts, run.vectorizer())
-    return metrics.evaluate(labels, scores, label_names=run.labels, threshold=run.threshold)
+    return metrics.evaluate(
+        labels, scores, label_names=run.labels, threshold=run.threshold, distinct=distinct
+    )

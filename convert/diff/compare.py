@@ -18,16 +18,17 @@ from gatelet.convert.parity.decisions import raw_threshold, rule_of_rows
 from gatelet.convert.parity.quality.figures import alike, decided
 from gatelet.convert.parity.quality.statistics import (
     Interval,
-    accuracy_difference,
-    clopper_pearson,
+    grouped_accuracy_difference,
     mean_interval,
 )
+from gatelet.convert.rows.evidence import Evidence, all_rows, evidence_of, evidence_of_keys
 from gatelet.convert.rows.rows import side_by_side
 from gatelet.convert.rows.truth import truth_of
 from gatelet.errors import BackendMissing, DataError, GateletError, InputError
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.intervals import grouped_share
 from gatelet.runtime.decision import decide
 from gatelet.runtime.predictor.loading import open_artifact, open_graph
 from gatelet.runtime.predictor.predictor import Predictor
@@ -45,12 +46,14 @@ class _Given:
         rows: For `Predictor.scores`.
         count: How many.
         truths: The right label or values by the old and by the new bundle's labels; or None.
+        evidence: Which of the rows count where figures are estimates.
     """
 
     source: str
     rows: Any
     count: int
     truths: tuple[Array, Array] | None
+    evidence: Evidence
 
     @property
     def are_texts(self) -> bool:
@@ -142,24 +145,28 @@ def _given(old: Bundle, new: Bundle, data: Dataset | Arrays | None) -> _Given:
                     f"bundle '{bundle.path}' has no vectorizer, so it cannot be compared on the "
                     f"texts of '{data.name}'"
                 )
-        return _Given(data.name, list(data.texts), len(data), _truths(old, new, data))
+        known = evidence_of_keys(data.texts, data.groups)
+        return _Given(data.name, list(data.texts), len(data), _truths(old, new, data), known)
     if data is not None:
         rows = data.inputs[0] if len(data.inputs) == 1 else list(data.inputs)
-        return _Given(data.name, rows, len(data), _truths(old, new, data))
+        by_place = {str(place): one for place, one in enumerate(data.inputs)}
+        known = evidence_of(by_place, data.groups)
+        return _Given(data.name, rows, len(data), _truths(old, new, data), known)
     golden = old.golden()
     if golden is None:
         raise DataError(f"bundle '{old.name}' has no golden vectors: give rows with --data")
     if golden.texts and new.part("vectorizer") is not None:
-        return _Given("golden texts of the old bundle", list(golden.texts), len(golden.texts), None)
+        texts = list(golden.texts)
+        known = all_rows(len(texts))
+        return _Given("golden texts of the old bundle", texts, len(texts), None, known)
     if old.vectorizer() != new.vectorizer():
         raise DataError(
             "the vectorizers differ and the old bundle keeps no golden texts, so that its golden "
             "ids mean something else to the new one: give rows with --data"
         )
     rows = [np.asarray(values) for values in golden.inputs.values()]
-    return _Given(
-        "golden inputs of the old bundle", rows[0] if len(rows) == 1 else rows, len(rows[0]), None
-    )
+    inputs, count = rows[0] if len(rows) == 1 else rows, len(rows[0])
+    return _Given("golden inputs of the old bundle", inputs, count, None, all_rows(count))
 
 
 def _truths(old: Bundle, new: Bundle, data: Dataset | Arrays) -> tuple[Array, Array] | None:
@@ -220,10 +227,12 @@ def _measured(
         figures["note"] = "scores are of another shape or of other labels: only decisions compare"
     labels = [_decisions(bundle, one) for bundle, one in zip(bundles, scores, strict=True)]
     if labels[0] is not None and labels[1] is not None:
-        flips = sum(a != b for a, b in zip(labels[0], labels[1], strict=True))
-        figures["flips"] = clopper_pearson(flips, given.count)
+        kept = given.evidence.kept.tolist()
+        flips = [int(labels[0][row] != labels[1][row]) for row in kept]
+        groups = given.evidence.groups
+        figures["flips"] = grouped_share(flips, None if groups is None else groups.tolist())
     if given.truths is not None:
-        figures["quality"], figures["change"] = _quality(bundles, (first, second), given.truths)
+        figures["quality"], figures["change"] = _quality(bundles, (first, second), given)
     return ArtifactDiff(**known, **figures)
 
 
@@ -248,19 +257,22 @@ def _decisions(bundle: Bundle, scores: Array) -> list[str] | None:
 
 
 def _quality(
-    bundles: Sequence[Bundle], scores: Sequence[Array], truths: tuple[Array, Array]
+    bundles: Sequence[Bundle], scores: Sequence[Array], given: _Given
 ) -> tuple[tuple[float, float], Interval]:
     """Return old and new accuracy, or mean absolute error, and the paired difference."""
+    assert given.truths is not None, "rows are labelled"
+    evidence = given.evidence
+    scores, truths = ([evidence.of(one) for one in both] for both in (scores, given.truths))
     if bundles[0].labels:
         right = [
             alike(decided(one, raw_threshold(bundle)), truth)
             for bundle, one, truth in zip(bundles, scores, truths, strict=True)
         ]
-        lost, gained = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
-        change = accuracy_difference(lost, gained, len(right[0]))
+        change = grouped_accuracy_difference(right[1].astype(np.int64) - right[0], evidence.groups)
         return (float(right[0].mean()), float(right[1].mean())), change
     errors = [
         np.abs(one.reshape(len(truth), -1) - truth).mean(axis=1)
         for one, truth in zip(scores, truths, strict=True)
     ]
-    return (float(errors[0].mean()), float(errors[1].mean())), mean_interval(errors[1] - errors[0])
+    change = mean_interval(errors[1] - errors[0], groups=evidence.groups)
+    return (float(errors[0].mean()), float(errors[1].mean())), change

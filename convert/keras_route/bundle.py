@@ -17,6 +17,7 @@ from gatelet.convert.exporters.targets import EXPORTERS
 from gatelet.convert.gates.gates import Budget, check_bytes
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.rows.drawn import MADE_UP
+from gatelet.convert.rows.evidence import AnyGroups, Evidence, all_rows, evidence_of
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
@@ -51,6 +52,7 @@ class KerasAnswers:
         float32_limit: What float32 artifacts are held to.
         version: Of that Keras.
         over: What the rows are.
+        groups: Which rows belong together; None where each stands for itself.
     """
 
     inputs: Rows
@@ -59,11 +61,19 @@ class KerasAnswers:
     float32_limit: float
     version: str
     over: str = MADE_UP
+    groups: AnyGroups = None
 
     @property
     def made_up(self) -> bool:
         """Whether nobody gave the rows."""
         return self.over in (MADE_UP, GOLDEN)
+
+    @property
+    def evidence(self) -> Evidence:
+        """Which rows count."""
+        if self.made_up:
+            return all_rows(len(self.inputs))
+        return evidence_of(self.inputs.feed, self.groups)
 
 
 def route_artifacts(chosen: Sequence[tuple[str, Scheme]]) -> list[tuple[str, Scheme]]:

@@ -113,7 +113,7 @@ def prove_route(
     with Worker() as worker:
         progress("asking Keras")
         answers = ask_keras(source.read_bytes(), interface, inputs, worker, version=version)
-    answers = replace(answers, over=over)
+    answers = replace(answers, over=over, groups=None if data is None else data.groups)
     return judge_route(bundle, answers, settings=settings, progress=progress)
 
 
@@ -168,15 +168,18 @@ def _checks(
 ) -> tuple[Check, ...]:
     right, spread = answers.scores, Spread.of(answers.scores)
     decides = bool(bundle.decisions or bundle.labels)
-    checks = check_scores(found, right, spread, bounds, decides=decides)
+    evidence = answers.evidence
+    checks = check_scores(found, right, spread, bounds, decides=decides, evidence=evidence)
     if bounds.is_exact:  # what Keras' own rounding does was measured relative to max(1, |y|)
         checks[0] = check_max("scores_max", found, right, bounds.exact)
     if bundle.decisions:
         rows = (answers.inputs, found, right)
-        checks += check_parts(bundle, rows, bounds, labelled=False)
+        checks += check_parts(bundle, rows, bounds, labelled=False, evidence=evidence)
         checks.append(_check_decided(predictor, answers.inputs))
     elif bundle.labels:
-        checks.append(check_flips(found, right, spread, bounds, threshold=bundle.threshold))
+        kept = [evidence.of(scores) for scores in (found, right)]
+        threshold, groups = bundle.threshold, evidence.groups
+        checks.append(check_flips(kept, spread, bounds, threshold=threshold, groups=groups))
     if bounds.asked.max_accuracy_drop is not None:
         note = "a bundle without a Graph is not judged on labels, so no drop is measured"
         checks.append(replace(undecided_quality(bundle.labels, bounds), note=note))

@@ -23,6 +23,7 @@ from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.quality.quality import check_quality, undecided_quality
 from gatelet.convert.parity.report import Check, LeftOut, worst
+from gatelet.convert.rows.evidence import Evidence, all_rows
 from gatelet.convert.rows.rows import Rows
 from gatelet.runtime.bundle.opening import Bundle
 
@@ -46,13 +47,15 @@ def costs_of(bundle: Bundle, oracle: Oracle, found: Array, bounds: Bounds) -> li
         note = f"scores of the shape {list(found.shape)}, the Graph's have {list(expected.shape)}"
         return [Check("scores_max", None, bounds.exact, "fail", note=note)]
     flat, right = (scores.reshape(len(scores), -1) for scores in (found, expected))
-    decides = decides_labels(bundle)
+    decides, evidence = decides_labels(bundle), oracle.evidence
     checks = [check_finite(flat, right), _judged(check_constant(flat, right), bounds)]
-    checks += check_scores(found, expected, oracle.spread, bounds, decides=decides)
+    checks += check_scores(
+        found, expected, oracle.spread, bounds, decides=decides, evidence=evidence
+    )
     if bundle.decisions:
         labelled = oracle.truth is not None
         rows = (oracle.inputs, found, expected)
-        checks += check_parts(bundle, rows, bounds, labelled=labelled)
+        checks += check_parts(bundle, rows, bounds, labelled=labelled, evidence=evidence)
     elif decides:
         checks += _check_decisions(bundle, oracle, found, bounds)
     return [*checks, *_check_quality(bundle, oracle, found, bounds)]
@@ -72,23 +75,35 @@ def decides_labels(bundle: Bundle) -> bool:
 
 def _check_decisions(bundle: Bundle, oracle: Oracle, found: Array, bounds: Bounds) -> list[Check]:
     """Compare the labels that are decided for; each timestep is one where the model scores each."""
+    evidence = oracle.evidence
+    kept = [evidence.of(scores) for scores in (found, oracle.scores)]
     flips = check_flips(
-        found,
-        oracle.scores,
+        kept,
         oracle.spread,
         bounds,
         threshold=bundle.threshold,
         labelled=oracle.truth is not None,
+        groups=evidence.groups_of(_decisions_a_row(kept[0])),
     )
     if not bundle.labels:
         return [flips]
-    ours, right = (scores.reshape(-1, scores.shape[-1]) for scores in (found, oracle.scores))
+    ours, right = (scores.reshape(-1, scores.shape[-1]) for scores in kept)
     reached = check_labels_reached(ours, right, labels=bundle.labels, threshold=bundle.threshold)
     return [_judged(reached, bounds), flips]
 
 
+def _decisions_a_row(scores: Array) -> list[int]:
+    """Return how many decisions each row of scores [N, ..., C] has."""
+    return [math.prod(scores.shape[1:-1])] * len(scores)
+
+
 def check_parts(
-    bundle: Bundle, rows: tuple[Rows, Array, Array], bounds: Bounds, *, labelled: bool
+    bundle: Bundle,
+    rows: tuple[Rows, Array, Array],
+    bounds: Bounds,
+    *,
+    labelled: bool,
+    evidence: Evidence | None = None,
 ) -> list[Check]:
     """Compare the labels that each output is decided for, by what the bundle says of it.
 
@@ -97,9 +112,11 @@ def check_parts(
         rows: The inputs, an artifact's scores and the oracle's.
         bounds: The limits.
         labelled: As `check_flips`.
+        evidence: Which rows count; None for all.
     """
-    graph = bundle.interface()
-    inputs, *scores = rows
+    graph, evidence = bundle.interface(), evidence or all_rows(len(rows[0]))
+    inputs = rows[0][evidence.kept]
+    scores = [evidence.of(one) for one in rows[1:]]
     reached, flips = [], []
     for ours, right in zip(*(parts_of(bundle, graph, inputs, s) for s in scores), strict=True):
         rule, threshold = ours.decision, ours.threshold
@@ -109,12 +126,12 @@ def check_parts(
         )
         reached.append(_noted(_judged(one, bounds), where))
         one = check_flips(
-            ours.scores,
-            right.scores,
+            (ours.scores, right.scores),
             Spread.of(right.scores),
             bounds,
             threshold=threshold,
             labelled=labelled,
+            groups=evidence.groups_of(ours.counts),
         )
         flips.append(_noted(one, where))
     return [_worst(reached), _worst(flips)]
@@ -141,14 +158,17 @@ def _check_quality(
     if oracle.truth is None:
         asked = bounds.asked.max_accuracy_drop is not None
         return (undecided_quality(bundle.labels, bounds),) if asked else ()
-    (right, threshold), (ours, _) = (meant(bundle, scores) for scores in (oracle.scores, found))
+    evidence = oracle.evidence
+    (right, threshold), (ours, _) = (
+        meant(bundle, evidence.of(scores)) for scores in (oracle.scores, found)
+    )
     checks = check_quality(
-        right,
-        ours,
-        oracle.truth,
+        (right, ours),
+        evidence.of(oracle.truth),
         labels=bundle.labels,
         threshold=threshold,
         bounds=bounds,
+        groups=evidence.groups,
     )
     return tuple(replace(check, question="costs") for check in checks)
 

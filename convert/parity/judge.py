@@ -38,6 +38,7 @@ from gatelet.convert.parity.exhausted import refuse_if_exhausted
 from gatelet.convert.parity.files.judge_files import judge_files
 from gatelet.convert.parity.limits import Bounds, Settings, bounds_of
 from gatelet.convert.parity.measured import Measured
+from gatelet.convert.parity.notes.evidence import check_evidence, notes_on_evidence
 from gatelet.convert.parity.notes.left_out import left_out_of, notes_on_left_out
 from gatelet.convert.parity.notes.making import notes_on_making
 from gatelet.convert.parity.notes.ranges import notes_on_ranges
@@ -109,11 +110,13 @@ def judge(
     standing, left_out = _standing(case), left_out_of(bundle.manifest)
     return ParityReport(
         rows=len(oracle.inputs),
+        distinct_rows=len(oracle.evidence.kept),
         oracles=oracles,
         artifacts=reports,
         measured=_measured(case),
         notes=(
             *oracle.notes,
+            *notes_on_evidence(oracle),
             *notes_on_ranges(bundle, oracle),
             *notes_on_making(bundle.manifest),
             *notes_on_left_out(left_out, reports),
@@ -150,6 +153,7 @@ def prepare(bundle: Bundle, oracle: Oracle, settings: Settings, advance: Advance
             *check_vectorizer(bundle, oracle.vectorizer, golden),
             *check_same_rows(bundle, oracle),
             *check_graph(bundle, oracle, golden),
+            *check_evidence(oracle),
         ),
         advance=advance,
     )
@@ -347,28 +351,29 @@ def _standing(case: Case) -> Standing:
     oracle, bundle = case.oracle, case.bundle
     if oracle.truth is None:
         return Standing()
-    scores, threshold = meant(bundle, oracle.scores)
-    return standing_of(
-        _flat(scores), oracle.truth, oracle.inputs, labels=bundle.labels, threshold=threshold
-    )
+    evidence = oracle.evidence
+    scores, threshold = meant(bundle, evidence.of(oracle.scores))
+    rows = (_flat(scores), evidence.of(oracle.truth), oracle.inputs[evidence.kept])
+    return standing_of(*rows, labels=bundle.labels, threshold=threshold, units=evidence.units)
 
 
 def _quality(case: Case, scores: Array) -> dict[str, float]:
     oracle = case.oracle
     if oracle.truth is None or scores.shape != oracle.scores.shape:
         return {}
-    scores, threshold = meant(case.bundle, scores)
-    return quality_of(scores, oracle.truth, labels=case.bundle.labels, threshold=threshold)
+    scores, threshold = meant(case.bundle, oracle.evidence.of(scores))
+    truth = oracle.evidence.of(oracle.truth)
+    return quality_of(scores, truth, labels=case.bundle.labels, threshold=threshold)
 
 
 def _refitted(case: Case, found: Array) -> float | None:
-    truth = case.oracle.truth
+    truth, evidence = case.oracle.truth, case.oracle.evidence
     if truth is None or not case.bundle.labels or found.ndim != 2:
         return None
-    scores, threshold = meant(case.bundle, found)
+    scores, threshold = meant(case.bundle, evidence.of(found))
     if isinstance(threshold, np.ndarray):
         return None
-    return refit_threshold(scores, truth, threshold=threshold)
+    return refit_threshold(scores, evidence.of(truth), threshold=threshold)
 
 
 def _measured(case: Case) -> Measured:

@@ -185,6 +185,7 @@ class ParityReport:
         made_up: Nobody gave them: what a scheme costs over them is an estimate.
         left_out: Schemes that were tried and not kept.
         files: The verdict of each file.
+        distinct_rows: How many of the inputs are no copies of others; None where nobody looked.
     """
 
     rows: int
@@ -200,6 +201,7 @@ class ParityReport:
     made_up: bool = False
     left_out: tuple[LeftOut, ...] = ()
     files: tuple[FileVerdict, ...] = ()
+    distinct_rows: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -228,6 +230,7 @@ class ParityReport:
         return {
             "verdict": self.verdict,
             "rows": self.rows,
+            "distinct_rows": self.rows if self.distinct_rows is None else self.distinct_rows,
             "over": self.over,
             "made_up": self.made_up,
             "oracles": list(self.oracles),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.rows.calibration import CALIBRATION_ROWS, Calibration, choose_rows
 from gatelet.convert.rows.drawn import MADE_UP, RANDOM_ROWS, SEED, random_rows
+from gatelet.convert.rows.evidence import evidence_of, row_digests
 from gatelet.convert.rows.likely import likely_inputs
 from gatelet.convert.rows.ranges import inputs_of_unknown_range
 from gatelet.convert.rows.rows import rows_of
@@ -124,14 +125,16 @@ def part_calibration(
         return Parted(None, source.test, data)
     spec, test = source.vectorizer, source.test
     if isinstance(data, Arrays):
-        found = _choose(rows_of(graph, data).feed, Path(data.name).name, all_rows=False)
-        return Parted(found, test, data.rows(_left(found, len(data))))
+        rows = rows_of(graph, data).feed
+        found = _choose(rows, Path(data.name).name, all_rows=False)
+        return Parted(found, test, data.rows(_left(found, rows)))
     if spec is not None and source.calibration is not None and data is None:
         rows = _ids_of(spec, source.calibration, graph)
         return Parted(_choose(rows, _TRAINING_PART, all_rows=True), test, data)
     if spec is not None and test is not None and test.texts:
-        found = _choose(_ids_of(spec, test, graph), Path(test.name).name, all_rows=False)
-        test = test.rows(_left(found, len(test)))
+        rows = _ids_of(spec, test, graph)
+        found = _choose(rows, Path(test.name).name, all_rows=False)
+        test = test.rows(_left(found, rows))
         return Parted(found, test, test if data is not None else None)
     timesteps = declared_timesteps(source, graph)
     likely = likely_inputs(source.model, graph)
@@ -148,17 +151,22 @@ def unknown_ranges(
 
 
 def _choose(rows: Mapping[str, Array], source: str, *, all_rows: bool) -> Calibration:
-    """Choose rows: of those that would be judged a quarter at most."""
-    given = len(next(iter(rows.values())))
-    count = given if all_rows else max(1, given // _CALIBRATION_SHARE)
-    found = choose_rows(rows, source=source, count=min(count, CALIBRATION_ROWS))
+    """Choose distinct rows: of those that would be judged a quarter at most."""
+    kept = evidence_of(rows).kept
+    given, count = len(next(iter(rows.values()))), len(kept)
+    count = count if all_rows else max(1, count // _CALIBRATION_SHARE)
+    distinct = {name: array[kept] for name, array in rows.items()}
+    found = choose_rows(distinct, source=source, count=min(count, CALIBRATION_ROWS))
+    found = replace(found, places=tuple(kept[list(found.places)].tolist()))
     return found if all_rows else replace(found, left_out_of=given if given > 1 else 0)
 
 
-def _left(calibration: Calibration, rows: int) -> list[int]:
-    """Return the places of the other rows; a single one serves for both."""
-    used = set(calibration.places)
-    return [row for row in range(rows) if row not in used] or list(range(rows))
+def _left(calibration: Calibration, rows: Mapping[str, Array]) -> list[int]:
+    """Return the places of the other rows, which are no copies; a single one serves for both."""
+    digests = row_digests(rows)
+    used = {digests[place] for place in calibration.places}
+    others = [row for row, digest in enumerate(digests) if digest not in used]
+    return others or list(range(len(digests)))
 
 
 def _ids_of(vectorizer: AnyVectorizer, rows: Dataset, graph: Graph) -> dict[str, Array]:

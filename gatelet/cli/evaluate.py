@@ -4,6 +4,7 @@ Not the figures themselves, which are `gatelet.runtime.data.metrics`.
 """
 
 import argparse
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from gatelet.runtime.bundle.opening import Bundle, is_bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays, read_arrays
 from gatelet.runtime.data.baseline import forecast, majority
 from gatelet.runtime.data.dataset import Dataset, read
+from gatelet.runtime.data.distinct import Distinct, distinct_of
 from gatelet.runtime.data.metrics import Metrics, SetMetrics, evaluate, evaluate_sets
 from gatelet.runtime.data.regression import RegressionMetrics, evaluate_regression
 from gatelet.runtime.data.run import SEEN, Run, is_run, was_trained_on
@@ -23,6 +25,7 @@ from gatelet.runtime.data.truth import label_ids_of, label_sets_of, values_of
 from gatelet.runtime.predictor.loading import open_artifact
 from gatelet.runtime.predictor.meanings import real_timesteps
 from gatelet.runtime.predictor.predictor import Predictor
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 EXAMPLE = "gatelet evaluate demo --data reviews.csv"
 Figures = Metrics | SetMetrics | RegressionMetrics
@@ -46,17 +49,24 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     )
     parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     parser.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    parser.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="the column that says which rows belong together, of one author or machine; of a "
+        ".npz the array, default: group",
+    )
 
 
 def read_data(arguments: argparse.Namespace, *, require_labels: bool) -> Dataset | Arrays:
     """Read the data file that the flags name: texts, or arrays from a .npz."""
     if arguments.data.suffix == ".npz":
-        return read_arrays(arguments.data, require_targets=require_labels)
+        return read_arrays(arguments.data, require_targets=require_labels, group=arguments.group)
     return read(
         arguments.data,
         text_column=arguments.text_column,
         label_column=arguments.label_column,
         require_labels=require_labels,
+        group_column=arguments.group or "",
     )
 
 
@@ -70,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         data = read_data(arguments, require_labels=True)
         if not isinstance(data, Dataset):
             raise DataError(f"run '{path}' takes texts, and '{data.name}' holds arrays")
-        figures = evaluate_run(opened, data)
+        figures = evaluate_run(opened, data, distinct=_distinct(data, opened.vectorizer()))
         guess = majority(data.label_ids(opened.labels), opened.labels)
         if arguments.json:
             print_json({**figures.to_dict(), **_told(*guess)})
@@ -148,23 +158,39 @@ def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[st
 def _figures(predictor: Predictor, data: Dataset | Arrays) -> Figures:
     """Measure one artifact: what its bundle says of the outputs tells what is right."""
     bundle, inputs = predictor.bundle, _inputs_of(data)
+    distinct = _distinct(data, bundle.vectorizer())
     rule = bundle.decisions[0] if len(bundle.decisions) == 1 else None
     scores = predictor.scores(inputs)
     if rule is None:
         rows = _rows_of(scores, bundle)
         if not bundle.labels:
-            return evaluate_regression(values_of(data, width=len(rows[0])).tolist(), rows)
-        truth = label_ids_of(data, bundle.labels)
-        return evaluate(truth, rows, label_names=bundle.labels, threshold=bundle.threshold)
+            values = values_of(data, width=len(rows[0])).tolist()
+            return evaluate_regression(values, rows, distinct=distinct)
+        truth, names, threshold = label_ids_of(data, bundle.labels), bundle.labels, bundle.threshold
+        return evaluate(truth, rows, label_names=names, threshold=threshold, distinct=distinct)
     names = rule.labels
     if rule.steps:
         return _figures_of_steps(predictor, scores, data, rule)
     rows = [rule.scores_of(row) for row in _rows_of(scores, bundle)]
     if rule.multi_label:
         sets = label_sets_of(data, names)
-        return evaluate_sets(sets, rows, label_names=names, thresholds=rule.thresholds)
-    truth = label_ids_of(data, names)
-    return evaluate(truth, rows, label_names=names, threshold=bundle.threshold)
+        return evaluate_sets(
+            sets, rows, label_names=names, thresholds=rule.thresholds, distinct=distinct
+        )
+    truth, threshold = label_ids_of(data, names), bundle.threshold
+    return evaluate(truth, rows, label_names=names, threshold=threshold, distinct=distinct)
+
+
+def _distinct(data: Dataset | Arrays, vectorizer: AnyVectorizer | None) -> Distinct | None:
+    """Return which rows count for intervals, by what the model is given; None without groups."""
+    if data.groups is None:
+        return None
+    if isinstance(data, Dataset):
+        ids = (t if vectorizer is None else tuple(vectorizer.pad(t)) for t in data.texts)
+        return distinct_of(ids, data.groups)
+    inputs = [one.astype("float32") + 0 for one in data.inputs]
+    rows = zip(*inputs, strict=True)
+    return distinct_of((tuple(one.tobytes() for one in row) for row in rows), data.groups.tolist())
 
 
 def _figures_of_steps(
@@ -225,7 +251,8 @@ def _inputs_of(data: Dataset | Arrays) -> Any:
 
 
 def _print_figures(measured: Sequence[tuple[str, str, Figures]]) -> None:
-    table = [_cells(figures) for _, _, figures in measured]
+    grouped = any(figures.interval is not None for _, _, figures in measured)
+    table = [_cells(figures, with_intervals=grouped) for _, _, figures in measured]
     rows = [
         (target, scheme, f"{figures.rows:,}", *cells.values())
         for (target, scheme, figures), cells in zip(measured, table, strict=True)
@@ -233,16 +260,21 @@ def _print_figures(measured: Sequence[tuple[str, str, Figures]]) -> None:
     print_table(("target", "scheme", "rows", *table[0]), rows)
 
 
-def _cells(figures: Figures) -> dict[str, str]:
+def _cells(figures: Figures, *, with_intervals: bool) -> dict[str, str]:
+    low, high = figures.interval or (math.nan, math.nan)
+    told = "-" if figures.interval is None else f"[{low:.4f}, {high:.4f}]"
+    interval = {"95 % interval": told} if with_intervals else {}
     if isinstance(figures, Metrics | SetMetrics):
         return {
             "accuracy": f"{figures.accuracy:.4f}",
+            **interval,
             "macro F1": f"{figures.macro_f1:.4f}",
             "ROC AUC": "-" if figures.roc_auc is None else f"{figures.roc_auc:.4f}",
             "Brier": f"{figures.brier:.4f}",
         }
     return {
         "MAE": format_figure(figures.mae),
+        **interval,
         "RMSE": format_figure(figures.rmse),
         "R2": f"{figures.r2:.4f}",
         "max error": format_figure(figures.max_error),

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INPUT_KINDS = "fiub"
+GROUP = "group"
+"""The array that says which rows belong together."""
+GROUP_KINDS = "iubUS"
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,14 @@ class Arrays:
         inputs: One array [N, ...] for each input of the model, in its order.
         targets: y [N] or [N, ...]: class numbers, labels or values; None where there are none.
         name: Where they came from, for messages.
+        groups: Which rows belong together, [N]: of one patient, one machine; None where nobody
+            says.
     """
 
     inputs: tuple["NDArray[Any]", ...]
     targets: "NDArray[Any] | None"
     name: str
+    groups: "NDArray[Any] | None" = None
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -38,17 +44,23 @@ class Arrays:
     def rows(self, places: Sequence[int]) -> "Arrays":
         """Return some of the rows, by their places."""
         kept = list(places)
-        targets = None if self.targets is None else self.targets[kept]
-        return replace(self, inputs=tuple(one[kept] for one in self.inputs), targets=targets)
+        inputs = tuple(one[kept] for one in self.inputs)
+        targets, groups = (
+            None if one is None else one[kept] for one in (self.targets, self.groups)
+        )
+        return replace(self, inputs=inputs, targets=targets, groups=groups)
 
 
-def read_arrays(path: Path | str, *, require_targets: bool = True) -> Arrays:
+def read_arrays(
+    path: Path | str, *, require_targets: bool = True, group: str | None = None
+) -> Arrays:
     """Read a `.npz` file.
 
     Args:
         path: A file with the array `x` [N, ...], or `x_0`, `x_1`, ... for several inputs, and
-            `y` [N, ...].
+            `y` [N, ...]; and `group` [N], optional: which rows belong together.
         require_targets: False reads a file without y too.
+        group: Another name for `group`, which must be there then.
 
     Returns:
         At least one row.
@@ -73,9 +85,17 @@ def read_arrays(path: Path | str, *, require_targets: bool = True) -> Arrays:
             f"{', '.join(map(repr, found))}: save it with numpy.savez(file, x=features, y=labels)",
             path=str(path),
         )
-    used = [*names, *(["y"] if "y" in found else [])]
-    _check(path, {name: found[name] for name in used})
-    return Arrays(tuple(found[name] for name in names), found.get("y"), str(path))
+    if group is not None and group not in found:
+        raise DataError(
+            f"'{path}' has no array '{group}' (the groups); it has {', '.join(map(repr, found))}: "
+            "name the right one with --group",
+            path=str(path),
+        )
+    group = group or GROUP
+    used = [*names, *(name for name in ("y", group) if name in found)]
+    _check(path, {name: found[name] for name in used}, group)
+    inputs = tuple(found[name] for name in names)
+    return Arrays(inputs, found.get("y"), str(path), found.get(group))
 
 
 def _load(path: Path) -> dict[str, "NDArray[Any]"]:
@@ -99,15 +119,21 @@ def _load(path: Path) -> dict[str, "NDArray[Any]"]:
         raise DataError(f"'{path}' cannot be read as .npz: {said}", path=str(path)) from error
 
 
-def _check(path: Path, arrays: dict[str, "NDArray[Any]"]) -> None:
+def _check(path: Path, arrays: dict[str, "NDArray[Any]"], group: str) -> None:
     rows = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(rows.values())) > 1:
         written = ", ".join(f"'{name}' {count:,}" for name, count in rows.items())
         raise DataError(f"'{path}': the arrays have different numbers of rows: {written}")
     if not next(iter(rows.values())):
         raise DataError(f"'{path}' has no rows", path=str(path))
+    if group in arrays and (arrays[group].ndim != 1 or arrays[group].dtype.kind not in GROUP_KINDS):
+        raise DataError(
+            f"'{path}': '{group}' holds {arrays[group].dtype} {list(arrays[group].shape)}, "
+            "expected a whole number or a text for each row, [N]",
+            path=str(path),
+        )
     for name, array in arrays.items():
-        if name != "y" and array.dtype.kind not in _INPUT_KINDS:
+        if name not in ("y", group) and array.dtype.kind not in _INPUT_KINDS:
             raise DataError(
                 f"'{path}': '{name}' holds {array.dtype}, expected numbers", path=str(path)
             )

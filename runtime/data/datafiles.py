@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from gatelet.errors import DataError
 
-Row = tuple[str, str | None]
+Row = tuple[str, str | None, str]
+"""A text, its label, and its group: '' where there are none."""
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SEPARATORS = (",", ";", "\t", "|")
@@ -38,11 +39,13 @@ class Columns:
         text: Name of the text column.
         label: Name of the label column.
         require_labels: False gives the label None where the column or the value is missing.
+        group: Name of the column of groups; '' for none.
     """
 
     text: str
     label: str
     require_labels: bool
+    group: str = ""
 
 
 def read_file(path: Path, columns: Columns) -> list[Row]:
@@ -53,7 +56,7 @@ def read_file(path: Path, columns: Columns) -> list[Row]:
         columns: Where text and label stand.
 
     Returns:
-        (text, label) in the order of the file.
+        (text, label, group) in the order of the file.
 
     Raises:
         DataError: The file cannot be read, or is not what its name says.
@@ -82,7 +85,7 @@ def read_folder(folder: Path) -> list[Row]:
         folder: Sub-folders whose name starts with a dot, and other files, are left alone.
 
     Returns:
-        (text, label), labels and file names in lexicographic order.
+        (text, label, ''), labels and file names in lexicographic order.
 
     Raises:
         DataError: There is no sub-folder, one has no `.txt` file, or a file cannot be read.
@@ -116,7 +119,7 @@ def read_folder(folder: Path) -> list[Row]:
                 f"the label '{name}'; add them, or take the sub-folder away",
                 path=str(folder / name),
             )
-        rows += [(read_text(file), name) for file in files]
+        rows += [(read_text(file), name, "") for file in files]
     return rows
 
 
@@ -212,7 +215,7 @@ def _delimited_rows(
     # strict: without it, a quote that is never closed swallows the rest of the file in silence.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] | None = None
-    text_at = label_at = -1
+    text_at = label_at = group_at = -1
     while True:
         line = reader.line_num + 1
         try:
@@ -231,7 +234,7 @@ def _delimited_rows(
         if header is None:
             header = fields
             _check_delimiter(path, header, columns, delimiter)
-            text_at, label_at = _positions(path, header, columns)
+            text_at, label_at, group_at = _positions(path, header, columns)
             continue
         if len(fields) != len(header):
             raise DataError(
@@ -243,7 +246,19 @@ def _delimited_rows(
                 got=len(fields),
             )
         label = fields[label_at].strip() if label_at >= 0 else ""
-        yield fields[text_at], _checked_label(path, line, label, columns)
+        group = fields[group_at].strip() if group_at >= 0 else ""
+        if group_at >= 0 and not group:
+            raise _no_group(path, line, columns)
+        yield fields[text_at], _checked_label(path, line, label, columns), group
+
+
+def _no_group(path: Path, line: int, columns: Columns) -> DataError:
+    return DataError(
+        f"'{path}' line {line}: the group in column '{columns.group}' is empty: fill it in, or "
+        "leave --group out",
+        path=str(path),
+        line=line,
+    )
 
 
 def _check_delimiter(path: Path, header: list[str], columns: Columns, delimiter: str) -> None:
@@ -259,7 +274,7 @@ def _check_delimiter(path: Path, header: list[str], columns: Columns, delimiter:
             )
 
 
-def _positions(path: Path, header: list[str], columns: Columns) -> tuple[int, int]:
+def _positions(path: Path, header: list[str], columns: Columns) -> tuple[int, int, int]:
     def position(column: str, flag: str) -> int:
         if header.count(column) == 1:
             return header.index(column)
@@ -272,9 +287,10 @@ def _positions(path: Path, header: list[str], columns: Columns) -> tuple[int, in
         )
 
     text_at = position(columns.text, "--text-column")
+    group_at = position(columns.group, "--group") if columns.group else -1
     if not columns.require_labels and columns.label not in header:
-        return text_at, -1
-    return text_at, position(columns.label, "--label-column")
+        return text_at, -1, group_at
+    return text_at, position(columns.label, "--label-column"), group_at
 
 
 def _missing_column(
@@ -329,11 +345,18 @@ def _json_rows(path: Path, lines: Iterable[str], columns: Columns) -> Iterator[R
                 path=str(path),
                 line=line,
             )
-        label = _json_label(path, line, record.get(columns.label), columns)
-        yield text, _checked_label(path, line, label, columns)
+        label = _json_label(path, line, record.get(columns.label), columns.label)
+        group = ""
+        if columns.group:
+            if columns.group not in record:
+                raise _missing_column(path, f" line {line}", columns.group, "--group", record)
+            group = _json_label(path, line, record[columns.group], columns.group)
+            if not group:
+                raise _no_group(path, line, columns)
+        yield text, _checked_label(path, line, label, columns), group
 
 
-def _json_label(path: Path, line: int, value: object, columns: Columns) -> str:
+def _json_label(path: Path, line: int, value: object, column: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -345,7 +368,7 @@ def _json_label(path: Path, line: int, value: object, columns: Columns) -> str:
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else repr(value)
     raise DataError(
-        f"'{path}' line {line}: '{columns.label}' is {_json_type(value)}, "
+        f"'{path}' line {line}: '{column}' is {_json_type(value)}, "
         "expected a string, a finite number, true or false",
         path=str(path),
         line=line,

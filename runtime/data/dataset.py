@@ -27,15 +27,19 @@ class Dataset:
         labels: N labels, or None where there are none and the caller did not ask for them.
         name: Where the rows came from, for messages.
         left_out: (reason, rows) of what the reader of a corpus left out.
+        groups: Which rows belong together, N texts: of one author, say; None where nobody says.
     """
 
     texts: tuple[str, ...]
     labels: tuple[str, ...] | None
     name: str
     left_out: tuple[tuple[str, int], ...] = ()
+    groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse labels that are not one a text."""
+        """Refuse labels, or groups, that are not one a text."""
+        if self.groups is not None and len(self.groups) != len(self.texts):
+            raise ValueError(f"{len(self.texts)} texts but {len(self.groups)} groups")
         if self.labels is not None and len(self.labels) != len(self.texts):
             raise ValueError(f"{len(self.texts)} texts but {len(self.labels)} labels")
 
@@ -46,8 +50,12 @@ class Dataset:
     def rows(self, places: Iterable[int]) -> "Dataset":
         """Return some of the rows, by their places."""
         kept = list(places)
-        labels = None if self.labels is None else tuple(self.labels[row] for row in kept)
-        return replace(self, texts=tuple(self.texts[row] for row in kept), labels=labels)
+        labels, groups = (
+            None if one is None else tuple(one[row] for row in kept)
+            for one in (self.labels, self.groups)
+        )
+        texts = tuple(self.texts[row] for row in kept)
+        return replace(self, texts=texts, labels=labels, groups=groups)
 
     def label_names(self) -> tuple[str, ...]:
         """List the distinct labels: by value if all are integers, else lexicographically."""
@@ -121,6 +129,7 @@ def read(
     text_column: str = "text",
     label_column: str = "label",
     require_labels: bool = True,
+    group_column: str = "",
 ) -> Dataset:
     """Read labelled texts from a file or a folder.
 
@@ -133,6 +142,7 @@ def read(
         label_column: The column, or JSON key, of the labels.
         require_labels: False reads a file without labels too: `labels` is then None, as it is
             when some row has none.
+        group_column: The column, or JSON key, that says which rows belong together; '' for none.
 
     Returns:
         At least one row, in the order of the file.
@@ -146,7 +156,9 @@ def read(
     if path.is_dir():
         rows = read_folder(path)
     else:
-        rows = read_file(path, Columns(text_column, label_column, require_labels))
+        rows = read_file(path, Columns(text_column, label_column, require_labels, group_column))
+    if path.is_dir() and group_column:
+        raise DataError(f"the folder '{path}' has no columns: leave --group out, or give a table")
     if not rows:
         empty = path.stat().st_size == 0
         raise DataError(
@@ -155,9 +167,12 @@ def read(
             f"'{text_column}' and '{label_column}'",
             path=str(path),
         )
-    labels = tuple(label for _, label in rows if label is not None)
+    labels = tuple(label for _, label, _ in rows if label is not None)
     return Dataset(
-        tuple(text for text, _ in rows), labels if len(labels) == len(rows) else None, str(path)
+        tuple(text for text, _, _ in rows),
+        labels if len(labels) == len(rows) else None,
+        str(path),
+        groups=tuple(group for _, _, group in rows) if group_column else None,
     )
 
 
@@ -313,10 +328,4 @@ def _place(text: str) -> float:
 
 
 def _select(dataset: Dataset, rows: Sequence[int], name: str) -> Dataset:
-    labels = dataset.labels
-    return Dataset(
-        tuple(dataset.texts[row] for row in rows),
-        None if labels is None else tuple(labels[row] for row in rows),
-        name,
-        dataset.left_out,
-    )
+    return replace(dataset.rows(rows), name=name)

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
+from gatelet.runtime.data.distinct import Distinct
+from gatelet.runtime.data.intervals import grouped_share
 from gatelet.runtime.decision import decide
 
 
@@ -46,6 +48,7 @@ class Metrics:
         confusion_matrix: Rows, [C][C]: first index the truth, second the prediction.
         per_label: C entries, in the order of `labels`.
         labels: C names.
+        interval: Of the accuracy, with 95 % confidence, by groups; None where there are none.
     """
 
     rows: int
@@ -58,12 +61,14 @@ class Metrics:
     confusion_matrix: tuple[tuple[int, ...], ...]
     per_label: tuple[LabelMetrics, ...]
     labels: tuple[str, ...]
+    interval: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold: `per_label` by name, None for NaN."""
         return {
             "rows": self.rows,
             "accuracy": self.accuracy,
+            **_told("accuracy_interval", self.interval),
             "macro_f1": self.macro_f1,
             "precision": self.precision,
             "recall": self.recall,
@@ -84,6 +89,7 @@ def evaluate(
     *,
     label_names: Sequence[str],
     threshold: float = 0.5,
+    distinct: Distinct | None = None,
 ) -> Metrics:
     """Compare a model's scores with the truth.
 
@@ -94,6 +100,7 @@ def evaluate(
         scores: Probabilities [N][1] of label 1, or [N][C].
         label_names: C names, two or more.
         threshold: See `decide`.
+        distinct: Which rows count for the interval of the accuracy; None for no interval.
 
     Returns:
         The figures.
@@ -104,8 +111,10 @@ def evaluate(
     columns = _check(labels_true, scores, len(label_names))
     rows = [[float(score) for score in row] for row in scores]
     matrix = [[0] * len(label_names) for _ in label_names]
-    for truth, row in zip(labels_true, rows, strict=True):
-        matrix[truth][decide(row, threshold)] += 1
+    said = [decide(row, threshold) for row in rows]
+    for truth, label in zip(labels_true, said, strict=True):
+        matrix[truth][label] += 1
+    hits = [float(a == b) for a, b in zip(labels_true, said, strict=True)]
     per_label = [_label_metrics(matrix, label) for label in range(len(matrix))]
     occurring = [
         figures
@@ -130,6 +139,7 @@ def evaluate(
         confusion_matrix=tuple(tuple(row) for row in matrix),
         per_label=tuple(per_label),
         labels=tuple(label_names),
+        interval=_interval(hits, distinct),
     )
 
 
@@ -147,6 +157,7 @@ class SetMetrics:
         brier: Mean over rows and labels of (p - y)^2; NaN if a score is not finite.
         per_label: C entries, in the order of `labels`.
         labels: C names.
+        interval: As of `Metrics`.
     """
 
     rows: int
@@ -158,10 +169,12 @@ class SetMetrics:
     brier: float
     per_label: tuple[LabelMetrics, ...]
     labels: tuple[str, ...]
+    interval: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold, as `Metrics.to_dict`."""
         figures = {**asdict(self), "roc_auc": _finite(self.roc_auc), "brier": _finite(self.brier)}
+        figures |= _told("accuracy_interval", figures.pop("interval"))
         each = dict(zip(self.labels, figures["per_label"], strict=True))
         return {**figures, "per_label": each, "labels": list(self.labels)}
 
@@ -172,6 +185,7 @@ def evaluate_sets(
     *,
     label_names: Sequence[str],
     thresholds: Sequence[float],
+    distinct: Distinct | None = None,
 ) -> SetMetrics:
     """Compare a model's scores with the truth, where a row may have several labels.
 
@@ -180,6 +194,7 @@ def evaluate_sets(
         scores: Probabilities [N][C].
         label_names: C names.
         thresholds: C numbers: a label is given where its score is at or above its own.
+        distinct: As of `evaluate`.
 
     Raises:
         ValueError: No rows, or the lengths do not fit each other.
@@ -199,9 +214,10 @@ def evaluate_sets(
     ] or per_label
     known = [area for area in areas if area is not None]
     pairs = (zip(one, row, strict=True) for one, row in zip(truth, scores, strict=True))
+    hits = [float(list(a) == b) for a, b in zip(truth, said, strict=True)]
     return SetMetrics(
         rows=len(scores),
-        accuracy=sum(list(a) == b for a, b in zip(truth, said, strict=True)) / len(scores),
+        accuracy=sum(hits) / len(scores),
         macro_f1=_mean([one.f1 for one in occurring]),
         precision=_mean([one.precision for one in occurring]),
         recall=_mean([one.recall for one in occurring]),
@@ -209,7 +225,20 @@ def evaluate_sets(
         brier=_mean([_square(p - y) for row in pairs for y, p in row]),
         per_label=tuple(per_label),
         labels=tuple(label_names),
+        interval=_interval(hits, distinct),
     )
+
+
+def _interval(hits: list[float], distinct: Distinct | None) -> tuple[float, float] | None:
+    if distinct is None:
+        return None
+    found = grouped_share([hits[place] for place in distinct.places], distinct.groups)
+    return found.low, found.high
+
+
+def _told(name: str, interval: tuple[float, float] | None) -> dict[str, Any]:
+    """Return what JSON carries of an interval; nothing where there is none."""
+    return {} if interval is None else {name: list(interval)}
 
 
 def _check(labels_true: Sequence[int], scores: Sequence[Sequence[float]], labels: int) -> int:

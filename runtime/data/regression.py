@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from gatelet.runtime.data.distinct import Distinct
+from gatelet.runtime.data.intervals import grouped_mean
+
 MOST_HORIZONS = 24
 """Of a regression with more values a row, the figures of each are not told."""
 
@@ -25,6 +28,7 @@ class RegressionMetrics:
         max_error: The largest absolute error.
         mae_by_horizon: MAE of each value of a row, where it has several, and few.
         r2_by_horizon: R2 likewise.
+        interval: Of the MAE, with 95 % confidence, by groups; None where there are none.
     """
 
     rows: int
@@ -34,14 +38,17 @@ class RegressionMetrics:
     max_error: float
     mae_by_horizon: tuple[float, ...] = ()
     r2_by_horizon: tuple[float, ...] = ()
+    interval: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold: None for NaN, and `mae_1`, `r2_1` of the first horizon."""
         figures = asdict(self)
+        interval = figures.pop("interval")
         by_horizon = {one: figures.pop(f"{one}_by_horizon") for one in ("mae", "r2")}
         for name, values in by_horizon.items():
             figures |= {f"{name}_{at}": value for at, value in enumerate(values, 1)}
-        return {name: _finite(value) for name, value in figures.items()}
+        told: dict[str, Any] = {name: _finite(value) for name, value in figures.items()}
+        return told if interval is None else {**told, "mae_interval": [*map(_finite, interval)]}
 
 
 def _finite(value: float) -> float | None:
@@ -49,13 +56,17 @@ def _finite(value: float) -> float | None:
 
 
 def evaluate_regression(
-    truth: Sequence[Sequence[float]], scores: Sequence[Sequence[float]]
+    truth: Sequence[Sequence[float]],
+    scores: Sequence[Sequence[float]],
+    *,
+    distinct: Distinct | None = None,
 ) -> RegressionMetrics:
     """Compare a model's values with the right ones.
 
     Args:
         truth: Finite values [N][K].
         scores: The model's [N][K].
+        distinct: Which rows count for the interval of the MAE; None for no interval.
 
     Raises:
         ValueError: No rows, or the shapes differ.
@@ -67,8 +78,8 @@ def evaluate_regression(
     ]
     if not pairs:
         raise ValueError("no rows to evaluate")
-    whole = _measure(pairs, rows=len(truth))
     width = len(truth[0])
+    whole = replace(_measure(pairs, rows=len(truth)), interval=_interval(pairs, width, distinct))
     if not 1 < width <= MOST_HORIZONS:
         return whole
     each = [_measure(pairs[at::width], rows=len(truth)) for at in range(width)]
@@ -77,6 +88,17 @@ def evaluate_regression(
         mae_by_horizon=tuple(one.mae for one in each),
         r2_by_horizon=tuple(one.r2 for one in each),
     )
+
+
+def _interval(
+    pairs: Sequence[tuple[float, float]], width: int, distinct: Distinct | None
+) -> tuple[float, float] | None:
+    if distinct is None:
+        return None
+    errors = [abs(given - right) for right, given in pairs]
+    rows = [math.fsum(errors[at * width : (at + 1) * width]) / width for at in distinct.places]
+    found = grouped_mean(rows, distinct.groups)
+    return found.low, found.high
 
 
 def _measure(pairs: Sequence[tuple[float, float]], *, rows: int) -> RegressionMetrics:

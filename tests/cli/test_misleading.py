@@ -91,7 +91,7 @@ def test_all_labels_that_changed_are_in_the_column_and_their_scores_on_a_line(
 ) -> None:
     scores, right = np.array(found), np.array(expected)
     bounds = bounds_of(TOLERANCES["onnx", "dynamic-int8"], Settings(), exact=1e-5, made_up=True)
-    check = check_flips(scores, right, Spread.of(right), bounds, threshold=0.5)
+    check = check_flips((scores, right), Spread.of(right), bounds, threshold=0.5)
     one = ArtifactReport("onnx", "dynamic-int8", (check,))
     print_report(open_bundle(written_bundle), ParityReport(len(right), ("graph",), (one,)))
     header, row, *lines = capsys.readouterr().out.splitlines()

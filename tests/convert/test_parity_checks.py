@@ -31,7 +31,7 @@ def flips(
 ) -> Check:
     right = scores(*expected)
     return check_flips(
-        scores(*found), right, Spread.of(right), bounds, threshold=0.5, labelled=labelled
+        (scores(*found), right), Spread.of(right), bounds, threshold=0.5, labelled=labelled
     )
 
 
@@ -85,7 +85,7 @@ def test_another_shape_fails_instead_of_being_broadcast() -> None:
         check_max("c", found, right, 1.0),
         show_max("c", found, right, spread),
         check_alike("c", found, right, spread, INT8),
-        check_flips(found, right, spread, INT8, threshold=0.5),
+        check_flips((found, right), spread, INT8, threshold=0.5),
     ]
     assert {(one.figure, one.verdict) for one in checks} == {(None, "fail")}
 
@@ -116,7 +116,7 @@ def test_no_rows_are_no_difference() -> None:
     assert check_max("c", none, none, 0.0).verdict == "pass"
     assert show_max("c", none, none, Spread.of(none)).figure == 0
     assert most(none, none, INT8).verdict == "pass"
-    assert check_flips(none, none, Spread.of(none), INT8, threshold=0.5).verdict == "pass"
+    assert check_flips((none, none), Spread.of(none), INT8, threshold=0.5).verdict == "pass"
 
 
 # ---- The spread --------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_all_changed_labels_count_and_the_note_says_how_many_were_near() -> None
 
 def test_the_note_speaks_of_a_tie_where_there_are_several_labels() -> None:
     found, expected = np.array([[0.51, 0.49]] * 2), np.array([[0.495, 0.505], [0.51, 0.49]])
-    note = check_flips(found, expected, Spread.of(expected), INT8, threshold=0.5).note
+    note = check_flips((found, expected), Spread.of(expected), INT8, threshold=0.5).note
     assert note == "1 of 2 labels changed; 1 of them had a score within 0.015 of a tie"
 
 
@@ -310,7 +310,7 @@ def test_every_timestep_is_decided_where_the_model_scores_each() -> None:
     expected[..., 1] = 1
     found = expected.copy()
     found[1, 2] = [1, 0]
-    check = check_flips(found, expected, Spread.of(expected), INT8, threshold=0.5)
+    check = check_flips((found, expected), Spread.of(expected), INT8, threshold=0.5)
     assert check.figure == 1 / 6
 
 

@@ -47,7 +47,7 @@ def checks(
     bounds: Bounds = INT8,
     labels: tuple[str, ...] = NAMES,
 ) -> dict[str, Check]:
-    made = check_quality(oracle, found, truth, labels=labels, threshold=0.5, bounds=bounds)
+    made = check_quality((oracle, found), truth, labels=labels, threshold=0.5, bounds=bounds)
     return {check.name: check for check in made}
 
 
@@ -268,7 +268,7 @@ def test_a_label_that_is_never_chosen_is_named() -> None:
 def test_one_row_is_told_without_infinities() -> None:
     one = np.array([[0.8]])
     checks = check_quality(
-        one, one + 0.01, np.array([1]), labels=("no", "yes"), threshold=0.5, bounds=INT8
+        (one, one + 0.01), np.array([1]), labels=("no", "yes"), threshold=0.5, bounds=INT8
     )
     (brier,) = (check for check in checks if check.name == "brier_rise")
     assert brier.verdict == "undecided" and "inf" not in brier.note

@@ -72,7 +72,8 @@ def test_a_runs_own_rows_of_the_training_part_leave_all_others_to_be_judged(
 
 @pytest.mark.parametrize(("rows", "used"), [(1, 1), (2, 1), (3, 1), (8, 2), (4000, 128)])
 def test_of_few_arrays_a_quarter_calibrates(source: ModelSource, rows: int, used: int) -> None:
-    ids = np.arange(rows * 6, dtype=np.int32).reshape(rows, 6) % 60
+    digits = [[row % 60, row // 60 % 60, row // 3600, 0, 0, 0] for row in range(rows)]
+    ids = np.array(digits, np.int32)
     data = Arrays((ids,), np.arange(rows), str(Path("folder") / "own.npz"))
     parted = part_calibration(replace(source, test=None), data, graph(), INTEGERS)
     assert parted.calibration is not None and isinstance(parted.data, Arrays)
@@ -80,6 +81,15 @@ def test_of_few_arrays_a_quarter_calibrates(source: ModelSource, rows: int, used
     assert len(parted.data) == max(1, rows - used)
     assert parted.data.targets is not None and len(parted.data.targets) == len(parted.data)
     assert parted.calibration.left_out_of == (rows if rows > 1 else 0)
+
+
+def test_copies_of_rows_that_calibrate_are_not_judged(source: ModelSource) -> None:
+    ids = np.tile(np.arange(24, dtype=np.int32).reshape(4, 6), (5, 1))
+    data = Arrays((ids,), None, "own.npz")
+    parted = part_calibration(replace(source, test=None), data, graph(), INTEGERS)
+    assert parted.calibration is not None and isinstance(parted.data, Arrays)
+    (used,) = parted.calibration.rows["ids_0"].tolist()
+    assert len(parted.data) == 15 and used not in parted.data.inputs[0].tolist()
 
 
 def test_drawn_inputs_differ_from_one_another_and_from_those_that_are_judged() -> None:

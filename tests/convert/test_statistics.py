@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gatelet.convert.parity.quality.resampling import bootstrap_sums, percentile_interval
 from gatelet.convert.parity.quality.statistics import (
     Interval,
     accuracy_difference,
     auc_difference,
     auc_difference_one_vs_rest,
-    bootstrap_sums,
     clopper_pearson,
     mcnemar_exact,
     mean_interval,
-    percentile_interval,
     quantile_interval,
     rows_to_decide,
 )

@@ -4,6 +4,7 @@ Not figures on labelled rows, which are in `gatelet.convert.parity.quality`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +17,12 @@ from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.quality.figures import alike, decided
 from gatelet.convert.parity.quality.statistics import (
     Interval,
-    clopper_pearson,
     quantile_interval,
 )
 from gatelet.convert.parity.report import Check
+from gatelet.convert.rows.evidence import Evidence, all_rows
 from gatelet.convert.tolerances import TYPICAL_DIFFERENCE
+from gatelet.runtime.data.intervals import grouped_share
 
 MOST = 0.99
 """The share of scores whose difference counts: the others are rows at a tipping point."""
@@ -29,7 +31,13 @@ Array = NDArray[Any]
 
 
 def check_scores(
-    found: Array, expected: Array, spread: Spread, bounds: Bounds, *, decides: bool
+    found: Array,
+    expected: Array,
+    spread: Spread,
+    bounds: Bounds,
+    *,
+    decides: bool,
+    evidence: Evidence | None = None,
 ) -> list[Check]:
     """Compare scores with the Graph's.
 
@@ -39,13 +47,16 @@ def check_scores(
         spread: The unit of differences.
         bounds: The limits.
         decides: Something else than differences says what the scheme costs: they are shown then.
+        evidence: Which rows count; None for all.
     """
     if bounds.is_exact:
         largest = check_max("scores_max", found, expected, bounds.exact, spread=spread)
         checks = [replace(largest, question="computes")]
     else:
         checks = [show_max("scores_max", found, expected, spread)]
-        most = _check_most(found, expected, spread, bounds)
+        evidence = evidence or all_rows(len(found))
+        apart = spread.difference(evidence.of(found), evidence.of(expected))
+        most = _check_most(apart, bounds, units=evidence.units)
         checks.append(replace(most, limit=None, verdict="shown") if decides else most)
     mean = float(spread.difference(found, expected).mean()) if found.size else 0.0
     checks.append(Check("scores_mean", mean, None, "shown", "spread", question="costs"))
@@ -55,10 +66,10 @@ def check_scores(
     return checks
 
 
-def _check_most(found: Array, expected: Array, spread: Spread, bounds: Bounds) -> Check:
+def _check_most(apart: Array, bounds: Bounds, *, units: int) -> Check:
     """Hold the difference that 99 % of the scores stay below to its limit."""
-    apart = spread.difference(found, expected)
-    found_at = quantile_interval(apart, MOST) if apart.size else Interval(0.0, 0.0, 0.0)
+    zero = Interval(0.0, 0.0, 0.0)
+    found_at = quantile_interval(apart, MOST, rows=units) if apart.size else zero
     ends = (found_at.low, found_at.high)
     return bounds.judged(
         Check("spread_p99", found_at.estimate, bounds.spread, "pass", "spread", ends)
@@ -101,24 +112,26 @@ def check_alike(
 
 
 def check_flips(
-    found: Array,
-    expected: Array,
+    scores: Sequence[Array],
     spread: Spread,
     bounds: Bounds,
     *,
     threshold: float | Array,
     labelled: bool = False,
+    groups: Array | None = None,
 ) -> Check:
     """Count all rows that are decided otherwise than by the oracle.
 
     Args:
-        found: Scores [N, C], or [N, T, C] where every timestep is decided.
-        expected: The oracle's scores, of the same shape.
+        scores: What was found, [N, C], or [N, T, C] where every timestep is decided; and the
+            oracle's, of the same shape.
         spread: The unit of differences.
         bounds: The limits. Without the user's own, an exact scheme may change what rounding may.
         threshold: For a single output; of several labels a row one each.
         labelled: The rows have labels, which say what the changes cost: they are shown only.
+        groups: The group of each decision; None where each stands for itself.
     """
+    found, expected = scores
     unit, asked = "share of rows", bounds.asked.max_flips is not None
     if found.shape != expected.shape:
         return Check("flips", None, bounds.flips, "fail", unit, question="costs")
@@ -135,7 +148,7 @@ def check_flips(
             reach = float(np.quantile(np.abs(found - expected), MOST, method="inverted_cdf"))
     with np.errstate(invalid="ignore"):  # of an infinity no gap is known: it is not near
         near = int((gaps[flipped] <= reach).sum())
-    share = clopper_pearson(int(flipped.sum()), len(found))
+    share = grouped_share(flipped.astype(int).tolist(), None if groups is None else groups.tolist())
     has_threshold = expected.shape[-1] == 1 or isinstance(threshold, np.ndarray)
     edge = "the threshold" if has_threshold else "a tie"
     check = Check(

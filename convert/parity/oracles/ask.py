@@ -17,6 +17,7 @@ from gatelet.convert.parity.oracles.oracle import Advance, Oracle, nothing_to_te
 from gatelet.convert.parity.texts.probes import probes_of
 from gatelet.convert.rows.coverage import notes_on_texts
 from gatelet.convert.rows.drawn import MADE_UP, RANDOM_TIMESTEPS, random_rows, random_texts
+from gatelet.convert.rows.evidence import AnyGroups
 from gatelet.convert.rows.likely import Likely, read_likely
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
 from gatelet.convert.worker.worker import Worker
@@ -44,6 +45,7 @@ class Question:
         budget_s: Processor time that random inputs may cost.
         vectorizer: The one that the bundle's was made from, while it is at hand: Keras is handed
             its words, not those of the bundle.
+        groups: Which of `rows` belong together; None where each stands for itself.
     """
 
     rows: Sequence[str] | Arrays = ()
@@ -54,6 +56,7 @@ class Question:
     keras_takes_texts: bool = False
     budget_s: float = BUDGET_S
     vectorizer: AnyVectorizer | None = None
+    groups: AnyGroups = None
 
 
 def ask_oracles(
@@ -109,6 +112,7 @@ def ask_oracles(
         padding={name: one.padding for name, one in likely.items()},
         over=MADE_UP if is_made_up else question.over,
         made_up=is_made_up,
+        groups=question.groups,
         vectorizer=question.vectorizer,
     )
     if worker is None or question.keras_file is None:

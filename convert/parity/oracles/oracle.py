@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity.checks.behaviour import SHORT_TIMESTEPS, takes_few_timesteps
 from gatelet.convert.parity.checks.spread import Spread, spread_of
+from gatelet.convert.rows.evidence import AnyGroups, Evidence, all_rows, evidence_of
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
@@ -64,6 +65,7 @@ class Oracle:
         over: What the rows are: 'test texts'.
         made_up: Nobody gave them.
         vectorizer: The one that the bundle's was made from, while it is at hand.
+        evidence: Which rows count where figures are estimates: each distinct one once.
     """
 
     inputs: Rows
@@ -84,10 +86,22 @@ class Oracle:
     over: str = "rows"
     made_up: bool = False
     vectorizer: AnyVectorizer | None = None
+    evidence: Evidence = field(default_factory=lambda: all_rows(0))
+
+    def __post_init__(self) -> None:
+        """Let all rows count where nobody said which do."""
+        if self.evidence.rows != len(self.scores):
+            object.__setattr__(self, "evidence", all_rows(len(self.scores)))
 
     @classmethod
     def of(
-        cls, graph: Graph, inputs: Rows, *, advance: Advance = nothing_to_tell, **known: Any
+        cls,
+        graph: Graph,
+        inputs: Rows,
+        *,
+        advance: Advance = nothing_to_tell,
+        groups: AnyGroups = None,
+        **known: Any,
     ) -> "Oracle":
         """Ask a Graph.
 
@@ -95,19 +109,23 @@ class Oracle:
             graph: It is asked in float64 and, for some rows, in float32.
             inputs: ids [N, T] or features [N, T, F], by graph input.
             advance: Called with how many rows are done.
+            groups: Which rows belong together; None where each stands for itself.
             **known: Other fields.
 
         Raises:
             InputError: The model cannot take these inputs.
+            DataError: There are not as many groups as rows.
         """
         for one in graph.inputs:
             check_rows(inputs.feed[one.name], one)
+        made_up = known.get("made_up", False)
+        evidence = all_rows(len(inputs)) if made_up else evidence_of(inputs.feed, groups)
         double = ask_graph(graph, inputs, advance=advance)
         some = slice(None, None, max(1, len(inputs) // LIMIT_ROWS))
-        spread = spread_of(graph, double)
+        spread = spread_of(graph, evidence.of(double))
         limit = float32_limit(graph, inputs[some], double[some], spread, disturbed=DISTURBED_RUNS)
         short = inputs.last_timesteps(SHORT_TIMESTEPS) if takes_few_timesteps(graph) else None
-        return cls(inputs, double, limit, spread, short=short, **known)
+        return cls(inputs, double, limit, spread, short=short, evidence=evidence, **known)
 
 
 def float32_limit(

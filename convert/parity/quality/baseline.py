@@ -44,7 +44,13 @@ class Standing:
 
 
 def standing_of(
-    scores: Array, truth: Array, inputs: Rows, *, labels: Sequence[str], threshold: float | Array
+    scores: Array,
+    truth: Array,
+    inputs: Rows,
+    *,
+    labels: Sequence[str],
+    threshold: float | Array,
+    units: int = 0,
 ) -> Standing:
     """Compare a model with an answer that needs none.
 
@@ -54,17 +60,21 @@ def standing_of(
         inputs: The rows, whose last value is a forecast too.
         labels: Of the model; () for a regression.
         threshold: Of a single score; of several labels one each, which have no such answer.
+        units: How many rows, or groups of them, are independent; 0 for all.
     """
+    units = units or len(truth)
     quality = quality_of(scores, truth, labels=labels, threshold=threshold)
     if not quality or isinstance(threshold, np.ndarray):
         return Standing(quality)
     if labels:
         baseline, name = _majority(truth, scores.shape[-1], labels)
-        warnings = _doubt_decisions(quality, baseline, name, (scores, truth, labels, threshold))
+        warnings = _doubt_decisions(
+            quality, baseline, name, (scores, truth, labels, threshold, units)
+        )
     else:
         baseline, name = _forecast(truth, inputs)
         warnings = _doubt_values(quality, baseline, name)
-    return Standing(quality, baseline, name, warnings if len(truth) >= MIN_ROWS else ())
+    return Standing(quality, baseline, name, warnings if units >= MIN_ROWS else ())
 
 
 def _majority(truth: Array, columns: int, labels: Sequence[str]) -> tuple[dict[str, float], str]:
@@ -100,9 +110,9 @@ def _doubt_decisions(
     quality: Mapping[str, float],
     baseline: Mapping[str, float],
     name: str,
-    rows: tuple[Array, Array, Sequence[str], float],
+    rows: tuple[Array, Array, Sequence[str], float, int],
 ) -> tuple[str, ...]:
-    scores, truth, labels, threshold = rows
+    scores, truth, labels, threshold, units = rows
     accuracy, area = quality["accuracy"], quality["roc_auc"]
     said = decided(scores, threshold)
     one_label = len(np.unique(said)) == 1 and len(np.unique(truth)) > 1
@@ -114,7 +124,7 @@ def _doubt_decisions(
     order, right = _best_order(said, truth, labels)
     best = max(accuracy, baseline["accuracy"])
     # of guesses one order or another is right a little more often
-    if right - best > LUCK * math.sqrt(best * (1 - best) / len(truth)):
+    if right - best > LUCK * math.sqrt(best * (1 - best) / units):
         return (
             f"{told}: with its labels in another order it is right on {right:.1%}: convert with "
             f"--labels {','.join(order)}",

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.quality.figures import alike, decided
-from gatelet.convert.parity.quality.statistics import accuracy_difference
+from gatelet.convert.parity.quality.statistics import grouped_accuracy_difference
 from gatelet.convert.passes import Whole
+from gatelet.convert.rows.evidence import AnyGroups, evidence_of
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph
 
@@ -19,7 +20,12 @@ Array = NDArray[Any]
 
 
 def measure_cost(
-    whole: Whole, texts: Sequence[str], *, truth: Array | None, threshold: float | Array
+    whole: Whole,
+    texts: Sequence[str],
+    *,
+    truth: Array | None,
+    threshold: float | Array,
+    groups: AnyGroups = None,
 ) -> dict[str, Any]:
     """Compare the model of fewer words with the one that has all.
 
@@ -29,6 +35,7 @@ def measure_cost(
         truth: The position of each row's label, or whether it has each; None where that is not
             known.
         threshold: Of a single score of the model's own, or of each of several labels.
+        groups: Which texts belong together; None where each stands for itself.
 
     Returns:
         What the manifest records: differences of scores, flips and, with truth, both accuracies
@@ -47,14 +54,15 @@ def measure_cost(
     facts["mean_difference"] = float(np.abs(new - old).mean())
     if old.ndim != 2 or truth is None or truth.dtype.kind not in "ib":
         return facts
-    labels = [decided(scores, threshold) for scores in (old, new)]
+    evidence = evidence_of({"ids": ids[0]}, groups)
+    labels = [decided(evidence.of(scores), threshold) for scores in (old, new)]
     facts["flips"] = float((~alike(*labels)).mean())
-    return {**facts, **_accuracies(*(alike(one, truth) for one in labels))}
+    right = [alike(one, evidence.of(truth)) for one in labels]
+    return {**facts, **_accuracies(right[0], right[1], evidence.groups)}
 
 
-def _accuracies(before: Array, after: Array) -> Mapping[str, Any]:
-    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
-    interval = accuracy_difference(lost, gained, len(before))
+def _accuracies(before: Array, after: Array, groups: Array | None) -> Mapping[str, Any]:
+    interval = grouped_accuracy_difference(after.astype(np.int64) - before, groups)
     return {
         "accuracy_before": float(before.mean()),
         "accuracy_after": float(after.mean()),

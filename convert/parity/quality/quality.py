@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from gatelet.convert.parity.limits import Bounds
 from gatelet.convert.parity.quality import figures
+from gatelet.convert.parity.quality.resampling import bootstrap_sums, percentile_interval
 from gatelet.convert.parity.quality.statistics import (
     Interval,
-    accuracy_difference,
     auc_difference,
     auc_difference_one_vs_rest,
-    bootstrap_sums,
+    grouped_accuracy_difference,
     mcnemar_exact,
     mean_interval,
-    percentile_interval,
     rows_to_decide,
+    worth,
 )
 from gatelet.convert.parity.report import Check
 from gatelet.runtime.data.regression import MOST_HORIZONS
@@ -45,6 +45,7 @@ class Paired:
         truth: Label positions [N], whether a row has each label, bool [N, C], or values [N, C].
         threshold: Of a single score, or of each of several labels.
         classes: How many labels; 0 for a regression.
+        groups: The group of each row, [N]; None where each stands for itself.
     """
 
     oracle: Array
@@ -52,35 +53,39 @@ class Paired:
     truth: Array
     threshold: float | Array
     classes: int
+    groups: Array | None = None
 
 
 def check_quality(
-    oracle: Array,
-    found: Array,
+    scores: Sequence[Array],
     truth: Array,
     *,
     labels: Sequence[str],
     threshold: float | Array,
     bounds: Bounds,
+    groups: Array | None = None,
 ) -> tuple[Check, ...]:
     """Compare the quality of an artifact with that of the Graph.
 
     Args:
-        oracle: The Graph's scores [N, C], or a regression's values [N, ...].
-        found: The artifact's, of the same shape.
+        scores: The Graph's [N, C], or a regression's values [N, ...]; and the artifact's, of the
+            same shape.
         truth: Label positions [N], whether a row has each label, bool [N, C], or values [N, K] of
             a regression.
         labels: Of the model; () for a regression.
         threshold: Of a single score, or of each of several labels.
         bounds: The limits.
+        groups: The group of each row; None where each stands for itself.
     """
-    oracle, found = _flat(oracle), _flat(found)
+    oracle, found = map(_flat, scores)
     sound = np.isfinite(oracle).all(axis=-1)
     if found.shape != oracle.shape or not np.isfinite(found[sound]).all():
         note = "some scores are not numbers, so quality cannot be measured"
         name = _name("accuracy" if labels else "mae")
         return (Check(name, None, bounds.quality_drop, "fail", unit="share of rows", note=note),)
-    rows = Paired(oracle[sound], found[sound], truth[sound], threshold, len(labels))
+    if groups is not None:  # numbered without those of which no row is left
+        groups = np.unique(groups[sound], return_inverse=True)[1]
+    rows = Paired(oracle[sound], found[sound], truth[sound], threshold, len(labels), groups)
     if not len(rows.truth):
         return ()
     if not labels:
@@ -177,8 +182,10 @@ def _check_accuracy(rows: Paired, bounds: Bounds) -> Check:
     lost, gained = int((right & ~still).sum()), int((still & ~right).sum())
     said = (
         f"{still.mean():.4f}, the Graph's {right.mean():.4f}: of {len(right):,} rows {lost:,} "
-        f"became wrong and {gained:,} right; McNemar's p {mcnemar_exact(lost, gained):.3g}"
+        f"became wrong and {gained:,} right"
     )
+    if rows.groups is None:  # the test is of independent rows
+        said += f"; McNemar's p {mcnemar_exact(lost, gained):.3g}"
     if _equal_up_to_rounding(rows, bounds):
         return Check(
             _name("accuracy"),
@@ -189,12 +196,16 @@ def _check_accuracy(rows: Paired, bounds: Bounds) -> Check:
             interval=(0.0, 0.0),
             note=f"{said}; the scores differ by rounding only",
         )
-    found = accuracy_difference(lost, gained, len(right))
+    change = still.astype(np.int64) - right
+    found = grouped_accuracy_difference(change, rows.groups)
     check = _verdict("accuracy", found, bounds.quality_drop, said=said)
     if check.verdict != "undecided":
         return check
-    more = rows_to_decide(lost, gained, len(right), drop=bounds.quality_drop)
-    needed = "no number of rows like these" if more is None else f"about {more:,} more rows"
+    share = worth(change, rows.groups) / len(right)
+    counts = (share * one for one in (lost, gained, len(right)))
+    more = rows_to_decide(*counts, drop=bounds.quality_drop)
+    likely = None if more is None else math.ceil(more / share)
+    needed = "no number of rows like these" if likely is None else f"about {likely:,} more rows"
     return replace(check, note=f"{check.note}; {needed} would decide")
 
 
@@ -208,7 +219,7 @@ def _check_scores(rows: Paired, bounds: Bounds) -> tuple[Check, ...]:
         worse = figures.brier_of_rows(rows.found, rows.truth) - figures.brier_of_rows(
             rows.oracle, rows.truth
         )
-        checks.append(_verdict("brier", mean_interval(worse), drop))
+        checks.append(_verdict("brier", mean_interval(worse, groups=rows.groups), drop))
         features = figures.calibration_features(rows.threshold, rows.classes)
         checks.append(_verdict("ece", _resampled(features, rows), drop))
     return tuple(checks)
@@ -228,7 +239,7 @@ def _check_regression(rows: Paired, bounds: Bounds) -> tuple[Check, ...]:
         for figure in (figures.rmse, figures.r2)
     )
     checks: tuple[Check, ...] = (
-        _verdict("mae", mean_interval(worse), limit, unit="score"),
+        _verdict("mae", mean_interval(worse, groups=rows.groups), limit, unit="score"),
         _verdict("rmse", rmse, limit, unit="score"),
         _verdict("r2", r2, bounds.quality_drop),
     )
@@ -282,20 +293,22 @@ def _equal_up_to_rounding(rows: Paired, bounds: Bounds) -> bool:
 
 def _resampled_f1(rows: Paired) -> Interval:
     """Resample rows by what they count as: all that are decided alike are drawn at once."""
+    features = figures.f1_features(rows.classes, rows.threshold)
+    if rows.groups is not None:
+        return _resampled(features, rows)
     both = [figures.decided(one, rows.threshold) for one in (rows.oracle, rows.found)]
     kinds = np.column_stack([rows.truth, *both])
     _, first, alike = np.unique(kinds, axis=0, return_index=True, return_counts=True)
     one_of_each = replace(
         rows, oracle=rows.oracle[first], found=rows.found[first], truth=rows.truth[first]
     )
-    features = figures.f1_features(rows.classes, rows.threshold)
     return _resampled(features, one_of_each, alike=alike)
 
 
 def _resampled(
     features: figures.Features, rows: Paired, *, alike: NDArray[np.int64] | None = None
 ) -> Interval:
-    """Resample rows, the same ones for both, and give the difference with its interval.
+    """Resample rows, or groups, the same ones for both, and give the difference with its interval.
 
     Args:
         features: Of the figure.
@@ -309,13 +322,14 @@ def _resampled(
             [features.of_rows(scores[part], truth) for scores in (rows.oracle, rows.found)], axis=1
         )
 
-    sums = bootstrap_sums(both, len(rows.truth), seed=SEED, alike=alike)
+    sums = bootstrap_sums(both, len(rows.truth), seed=SEED, alike=alike, groups=rows.groups)
     half = (sums.shape[1] - 1) // 2
     oracle, found = (
         features.figure(np.concatenate([sums[:, :1], sums[:, start : start + half]], axis=1))
         for start in (1, 1 + half)
     )
-    return percentile_interval(found - oracle)
+    drawn = len(rows.truth) if rows.groups is None else int(rows.groups.max()) + 1
+    return percentile_interval(found - oracle, resampled=drawn if alike is None else 2)
 
 
 def _figure(features: figures.Features, rows: Paired) -> float:
@@ -331,8 +345,9 @@ def _area_difference(rows: Paired) -> Interval | None:
         return None
     first, second = (np.asarray(one, np.float64) for one in (rows.oracle, rows.found))
     if first.shape[-1] <= 2:
-        return auc_difference(rows.truth == 1, first[:, -1], second[:, -1])
-    return auc_difference_one_vs_rest(rows.truth, first, second)
+        positive = rows.truth == 1
+        return auc_difference(positive, first[:, -1], second[:, -1], groups=rows.groups)
+    return auc_difference_one_vs_rest(rows.truth, first, second, groups=rows.groups)
 
 
 def _area(rows: Paired) -> float:

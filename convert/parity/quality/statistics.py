@@ -6,52 +6,56 @@ draws. Intervals are two-sided, 95 % unless told otherwise. NumPy and the standa
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENCE = 0.95
-_BISECTIONS = 200
-_ROUNDS = 1000
-_ROWS_AT_ONCE = 256
+from gatelet.runtime.data.intervals import (
+    CONFIDENCE,
+    Interval,
+    beta_cdf,
+    bisect,
+    clopper_pearson,
+    effective_rows,
+    widening,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "Interval",
+    "accuracy_difference",
+    "auc_difference",
+    "auc_difference_one_vs_rest",
+    "clopper_pearson",
+    "grouped_accuracy_difference",
+    "mcnemar_exact",
+    "mean_interval",
+    "quantile_interval",
+    "rows_to_decide",
+    "worth",
+]
 
 Floats = NDArray[np.float64]
+Groups = NDArray[np.int64] | None
+"""The group of each row, numbered from 0; None where each row stands for itself."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its confidence interval.
-
-    Args:
-        estimate: The figure of the rows at hand.
-        low: The lower end.
-        high: The upper end.
-    """
-
-    estimate: float
-    low: float
-    high: float
-
-
-def clopper_pearson(hits: int, rows: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the exact interval of a share.
+def grouped_accuracy_difference(change: NDArray[np.int64], groups: Groups) -> Interval:
+    """Return the difference of two accuracies, of rows that may belong together in groups.
 
     Args:
-        hits: How many rows have the property.
-        rows: N, at least 1.
-        confidence: That the interval covers the share, at least.
-
-    Source: Clopper & Pearson 1934, by the quantiles of the beta distribution.
+        change: Of N rows: -1 where only the first has it right, 1 where only the second, else 0.
+        groups: Rows of a group count as many as their variance says; see `effective_rows`.
     """
-    if not 0 <= hits <= rows or rows < 1:
-        raise ValueError(f"{hits} of {rows} rows")
-    tail = (1 - confidence) / 2
-    low = 0.0 if hits == 0 else _beta_quantile(tail, hits, rows - hits + 1)
-    high = 1.0 if hits == rows else _beta_quantile(1 - tail, hits + 1, rows - hits)
-    return Interval(hits / rows, low, high)
+    lost, gained, rows = int((change < 0).sum()), int((change > 0).sum()), len(change)
+    share = worth(change, groups) / rows
+    return accuracy_difference(lost * share, gained * share, rows * share)
+
+
+def worth(values: NDArray[np.int64], groups: Groups) -> float:
+    """Return how many independent rows some rows are worth, whose mean is asked for."""
+    return len(values) if groups is None else effective_rows(values.tolist(), groups.tolist())
 
 
 def mcnemar_exact(lost: int, gained: int) -> float:
@@ -66,7 +70,7 @@ def mcnemar_exact(lost: int, gained: int) -> float:
     fewer, both = min(lost, gained), lost + gained
     if 2 * fewer >= both:
         return 1.0
-    return min(1.0, 2 * _beta_cdf(0.5, both - fewer, fewer + 1))
+    return min(1.0, 2 * beta_cdf(0.5, both - fewer, fewer + 1))
 
 
 def accuracy_difference(
@@ -101,13 +105,18 @@ def accuracy_difference(
             return math.copysign(math.inf, distance) if distance else 0.0
         return distance / math.sqrt(spread)
 
-    low = _bisect(lambda delta: score(delta) > z, -1.0, estimate)
-    high = _bisect(lambda delta: score(delta) > -z, estimate, 1.0)
+    low = bisect(lambda delta: score(delta) > z, -1.0, estimate)
+    high = bisect(lambda delta: score(delta) > -z, estimate, 1.0)
     return Interval(estimate, low, high)
 
 
 def auc_difference(
-    positive: NDArray[np.bool_], first: Floats, second: Floats, *, confidence: float = CONFIDENCE
+    positive: NDArray[np.bool_],
+    first: Floats,
+    second: Floats,
+    *,
+    groups: Groups = None,
+    confidence: float = CONFIDENCE,
 ) -> Interval | None:
     """Return the difference of two areas under the ROC curve on the same rows, second less first.
 
@@ -115,26 +124,39 @@ def auc_difference(
         positive: Which rows are of the positive class, [N].
         first: Scores [N] of one program.
         second: Scores [N] of the other.
+        groups: Rows of a group vary together.
         confidence: Of the interval.
 
     Returns:
         None where either class has fewer than two rows.
 
-    Source: DeLong, DeLong & Clarke-Pearson 1988; ranks as in Sun & Xu 2014.
+    Source: DeLong, DeLong & Clarke-Pearson 1988; ranks as in Sun & Xu 2014; of groups
+    Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
     """
     if min(positive.sum(), (~positive).sum()) < 2:
         return None
     (area_1, pos_1, neg_1), (area_2, pos_2, neg_2) = (
         _placements(positive, scores) for scores in (first, second)
     )
+    gain = area_2 - area_1
+    if groups is not None:
+        influence = np.zeros(len(positive))
+        influence[positive] = (pos_2 - pos_1 - gain) / len(pos_1)
+        influence[~positive] = (neg_2 - neg_1 - gain) / len(neg_1)
+        return _normal(gain, _deviation(influence, groups, confidence), confidence)
     variance = np.var(pos_2 - pos_1, ddof=1) / len(pos_1) + np.var(neg_2 - neg_1, ddof=1) / len(
         neg_1
     )
-    return _normal(area_2 - area_1, math.sqrt(variance), confidence)
+    return _normal(gain, math.sqrt(variance), confidence)
 
 
 def auc_difference_one_vs_rest(
-    truth: NDArray[np.int64], first: Floats, second: Floats, *, confidence: float = CONFIDENCE
+    truth: NDArray[np.int64],
+    first: Floats,
+    second: Floats,
+    *,
+    groups: Groups = None,
+    confidence: float = CONFIDENCE,
 ) -> Interval | None:
     """Return the difference of the mean one-against-the-rest areas of several classes.
 
@@ -144,6 +166,7 @@ def auc_difference_one_vs_rest(
         truth: The class of each row, [N].
         first: Scores [N, C] of one program.
         second: Scores [N, C] of the other.
+        groups: Rows of a group vary together.
         confidence: Of the interval.
 
     Returns:
@@ -162,29 +185,38 @@ def auc_difference_one_vs_rest(
         estimate += gain / classes
         influence[positive] += (pos_2 - pos_1 - gain) / (positive.sum() * classes)
         influence[~positive] += (neg_2 - neg_1 - gain) / ((~positive).sum() * classes)
-    return _normal(estimate, math.sqrt(float((influence**2).sum())), confidence)
+    return _normal(estimate, _deviation(influence, groups, confidence), confidence)
 
 
-def mean_interval(differences: Floats, *, confidence: float = CONFIDENCE) -> Interval:
+def mean_interval(
+    differences: Floats, *, groups: Groups = None, confidence: float = CONFIDENCE
+) -> Interval:
     """Return the mean of paired differences, by the normal distribution.
 
     Args:
-        differences: One a row, [N]; a single row tells nothing of the spread.
+        differences: One a row, [N]; a single row, or group, tells nothing of the spread.
+        groups: Rows of a group vary together.
         confidence: Of the interval.
     """
     estimate = float(differences.mean())
+    if groups is not None:
+        influence = (differences - estimate) / len(differences)
+        return _normal(estimate, _deviation(influence, groups, confidence), confidence)
     if len(differences) < 2:
         return Interval(estimate, -math.inf, math.inf)
     deviation = float(differences.std(ddof=1)) / math.sqrt(len(differences))
     return _normal(estimate, deviation, confidence)
 
 
-def quantile_interval(values: Floats, share: float, *, confidence: float = CONFIDENCE) -> Interval:
+def quantile_interval(
+    values: Floats, share: float, *, rows: int = 0, confidence: float = CONFIDENCE
+) -> Interval:
     """Return the quantile of a figure over rows, by order statistics: whatever its distribution.
 
     Args:
         values: Of N rows, [N, ...], at least one; those of one row count as no more than it.
         share: Of the values that are below the quantile, within 0..1.
+        rows: As how many rows they count, where they belong together in groups; 0 for N.
         confidence: Of the interval.
 
     Returns:
@@ -193,7 +225,7 @@ def quantile_interval(values: Floats, share: float, *, confidence: float = CONFI
 
     Source: David & Nagaraja 2003, Order Statistics, section 7.1.
     """
-    rows, ordered = len(values), np.sort(values, axis=None)
+    rows, ordered = rows or len(values), np.sort(values, axis=None)
     tail = (1 - confidence) / 2
 
     def at(rank: int) -> float:
@@ -201,7 +233,7 @@ def quantile_interval(values: Floats, share: float, *, confidence: float = CONFI
 
     def below(rank: int) -> float:
         """Return how probable it is that so many rows or more are below the quantile."""
-        return _beta_cdf(share, rank, rows - rank + 1)
+        return beta_cdf(share, rank, rows - rank + 1)
 
     ranks = range(1, rows + 1)
     upper = bisect_left(ranks, True, key=lambda rank: below(rank) <= tail)
@@ -213,77 +245,7 @@ def quantile_interval(values: Floats, share: float, *, confidence: float = CONFI
     )
 
 
-def bootstrap_sums(
-    features: Callable[[slice], Floats],
-    rows: int,
-    *,
-    seed: int,
-    rounds: int = _ROUNDS,
-    alike: NDArray[np.int64] | None = None,
-) -> Floats:
-    """Sum features over rows, and over resampled rows.
-
-    Each row counts as often as a Poisson number of mean 1 says: that is drawing rows with
-    replacement, without holding them all.
-
-    Args:
-        features: Gives those of a slice of rows, [n, K].
-        rows: N.
-        seed: Of the resampling.
-        rounds: How often.
-        alike: How many rows each of the N stands for, [N], where some have the same features: how
-            often n of them are drawn together is a Poisson number of mean n.
-
-    Returns:
-        [1 + rounds, 1 + K]: the rows themselves first; the first column counts them.
-
-    Source: Efron 1979; Poisson weights as in Chamandy et al. 2012.
-    """
-    rng = np.random.default_rng(seed)
-    counts = _poisson_of_16_bits()
-    total: Floats | None = None
-    for start in range(0, rows, _ROWS_AT_ONCE):
-        taken = slice(start, min(start + _ROWS_AT_ONCE, rows))
-        part = features(taken)
-        counted = np.column_stack([np.ones(len(part)), part])
-        weights = np.ones((1 + rounds, len(part)))
-        if alike is None:
-            drawn = rng.integers(0, 2**16, (rounds, len(part)), dtype=np.uint16)
-            weights[1:] = counts[drawn]
-        else:
-            weights[0] = alike[taken]
-            weights[1:] = rng.poisson(alike[taken], (rounds, len(part)))
-        summed = weights @ counted
-        total = summed if total is None else total + summed
-    if total is None:
-        raise ValueError("no rows")
-    return total
-
-
-def _poisson_of_16_bits() -> Floats:
-    """Return the Poisson number, of mean 1, for each number of 16 bits: drawn ten times as fast."""
-    shares = [math.exp(-1) / math.factorial(count) for count in range(9)]
-    ends = np.rint(np.cumsum(shares) * 2**16).astype(int)
-    ends[-1] = 2**16
-    return np.repeat(np.arange(9.0), np.diff(ends, prepend=0))
-
-
-def percentile_interval(figures: Floats, *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the interval of a figure from its values over resampled rows.
-
-    Args:
-        figures: That of the rows themselves first, then those of the rounds; NaN is left out.
-        confidence: Of the interval.
-    """
-    rounds = figures[1:][np.isfinite(figures[1:])]
-    if not len(rounds) or not math.isfinite(figures[0]):
-        return Interval(float(figures[0]), -math.inf, math.inf)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(rounds, [tail, 1 - tail])
-    return Interval(float(figures[0]), float(low), float(high))
-
-
-def rows_to_decide(lost: int, gained: int, rows: int, *, drop: float) -> int | None:
+def rows_to_decide(lost: float, gained: float, rows: float, *, drop: float) -> int | None:
     """Estimate how many more rows like these would decide whether accuracy dropped too far.
 
     Args:
@@ -309,7 +271,7 @@ def rows_to_decide(lost: int, gained: int, rows: int, *, drop: float) -> int | N
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (low, middle) if decides(middle) else (middle, high)
-    return max(0, math.ceil(rows * high) - rows)
+    return max(0, math.ceil(rows * high - rows))
 
 
 def _placements(positive: NDArray[np.bool_], scores: Floats) -> tuple[float, Floats, Floats]:
@@ -325,52 +287,18 @@ def _placements(positive: NDArray[np.bool_], scores: Floats) -> tuple[float, Flo
     return float(pos_shares.mean()), pos_shares, 1 - others / (2 * len(pos))
 
 
+def _deviation(influence: Floats, groups: Groups, confidence: float) -> float:
+    """Return the standard error of a mean, by what each row moves it; more where groups are few."""
+    if groups is None:
+        return math.sqrt(float((influence**2).sum()))
+    sums = np.bincount(groups, weights=influence)
+    count = len(sums)
+    if count < 2:
+        return math.inf
+    wider = widening(count - 1, confidence=confidence)
+    return wider * math.sqrt(count / (count - 1) * float((sums**2).sum()))
+
+
 def _normal(estimate: float, deviation: float, confidence: float) -> Interval:
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * deviation
     return Interval(estimate, estimate - reach, estimate + reach)
-
-
-def _bisect(is_left: Callable[[float], bool], low: float, high: float) -> float:
-    """Find where a condition that holds on the left ends."""
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if is_left(middle) else (low, middle)
-    return (low + high) / 2
-
-
-def _beta_quantile(share: float, a: float, b: float) -> float:
-    return _bisect(lambda x: _beta_cdf(x, a, b) < share, 0.0, 1.0)
-
-
-def _beta_cdf(x: float, a: float, b: float) -> float:
-    """Return the regularised incomplete beta function I_x(a, b).
-
-    Source: DLMF 8.17.22, the continued fraction, evaluated as Lentz 1976 does.
-    """
-    if x <= 0 or x >= 1:
-        return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1 - _beta_cdf(1 - x, b, a)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    log_front += a * math.log(x) + b * math.log1p(-x)
-    return math.exp(log_front) / a / _beta_fraction(x, a, b)
-
-
-def _beta_fraction(x: float, a: float, b: float) -> float:
-    tiny = 1e-300
-    value = c = 1.0
-    d = 0.0
-    for step in range(1, 100_000):
-        m = step // 2
-        if step % 2 == 0:
-            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        else:
-            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        d = 1 / ((1 + term * d) or tiny)
-        c = (1 + term / c) or tiny
-        value *= c * d
-        if abs(c * d - 1) < 1e-15:
-            break
-    return value

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gatelet.convert.parity.decisions import meant
 from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.quality.quality import quality_of
 from gatelet.convert.parity.report import Check
@@ -66,8 +67,9 @@ def check_vectorizer(
     return (counted("vectorizer", differing, "entries", len(vectorizer.vocabulary), question=""),)
 
 
-def judged_rows(oracle: Oracle, quality: Mapping[str, float]) -> dict[str, Any]:
+def judged_rows(bundle: Bundle, oracle: Oracle) -> dict[str, Any]:
     """Return what a manifest notes of labelled rows: their digest, and how good the Graph is."""
+    quality = _quality_of_all(bundle, oracle)
     name = next((name for name in _FIGURES if math.isfinite(quality.get(name, math.nan))), None)
     if oracle.truth is None or oracle.made_up or name is None:
         return {}
@@ -83,13 +85,21 @@ def check_same_rows(bundle: Bundle, oracle: Oracle) -> tuple[Check, ...]:
     name = next((name for name in _FIGURES if isinstance(noted.get(name), float)), None)
     if name is None:
         return ()
-    scores = oracle.scores.reshape(len(oracle.scores), -1)
-    quality = quality_of(scores, oracle.truth, labels=bundle.labels, threshold=bundle.threshold)
+    quality = _quality_of_all(bundle, oracle)
     before, now = noted[name], quality.get(name, math.nan)
     figure, limit = abs(now - before), _SAME * abs(before) + slack
     verdict = "pass" if figure <= limit else "fail"
     note = f"{name} is {now:.6g}, and was {before:.6g} at conversion on the same rows"
     return (Check("same_rows", figure, limit, verdict, unit=name, note=note),)
+
+
+def _quality_of_all(bundle: Bundle, oracle: Oracle) -> Mapping[str, float]:
+    """Return the Graph's figures over all rows, copies too: what the manifest has always held."""
+    if oracle.truth is None or oracle.made_up:
+        return {}
+    scores, threshold = meant(bundle, oracle.scores)
+    flat = scores.reshape(len(scores), -1)
+    return quality_of(flat, oracle.truth, labels=bundle.labels, threshold=threshold)
 
 
 def _noted(bundle: Bundle, oracle: Oracle) -> tuple[Mapping[str, Any], float]:
