@@ -15,6 +15,7 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.reading import SourceModel
 from gatelet.convert.reading.meaning import told
 from gatelet.convert.reading.source import SourceLayer
+from gatelet.convert.rows.ranges import inputs_of_unknown_range
 from gatelet.convert.schemes import SCHEMES, Scheme
 from gatelet.errors import GateletError
 from gatelet.runtime.graph.graph import Graph
@@ -105,7 +106,11 @@ def lint(
         for target, names in TARGETS.items()
         for name in names
     )
-    more = (*_graph_notes(graph), *map(told, outputs_of(model, graph)))
+    more = (
+        *_graph_notes(graph),
+        *_range_notes(model, graph),
+        *map(told, outputs_of(model, graph)),
+    )
     return Lint(graph, cost_of(graph), prospects, (), (*notes, *more))
 
 
@@ -164,6 +169,13 @@ def _notes(model: SourceModel) -> list[str]:
         if isinstance(name, str) and "16" in name:
             found.append(f"layer '{layer.name}' has the policy {name}: it is computed in float32")
     return found
+
+
+def _range_notes(model: SourceModel, graph: Graph) -> list[str]:
+    return [
+        f"full-int8 needs rows (--data): the model does not say in which range '{name}' lies"
+        for name in inputs_of_unknown_range(model, graph)
+    ]
 
 
 def _graph_notes(graph: Graph) -> list[str]:

@@ -20,9 +20,12 @@ from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.states import STREAM_ROLE, State
 from gatelet.runtime.graph.streaming import streaming_refusal, to_stream
-from gatelet.runtime.predictor.ranges import RangeWatch
 from gatelet.runtime.predictor.stream import Decide, Stream, without_limit
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gatelet.runtime.predictor.ranges import RangeWatch
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Streaming:
     vectorizer: AnyVectorizer | None
     max_batch: int | None = None
 
-    def start(self, decide: Decide, *, watch: RangeWatch | None = None) -> Stream:
+    def start(self, decide: Decide, *, watch: "RangeWatch | None" = None) -> Stream:
         """Start a stream; `decide` makes predictions of scores, `watch` counts values."""
         return Stream(
             self.graph,

@@ -45,6 +45,7 @@ class RangeWatch:
                     "the model's inputs: convert it again"
                 )
         self._ranges = tuple(ranges)
+        self._least = tuple((one, min(one.largest, default=0.0)) for one in ranges)
         self._names = tuple(one.name for one in inputs)
         self.outside = 0
         """How many values so far."""
@@ -64,19 +65,39 @@ class RangeWatch:
         Returns:
             How many of these lie outside.
         """
-        found = sum(self.by_row(given))
-        if found:
-            with self._lock:
-                self.outside += found
+        named = self._by_input(given)
+        if all(_lies_within(named[one.name], least) for one, least in self._least):
+            return 0
+        found = sum(self.by_row(named))
+        with self._lock:
+            self.outside += found
         return found
 
     def by_row(self, given: Any) -> list[int]:
         """Count the values of each row outside, [B], without adding them; as `look`."""
-        if not isinstance(given, Mapping):
-            several = given if len(self._names) > 1 else (given,)
-            given = dict(zip(self._names, several, strict=True))
-        counts = [_by_row(given[one.name], one) for one in self._ranges]
+        named = self._by_input(given)
+        counts = [_by_row(named[one.name], one) for one in self._ranges]
         return [sum(row) for row in zip(*counts, strict=True)]
+
+    def _by_input(self, given: Any) -> Mapping[str, Any]:
+        if isinstance(given, Mapping):
+            return given
+        several = given if len(self._names) > 1 else (given,)
+        return dict(zip(self._names, several, strict=True))
+
+
+def _lies_within(values: Any, least: float) -> bool:
+    """Return whether all values lie where no feature is outside: most do, and it is quick."""
+    if isinstance(values, list | tuple):
+        if values and isinstance(values[0], list | tuple):
+            return all(_lies_within(one, least) for one in values)
+        return not values or (max(values) <= least and min(values) >= -least)
+    if not hasattr(values, "__array__"):
+        return False
+    import numpy as np
+
+    array = np.asarray(values)
+    return not array.size or bool(array.max() <= least and array.min() >= -least)
 
 
 def _by_row(values: Any, known: InputRange) -> list[int]:

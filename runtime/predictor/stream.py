@@ -16,9 +16,12 @@ from gatelet.runtime.graph.states import State
 from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.predictor.inputs import check_rows
 from gatelet.runtime.predictor.prediction import Prediction
-from gatelet.runtime.predictor.ranges import RangeWatch
 from gatelet.runtime.vectorizer.format import LARGEST_MAXLEN
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gatelet.runtime.predictor.ranges import RangeWatch
 
 Run = Callable[[dict[str, Any]], Mapping[str, Any]]
 Decide = Callable[[Any], list[Prediction]]
@@ -64,7 +67,7 @@ class Stream:
         vectorizer: AnyVectorizer | None = None,
         max_batch: int | None = None,
         by_output: bool = False,
-        watch: RangeWatch | None = None,
+        watch: "RangeWatch | None" = None,
     ) -> None:
         self._graph = graph
         self._names = [one.name for one in graph.inputs]

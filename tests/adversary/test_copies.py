@@ -11,6 +11,7 @@ import pytest
 
 from gatelet.cli.main import main
 from gatelet.convert import convert
+from gatelet.convert.diff import compare
 from gatelet.convert.parity.quality.baseline import standing_of
 from gatelet.convert.parity.report import ParityReport
 from gatelet.convert.proving import prove
@@ -143,6 +144,19 @@ def test_copies_of_taggers_and_of_several_outputs_count_once(tagger: Path, outpu
             judged(path, one, labelled=False) for one in (rows, np.tile(rows, (20, 1)))
         )
         assert figures(alone, "float32") == figures(copied, "float32")
+
+
+def test_copies_show_nothing_of_two_bundles(rounded: Path) -> None:
+    rows = rows_of_ids(20)
+    scores = np.asarray(load(rounded, target="reference").scores(rows))[:, 0]
+    bundle, labels = open_bundle(rounded), np.where(scores >= 0.5, "yes", "no")
+    alone, copied = (
+        compare(bundle, bundle, Arrays((np.tile(rows, (n, 1)),), np.tile(labels, n), "own.npz"))
+        for n in (1, 50)
+    )
+    for one, other in zip(alone.artifacts, copied.artifacts, strict=True):
+        assert one.flips == other.flips and one.change == other.change
+        assert one.flips is not None and one.flips.high > 0.1
 
 
 def test_copies_make_no_model_one_that_has_learnt_nothing() -> None:
