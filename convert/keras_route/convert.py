@@ -112,7 +112,9 @@ def convert_past_the_graph(
     inputs, texts = _inputs(interface, source.vectorizer, source.rows)
     answers = ask_keras(source.keras_file, interface, inputs, worker, version=told["keras"])
     if source.rows:
-        answers = replace(answers, over=described(settings.data, run=source.run is not None))
+        data = settings.data
+        over = described(data, run=source.run is not None)
+        answers = replace(answers, over=over, groups=None if data is None else data.groups)
     golden = route_golden(answers, texts if settings.golden_texts else ())
     writer.add_part("golden", "golden", ".json", golden)
     writer.facts["float32_limit"] = answers.float32_limit

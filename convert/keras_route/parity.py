@@ -21,6 +21,7 @@ from gatelet.convert.parity.decisions import decided_rows
 from gatelet.convert.parity.exhausted import refuse_if_exhausted
 from gatelet.convert.parity.files.judge_files import judge_without_graph
 from gatelet.convert.parity.limits import Bounds, bounds_of
+from gatelet.convert.parity.notes.evidence import check_evidence, notes_on_evidence
 from gatelet.convert.parity.quality.quality import undecided_quality
 from gatelet.convert.parity.texts.converted import check_vectorizer
 from gatelet.convert.rows.drawn import MADE_UP, random_rows
@@ -59,6 +60,7 @@ def judge_route(
     shared = (
         *(check_ids(bundle.vectorizer(), None, golden) if golden and golden.texts else ()),
         *check_vectorizer(bundle, None, golden),
+        *check_evidence(answers),
     )
     reports = []
     for artifact in bundle.artifacts:
@@ -70,6 +72,8 @@ def judge_route(
     asked = "source" if answers.version else "golden"
     return ParityReport(
         rows=len(answers.inputs),
+        distinct_rows=len(answers.evidence.kept),
+        notes=notes_on_evidence(answers),
         oracles=(oracle,),
         artifacts=tuple(reports),
         over=answers.over,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 
 from gatelet.cli.main import main
-from gatelet.convert import convert
+from gatelet.convert import convert, convert_with_report
 from gatelet.convert.diff import compare
+from gatelet.convert.keras_route.bundle import KerasAnswers
+from gatelet.convert.parity.notes.evidence import check_evidence
 from gatelet.convert.parity.quality.baseline import standing_of
 from gatelet.convert.parity.report import ParityReport
 from gatelet.convert.proving import prove
+from gatelet.convert.rows.drawn import MADE_UP
 from gatelet.convert.rows.rows import Rows
 from gatelet.errors import DataError
 from gatelet.runtime import load, open_bundle
@@ -229,6 +233,34 @@ def test_groups_of_one_row_change_no_verdict(rounded: Path) -> None:
     rows = rows_of_ids(600)
     plain, grouped = (judged(rounded, rows, groups=g) for g in (None, np.arange(600)))
     assert plain.verdict == grouped.verdict == "pass"
+
+
+def test_a_conversion_takes_groups_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(15)
+    texts = tuple(" ".join(rng.choice(WORDS, 6)) for _ in range(600))
+    groups = tuple(str(row // 60) for row in range(600))
+    model = files.save(tmp_path / "model.keras", files.head(1, "sigmoid"), trained="mse")
+    _, report = convert_with_report(
+        model,
+        tmp_path / "bundle",
+        targets=["onnx"],
+        schemes=["dynamic-int8"],
+        vectorizer=vectorizer_of(WORDS, maxlen=7),
+        labels=("no", "yes"),
+        data=Dataset(texts, ("no", "yes") * 300, "own.csv", groups=groups),
+        with_keras=False,
+    )
+    assert report.verdict == "undecided"
+    assert "the rows are of 10 groups: intervals are of groups, not of rows" in report.notes
+
+
+def test_where_keras_alone_answers_copies_count_once_too() -> None:
+    rows = Rows({"x": np.zeros((50, 3), np.int32)})
+    given = KerasAnswers(rows, np.zeros((50, 1)), {}, 1e-5, "3", "rows of 'own.npz'")
+    assert len(given.evidence.kept) == 1
+    (check,) = check_evidence(given)
+    assert check.verdict == "undecided"
+    assert not check_evidence(replace(given, over=MADE_UP))
 
 
 def cli(capsys: pytest.CaptureFixture[str], *words: object) -> SimpleNamespace:

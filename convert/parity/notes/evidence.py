@@ -4,12 +4,13 @@ Not the choice of what counts, which is `gatelet.convert.rows.evidence`'s.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from gatelet.convert.parity.oracles.oracle import Oracle
 from gatelet.convert.parity.report import Check
-from gatelet.convert.rows.evidence import Array
+from gatelet.convert.rows.evidence import Array, Evidence
+from gatelet.convert.rows.rows import Rows
 
 FEW_COPIES = 0.05
 """Ordinary texts hold a few copies: this share of them is not told."""
@@ -18,7 +19,23 @@ _NAMED = 4
 """How many features are named that never change."""
 
 
-def check_evidence(oracle: Oracle) -> tuple[Check, ...]:
+class Judged(Protocol):
+    """Rows that artifacts are judged on: an oracle's, or those that Keras alone answers."""
+
+    @property
+    def inputs(self) -> Rows:
+        """As the model takes them."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """Which of them count."""
+
+    @property
+    def made_up(self) -> bool:
+        """Whether nobody gave them."""
+
+
+def check_evidence(oracle: Judged) -> tuple[Check, ...]:
     """Leave rows undecided that are all equal: a model that ignores its input passes on them.
 
     Args:
@@ -35,7 +52,7 @@ def check_evidence(oracle: Oracle) -> tuple[Check, ...]:
     return (Check("rows", 1.0, None, "undecided", "distinct rows", note=note),)
 
 
-def notes_on_evidence(oracle: Oracle) -> tuple[str, ...]:
+def notes_on_evidence(oracle: Judged) -> tuple[str, ...]:
     """Return a sentence on copies, on groups, and on each input that is the same in all rows."""
     evidence = oracle.evidence
     if oracle.made_up:
