@@ -25,6 +25,7 @@ from gatelet.convert.proving import ask_draft, prove_draft
 from gatelet.convert.reading.read_source import read_source
 from gatelet.convert.rows.given import part_calibration, unknown_ranges
 from gatelet.convert.settings import ConversionSettings, Progress
+from gatelet.convert.worker.place import place_for_tools
 from gatelet.convert.worker.timing import Timings, spent_s
 from gatelet.convert.worker.worker import Worker
 from gatelet.runtime.bundle.opening import MANIFEST, Bundle, open_bundle
@@ -131,9 +132,15 @@ def convert_with_report(
         route=route,
         progress=timings.tell,
     )
-    with stage_beside(place) as stage, Worker(scratch=stage) as worker:
+    with (
+        stage_beside(place) as stage,
+        place_for_tools(stage) as scratch,
+        Worker(scratch=scratch) as worker,
+    ):
         timings.watch(worker)
-        writer = BundleWriter(stage, {"name": place.name})
+        # a name of bytes that are no UTF-8 is written with escapes
+        name = os.fsencode(place.name).decode("utf-8", "backslashreplace")
+        writer = BundleWriter(stage, {"name": name})
         report = _ROUTES[route](model_or_run, settings, writer, worker)
         if custom_objects:
             writer.add_provenance(custom_objects=sorted(custom_objects))
@@ -176,7 +183,7 @@ def _convert_through_the_graph(
         calibration=parted.calibration,
         streaming=model.streaming,
         stream_files=model.stream_files,
-        scratch=writer.stage,
+        scratch=worker.scratch,
         platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles)),
     )
     optional = not choice.by_name and not choice.profiles

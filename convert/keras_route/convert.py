@@ -5,7 +5,6 @@ Not the rule: what the Graph knows is converted by our own exporters (`gatelet.c
 
 import importlib.metadata
 import platform
-import tempfile
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,8 +86,8 @@ def convert_past_the_graph(
     choice, progress = choose(settings), settings.progress
     kept = route_artifacts(choice.artifacts)
     source = _read(model_or_run, settings)
-    with tempfile.TemporaryDirectory(dir=writer.stage, prefix="gatelet-") as folder:
-        model = Path(folder) / f"model{keras_suffix(source.keras_file)}"
+    with worker.exchange() as folder:
+        model = folder / f"model{keras_suffix(source.keras_file)}"
         model.write_bytes(source.keras_file)
         step = "loading of the model by Keras"
         told = call_job(worker, "describe_job", step, model=str(model))

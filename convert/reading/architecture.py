@@ -170,7 +170,7 @@ class _Reader:
         kind, config = class_of(entry), entry["config"]
         if isinstance(config, list):  # a Sequential model of Keras 1 and 2
             config = {"layers": config}
-        name = str(entry.get("name") or config.get("name") or kind)
+        name = _text(entry.get("name") or config.get("name") or kind)
         self._check_dimensions(name, kind, config)
         self._note_refusal(name, kind, entry)
         parts = dict(self._parts(entry, kind, config))
@@ -234,7 +234,7 @@ class _Reader:
         entries = []
         inputs = {}
         for entry in config["layers"]:
-            name, kind = str(entry.get("name") or entry["config"]["name"]), entry["class_name"]
+            name, kind = _text(entry.get("name") or entry["config"]["name"]), entry["class_name"]
             operation = is_operation(entry)
             layer = None
             if kind == "InputLayer":
@@ -338,7 +338,7 @@ def _sequential_input(
     config = description["config"]
     if entries and isinstance(entries[0]["config"], Mapping):
         first = entries[0]["config"]
-        found = _declared_input(first, str(first.get("name", "")))
+        found = _declared_input(first, _text(first.get("name", "")))
         if found.shape:  # a layer's dtype is what it computes in, not what it takes
             return found if entries[0]["class_name"] == "InputLayer" else replace(found, dtype="")
     built = config.get("build_input_shape") if isinstance(config, Mapping) else None
@@ -360,6 +360,19 @@ def _declared_input(config: Mapping[str, Any], name: str) -> SourceInput:
     if isinstance(dtype, Mapping):
         dtype = dtype["config"]["name"]
     return SourceInput(f"{name}:0:0", _shape(found) if found else (), str(dtype or ""), name)
+
+
+def _text(name: Any) -> str:
+    """Return a name, which files of every target shall be able to hold."""
+    text = str(name)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            f"the name {text!a} is no Unicode text, since it has half of a character: give the "
+            "layer another one"
+        ) from error
+    return text
 
 
 def _shape(found: Any) -> Shape:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
+from gatelet.convert.worker.place import PLAIN_PATHS, is_plain
 from gatelet.errors import BackendError, CompilerFailed, OutputError
 from gatelet.runtime.backends.c.cache import fetch, own_folder
 from gatelet.runtime.backends.host import host_platform
@@ -188,9 +189,15 @@ def _object(command: Sequence[str], source: Path, flags: Sequence[str], made: Pa
 
 def _cache() -> Path:
     try:
-        return own_folder()
+        folder = own_folder()
     except BackendError as error:
         raise CompilerFailed(str(error)) from error
+    if not is_plain(folder):
+        raise CompilerFailed(
+            f"compilers cannot work in '{folder}', where gatelet keeps what they make: set "
+            f"GATELET_CACHE to {PLAIN_PATHS}"
+        )
+    return folder
 
 
 def run_compiler(command: Sequence[str]) -> None:
@@ -207,6 +214,7 @@ def run_compiler(command: Sequence[str]) -> None:
             env=environment,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=BUILD_TIMEOUT_S,
             check=False,
         )

@@ -37,8 +37,9 @@ def decision_values(
         several: The model has several outputs: their names are part of those in C.
     """
     source, header, levels = [], [], []
-    for index, one in enumerate(decisions):
-        named = {**values, **_named(one, several=several)}
+    parts = _parts([one.output for one in decisions]) if several else [""] * len(decisions)
+    for index, (one, part) in enumerate(zip(decisions, parts, strict=True)):
+        named = {**values, **_named(one, part)}
         source += [fill("decide.c", named), _exported(index, named)]
         header.append(fill("decide.h", named))
         levels.append(_chosen_by_level(index, named))
@@ -49,9 +50,21 @@ def decision_values(
     }
 
 
-def _named(one: Decision, *, several: bool) -> dict[str, str]:
+def _parts(outputs: Sequence[str]) -> list[str]:
+    """Return what each output's names have behind the prefix; no two have the same."""
+    parts: list[str] = []
+    for name in outputs:
+        stem = part = f"_{re.sub('[^a-z0-9]+', '_', name.lower())}"
+        number = 1
+        while part in parts:
+            number += 1
+            part = f"{stem}_{number}"
+        parts.append(part)
+    return parts
+
+
+def _named(one: Decision, part: str) -> dict[str, str]:
     count, width = len(one.labels), one.width
-    part = f"_{re.sub('[^a-z0-9]+', '_', one.output.lower())}" if several else ""
     applied = one.activation != "none"
     kind = f"(struct gatelet_activation){{.kind = GATELET_{one.activation.upper()}}}"
     if width == 1:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatelet.convert.exporters.c.sizes import SCRATCH_FLOATS, largest_elements
-from gatelet.convert.exporters.c.source import c_string, fill
+from gatelet.convert.exporters.c.source import c_string, comment, fill
 from gatelet.convert.exporters.c.writer import Value
 from gatelet.runtime.graph.graph import Graph
 
@@ -154,7 +154,9 @@ def _texts(function: Function) -> dict[str, str]:
     def written(shape: Any) -> str:
         return "[rows" + "".join(f", {size or '?'}" for size in shape[1:]) + "]"
 
-    sizes = [f"axis {axis} of {graph.inputs[index].name}" for index, axis in function.parameters]
+    sizes = [
+        f"axis {axis} of {comment(graph.inputs[index].name)}" for index, axis in function.parameters
+    ]
     return {
         "inputs_text": ", ".join(f"{kinds[i.dtype]} {written(i.shape)}" for i in graph.inputs),
         "sizes_text": ", ".join(sizes) or "none, NULL will do",

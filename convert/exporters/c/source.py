@@ -129,13 +129,14 @@ def c_bytes(data: bytes) -> str:
 
 def c_string(lines: Sequence[str]) -> str:
     """Write lines as one C string."""
-    return "\n    ".join(json.dumps(line + "\n", ensure_ascii=True) for line in lines) or '""'
+    written = (json.dumps(line + "\n", ensure_ascii=True) for line in lines)
+    return "\n    ".join(one.replace("?", "\\?") for one in written) or '""'  # no trigraphs
 
 
 def comment(text: str) -> str:
     """Make a text safe inside a C comment."""
-    plain = re.sub(r"[^\x20-\x7e]+", " ", text)
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    plain = re.sub(r"[^\x20-\x7e]+", " ", text).replace("\\", "/")
+    return re.sub(r"(?<=[*])(?=/)|(?<=/)(?=[*])|(?<=[?])(?=[?])", " ", plain)
 
 
 def initializer(fields: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gatelet.convert.exporters.c.functions import Function, function_values, word_name
-from gatelet.convert.exporters.c.source import fill
+from gatelet.convert.exporters.c.source import comment, fill
 from gatelet.convert.exporters.c.texts import INPUTS
 from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.graph.states import State
@@ -125,7 +125,7 @@ def _taken(model: Graph, function: Function) -> str:
     shapes = []
     for one in function.graph.inputs[: len(model.inputs)]:
         sizes = ["timesteps", *one.shape[2:]] if has_time(one) else list(one.shape[1:])
-        shapes.append(f"{one.name} [{', '.join(map(str, ['rows', *sizes]))}]")
+        shapes.append(f"{comment(one.name)} [{', '.join(map(str, ['rows', *sizes]))}]")
     return ", ".join(shapes)
 
 

@@ -110,7 +110,13 @@ class CRuns:
         command, folder = [*(find_compiler() or ()), *_FLAGS, *given], self.case.bundle.path
         try:
             done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_TIMEOUT_S,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"the C compiler cannot be run: {error}"

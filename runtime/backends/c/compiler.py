@@ -76,7 +76,12 @@ def _compile(compiler: Sequence[str], text: bytes, name: str) -> bytes:
         command = [*compiler, *_FLAGS, *native, "-o", str(out), str(source)]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_TIMEOUT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise BackendError(
