@@ -104,11 +104,11 @@ class BundleItems(pytest.Collector):
                 )
             return prove(bundle, data, progress=self._tell)
         except GateletError as error:
-            raise pytest.UsageError(f"gatelet: {error}") from error
+            raise pytest.UsageError(f"gatelet: {_one_line(str(error))}") from error
 
     def _tell(self, text: str) -> None:
         if self.config.get_verbosity() > 0 and sys.stderr is not None:
-            print(f"gatelet: {text}", file=sys.stderr)
+            print(f"gatelet: {_one_line(text)}", file=sys.stderr)
 
 
 class CheckItem(pytest.Item):
@@ -132,10 +132,11 @@ class CheckItem(pytest.Item):
         from gatelet.convert.report.matrix import sentence
 
         if self.check is None:
-            pytest.skip(self.artifact.note or self.artifact.verdict)
+            pytest.skip(_one_line(self.artifact.note or self.artifact.verdict))
         said = sentence(self.artifact, self.check)
         if self.artifact.note:
             said = f"{said}; {self.artifact.note}"
+        said = _one_line(said)
         self.user_properties += [("figure", self.check.figure), ("limit", self.check.limit)]
         if self.check.verdict == "fail":
             raise CheckFailed(said)
@@ -155,6 +156,12 @@ class CheckItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, None, str]:
         """Say where the item is from."""
         return self.path, None, self.nodeid
+
+
+def _one_line(text: str) -> str:
+    from gatelet.runtime.terminal import one_line
+
+    return one_line(text)
 
 
 class CheckFailed(Exception):

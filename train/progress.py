@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TextIO
 
+from gatelet.runtime.terminal import escaped
 from gatelet.train.epochs import Epoch
 
 BAR_WIDTH = 24
@@ -32,7 +33,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        print(text, file=self._stream, flush=True)
+        print(escaped(text), file=self._stream, flush=True)
 
     def step(self, done: int) -> None:
         """Draw the bar of the running epoch.

@@ -6,11 +6,12 @@ Not the measurement, which is `gatelet.runtime.measure.bench`.
 import argparse
 from pathlib import Path
 
-from gatelet.cli.show import one_line, print_json, print_table, progress
+from gatelet.cli.show import print_json, print_line, print_table, progress
 from gatelet.errors import ConfigError
 from gatelet.runtime.backends import TARGETS
 from gatelet.runtime.files import check_output_file, write_atomically
 from gatelet.runtime.measure.bench import BATCHES, LENGTHS, Result, measure
+from gatelet.runtime.terminal import one_line
 
 EXAMPLE = "gatelet bench demo --target litert --svg bench.svg"
 
@@ -89,7 +90,7 @@ def _show(results: list[Result]) -> None:
         for one in result.measured
     ]
     print_table(header, rows)
-    print()
+    print_line()
     starts = [
         (
             result.target,

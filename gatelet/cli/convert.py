@@ -12,7 +12,7 @@ from gatelet.cli.convert_labels import add_labels, read_labels
 from gatelet.cli.ending import ended_in_order
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.parity import print_report, print_verdict
-from gatelet.cli.show import one_line, print_json, progress
+from gatelet.cli.show import print_json, print_line, progress
 from gatelet.convert import convert_with_report
 from gatelet.convert.exporters.choice import EVERYTHING
 from gatelet.convert.exporters.targets import TARGETS
@@ -21,6 +21,7 @@ from gatelet.convert.reading.model_source import Padding, read_vectorizer
 from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.settings import ROUTES
 from gatelet.runtime.bundle.opening import Bundle
+from gatelet.runtime.terminal import one_line
 
 EXAMPLE = "gatelet convert run --out demo --target onnx --scheme dynamic-int8"
 
@@ -161,12 +162,12 @@ def _print_provenance(provenance: Mapping[str, Any]) -> None:
     """Print what a smaller vocabulary cost, and where the processor time went."""
     pruning = provenance.get("pruning")
     if pruning is not None:
-        print(one_line(_cost_of(pruning)))
+        print_line(one_line(_cost_of(pruning)))
     if "processor_s" not in provenance:
         return
     steps = sorted(provenance["processor_s"].items(), key=lambda step: -step[1])
     most = ", ".join(f"{name} {used:.1f}" for name, used in steps[1:6])
-    print(one_line(f"processor time {steps[0][1]:.1f} s: {most}"))
+    print_line(one_line(f"processor time {steps[0][1]:.1f} s: {most}"))
 
 
 def _cost_of(pruning: Mapping[str, Any]) -> str:

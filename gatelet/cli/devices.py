@@ -6,7 +6,7 @@ Not the profiles, which are files in `gatelet.devices`.
 import argparse
 from dataclasses import asdict
 
-from gatelet.cli.show import print_json, print_table
+from gatelet.cli.show import print_json, print_line, print_table
 from gatelet.devices import DeviceProfile, profile_names, read_profile
 
 EXAMPLE = "gatelet devices raspberry-pi-4"
@@ -33,9 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(one: DeviceProfile) -> None:
-    print(f"device     {one.name}: {one.title}")
-    print(f"platform   {one.platform}, {one.threads} processor{'s' if one.threads > 1 else ''}")
-    print(f"targets    {', '.join(one.targets)}, the preferred one first")
-    print(f"flash      {one.flash_bytes:,} bytes")
-    print(f"RAM        {one.ram_bytes:,} bytes")
-    print(f"\nnext: gatelet convert RUN --out BUNDLE --device {one.name}")
+    print_line(f"device     {one.name}: {one.title}")
+    print_line(
+        f"platform   {one.platform}, {one.threads} processor{'s' if one.threads > 1 else ''}"
+    )
+    print_line(f"targets    {', '.join(one.targets)}, the preferred one first")
+    print_line(f"flash      {one.flash_bytes:,} bytes")
+    print_line(f"RAM        {one.ram_bytes:,} bytes")
+    print_line()
+    print_line(f"next: gatelet convert RUN --out BUNDLE --device {one.name}")

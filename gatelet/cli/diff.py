@@ -7,9 +7,10 @@ import argparse
 from pathlib import Path
 
 from gatelet.cli.evaluate import add_data, read_data
-from gatelet.cli.show import format_figure, one_line, print_json, print_table, progress
+from gatelet.cli.show import format_figure, print_json, print_line, print_table, progress
 from gatelet.convert.diff import ArtifactDiff, BundleDiff, Limits, compare
 from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.terminal import one_line
 
 EXAMPLE = "gatelet diff demo demo-new --data reviews.csv"
 
@@ -60,20 +61,20 @@ def _print(found: BundleDiff) -> None:
     metric = found.metric or "quality"
     header = ("target", "scheme", "bytes", "growth", "max diff", "mean diff", "flips", metric)
     print_table((*header, "verdict"), [_row(one) for one in found.artifacts])
-    print()
+    print_line()
     if found.changes:
         print_table(("changed", "old", "new"), found.changes)
     else:
-        print("nothing changed in labels, vectorizer, layers, data, settings and versions")
-    print()
+        print_line("nothing changed in labels, vectorizer, layers, data, settings and versions")
+    print_line()
     for one in found.artifacts:
         name = f"{one.target} {one.scheme}"
         for finding in one.findings:
             if finding.verdict != "pass":
-                print(one_line(f"{name}: {finding.verdict}: {finding.sentence}"))
+                print_line(one_line(f"{name}: {finding.verdict}: {finding.sentence}"))
         if one.note:
-            print(one_line(f"{name}: {one.note}"))
-    print(one_line(f"diff over {found.rows:,} rows of {found.source}: {found.verdict}"))
+            print_line(one_line(f"{name}: {one.note}"))
+    print_line(one_line(f"diff over {found.rows:,} rows of {found.source}: {found.verdict}"))
 
 
 def _row(one: ArtifactDiff) -> tuple[str, ...]:

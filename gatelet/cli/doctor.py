@@ -6,8 +6,9 @@ Not the diagnosis, which is `gatelet.runtime.measure.doctor`.
 import argparse
 from pathlib import Path
 
-from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.cli.show import print_json, print_line, print_table
 from gatelet.runtime.measure.doctor import Diagnosis, diagnose
+from gatelet.runtime.terminal import one_line
 
 EXAMPLE = "gatelet doctor demo"
 
@@ -30,21 +31,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(found: Diagnosis) -> None:
     here = found.machine
-    print(
+    print_line(
         f"machine    {here.system} {here.architecture}{', ' if here.libc else ''}{here.libc}, "
         f"Python {here.python}, {here.processors} processors"
     )
-    print(f"features   {', '.join(here.features) or 'not known'}\n")
+    print_line(f"features   {', '.join(here.features) or 'not known'}")
+    print_line()
     rows = [
         (one.target, one.engine, one.version or "-", one.problem or "works")
         for one in found.backends
     ]
     print_table(("target", "engine", "version", "state"), rows)
     for command in dict.fromkeys(one.command for one in found.backends if one.command):
-        print(f"  for more engines: {command}")
+        print_line(f"  for more engines: {command}")
     if found.bundle is None:
         return
-    print(f"\nbundle     {one_line(found.bundle)}")
+    print_line()
+    print_line(f"bundle     {one_line(found.bundle)}")
     checked = [
         (one.target, one.scheme, one.parity, "yes" if one.runs else "no") for one in found.artifacts
     ]
@@ -52,4 +55,4 @@ def _show(found: Diagnosis) -> None:
     for one in found.artifacts:
         if one.problem:
             advice = f": {one.advice}" if one.advice else ""
-            print(f"  {one.target} {one.scheme}: {one_line(one.problem)}{advice}")
+            print_line(f"  {one.target} {one.scheme}: {one_line(one.problem)}{advice}")

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.cli.show import print_json, print_line, print_table
 from gatelet.cli.show_graph import show_graph
 from gatelet.errors import ModelError
 from gatelet.runtime.bundle.manifest import judged_of
@@ -15,6 +15,7 @@ from gatelet.runtime.bundle.opening import MANIFEST, Bundle, is_bundle, open_bun
 from gatelet.runtime.bundle.sizes import Sizes, layers_of, sizes_of
 from gatelet.runtime.data.run import MARKER, is_run
 from gatelet.runtime.predictor.prediction import check_labels
+from gatelet.runtime.terminal import one_line
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 EXAMPLE = "gatelet inspect demo"
@@ -59,25 +60,25 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
         sizes = [one.to_dict() for one in sizes_of(bundle)]
         print_json({**bundle.manifest, "sizes": sizes})
         return
-    print(f"bundle     {one_line(bundle.name)}, format {bundle.manifest['format_version']}")
+    print_line(f"bundle     {one_line(bundle.name)}, format {bundle.manifest['format_version']}")
     if not bundle.decisions:
         named = one_line(", ".join(bundle.labels)) or "none"
-        print(f"labels     {named}, threshold {bundle.threshold:g}")
+        print_line(f"labels     {named}, threshold {bundle.threshold:g}")
     for one in bundle.decisions:
-        print(f"decides    {one_line(str(one))}")
+        print_line(f"decides    {one_line(str(one))}")
     vectorizer = bundle.vectorizer()
     if isinstance(vectorizer, Vectorizer):
         level = "characters" if vectorizer.char_level else "words"
-        print(
+        print_line(
             f"vectorizer {len(vectorizer.vocabulary):,} {level}, {vectorizer.maxlen} timesteps, "
             f"{vectorizer.padding}-padded"
         )
     elif vectorizer is not None:
-        print(
+        print_line(
             f"vectorizer {len(vectorizer.vocabulary):,} tokens of a TextVectorization layer, "
             f"{vectorizer.maxlen} timesteps"
         )
-    print()
+    print_line()
     print_table(
         ("target", "scheme", "bytes", "parity", "operators"),
         [
@@ -88,11 +89,12 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
     _show_files(bundle)
     streaming = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
     if streaming:
-        print(f"\nstreaming  {one_line(', '.join(streaming))}")
-    print()
+        print_line()
+        print_line(f"streaming  {one_line(', '.join(streaming))}")
+    print_line()
     if not bundle.is_opaque:
         _show_sizes(sizes_of(bundle))
-        print()
+        print_line()
     show_graph(bundle.interface())
 
 
@@ -102,7 +104,8 @@ def _show_files(bundle: Bundle) -> None:
     entries += [{**one, **one.get("parity", {})} for one in bundle.manifest["artifacts"]]
     judged = {one["path"]: judged_of(one) for one in entries}
     if not any(judged.values()):
-        print("\nfiles      this manifest is older than verdicts of files")
+        print_line()
+        print_line("files      this manifest is older than verdicts of files")
         return
     told: dict[str, list[str]] = {}
     for path, one in judged.items():
@@ -111,11 +114,11 @@ def _show_files(bundle: Bundle) -> None:
         told.setdefault(f"{_MEANT.get(found, found)}{by}", []).append(path)
     for what, paths in told.items():
         names = "" if what.startswith("judged by") else f": {', '.join(sorted(paths))}"
-        print(
+        print_line(
             one_line(f"{'files' if what == next(iter(told)) else '':11}{len(paths)} {what}{names}")
         )
     if bundle.doubt:
-        print(one_line(f"warning: {bundle.doubt}"))
+        print_line(one_line(f"warning: {bundle.doubt}"))
 
 
 _MEANT = {"pass": "judged", "fail": "failed"}

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gatelet.cli.show import one_line, print_json, print_table
+from gatelet.cli.show import print_json, print_line, print_table
 from gatelet.cli.show_graph import show_graph
 from gatelet.convert.inspection import Lint, lint
 from gatelet.convert.passes.rewriting import padded_timesteps
 from gatelet.convert.reading.model_source import open_source
 from gatelet.errors import UnsupportedLayer
+from gatelet.runtime.terminal import one_line
 
 
 def inspect_model(path: Path, *, config: Path | None, as_json: bool) -> int:
@@ -65,17 +66,17 @@ def _as_dict(found: Lint) -> dict[str, Any]:
 
 def _show(found: Lint) -> None:
     for obstacle in found.obstacles[1:]:  # the first is what the command ends with
-        print(f"obstacle   {one_line(obstacle)}")
+        print_line(f"obstacle   {one_line(obstacle)}")
     for note in found.notes:
-        print(f"note       {one_line(note)}")
+        print_line(f"note       {one_line(note)}")
     if found.graph is None or found.cost is None:
         return
-    print(
+    print_line(
         f"cost       {found.cost.per_timestep:,} multiply-accumulates a timestep, "
         f"{found.cost.per_row:,} a row"
     )
     show_graph(found.graph)
-    print()
+    print_line()
     rows = [
         (
             one.target,

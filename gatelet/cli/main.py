@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
 import gatelet
-from gatelet.cli.show import one_line
 from gatelet.errors import ConfigError, GateletError
+from gatelet.runtime.terminal import one_line
 
 COMMANDS = {
     "quickstart": "real text -> trained -> converted -> proven -> a prediction",
@@ -48,7 +48,7 @@ class Command(Protocol):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}\ntry: {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,4 +159,4 @@ def _top_level(words: list[str]) -> NoReturn:
 
     similar = difflib.get_close_matches(named, COMMANDS, n=1)
     hint = f"did you mean '{similar[0]}'?" if similar else f"commands are {', '.join(COMMANDS)}"
-    parser.error(f"there is no command '{one_line(named)}': {hint}")
+    parser.error(f"there is no command '{named}': {hint}")

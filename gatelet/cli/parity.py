@@ -12,8 +12,8 @@ from gatelet.cli.reports import add_reports, check_places, write_reports
 from gatelet.cli.show import (
     ProgressBar,
     format_figure,
-    one_line,
     print_json,
+    print_line,
     print_table,
     progress,
 )
@@ -21,6 +21,7 @@ from gatelet.convert.parity import ArtifactReport, ParityReport, Settings
 from gatelet.convert.parity.limits import find_settings, read_settings
 from gatelet.convert.proving import prove
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
+from gatelet.runtime.terminal import one_line
 
 EXAMPLE = "gatelet parity demo --data reviews.csv"
 
@@ -147,11 +148,11 @@ def print_report(bundle: Bundle, report: ParityReport) -> None:
         _print_remarks(report, one)
     for file in report.files:
         if file.verdict == "fail" and not any(file.path == a.path for a in bundle.artifacts):
-            print(one_line(f"{file.what}: '{file.path}': fail; {file.finding.note}"))
+            print_line(one_line(f"{file.what}: '{file.path}': fail; {file.finding.note}"))
     for note in report.notes:
-        print(f"note: {one_line(note)}")
+        print_line(f"note: {one_line(note)}")
     for warning in report.warnings:
-        print(f"warning: {one_line(warning)}")
+        print_line(f"warning: {one_line(warning)}")
     _print_quality(report)
 
 
@@ -164,11 +165,13 @@ def print_verdict(report: ParityReport) -> None:
         were = "file was" if len(left) == 1 else "files were"
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         told = f"; {len(left)} {were} not run here: {', '.join(left[:_NAMED])}{more}"
-    print(one_line(f"parity {over} against {' and '.join(report.oracles)}: {report.verdict}{told}"))
+    print_line(
+        one_line(f"parity {over} against {' and '.join(report.oracles)}: {report.verdict}{told}")
+    )
     rounded = list(dict.fromkeys(one.scheme for one in report.artifacts if one.costs))
     if report.made_up and rounded:
         costs = "costs" if len(rounded) == 1 else "cost"
-        print(f"{over}: give --data to learn what {' and '.join(rounded)} {costs} on yours")
+        print_line(f"{over}: give --data to learn what {' and '.join(rounded)} {costs} on yours")
 
 
 def _print_quality(report: ParityReport) -> None:
@@ -179,7 +182,7 @@ def _print_quality(report: ParityReport) -> None:
         if name in report.baseline
     ]
     if told:
-        print(
+        print_line(
             f"the Graph's own figures, and in brackets those of {one_line(report.baseline_name)}: "
             f"{', '.join(told)}"
         )
@@ -213,21 +216,23 @@ def _print_remarks(report: ParityReport, one: ArtifactReport) -> None:
         if check.verdict in ("pass", "shown"):
             if check.name in _SHOWN and check.figure and check.note:
                 figure = format_figure(check.figure)
-                print(f"{name}: {_SHOWN[check.name].format(figure=figure)}{one_line(check.note)}")
+                print_line(
+                    f"{name}: {_SHOWN[check.name].format(figure=figure)}{one_line(check.note)}"
+                )
             continue
         if check.verdict == "not checked":
-            print(f"{name}: {check.name}: not checked{note}")
+            print_line(f"{name}: {check.name}: not checked{note}")
             continue
-        print(
+        print_line(
             f"{name}: {check.name} is {format_figure(check.figure)} {check.unit}, limit "
             f"{format_figure(check.limit)}: {check.verdict}{note}"
         )
     for sentence in one.diagnosis:
-        print(f"{name}: {one_line(sentence)}")
+        print_line(f"{name}: {one_line(sentence)}")
     if one.threshold is not None and one.verdict in ("fail", "undecided"):
-        print(
+        print_line(
             f"{name}: on these rows the threshold {one.threshold:.4f} makes the most labels right; "
             "it is not applied"
         )
     if one.note:
-        print(f"{name}: {one.note}")
+        print_line(f"{name}: {one.note}")

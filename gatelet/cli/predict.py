@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatelet.cli.show import decision_line, one_line, print_json, progress
+from gatelet.cli.show import decision_line, print_json, print_line, progress
 from gatelet.errors import ConfigError, DataError
 from gatelet.runtime import load
 from gatelet.runtime.backends import TARGETS
 from gatelet.runtime.predictor.loading import MAX_ROW_S
+from gatelet.runtime.terminal import one_line
 
 EXAMPLE = 'gatelet predict demo "a wonderful film"'
 _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -93,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"text": text, **prediction.to_dict()})
         else:
-            print(f"{decision_line(prediction)}  {one_line(text)}")
+            print_line(f"{decision_line(prediction)}  {one_line(text)}")
     return 0
 
 

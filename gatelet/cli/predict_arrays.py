@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gatelet.cli.show import decision_line, figures, one_line, print_json, progress
+from gatelet.cli.show import decision_line, figures, print_json, print_line, progress
 from gatelet.runtime import Prediction, Predictor, load
 from gatelet.runtime.data.arrays import read_arrays
+from gatelet.runtime.terminal import one_line
 
 
 def run_arrays(arguments: argparse.Namespace) -> int:
@@ -84,5 +85,5 @@ def print_outputs(
         number, *texts = line.values()
         words = [str(number)]
         words += figures(outputs) if found is None else [decision_line(found)]
-        print("  ".join([*words, *map(one_line, texts)]))
+        print_line("  ".join([*words, *map(one_line, texts)]))
     sys.stdout.flush()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gatelet.cli.predict_arrays import print_outputs, row_of, tell_outside
-from gatelet.cli.show import one_line, progress
+from gatelet.cli.show import progress
 from gatelet.errors import DataError, InputError
 from gatelet.runtime import Predictor, Stream, load, open_bundle
 from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
@@ -21,6 +21,7 @@ from gatelet.runtime.graph.graph import GraphInput
 from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.predictor.choice import choose_artifact, target_of_variable
 from gatelet.runtime.predictor.loading import open_artifact
+from gatelet.runtime.terminal import one_line
 
 LONGEST_LINE_BYTES = 2**20
 _BETWEEN = re.compile(r"[\s,;]+")

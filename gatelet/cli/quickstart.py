@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gatelet.cli.convert import output_folder
 from gatelet.cli.ending import ended_in_order
-from gatelet.cli.show import print_table, progress
+from gatelet.cli.show import command_line, print_line, print_table, progress
 from gatelet.cli.train import add_settings, config_of, test_figures
 from gatelet.convert import convert_with_report
 from gatelet.runtime.bundle.opening import MANIFEST, Artifact, Bundle
@@ -52,17 +52,21 @@ def run(arguments: argparse.Namespace) -> int:
     with ended_in_order():
         bundle, report = convert_with_report(trained, out, progress=progress)
     progress("measuring latencies")
-    print(f"test accuracy {test_figures(trained)['accuracy']:.4f}\n")
+    print_line(f"test accuracy {test_figures(trained)['accuracy']:.4f}")
+    print_line()
     _print_artifacts(bundle)
-    print(
-        f"\nparity over {report.rows:,} test texts against {' and '.join(report.oracles)}: "
-        f"{report.verdict}\n"
+    print_line()
+    print_line(
+        f"parity over {report.rows:,} test texts against {' and '.join(report.oracles)}: "
+        f"{report.verdict}"
     )
+    print_line()
     texts = TEXTS.get(corpus or "", DEFAULT_TEXTS)
     predictor = load(out)
     for text, prediction in zip(texts, predictor.predict(list(texts)), strict=True):
-        print(f"{prediction.label}  {prediction.score:.4f}  {text}")
-    print(f'\nnext: gatelet predict {out} "{texts[0].split(",")[0]}"')
+        print_line(f"{prediction.label}  {prediction.score:.4f}  {text}")
+    print_line()
+    print_line(f"next: {command_line('predict', out, texts[0].split(',')[0])}")
     return 1 if report.verdict == "fail" else 0
 
 

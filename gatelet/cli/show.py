@@ -5,16 +5,15 @@ Not what they print.
 
 import json
 import math
+import shlex
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from gatelet.runtime.terminal import escaped, one_line
+
 if TYPE_CHECKING:
     from gatelet.runtime import Prediction
-
-_DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that make a terminal show what follows in another order."""
 
 
 def progress(text: str) -> None:
@@ -65,15 +64,14 @@ class ProgressBar:
             self._shown = ""
 
 
-def one_line(text: str) -> str:
-    """Return a text without what could fake output: line breaks, controls, changes of direction."""
-    return "".join(_written(c) for c in " ".join(text.split()))
+def command_line(*words: object) -> str:
+    """Write a command of gatelet that a shell takes as it is meant, whatever paths are called."""
+    return shlex.join(["gatelet", *map(str, words)])
 
 
-def _written(character: str) -> str:
-    if unicodedata.category(character) == "Cc":
-        return f"\\x{ord(character):02x}"
-    return f"\\u{ord(character):04x}" if character in _DIRECTIONS else character
+def print_line(text: str = "") -> None:
+    """Print a line; what is in it cannot start another one, nor move the terminal's cursor."""
+    print(escaped(text))
 
 
 def decision_line(found: "Prediction") -> str:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gatelet.cli.show import print_json
+from gatelet.cli.show import command_line, print_json, print_line
 from gatelet.runtime.data.run import Run
 from gatelet.train import train
 from gatelet.train.config import TrainConfig, settings
@@ -59,8 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"run": str(trained.path), **figures})
     else:
-        print(f"test accuracy {figures['accuracy']:.4f} on {figures['rows']:,} rows")
-        print(f"next: gatelet convert {trained.path} --out BUNDLE")
+        print_line(f"test accuracy {figures['accuracy']:.4f} on {figures['rows']:,} rows")
+        print_line(f"next: {command_line('convert', trained.path, '--out', 'BUNDLE')}")
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from gatelet.runtime.measure.bench import Result
+from gatelet.runtime.terminal import escaped
 
 _ROW, _LEFT, _WIDTH, _TOP = 28, 190, 420, 46
 
@@ -25,7 +26,7 @@ def bench_svg(results: Sequence[Result], *, title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 120}" '
         f'height="{height}" font-family="sans-serif" font-size="13">',
         '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="10" y="20" font-weight="bold">{escape(title)}</text>',
+        f'<text x="10" y="20" font-weight="bold">{escape(escaped(title))}</text>',
         f'<text x="10" y="36" fill="#666">one text of {first[0].length} words or timesteps: '
         "bar is the median, line reaches to the 99th percentile</text>",
     ]

@@ -24,6 +24,7 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.settings import ConversionSettings
 from gatelet.errors import GateletError
 from gatelet.runtime.backends import TARGETS
+from gatelet.runtime.terminal import one_line
 from tests.convert.reading.hostile_files import write_keras
 
 Done = Any
@@ -295,8 +296,8 @@ def test_a_missing_package_tells_the_pip_command(
 
 
 def test_one_line_escapes_what_could_fake_output() -> None:
-    assert show.one_line("a\r\n b\t\0c\x1b[2J\x7f\x85d") == "a b \\x00c\\x1b[2J\\x7f d"
-    assert show.one_line("\u4e2d \U0001f468\u200d\U0001f469 e\u0301") == (
+    assert one_line("a\r\n b\t\0c\x1b[2J\x7f\x85d") == "a b \\x00c\\x1b[2J\\x7f d"
+    assert one_line("\u4e2d \U0001f468\u200d\U0001f469 e\u0301") == (
         "\u4e2d \U0001f468\u200d\U0001f469 e\u0301"
     )
 

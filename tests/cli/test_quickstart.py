@@ -121,7 +121,7 @@ def test_quickstart_ends_with_a_table_and_two_predictions(
     for line, text in zip(lines[8:10], quickstart_command.DEFAULT_TEXTS, strict=True):
         label, score, shown = line.split("  ")
         assert label in ("0", "1") and 0.5 <= float(score) <= 1 and shown == text
-    assert lines[-1] == f'next: gatelet predict {tmp_path / "demo"} "a wonderful film"'
+    assert lines[-1] == f"next: gatelet predict {tmp_path / 'demo'} 'a wonderful film'"
 
 
 def test_an_out_without_a_name_of_its_own_gets_one(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gatelet.cli.show import one_line, print_table
+from gatelet.cli.show import print_table
+from gatelet.runtime.terminal import one_line
 
 
 @pytest.mark.parametrize(
