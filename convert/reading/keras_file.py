@@ -20,6 +20,7 @@ from gatelet.convert.reading.hdf5 import MAX_COMPRESSION, MAX_WEIGHTS_BYTES, ope
 from gatelet.convert.reading.source import SourceModel
 from gatelet.convert.reading.weights import GroupedWeights, add_weights
 from gatelet.errors import ModelError
+from gatelet.runtime.archives import twice_in
 
 MAX_CONFIG_BYTES = 16 * 2**20
 MAX_DIRECTORY_BYTES = 16 * 2**20
@@ -107,6 +108,11 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     _check_directory(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            if twice := twice_in(archive):
+                raise ModelError(
+                    f"'{path}' is refused: it holds '{twice}' twice, of which readers take the one "
+                    "or the other; save the model again with model.save('name.keras')"
+                )
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ModelError(f"'{path}' is damaged: {error}; get the file again") from error

@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BackendMissing, DataError
+from gatelet.runtime.archives import twice_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MAX_COMPRESSION = 200
+"""Times that arrays may grow: of padding they grow a lot."""
+UNPACKED_BYTES = 256 * 2**20
+"""What they may have in any case."""
 _INPUT_KINDS = "fiub"
 GROUP = "group"
 """The array that says which rows belong together."""
 GROUP_KINDS = "iubUS"
+_ZIP_MAGIC = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ def _load(path: Path) -> dict[str, "NDArray[Any]"]:
             "reading feature data needs NumPy: pip install numpy", command="pip install numpy"
         ) from error
     try:
+        _check_archive(path)
         with np.load(path, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
                 raise DataError(
@@ -117,6 +124,30 @@ def _load(path: Path) -> dict[str, "NDArray[Any]"]:
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split())[:200]
         raise DataError(f"'{path}' cannot be read as .npz: {said}", path=str(path)) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive of two readings, or that unpacks to very much."""
+    with path.open("rb") as file:
+        if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+            return
+        with zipfile.ZipFile(file) as archive:
+            twice, members = twice_in(archive), archive.infolist()
+    keys = [one.filename.removesuffix(".npy") for one in members]
+    twice = twice or next((one for one in keys if keys.count(one) > 1), "")
+    if twice:
+        raise DataError(
+            f"'{path}' has two arrays '{twice}', of which readers take the one or the other: save "
+            "it again",
+            path=str(path),
+        )
+    unpacked, packed = (sum(o.file_size for o in members), sum(o.compress_size for o in members))
+    if unpacked > max(UNPACKED_BYTES, MAX_COMPRESSION * packed):
+        raise DataError(
+            f"'{path}' is refused: its arrays have {unpacked:,} bytes in {packed:,} compressed "
+            "ones; if they are to be so, save them with numpy.savez, uncompressed",
+            path=str(path),
+        )
 
 
 def _check(path: Path, arrays: dict[str, "NDArray[Any]"], group: str) -> None:

@@ -5,6 +5,7 @@ Not what is done with the rows: that is `gatelet.runtime.data.dataset`.
 
 import csv
 import gzip
+import io
 import json
 import math
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gatelet.errors import DataError
+from gatelet.runtime.archives import TooLarge, Unpacked
 
 Row = tuple[str, str | None, str]
 """A text, its label, and its group: '' where there are none."""
@@ -24,6 +26,10 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SEPARATORS = (",", ";", "\t", "|")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_COMPRESSION = 50
+"""Times that gzip data may grow: texts grow 3 to 10 times."""
+UNPACKED_BYTES = 64 * 2**20
+"""What they may have in any case."""
 BOM = b"\xef\xbb\xbf"
 FIELD_CHARACTERS_MAX = 2**31 - 1  # the largest limit that csv takes on every platform
 
@@ -146,8 +152,11 @@ def _open(path: Path, *, zipped: bool) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             magic = file.peek(2)[:2]
             if magic == GZIP_MAGIC:
+                limit_bytes = max(UNPACKED_BYTES, MAX_COMPRESSION * path.stat().st_size)
                 with gzip.open(file) as unzipped:
-                    yield unzipped  # type: ignore[misc]  # a GzipFile is a BinaryIO in all but name
+                    # a GzipFile is a BinaryIO in all but name
+                    bounded = Unpacked(unzipped, limit_bytes)  # type: ignore[arg-type]
+                    yield io.BufferedReader(bounded)
                 return
             if zipped and magic:
                 raise DataError(
@@ -156,6 +165,12 @@ def _open(path: Path, *, zipped: bool) -> Iterator[BinaryIO]:
                     path=str(path),
                 )
             yield file
+    except TooLarge as error:
+        raise DataError(
+            f"'{path}' is refused: {error}, {MAX_COMPRESSION} times its own; if it is to be so, "
+            "unpack it with gunzip and give the file that it makes",
+            path=str(path),
+        ) from error
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DataError(
             f"the gzip data of '{path}' is damaged ({error}): fetch or compress it again",

@@ -27,10 +27,12 @@ from gatelet.convert.parity.files.verdict import (
 from gatelet.convert.parity.report import ArtifactReport
 from gatelet.convert.reading.model_source import ModelSource, open_source
 from gatelet.errors import GateletError
+from gatelet.runtime.archives import read_member, twice_in
 from gatelet.runtime.bundle.manifest import judged_of
 from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.graph.graph import Graph
 
+_ABOUT_BYTES = 16 * 2**20
 PARTS = ("graph", "weights", "vectorizer", "golden", "source")
 
 
@@ -194,7 +196,8 @@ def _named_in(path: Path, key: str) -> str:
     content = path.read_bytes()
     damaged = (zipfile.BadZipFile, KeyError, ValueError, zlib.error, OSError)
     with contextlib.suppress(*damaged), zipfile.ZipFile(io.BytesIO(content)) as archive:
-        content = archive.read("gatelet.json")  # behind a litert file
+        if not twice_in(archive):
+            content = read_member(archive, "gatelet.json", _ABOUT_BYTES)  # behind a litert file
     # as JSON, and as ONNX' metadata: a value of 64 bytes
     said = rb"\b(?:gatelet\.)?%s_sha256(?:\": \"|\x12\x40)([0-9a-f]{64})" % key.encode()
     found = re.search(said, content)

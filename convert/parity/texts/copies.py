@@ -12,14 +12,19 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gatelet.runtime.archives import TooLarge, read_member, twice_in
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 from gatelet.runtime.vectorizer.surrogates import as_utf8
 
 SHOWN_DIGITS = 12
 """Of a digest, as in the names of files."""
+
+MAX_MEMBER_BYTES = 256 * 2**20
+"""Of a vocabulary behind a litert file."""
 
 _DROPPED = -1
 """What onnx-text gives a word without an id."""
@@ -43,6 +48,10 @@ class Copy:
     settings: Mapping[str, Any] | None = None
     words: Mapping[str, int] | None = None
     unknown: int | None = None
+
+
+_UNREADABLE = Copy("")
+"""Of a file that has two readings, or would take much memory: no digest is like that."""
 
 
 def read_copy(target: str, path: Path) -> Copy | None:
@@ -158,9 +167,14 @@ def _label_encoder(onnx: Any, model: Any) -> tuple[dict[str, int] | None, int | 
 def _read_litert(path: Path) -> Copy | None:
     try:
         with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+            if twice_in(archive):
+                return _UNREADABLE
+            read = partial(read_member, archive, limit_bytes=MAX_MEMBER_BYTES)
             names = set(archive.namelist())
-            about = json.loads(archive.read("gatelet.json")) if "gatelet.json" in names else {}
-            lines = archive.read("vocab.txt") if "vocab.txt" in names else None
+            about = json.loads(read("gatelet.json")) if "gatelet.json" in names else {}
+            lines = read("vocab.txt") if "vocab.txt" in names else None
+    except TooLarge:
+        return _UNREADABLE
     except zipfile.BadZipFile:  # a file without metadata
         return None
     words = None if lines is None else _words_of_lines(lines.decode("utf-8"))
