@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.convert.report.elements import Element, element, shown
 from gatelet.convert.report.figures import MARKS, ROWS, describe, write_check
+from gatelet.convert.report.files import file_sentence
 
 _NOTE_CHARACTERS = 600
 
@@ -40,7 +41,7 @@ def sentence(one: ArtifactReport, check: Check) -> str:
 
 
 def findings(report: ParityReport) -> list[tuple[str, str]]:
-    """Return (verdict, sentence) of every check that did not pass and each note, fails first."""
+    """Return (verdict, sentence) of what did not pass: checks, notes and files, fails first."""
     found = []
     for one in report.artifacts:
         found += [
@@ -49,6 +50,7 @@ def findings(report: ParityReport) -> list[tuple[str, str]]:
         if one.note:
             note = shown(one.note, _NOTE_CHARACTERS)
             found.append((one.verdict, f"{one.target} {one.scheme}: {note}"))
+    found += [("fail", file_sentence(one)) for one in report.files if one.verdict == "fail"]
     order = list(MARKS)
     return sorted(found, key=lambda one: order.index(one[0]))
 

@@ -21,6 +21,7 @@ from gatelet.convert.report.charts.treemap import LayerBytes, sizes
 from gatelet.convert.report.elements import Element, element, html_text, shown
 from gatelet.convert.report.examples import worst_examples
 from gatelet.convert.report.figures import MARKS
+from gatelet.convert.report.files import files_judged
 from gatelet.convert.report.matrix import findings, matrix
 from gatelet.convert.report.quality import blame, quality
 from gatelet.convert.report.rows import pairs, probabilities
@@ -141,6 +142,13 @@ def _sections(story: Story) -> Iterator[Element]:
         "Differences are in units of the spread: the standard deviation of that output.",
         matrix(story.report),
     )
+    if story.report.files:
+        yield chart(
+            "Files",
+            "A row a file of the bundle: what was found of exactly these bytes, by what. A file "
+            "that was not run here may be right or wrong.",
+            files_judged(story.report),
+        )
     yield quality(story.report)
     yield from _charts(story)
     yield _provenance(story.bundle)

@@ -8,6 +8,7 @@ import pytest
 import xmlschema
 
 from gatelet.convert.parity import Check
+from gatelet.convert.parity.files.verdict import Finding, not_run
 from gatelet.convert.report import Story, junit_xml
 from tests.convert.report.conftest import HOSTILE
 
@@ -33,8 +34,9 @@ def test_a_suite_is_an_artifact_and_a_case_a_check(
 ) -> None:
     written = junit_xml(judged.report, name="demo", timestamp=TIME)
     schema.validate(written.decode())
-    suites = ElementTree.fromstring(written)
+    *suites, files = ElementTree.fromstring(written)
     assert [suite.get("name") for suite in suites] == ["onnx float32", "onnx dynamic-int8"]
+    assert files.get("name") == "files"
     for suite, one in zip(suites, judged.report.artifacts, strict=True):
         cases = suite.findall("testcase")
         assert [case.get("name") for case in cases] == [check.name for check in one.checks]
@@ -83,7 +85,35 @@ def test_any_name_and_note_gives_a_valid_file(
     )
     written = junit_xml(report, name=text, timestamp=TIME)
     schema.validate(written.decode())
-    assert len(ElementTree.fromstring(written)) == 2
+    assert len(ElementTree.fromstring(written)) == 3
+
+
+@pytest.mark.parametrize(
+    ("strict", "failures", "skipped"), [(False, "1", "1"), (True, "2", "0")], ids=["", "strict"]
+)
+def test_a_file_is_a_case_and_what_was_not_run_is_skipped(
+    judged: Story, schema: xmlschema.XMLSchema, *, strict: bool, failures: str, skipped: str
+) -> None:
+    first, second, *others = judged.report.files
+    files = (
+        replace(first, finding=Finding("fail", "compared", "it is another's\0")),
+        replace(second, finding=not_run("there is no compiler")),
+        *others,
+    )
+    report = replace(judged.report, files=files)
+    written = junit_xml(report, name="demo", timestamp=TIME, strict=strict)
+    schema.validate(written.decode())
+    suite = ElementTree.fromstring(written)[-1]
+    assert [case.get("name") for case in suite.findall("testcase")] == [one.path for one in files]
+    counts = (suite.get("tests"), suite.get("failures"), suite.get("skipped"))
+    assert counts == (str(len(files)), failures, skipped)
+    told = [element.get("message", "") for element in suite.findall("testcase/*")]
+    assert "it is another's\\x00" in told[0] and "there is no compiler" in told[1]
+
+
+def test_a_report_without_files_has_no_suite_of_them(judged: Story) -> None:
+    written = junit_xml(replace(judged.report, files=()), name="demo", timestamp=TIME)
+    assert len(ElementTree.fromstring(written)) == len(judged.report.artifacts)
 
 
 def test_the_schema_refuses_what_readers_refuse(judged: Story, schema: xmlschema.XMLSchema) -> None:

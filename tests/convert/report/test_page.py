@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert.parity import Check
+from gatelet.convert.parity.files.verdict import Finding, Run, not_run
 from gatelet.convert.report import Story, page
 from gatelet.convert.report.figures import describe
 from gatelet.convert.report.page import layers
@@ -19,6 +20,7 @@ from tests.convert.report.conftest import HOSTILE, Page, TellStory
 MAX_BYTES = 500_000
 CHARTS = (
     "Checks",
+    "Files",
     "Quality on labelled rows",
     "Scores against the oracle",
     "Differences from the oracle",
@@ -123,6 +125,27 @@ def test_a_check_of_another_version_is_shown_by_its_name(judged: Story) -> None:
     report = replace(judged.report, artifacts=(odd, second))
     shown = Page(page(replace(judged, report=report))).shown
     assert "gc3p0 is -, the limit is 0.1 (steps)" in shown
+
+
+def test_every_file_has_a_row_and_failed_ones_are_said_first(judged: Story) -> None:
+    assert judged.report.files
+    first, second, *others = judged.report.files
+    wrong = Finding("fail", "run", "it is <b>wrong</b>", (Run("c", "1", "m", "v3"),))
+    files = (
+        *others,
+        replace(second, finding=not_run("there is no <emulator>")),
+        replace(first, finding=wrong),
+    )
+    story = replace(judged, report=replace(judged.report, files=files))
+    text = page(story)
+    shown = Page(text).shown
+    assert f"✗ fail: the file '{first.path}' ({first.what}): fail; it is <b>wrong</b>" in shown
+    table = text[text.index('id="files"') :]
+    rows = re.findall(r'<tr><th scope="row">([^<]*)</th>.*?class="([a-z-]*)"', table)
+    expected = [(first.path, "fail"), (second.path, "not-run")]
+    assert rows[: len(files)] == expected + [(one.path, one.verdict) for one in others]
+    assert "c 1, m level v3" in shown and "there is no <emulator>" in shown
+    assert f"1 fail, 1 not run, {len(others)} pass" in shown
 
 
 def test_every_chart_has_a_title_a_sentence_and_titled_axes(judged: Story) -> None:
