@@ -43,7 +43,7 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
             "python": platform.python_version(),
             "unicode": unicodedata.unidata_version,
             "keras_of_model": source.model.keras_version,
-            "packages": _versions(
+            "packages": versions_of(
                 "tensorflow", "keras", "onnx", "onnxruntime", "ai-edge-litert", "ziglang"
             ),
             "code_sha256": code_sha256(),
@@ -72,7 +72,8 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
         writer.add_part(key, stem, suffix, data)
 
 
-def _versions(*packages: str) -> dict[str, str]:
+def versions_of(*packages: str) -> dict[str, str]:
+    """Return the versions of the packages that are installed."""
     found = {}
     for package in packages:
         try:

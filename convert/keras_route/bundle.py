@@ -3,8 +3,9 @@
 Not its order, which is in `convert.py`.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.schemes import Scheme
 from gatelet.convert.tolerances import FLOAT32_FACTOR, FLOAT32_FLOOR
 from gatelet.convert.worker.worker import Worker
-from gatelet.errors import ConfigError, ModelError
+from gatelet.errors import ConfigError, ConversionError, ModelError
 from gatelet.runtime.backends.targets import TARGETS
+from gatelet.runtime.bundle.opening import Bundle
 from gatelet.runtime.bundle.storage import BYTES_OF
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -111,6 +113,35 @@ def ask_keras(
             outputs = {name: found[name] for name in interface.outputs}
     limit = max(FLOAT32_FLOOR, FLOAT32_FACTOR * float(own))
     return KerasAnswers(inputs, side_by_side(outputs), outputs, limit, version)
+
+
+def make_again(
+    bundle: Bundle, keras_file: bytes, worker: Worker, progress: Callable[[str], None]
+) -> dict[tuple[str, str], bytes]:
+    """Let Keras' own converters make the artifacts of a bundle again, from its model.
+
+    Returns:
+        The files by target and scheme, without those that cannot be made here.
+    """
+    made = {}
+    for one in bundle.artifacts:
+        progress(f"making {one.target} {one.scheme} again, to compare its weights")
+        with contextlib.suppress(ConversionError, ModelError), worker.exchange() as folder:
+            model, out = folder / f"model{keras_suffix(keras_file)}", folder / "again"
+            model.write_bytes(keras_file)
+            call_job(
+                worker,
+                "again_job",
+                f"export to {one.target} {one.scheme} past the Graph",
+                target=one.target,
+                scheme=one.scheme,
+                model=str(model),
+                interface=json.dumps(bundle.manifest["interface"]),
+                batch=one.entry.get("batch"),
+                out=str(out),
+            )
+            made[one.target, one.scheme] = out.read_bytes()
+    return made
 
 
 def call_job(worker: Worker, job: str, step: str, **arguments: Any) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gatelet.convert.bundle.facts import versions_of
 from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.exporters.choice import choose
 from gatelet.convert.exporters.targets import EXPORTERS
@@ -24,6 +25,7 @@ from gatelet.convert.keras_route.bundle import (
     route_golden,
 )
 from gatelet.convert.keras_route.parity import judge_route
+from gatelet.convert.keras_route.weights import PACKAGES
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.parity.costs import too_costly
 from gatelet.convert.parity.notes.left_out import notes_on_left_out
@@ -207,6 +209,7 @@ def _facts(
             "python": platform.python_version(),
             "unicode": unicodedata.unidata_version,
             "keras_of_model": told["keras"],
+            "packages": versions_of(*PACKAGES),
             "model": source.name,
             "parameters": told["parameters"],
         },

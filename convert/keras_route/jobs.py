@@ -126,6 +126,23 @@ def export_keras_job(target: str, scheme: str, model: str, interface: str, out: 
     min(candidates, key=lambda one: one[0])[1].save(Path(out))
 
 
+def again_job(
+    target: str, scheme: str, model: str, interface: str, batch: int | None, out: str
+) -> None:
+    """Convert a Keras model again, as an artifact's entry says that it was.
+
+    Args:
+        target: 'litert' or 'onnx'.
+        scheme: The scheme's name.
+        model: Path of the file.
+        interface: JSON, as the manifest has it.
+        batch: As the manifest has it.
+        out: The file to write.
+    """
+    loaded, _ = _load(model)
+    Path(out).write_bytes(CONVERTERS[target](loaded, json.loads(interface), batch, scheme))
+
+
 def answer_job(model: str, inputs: str, out: str) -> float:
     """Let Keras predict, and tell how far its own rounding takes it.
 

@@ -3,14 +3,16 @@
 Not the parity of other bundles, which the Graph judges too (`gatelet.convert.parity`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.keras_route.bundle import GOLDEN, KerasAnswers, ask_keras
+from gatelet.convert.keras_route.bundle import GOLDEN, KerasAnswers, ask_keras, make_again
+from gatelet.convert.keras_route.weights import check_weights
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport, Settings
 from gatelet.convert.parity.checks.costs import check_alike, check_flips, check_scores
 from gatelet.convert.parity.checks.golden import check_ids
@@ -45,6 +47,7 @@ def judge_route(
     bundle: Bundle,
     answers: KerasAnswers,
     *,
+    again: Mapping[tuple[str, str], bytes] = MappingProxyType({}),
     settings: Settings = Settings(),  # noqa: B008  frozen
     progress: Callable[[str], None] = lambda text: None,
 ) -> ParityReport:
@@ -53,6 +56,7 @@ def judge_route(
     Args:
         bundle: Without a Graph.
         answers: What is right.
+        again: The artifacts as Keras' converters make them now, by target and scheme.
         settings: Limits other than the tolerance table's.
         progress: Called with what is being done.
     """
@@ -66,7 +70,8 @@ def judge_route(
     for artifact in bundle.artifacts:
         progress(f"parity of {artifact.target} {artifact.scheme}")
         found = _judge(bundle, artifact, answers, settings)
-        checks = (*shared, *found.checks) if found.checks else ()
+        weights = check_weights(bundle, artifact, again.get((artifact.target, artifact.scheme)))
+        checks = (*shared, weights, *found.checks) if found.checks else ()
         reports.append(replace(found, checks=checks))
     oracle = f"keras {answers.version}" if answers.version else "golden vectors"
     asked = "source" if answers.version else "golden"
@@ -116,9 +121,11 @@ def prove_route(
     version = str(bundle.manifest.get("provenance", {}).get("keras_of_model", ""))
     with Worker() as worker:
         progress("asking Keras")
-        answers = ask_keras(source.read_bytes(), interface, inputs, worker, version=version)
+        keras_file = source.read_bytes()
+        answers = ask_keras(keras_file, interface, inputs, worker, version=version)
+        again = make_again(bundle, keras_file, worker, progress)
     answers = replace(answers, over=over, groups=None if data is None else data.groups)
-    return judge_route(bundle, answers, settings=settings, progress=progress)
+    return judge_route(bundle, answers, again=again, settings=settings, progress=progress)
 
 
 def _golden_answers(bundle: Bundle) -> KerasAnswers:
