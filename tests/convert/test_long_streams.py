@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatelet.convert.exporters.time_constants import steps_of
 from gatelet.convert.parity.checks import long_streams
-from gatelet.convert.parity.checks.long_streams import check_long_stream, steps_of, takes_any_steps
+from gatelet.convert.parity.checks.long_streams import check_long_stream, takes_any_steps
 from gatelet.convert.rows.rows import Rows
 from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.graph.graph import Graph
@@ -54,10 +55,10 @@ def judged(graph: Graph, unit: float, *, exact: float | None = None) -> Any:
 
 
 def test_a_stream_has_five_time_constants_and_at_most_100_000_steps() -> None:
-    shorter = steps_of(slow_graph("chrono", 2, 1, taus=(10.0, 400.0)), ROWS)
+    shorter = steps_of(slow_graph("chrono", 2, 1, taus=(10.0, 400.0)), ROWS.feed)
     assert 5 * 400 < shorter < 25 * 400
-    assert steps_of(slow_graph("gru", 2, 1, taus=(10.0, 60000.0)), ROWS) == 100_000
-    assert steps_of(slow_graph("gru", 2, 1, taus=(3.0,)), ROWS) == 0
+    assert steps_of(slow_graph("gru", 2, 1, taus=(10.0, 60000.0)), ROWS.feed) == 100_000
+    assert steps_of(slow_graph("gru", 2, 1, taus=(3.0,)), ROWS.feed) == 0
 
 
 def test_a_state_that_stops_fails_and_one_that_does_not_passes() -> None:
@@ -79,7 +80,7 @@ def test_a_stream_ends_when_the_time_is_up_and_the_note_says_so(
 ) -> None:
     monkeypatch.setattr(long_streams, "BUDGET_S", -1.0)
     monkeypatch.setattr(long_streams, "LEAST_BLOCKS", 2)
-    found = judged(slow_graph("gru", 2, 1, taus=(10.0, 500.0)), 0.0)
+    found = judged(slow_graph("gru", 2, 1, taus=(10.0, 1000.0)), 0.0)
     assert found.note.startswith("500 steps, ") and "would take over" in found.note
 
 
@@ -88,3 +89,32 @@ def test_a_model_of_a_fixed_length_has_no_longer_row() -> None:
     (one,) = graph.inputs
     fixed = replace(graph, inputs=(replace(one, shape=(None, 50, 2)),))
     assert takes_any_steps(graph) and not takes_any_steps(fixed)
+
+
+class Whole:
+    """What takes whole rows, and gives one output for each; it is off by a share of its span."""
+
+    def __init__(self, graph: Graph, off: float) -> None:
+        self.backend, self.name, self.off = ReferenceBackend(graph), graph.outputs[0], off
+        self.steps: list[int] = []
+
+    def stream(self) -> Any:
+        raise AssertionError("it takes whole rows")
+
+    def scores(self, inputs: Any) -> Any:
+        x = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
+        self.steps.append(np.shape(x)[1])
+        return self.backend.run({"features": np.asarray(x)})[self.name] + self.off
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0.0005, "pass"), (0.05, "fail")])
+def test_an_output_that_comes_once_is_measured_by_what_it_spans_over_the_stream(
+    off: float, verdict: str
+) -> None:
+    graph = slow_graph("chrono", 2, 1, taus=(10.0, 150.0), return_sequences=False)
+    whole = Whole(graph, off)
+    found = check_long_stream(whole, graph, ROWS, weights=None, exact=None, streams=False)
+    assert found is not None and found.verdict == verdict
+    # one number has no span of its own: a hundredth of it would stand in for that
+    assert found.figure is not None and off < found.figure < 30 * off
+    assert len(whole.steps) == 5 and whole.steps == sorted(whole.steps)

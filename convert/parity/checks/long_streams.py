@@ -12,27 +12,29 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.time_constants import LEAKS, bias_of, steps_to_forget
+from gatelet.convert.exporters.time_constants import CONSTANTS, steps_of
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.stored.match import StoredWeight
 from gatelet.convert.rows.rows import Rows
 from gatelet.convert.tolerances import FLOAT32_FACTOR
-from gatelet.runtime.backends.reference import ReferenceBackend, array_of
-from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.backends.reference import ReferenceBackend
+from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
 from gatelet.runtime.graph.streamable import STEPS, follow_steps, has_time
 from gatelet.runtime.graph.streaming import streaming_refusal, to_stream
 
 LIMIT = 0.01
 """Of the output's span: how far nine tenths of a stream may be from float with the same weights."""
-CONSTANTS, LONGEST, SHORTEST = 5, 100_000, 128
-"""A stream has so many time constants, at most so many steps; shorter ones `stream` has seen."""
 BUDGET_S = 10.0
 """Of processor time, for the oracle: then the stream ends."""
 LEAST_BLOCKS = 4
 """Whatever the time is."""
 _SHARE = 0.9
 _BLOCK_STEPS = 250
+_BLOCKS = 16
+"""A stream has so many pieces at least: an output that comes once shows its span by them."""
+_ENDS = 8
+"""Where an artifact takes whole rows, so many are run, each half as long as the one before."""
 _LEAST_SPAN = 0.01
 
 Array = NDArray[Any]
@@ -48,43 +50,10 @@ class Streamed(Protocol):
         """Run whole sequences."""
 
 
-def steps_of(graph: Graph, inputs: Rows) -> int:
-    """Return how many steps show what a model remembers; 0 where the usual ones do.
-
-    Args:
-        graph: The model.
-        inputs: What its gates are fed.
-    """
-    slowest = [0.0]
-    for node in graph.nodes:
-        if node.op in LEAKS and not node.attributes.get("go_backwards"):
-            slowest.append(float(_slowest(graph, node, inputs)))
-    steps = min(CONSTANTS * max(slowest), LONGEST)
-    return int(steps) if steps > SHORTEST else 0
-
-
 def takes_any_steps(graph: Graph) -> bool:
     """Return whether a row may be as long as a stream, and shows what a stream gives."""
     is_open = all(one.shape[1] is None for one in graph.inputs if has_time(one))
     return is_open and not streaming_refusal(graph)
-
-
-def _slowest(graph: Graph, node: Node, inputs: Rows) -> float:
-    """Return the largest time constant, with the gate as open as inputs and states make it."""
-    gate = LEAKS[node.op]
-    z = bias_of(graph, node)
-    units = z.shape[1]
-    kernel, recurrent = (
-        array_of(graph.weights[node.weights[role]]).astype(np.float64)
-        for role in ("kernel", "recurrent_kernel")
-    )
-    fed = inputs.feed.get(node.inputs[0])
-    reach = np.ones(len(kernel)) if fed is None else np.abs(fed).max(axis=(0, 1))
-    part = slice(gate * units, (gate + 1) * units)
-    # what numbers that vary on their own reach together
-    moved = ((kernel[:, part] * reach[:, None]) ** 2).sum(axis=0)
-    moved += (recurrent[:, part] ** 2).sum(axis=0)
-    return float(steps_to_forget(node, z[gate] + np.sqrt(moved)).max())
 
 
 def check_long_stream(
@@ -109,24 +78,23 @@ def check_long_stream(
     Returns:
         The check; None where a model forgets soon.
     """
-    wanted = steps_of(graph, inputs)
+    wanted = steps_of(graph, inputs.feed)
     if not wanted:
         return None
     row = _joined(graph, inputs, wanted)
     expected, done = _oracle(_with_weights(graph, weights), row, wanted)
     row = _cut(graph, row, 0, done)
-    kinds = follow_steps(graph)
+    compared, spans = expected, _spans(graph, expected)
     if streams:
         stream = predictor.stream()
         found = _run(lambda part: stream.step(part.feed), graph, row, done)
     else:
-        found = [_by_name(graph, predictor.scores(row.given))]
-        expected = [{n: _whole(expected, n, kinds) for n in graph.outputs}]
+        found, compared = _of_rows(predictor, graph, row, expected)
     limit = LIMIT
     if exact is not None:
         own, _ = _oracle(graph, row, done, dtype=np.float32)
-        limit = max(exact, FLOAT32_FACTOR * _figure(graph, own, expected, 1.0))
-    figure = _figure(graph, found, expected, _SHARE if exact is None else 1.0)
+        limit = max(exact, FLOAT32_FACTOR * _figure(own, expected, spans, 1.0))
+    figure = _figure(found, compared, spans, _SHARE if exact is None else 1.0)
     note = f"{done:,} steps, the slowest unit's time constant is about {wanted // CONSTANTS:,}"
     if done < wanted:
         note += f"; {wanted:,} would take over {BUDGET_S:.0f} s of processor time"
@@ -180,15 +148,16 @@ def _oracle(
         return {name: found[name] for name in graph.outputs}
 
     made = _run(step, graph, row, steps)
-    return made, min(steps, len(made) * _BLOCK_STEPS)
+    return made, min(steps, len(made) * _block_steps(steps))
 
 
 def _run(
     step: Callable[[Rows], Any], graph: Graph, row: Rows, steps: int
 ) -> list[Mapping[str, Array]]:
     found: list[Mapping[str, Array]] = []
-    for start in range(0, steps, _BLOCK_STEPS):
-        made = step(_cut(graph, row, start, min(start + _BLOCK_STEPS, steps)))
+    size = _block_steps(steps)
+    for start in range(0, steps, size):
+        made = step(_cut(graph, row, start, min(start + size, steps)))
         if made is None:
             break
         found.append(_by_name(graph, made))
@@ -206,15 +175,49 @@ def _whole(parts: Sequence[Mapping[str, Array]], name: str, kinds: Mapping[str, 
     return np.asarray(parts[-1][name])
 
 
+def _block_steps(steps: int) -> int:
+    return min(_BLOCK_STEPS, -(-steps // _BLOCKS))
+
+
+def _of_rows(
+    predictor: Streamed, graph: Graph, row: Rows, expected: Sequence[Mapping[str, Array]]
+) -> tuple[list[Mapping[str, Array]], list[Mapping[str, Array]]]:
+    """Run whole rows that end where blocks do, and return what they give and what they should.
+
+    An output that comes once is one number a row, so several rows are run; else one shows all.
+    """
+    kinds, blocks = follow_steps(graph), len(expected)
+    steps = max(array.shape[1] for array in row.feed.values() if array.ndim > 1)
+    is_once = any(kinds[name] != STEPS for name in graph.outputs)
+    ends = {blocks >> place for place in range(_ENDS if is_once else 1)} - {0}
+    found: list[Mapping[str, Array]] = []
+    compared: list[Mapping[str, Array]] = []
+    for end in sorted(ends):
+        part = _cut(graph, row, 0, steps * end // blocks)
+        found.append(_by_name(graph, predictor.scores(part.given)))
+        compared.append({n: _whole(expected[:end], n, kinds) for n in graph.outputs})
+    return found, compared
+
+
+def _spans(graph: Graph, expected: Sequence[Mapping[str, Array]]) -> dict[str, float]:
+    """Return the span of each output, over a whole stream."""
+    spans = {}
+    for name in graph.outputs:
+        parts = [np.asarray(part[name], np.float64) for part in expected]
+        low, high = min(one.min() for one in parts), max(one.max() for one in parts)
+        spans[name] = max(high - low, _LEAST_SPAN * max(abs(low), abs(high)), 1e-9)
+    return spans
+
+
 def _figure(
-    graph: Graph,
     found: Sequence[Mapping[str, Array]],
     expected: Sequence[Mapping[str, Array]],
+    spans: Mapping[str, float],
     share: float,
 ) -> float:
     """Return how far a share of the steps is off at most, in spans of the output."""
     worst = 0.0
-    for name in graph.outputs:
+    for name, span in spans.items():
         width = np.shape(expected[0][name])[-1]
         right, had = (
             np.concatenate([np.asarray(one[name], np.float64).reshape(-1, width) for one in parts])
@@ -222,7 +225,6 @@ def _figure(
         )
         if right.shape != had.shape or not np.isfinite(had).all():
             return np.inf
-        span = max(float(np.ptp(right)), _LEAST_SPAN * float(np.abs(right).max(initial=0.0)), 1e-9)
         off = np.abs(had - right).max(axis=1) / span
-        worst = max(worst, float(np.quantile(off, share, method="higher")))
+        worst = max(worst, float(np.quantile(off, share, method="lower")))
     return worst
