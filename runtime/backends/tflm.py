@@ -6,7 +6,7 @@ Not the device's loop, which is the same in C++: see docs/tflm.md.
 import importlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -142,6 +142,25 @@ class TflmBackend:
             for one in self._contract["outputs"]
         }
 
+    def follow(self, inputs: Mapping[str, Any]) -> Iterator[list[Array]]:
+        """Run a row, and give its outputs after each step that is run, in the file's order.
+
+        The interpreter is its own, so that several rows can be followed side by side.
+
+        Args:
+            inputs: Of one row, as `run` takes them.
+        """
+        feeds = [
+            (np.asarray(inputs[one["name"]], one["dtype"]), one["order"])
+            for one in self._contract["inputs"]
+        ]
+        counts = self._counted(inputs)
+        timesteps = next(feed.shape[1] for feed, order in feeds if order != "once")
+        kept = range(timesteps) if counts is None else np.flatnonzero(counts[0]).tolist()
+        interpreter = self._opens()
+        for _ in self._steps(interpreter, self._fed(feeds, 0), kept):
+            yield self._outputs(interpreter)
+
     def _fed(self, feeds: list[tuple[Array, str]], row: int) -> list[tuple[Array, str]]:
         """Return a row's inputs, with the rows of tables in the place of ids."""
         return [
@@ -162,10 +181,17 @@ class TflmBackend:
         """Run a row's steps and give the outputs of each: of the last only where that is enough."""
         interpreter = self._interpreter
         interpreter.reset()
-        wanted = self._contract["outputs"]
-        each = any(one["order"] != "once" for one in wanted)
+        each = any(one["order"] != "once" for one in self._contract["outputs"])
+        last = len(kept) - 1
+        return [
+            self._outputs(interpreter)
+            for place in self._steps(interpreter, feeds, kept)
+            if each or place == last
+        ]
+
+    def _steps(self, interpreter: Any, feeds: list[tuple[Array, str]], kept: Any) -> Iterator[int]:
+        """Run the steps that are kept, and give the place of each among them."""
         shaped = [(_as_steps(values, order), order) for values, order in feeds]
-        steps = []
         last = len(kept) - 1
         for place, t in enumerate(kept):
             # the arena reuses the inputs' memory, so every call sets them anew
@@ -175,11 +201,11 @@ class TflmBackend:
             interpreter.invoke()
             if self._observe is not None:
                 self._observe(interpreter)
-            if each or place == last:
-                steps.append(
-                    [_as_numbers(interpreter.get_output(i), one) for i, one in enumerate(wanted)]
-                )
-        return steps
+            yield place
+
+    def _outputs(self, interpreter: Any) -> list[Array]:
+        wanted = self._contract["outputs"]
+        return [_as_numbers(interpreter.get_output(i), one) for i, one in enumerate(wanted)]
 
     def _assembled(self, one: Any, values: list[Array], kept: Any, timesteps: int) -> Array:
         """Return an output of a row: after the last step, or with a timestep each.

@@ -57,7 +57,13 @@ REFUSED = {
 }
 """Cases that no file of one timestep can hold, and what the message says."""
 
-NO_INTEGERS = {"lstm_relu": "has no bound", "simple_rnn_relu": "has no bound"}
+NO_INTEGERS = {
+    "batch_normalized": "of the output's span off float",
+    "gru_silu": "of the output's span off float",
+    "lstm_relu": "has no bound",
+    "return_state_used": "of the output's span off float",
+    "simple_rnn_relu": "has no bound",
+}
 """Cases that are refused in integers only."""
 
 # the library adds up products one after the other in float32, without fused multiply-add; where

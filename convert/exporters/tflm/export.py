@@ -13,6 +13,7 @@ from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.tflm.arena import arena_bytes
 from gatelet.convert.exporters.tflm.companions import companions, table_companions
 from gatelet.convert.exporters.tflm.contract import contract, written
+from gatelet.convert.exporters.tflm.long_streams import long_stream_refusal
 from gatelet.convert.exporters.tflm.observe import losses, observe
 from gatelet.convert.exporters.tflm.recurrent import FUSED_RANGE, can_fuse, check_bounded
 from gatelet.convert.exporters.tflm.slow_units import slow_unit_refusal
@@ -62,6 +63,9 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
     writer.file.add_metadata("gatelet.json", json.dumps(identity).encode())
     data = written(graph, writer, step)
     if model.calibration is not None and writer.integers:
+        why = long_stream_refusal(graph, model.calibration.rows, data, writer)
+        if why:
+            raise Refused(f"tflm {scheme.name}: {why}", target="tflm")
         facts["calibration"]["losses"] = losses(graph, model.calibration.rows, data, writer)
     facts["steps"] = contract(graph, writer, step)
     facts["arena_bytes"] = arena_bytes(data, inputs=len(step.inputs))

@@ -30,32 +30,35 @@ def _embedding(
 ) -> Tensor:
     """Write a look-up; in integers, of int8 rows."""
     table, ids = weights["embeddings"], inputs[0]
-    if not writer.integers:
+    if not writer.integers and not writer.rounds:
         return writer.gather(writer.weight(table, "float32"), ids)
-    largest = np.abs(table).max(axis=1, keepdims=True)
-    if largest.max() > _ROW_SCALES_FROM * np.median(largest):
-        return _rows_of_their_own_scale(writer, node, ids, table, largest)
-    scale = float(np.float32((largest.max() or 1.0) / _LARGEST_INT8))
-    rows = np.clip(np.rint(table / scale), -_LARGEST_INT8, _LARGEST_INT8)
-    found = writer.gather(writer.weight(rows, "int8", scale=scale), ids)
-    return writer.convert(found, scale=scale / 2**8)
-
-
-def _rows_of_their_own_scale(
-    writer: StepWriter, node: Node, ids: Tensor, table: Array, largest: Array
-) -> Tensor:
-    """Write a look-up of rows and of their scales, which are 1 to 127 times a common unit."""
-    unit = float(largest.max() or 1.0) / _LARGEST_INT8**2
-    scales = np.clip(np.ceil(largest / (unit * _LARGEST_INT8)), 1, _LARGEST_INT8)
-    rows = np.clip(np.rint(table / (scales * unit)), -_LARGEST_INT8, _LARGEST_INT8)
+    rows, scales, unit = _rounded_rows(table)
+    if not writer.integers:
+        return writer.gather(writer.weight(rows * (scales * unit), "float32"), ids)
+    if scales.max() == 1:
+        found = writer.gather(writer.weight(rows, "int8", scale=unit), ids)
+        return writer.convert(found, scale=unit / 2**8)
     parts = []
     for values, scale in ((rows, unit), (scales, 1.0)):
         found = writer.gather(writer.weight(values, "int8", scale=scale), ids)
         parts.append(writer.convert(found, scale=scale))
-    scale = float(np.float32((largest.max() or 1.0) / LARGEST_INT16))
+    scale = float(np.float32((np.abs(table).max() or 1.0) / LARGEST_INT16))
     y = writer.file.tensor(f"{node.name}_y", (*ids.shape, table.shape[1]), "int16", scale=scale)
     writer.file.operator("MUL", parts, [y], writer.file.options("Mul"))
     return y
+
+
+def _rounded_rows(table: Array) -> tuple[Array, Array, float]:
+    """Return int8 rows, the scale of each in units, and the unit: scales are 1 to 127, or all 1."""
+    largest = np.abs(table).max(axis=1, keepdims=True)
+    reach = float(largest.max() or 1.0)
+    if largest.max() <= _ROW_SCALES_FROM * np.median(largest):
+        scales, unit = np.ones_like(largest), float(np.float32(reach / _LARGEST_INT8))
+    else:
+        unit = reach / _LARGEST_INT8**2
+        scales = np.clip(np.ceil(largest / (unit * _LARGEST_INT8)), 1, _LARGEST_INT8)
+    rows = np.clip(np.rint(table / (scales * unit)), -_LARGEST_INT8, _LARGEST_INT8)
+    return rows, scales, unit
 
 
 def _dense(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.quantize import quantize_int8
 from gatelet.convert.exporters.tflm.activations import activate
 from gatelet.convert.exporters.tflm.file import Tensor
 from gatelet.convert.exporters.tflm.step import (
@@ -170,17 +169,8 @@ def _gate_weights(
     writer: StepWriter, x: Tensor, kernel: Array, recurrent: Array, bias: Array
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return a gate's kernel [U, F], recurrent kernel [U, U] and bias [U]."""
-    if not writer.integers:
-        return (
-            writer.weight(kernel, "float32"),
-            writer.weight(recurrent, "float32"),
-            writer.weight(bias, "float32"),
-        )
-    made = []
-    for values in (kernel, recurrent):
-        stored, scale = quantize_int8(values[None], axis=0)
-        made.append(writer.weight(stored[0], "int8", scale=float(scale.reshape(()))))
-    return made[0], made[1], writer.integer_bias(bias, x, made[0].scale or 1.0)
+    made = writer.kernel(kernel)
+    return made, writer.kernel(recurrent), writer.bias(bias, x, made)
 
 
 def cell_scale(writer: StepWriter, node: Node) -> float:

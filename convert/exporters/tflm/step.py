@@ -47,6 +47,7 @@ class StepWriter:
             integers; None for floats.
         fused: Use the fused LSTM operator, whose inside cannot be observed.
         outside: Leave embeddings out of the file, which then takes their rows.
+        rounds: In floats, store what the integers of kernels and tables would stand for.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class StepWriter:
         ranges: Mapping[str, float] | None = None,
         fused: frozenset[str] = frozenset(),
         outside: bool = False,
+        rounds: bool = False,
     ) -> None:
         self.file = FileWriter()
+        self.rounds = rounds
         self.outside = outside
         self.tables: dict[str, Table] = {}
         self.fused = fused
@@ -101,24 +104,29 @@ class StepWriter:
         """
         U = kernel.shape[1]
         options = self.file.options("FullyConnected", keepNumDims=len(x.shape) > 2)
-        if not self.integers:
-            weights = [self._weight(kernel.T, "float32")]
-            weights += [] if bias is None else [self._weight(bias, "float32")]
-        else:
-            x = self.as_integer(x)
-            values, scales = quantize_int8(kernel.T[None], axis=0)
-            scale = float(scales.reshape(()))
-            weights = [self._weight(values[0], "int8", scale=scale)]
-            weights += [] if bias is None else [self.integer_bias(bias, x, scale)]
+        x = self.as_integer(x) if self.integers else x
+        weights = [self.kernel(kernel.T)]
+        weights += [] if bias is None else [self.bias(bias, x, weights[0])]
         y = self.result((*x.shape[:-1], U), name=name)
         inputs: list[Tensor | None] = [x, *weights, *([None] if bias is None else [])]
         self.file.operator("FULLY_CONNECTED", inputs, [y], options)
         return y
 
-    def integer_bias(self, bias: Array, x: Tensor, kernel_scale: float) -> Tensor:
-        """Add a bias in the units of a product of integers."""
+    def kernel(self, values: Array) -> Tensor:
+        """Add a kernel [U, F], in integers of one scale."""
+        if not self.integers and not self.rounds:
+            return self._weight(values, "float32")
+        stored, scales = quantize_int8(values[None], axis=0)
+        if self.integers:
+            return self._weight(stored[0], "int8", scale=float(scales.reshape(())))
+        return self._weight(stored[0] * scales[0], "float32")
+
+    def bias(self, bias: Array, x: Tensor, kernel: Tensor) -> Tensor:
+        """Add a bias, in integers in the units of a product of x and a kernel."""
+        if not self.integers:
+            return self._weight(bias, "float32")
         # as the file will have it: a bias may be some ten million steps
-        scale = float(np.float32((x.scale or 1.0) * kernel_scale))
+        scale = float(np.float32((x.scale or 1.0) * (kernel.scale or 1.0)))
         return self._weight(
             np.rint(bias.astype(np.float64) / scale).astype(np.int64), "int64", scale=scale
         )
