@@ -270,9 +270,16 @@ def test_code_that_decides_otherwise_is_found(tmp_path: Path) -> None:
     from gatelet.convert.parity.decisions import parts_of
     from gatelet.convert.rows.rows import Rows
 
+    from gatelet.convert.parity.files.regenerate import regenerate_c
+
     layers, trained, settings = KINDS["logits"]
     path = converted(tmp_path, layers, trained, targets=["c"], **settings)
     bundle, ids = open_bundle(path), rows_of_ids()
+    (artifact,) = bundle.artifacts
+    written = regenerate_c(bundle, artifact).companions  # with the decisions, as at conversion
+    assert written and all(
+        data == (path / artifact.companions[role]).read_bytes() for role, data in written.items()
+    )
     scores = np.asarray(load(path, target="c").scores(ids))
     (part,) = parts_of(bundle, bundle.graph(), Rows({"ids": ids}), scores)
     for change, verdict in (

@@ -70,6 +70,7 @@ def regenerate_c(bundle: Bundle, artifact: Artifact) -> Again:
         name=bundle.name,
         labels=bundle.labels,
         threshold=bundle.threshold,
+        decisions=bundle.decisions,
         streaming=streaming_beside(graph, wanted=bool(artifact.states)),
     )
     told: Mapping[str, Any] = artifact.entry.get("observed", {})
