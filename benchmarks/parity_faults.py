@@ -15,7 +15,6 @@ import csv
 import dataclasses
 import hashlib
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -27,6 +26,8 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from fault_trees import add_to_journal, read_journal, run_in
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_suffix(".tsv")
@@ -238,14 +239,6 @@ def earlier_tree(commit: str, work: Path) -> Path:
     return folder
 
 
-def run_in(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with a tree's own package."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run(
-        [sys.executable, *command], cwd=tree, env=environment, text=True, capture_output=True
-    )
-
-
 def try_one(fault: Fault, plant: bool, work: Path, before: Path) -> dict[str, Any]:
     """Make an artifact with or without a fault, and let both judge it."""
     folder = work / "trial"
@@ -284,7 +277,7 @@ def run(work: Path, *, count: int, seed: int, before: str, targets: list[str]) -
     """Draw faults until so many pass the earlier commit's parity; go on after a stop."""
     work.mkdir(parents=True, exist_ok=True)
     tree, journal = earlier_tree(before, work), work / JOURNAL
-    done = _read(journal)
+    done = read_journal(journal)
     known = {_key(one) for one in done}
     for fault in _in_turn(seed):
         if targets and fault.target not in targets:
@@ -296,8 +289,7 @@ def run(work: Path, *, count: int, seed: int, before: str, targets: list[str]) -
             found = try_one(one, plant, work, tree)
             known.add(_key(found))
             done.append(found)
-            with journal.open("a") as lines:
-                lines.write(json.dumps(found) + "\n")
+            add_to_journal(journal, found)
             words = (one.target, one.model, one.new.strip()[:60] or "honest")
             print(*words, "|", found["earlier"], found["seen"], flush=True)
         if len(_counted(done)) >= count:
@@ -322,10 +314,6 @@ def _in_turn(seed: int) -> Iterator[Fault]:
                 yield left.pop()
 
 
-def _read(journal: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in journal.open()] if journal.exists() else []
-
-
 def _key(one: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(one[k] for k in ("target", "scheme", "model", "file", "old", "new", "planted"))
 
@@ -348,7 +336,7 @@ def _artifact(one: dict[str, Any]) -> tuple[str, ...]:
 
 def table(work: Path) -> None:
     """Print the table of docs/parity.md."""
-    counted = _counted(_read(work / JOURNAL))
+    counted = _counted(read_journal(work / JOURNAL))
     drawn = Counter((one["target"], one["kind"]) for one in counted)
     seen = Counter((one["target"], one["kind"]) for one in counted if one["seen"])
     print("| artifact | in | faults that parity passed before | `computes` sees |")

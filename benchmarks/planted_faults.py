@@ -10,10 +10,7 @@ drawn in its place.
 """
 
 import argparse
-import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -22,10 +19,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fault_candidates import ROOT, Fault, draw, key_of, with_fault
+from fault_candidates import Fault, draw, key_of
+from fault_trees import (
+    add_to_journal,
+    copy_of_tree,
+    environment_of,
+    harmless,
+    plant,
+    read_journal,
+)
 
 JOURNAL, COPY = "faults.jsonl", "tree"
-HARMLESS = Path(__file__).with_name("harmless_faults.json")
 TIERS = {"fast": "not ci and not full", "ci": "ci and not full"}
 """What marks the tests that a tier has, and the tier before it has not."""
 
@@ -47,8 +51,7 @@ def main() -> int:
     if chosen.step == "table":
         print(table(work))
         return 0
-    harmless = json.loads(HARMLESS.read_text("utf-8"))
-    faults = draw(seed=chosen.seed, count=chosen.count, passed_over=set(harmless))
+    faults = draw(seed=chosen.seed, count=chosen.count, passed_over=set(harmless()))
     if chosen.step == "draw":
         for fault in faults:
             print(f"{key_of(fault)} {fault.room}: {fault.path}:{fault.line}")
@@ -70,8 +73,7 @@ def run_all(faults: list[Fault], work: Path, workers: str, *, last_tier: str) ->
         found = judge(fault, work, workers, tiers)
         result = {"key": key_of(fault), **asdict(fault), **found}
         result["tried"] = [*before["tried"], *tiers]
-        with (work / JOURNAL).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(result) + "\n")
+        add_to_journal(work / JOURNAL, result)
     known = {str(one["key"]): one for one in read_journal(work / JOURNAL)}
     missed = [known[key_of(one)] for one in faults if known[key_of(one)]["by"] == "nothing"]
     for one in missed:
@@ -79,24 +81,10 @@ def run_all(faults: list[Fault], work: Path, workers: str, *, last_tier: str) ->
     return 1 if missed else 0
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Read the results so far, the last of each fault last; a line that was cut off is none."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return found
-
-
 def judge(fault: Fault, work: Path, workers: str, tiers: Sequence[str]) -> dict[str, Any]:
     """Plant a fault in a copy of the tree, and see which tier turns red."""
     tree = copy_of_tree(work / COPY)
-    planted = tree / fault.path
-    planted.write_text("\n".join(with_fault(fault, planted.read_text("utf-8"))), "utf-8")
+    plant(fault, tree)
     begun = time.monotonic()
     for tier in tiers:
         for command in commands_of(tier, tree, fault, workers):
@@ -152,38 +140,6 @@ def pytest_of(markers: str, workers: str) -> list[str]:
     """Return a command that stops at the first failure."""
     order = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
     return [sys.executable, "-m", "pytest", "-q", "-x", "-m", markers, *order]
-
-
-def environment_of(tree: Path) -> dict[str, str]:
-    """Return the environment in which a tree's own gatelet is imported."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PYTHONPATH": str(tree), "PATH": path}
-
-
-def copy_of_tree(tree: Path) -> Path:
-    """Copy what git tracks, and the Node modules that tests need; caches of tools stay."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        source, target = ROOT / name, tree / name
-        if not os.path.lexists(source):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_symlink():
-            if not target.is_symlink():
-                target.symlink_to(source.readlink())
-        elif not target.exists() or target.read_bytes() != source.read_bytes():
-            shutil.copyfile(source, target)
-            shutil.copymode(source, target)
-    for modules in ROOT.glob("tests/**/node_modules"):
-        link = tree / modules.relative_to(ROOT)
-        if "node_modules" not in link.parent.parts and not link.exists():
-            link.symlink_to(modules)
-    if not (tree / ".git").exists():  # tests ask git what is tracked
-        for command in (["init", "-q"], ["add", "-A"]):
-            subprocess.run(["git", *command], cwd=tree, check=True)
-    return tree
 
 
 def table(work: Path) -> str:
