@@ -8,7 +8,7 @@ import ast
 import hashlib
 import re
 import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,12 +87,34 @@ def draw(*, seed: int, count: int, passed_over: Collection[str] = ()) -> list[Fa
     for room, names in rooms().items():
         faults = [fault for name in names for fault in candidates(room, name)]
         faults = [fault for fault in faults if key_of(fault) not in passed_over]
-        # by a digest, so that a change elsewhere draws the same ones again
-        faults.sort(key=lambda one: hashlib.sha256(f"{seed} {key_of(one)}".encode()).digest())
+        faults = _shuffled(faults, seed)
         _choose(faults, chosen, len(chosen) + A_ROOM)
         others += faults
     _choose(others, chosen, count)
     return list(chosen.values())
+
+
+def in_turn(
+    faults: Iterable[Fault], *, seed: int, passed_over: Collection[str] = ()
+) -> Iterator[Fault]:
+    """Yield faults in the order of a draw, no two of one line.
+
+    Args:
+        faults: What is drawn from.
+        seed: Of the draw.
+        passed_over: Keys of faults that are not taken (`key_of`).
+    """
+    seen: set[tuple[str, int]] = set()
+    for fault in _shuffled(faults, seed):
+        where = (fault.path, fault.line)
+        if where not in seen and key_of(fault) not in passed_over and _is_code(fault):
+            seen.add(where)
+            yield fault
+
+
+def _shuffled(faults: Iterable[Fault], seed: int) -> list[Fault]:
+    """Order faults by a digest, so that a change elsewhere draws the same ones again."""
+    return sorted(faults, key=lambda one: hashlib.sha256(f"{seed} {key_of(one)}".encode()).digest())
 
 
 def _choose(faults: list[Fault], chosen: dict[tuple[str, int], Fault], until: int) -> None:
