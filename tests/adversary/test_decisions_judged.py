@@ -268,9 +268,8 @@ def test_every_backend_decides_alike(kind: str, tmp_path: Path) -> None:
 def test_code_that_decides_otherwise_is_found(tmp_path: Path) -> None:
     from gatelet.convert.parity.checks.code_decides import check_code_decides
     from gatelet.convert.parity.decisions import parts_of
-    from gatelet.convert.rows.rows import Rows
-
     from gatelet.convert.parity.files.regenerate import regenerate_c
+    from gatelet.convert.rows.rows import Rows
 
     layers, trained, settings = KINDS["logits"]
     path = converted(tmp_path, layers, trained, targets=["c"], **settings)
