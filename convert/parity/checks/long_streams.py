@@ -33,8 +33,9 @@ _SHARE = 0.9
 _BLOCK_STEPS = 250
 _BLOCKS = 16
 """A stream has so many pieces at least: an output that comes once shows its span by them."""
-_ENDS = 8
-"""Where an artifact takes whole rows, so many are run, each half as long as the one before."""
+_FEW_STEPS, _ENDS = 6400, 8
+"""Where an artifact takes whole rows, one ends after each piece of a stream of so many steps; of a
+longer one so many are run, each half as long as the one before."""
 _LEAST_SPAN = 0.01
 
 Array = NDArray[Any]
@@ -89,7 +90,7 @@ def check_long_stream(
         stream = predictor.stream()
         found = _run(lambda part: stream.step(part.feed), graph, row, done)
     else:
-        found, compared = _of_rows(predictor, graph, row, expected)
+        found, compared = _of_rows(predictor, graph, row, expected, size=_block_steps(wanted))
     limit = LIMIT
     if exact is not None:
         own, _ = _oracle(graph, row, done, dtype=np.float32)
@@ -180,7 +181,12 @@ def _block_steps(steps: int) -> int:
 
 
 def _of_rows(
-    predictor: Streamed, graph: Graph, row: Rows, expected: Sequence[Mapping[str, Array]]
+    predictor: Streamed,
+    graph: Graph,
+    row: Rows,
+    expected: Sequence[Mapping[str, Array]],
+    *,
+    size: int,
 ) -> tuple[list[Mapping[str, Array]], list[Mapping[str, Array]]]:
     """Run whole rows that end where blocks do, and return what they give and what they should.
 
@@ -189,11 +195,12 @@ def _of_rows(
     kinds, blocks = follow_steps(graph), len(expected)
     steps = max(array.shape[1] for array in row.feed.values() if array.ndim > 1)
     is_once = any(kinds[name] != STEPS for name in graph.outputs)
-    ends = {blocks >> place for place in range(_ENDS if is_once else 1)} - {0}
+    halves = {blocks >> place for place in range(_ENDS if is_once else 1)} - {0}
+    ends = range(1, blocks + 1) if is_once and steps <= _FEW_STEPS else halves
     found: list[Mapping[str, Array]] = []
     compared: list[Mapping[str, Array]] = []
     for end in sorted(ends):
-        part = _cut(graph, row, 0, steps * end // blocks)
+        part = _cut(graph, row, 0, min(end * size, steps))
         found.append(_by_name(graph, predictor.scores(part.given)))
         compared.append({n: _whole(expected[:end], n, kinds) for n in graph.outputs})
     return found, compared
