@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gatelet.errors import DataError
-from gatelet.runtime.data.datafiles import read_text
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.lines import read_text
 from gatelet.train.corpora_sdist import Sdist, cache_folder, fetch, read_member
 
 RATING_MIN = 0.5  # of 4: nearer to 0, the raters did not agree on a sign

@@ -4,20 +4,16 @@ Not what is done with the rows: that is `gatelet.runtime.data.dataset`.
 """
 
 import csv
-import gzip
-import io
 import json
 import math
 import threading
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from gatelet.errors import DataError
-from gatelet.runtime.archives import TooLarge, Unpacked
+from gatelet.runtime.data.lines import decoded, open_bytes, read_text
 
 Row = tuple[str, str | None, str]
 """A text, its label, and its group: '' where there are none."""
@@ -25,12 +21,6 @@ Row = tuple[str, str | None, str]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SEPARATORS = (",", ";", "\t", "|")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
-GZIP_MAGIC = b"\x1f\x8b"
-MAX_COMPRESSION = 50
-"""Times that gzip data may grow: texts grow 3 to 10 times."""
-UNPACKED_BYTES = 64 * 2**20
-"""What they may have in any case."""
-BOM = b"\xef\xbb\xbf"
 FIELD_CHARACTERS_MAX = 2**31 - 1  # the largest limit that csv takes on every platform
 
 # csv has one limit for the whole process; whoever changes it holds this lock until it is back.
@@ -76,10 +66,10 @@ def read_file(path: Path, columns: Columns) -> list[Row]:
             "(also with .gz), or a folder with one sub-folder a label; rename or convert it",
             path=str(path),
         )
-    with _open(path, zipped=zipped) as stream:
+    with open_bytes(path, zipped=zipped) as stream:
         if kind in JSON_LINES:
-            return list(_json_rows(path, _decoded(path, stream), columns))
-        lines = (piece for line in _decoded(path, stream) for piece in _split_cr(line))
+            return list(_json_rows(path, decoded(path, stream), columns))
+        lines = (piece for line in decoded(path, stream) for piece in _split_cr(line))
         with _long_fields():
             return list(_delimited_rows(path, lines, columns, delimiter=DELIMITERS[kind]))
 
@@ -129,77 +119,11 @@ def read_folder(folder: Path) -> list[Row]:
     return rows
 
 
-def read_text(path: Path) -> str:
-    """Read a whole UTF-8 file as one text, its line ends as they are.
-
-    Raises:
-        DataError: The file cannot be read, or is not UTF-8 (the line is named).
-    """
-    with _open(path, zipped=False) as stream:
-        return "".join(_decoded(path, stream))
-
-
 def shown(names: Iterable[str]) -> str:
     """Quote names for a message, on one line: the wrong column may hold whole texts."""
     quoted = [repr(name if len(name) <= 40 else f"{name[:40]}...") for name in names]
     more = [f"and {len(quoted) - 12} more"] if len(quoted) > 12 else []
     return ", ".join(quoted[:12] + more) or "none"
-
-
-@contextmanager
-def _open(path: Path, *, zipped: bool) -> Iterator[BinaryIO]:
-    try:
-        with path.open("rb") as file:
-            magic = file.peek(2)[:2]
-            if magic == GZIP_MAGIC:
-                limit_bytes = max(UNPACKED_BYTES, MAX_COMPRESSION * path.stat().st_size)
-                with gzip.open(file) as unzipped:
-                    # a GzipFile is a BinaryIO in all but name
-                    bounded = Unpacked(unzipped, limit_bytes)  # type: ignore[arg-type]
-                    yield io.BufferedReader(bounded)
-                return
-            if zipped and magic:
-                raise DataError(
-                    f"'{path}' is not gzip data, though its name ends in .gz: "
-                    "rename it, or compress it again",
-                    path=str(path),
-                )
-            yield file
-    except TooLarge as error:
-        raise DataError(
-            f"'{path}' is refused: {error}, {MAX_COMPRESSION} times its own; if it is to be so, "
-            "unpack it with gunzip and give the file that it makes",
-            path=str(path),
-        ) from error
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(
-            f"the gzip data of '{path}' is damaged ({error}): fetch or compress it again",
-            path=str(path),
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"cannot read '{path}': {error.strerror or error}; check the path and its permissions",
-            path=str(path),
-        ) from error
-
-
-def _decoded(path: Path, stream: Iterable[bytes]) -> Iterator[str]:
-    r"""Decode line by line (lines end in \n), so that an undecodable byte has a line number."""
-    offset = 0
-    for line, raw in enumerate(stream, start=1):
-        bom = len(BOM) if line == 1 and raw.startswith(BOM) else 0
-        try:
-            yield raw[bom:].decode("utf-8")
-        except UnicodeDecodeError as error:
-            at = offset + bom + error.start
-            raise DataError(
-                f"'{path}' line {line}: byte 0x{raw[bom + error.start]:02x} at offset {at} "
-                "is not UTF-8; save the file as UTF-8",
-                path=str(path),
-                line=line,
-                offset=at,
-            ) from error
-        offset += len(raw)
 
 
 def _split_cr(line: str) -> list[str]:

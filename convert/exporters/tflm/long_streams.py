@@ -16,6 +16,7 @@ from gatelet.convert.exporters.tflm.contract import written
 from gatelet.convert.exporters.tflm.step import Array, StepWriter
 from gatelet.convert.exporters.tflm.streams import IN_TURN, slow_units, streams_of
 from gatelet.convert.exporters.tflm.walk import write_step
+from gatelet.convert.exporters.time_constants import CONSTANTS, SHORTEST
 from gatelet.runtime.backends.tflm import TflmBackend
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.streaming import streaming_refusal
@@ -58,7 +59,9 @@ def long_stream_refusal(
         _Stream(name, files, inputs, outputs=len(graph.outputs))
         for name, inputs in streams_of(graph, rows, slowest)
     ]
-    found = _worst(streams, limit)
+    # what forgets sooner is long as rows are, and parity judges it by those alone
+    is_slow = CONSTANTS * slowest.constant > SHORTEST
+    found = _worst(streams, limit, is_slow=is_slow)
     if not found:
         return ""
     layer = show(slowest.node.source or slowest.node.name)
@@ -78,7 +81,7 @@ def _files(graph: Graph, data: bytes, writer: StepWriter) -> tuple[TflmBackend, 
     return tuple(files)
 
 
-def _worst(streams: Sequence["_Stream"], limit: float) -> str:
+def _worst(streams: Sequence["_Stream"], limit: float, *, is_slow: bool) -> str:
     """Run all streams side by side, as long as nothing is wrong; say what is."""
     start_s = time.process_time()
     while any([one.advance() for one in streams]):
@@ -90,7 +93,7 @@ def _worst(streams: Sequence["_Stream"], limit: float) -> str:
     spans = np.max([one.spans for one in streams], axis=0)
     for one in streams:
         own = np.maximum(one.spans, _LEAST_SPAN * spans)
-        of_rounded = LIMIT if one.name == IN_TURN or limit == LIMIT else GROSS
+        of_rounded = LIMIT if (one.name == IN_TURN and is_slow) or limit == LIMIT else GROSS
         for figure, highest, said in (
             (one.off(own), limit, "float"),
             (one.rounded_off(own), of_rounded, "float with its own weights"),
