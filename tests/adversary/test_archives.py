@@ -17,7 +17,7 @@ from gatelet.convert.parity.texts.copies import read_copy
 from gatelet.convert.reading.files import read_keras_file, read_loss
 from gatelet.errors import DataError, ModelError
 from gatelet.runtime.archives import TooLarge, Unpacked, read_member, twice_in
-from gatelet.runtime.data import arrays, datafiles
+from gatelet.runtime.data import arrays, lines
 from gatelet.runtime.data.arrays import read_arrays
 from gatelet.runtime.data.dataset import read
 from tests.adversary import keras_files as files
@@ -97,7 +97,7 @@ BOMBS: dict[str, Callable[[int], bytes]] = {
 def test_a_small_file_that_unpacks_to_much_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datafiles, "UNPACKED_BYTES", MEBIBYTE)
+    monkeypatch.setattr(lines, "UNPACKED_BYTES", MEBIBYTE)
     path = tmp_path / name
     path.write_bytes(BOMBS[name](2 * MEBIBYTE))
     with pytest.raises(DataError, match=r"unpacks to more than 1,048,576 bytes.*gunzip"):
@@ -107,7 +107,7 @@ def test_a_small_file_that_unpacks_to_much_is_refused(
 def test_a_file_that_unpacks_within_the_bound_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datafiles, "UNPACKED_BYTES", 2**10)
+    monkeypatch.setattr(lines, "UNPACKED_BYTES", 2**10)
     generator = np.random.default_rng(0)
     words = generator.integers(0, 10**6, (2000, 6)).astype(str).tolist()
     rows = "".join(f"{' '.join(row)},{row[0][-1]}\n" for row in words)
