@@ -29,12 +29,14 @@ class Conversion:
         targets: What it is converted to.
         words: What `gatelet convert` is given besides; files are those of the folder.
         data: The file of its rows.
+        device: What libraries of c are built for besides.
     """
 
     write: Callable[[Path], None]
     targets: tuple[str, ...]
     words: tuple[str, ...]
     data: str
+    device: str = ""
 
     def arguments(self, only: Collection[str] = ()) -> list[str]:
         """Return what `gatelet convert` is given besides the model and its rows.
@@ -43,7 +45,9 @@ class Conversion:
             only: The targets that are made; () for all of them.
         """
         made = [one for one in self.targets if not only or one in only]
-        return [*self.words, *(word for one in made for word in ("--target", one))]
+        asked = [word for one in made for word in ("--target", one)]
+        device = ["--device", self.device] if self.device and "c" in made else []
+        return [*self.words, *asked, *device]
 
 
 def write_texts(folder: Path) -> None:
@@ -52,8 +56,9 @@ def write_texts(folder: Path) -> None:
 
     texts, known = texts_of(1), [word.lower() for word in WORDS[:-4]]
     index = {word: number for number, word in enumerate(["<oov>", *known], 1)}
+    kept = len(index) - 2  # as most are: the rarest words are cut
     config = {
-        "num_words": len(index) + 1,
+        "num_words": kept,
         "filters": "!,.\t\n",
         "lower": True,
         "split": " ",
@@ -68,6 +73,7 @@ def write_texts(folder: Path) -> None:
     ids = np.zeros((ROWS, TIMESTEPS), np.int32)
     for row, text in zip(ids, texts, strict=True):
         found = [index.get(one.strip("!,."), 1) for one in text.lower().split()]
+        found = [one if one < kept else 1 for one in found]
         row[-min(len(found), TIMESTEPS) :] = found[-TIMESTEPS:]
     y = (ids % 2 * (ids > 0)).sum(1) * 2 > (ids > 0).sum(1)
     y ^= np.random.default_rng(4).random(ROWS) < NOISE
@@ -164,9 +170,10 @@ CONVERSIONS = {
         ("c", "litert", "onnx", "tflm", "onnx-text"),
         (
             *("--vectorizer", "tokenizer.json", "--labels", "0,1", "--stream"),
-            *("--scheme", "all", "--device", "raspberry-pi-4"),
+            *("--scheme", "all"),
         ),
         "rows.jsonl",
+        "raspberry-pi-4",
     ),
     SENSOR: Conversion(
         write_sensor,

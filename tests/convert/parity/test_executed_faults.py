@@ -104,7 +104,8 @@ def test_parity_finds_a_planted_fault_and_passes_what_is_the_same(
     sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two conversions to onnx without TensorFlow: 10 s of processor time."""
-    work, name = sweep.Work(tmp_path), sweep.TEXTS
+    trials = importlib.import_module("executed_trials")
+    work, name = trials.Work(tmp_path), trials.TEXTS
     folder, words = work.models / name, sorted({one.lower() for one in WORDS})
     folder.mkdir(parents=True)
     vectorizer = vectorizer_of(words, maxlen=10)
@@ -115,8 +116,8 @@ def test_parity_finds_a_planted_fault_and_passes_what_is_the_same(
     given = ("--vectorizer", "vectorizer.json", "--labels", "0,1", "--scheme", "float32")
     kind = importlib.import_module("executed_models").Conversion
     only = kind(lambda folder: None, ("onnx",), given, "rows.jsonl")
-    monkeypatch.setattr(sweep, "CONVERSIONS", dict.fromkeys(sweep.CONVERSIONS, only))
-    sweep.copy_of_tree(work.honest)
+    monkeypatch.setattr(trials, "CONVERSIONS", dict.fromkeys(trials.CONVERSIONS, only))
+    trials.copy_of_tree(work.honest)
     path = "convert/exporters/onnx/recurrent.py"
     text = (ROOT / path).read_text("utf-8").split("\n")
     for before, after, found in (
@@ -124,8 +125,8 @@ def test_parity_finds_a_planted_fault_and_passes_what_is_the_same(
         ("if bias is None:", "if bias is not None:", sweep.PARITY),
     ):
         (line,) = (n for n, one in enumerate(text, 1) if one.strip() == before)
-        fault = sweep.Fault("exporters", path, line, before, after)
-        executed = {one: {path: {line}} if one == name else {} for one in sweep.CONVERSIONS}
-        result = sweep.judge(fault, executed, work)
+        fault = trials.Fault("exporters", path, line, before, after)
+        executed = {one: {path: {line}} if one == name else {} for one in trials.CONVERSIONS}
+        result = trials.judge(fault, executed, work)
         assert result["found"] == found, result
     assert result["of"] == name and "scores_max" in result["by"]
