@@ -49,24 +49,6 @@ conversion.prove_draft = gate_only
 sys.exit(main())
 """
 """Converts without parity, which judges afterwards: alone, and without what it said before."""
-COMPILED_ONCE = """
-
-def run_compiler(command: Sequence[str]) -> None:
-    made = Path(command[command.index("-o") + 1])
-    read = [Path(one) for one in command if one.endswith((".c", ".o")) and Path(one) != made]
-    told = [one for one in command if not Path(one).is_absolute() or one == command[0]]
-    digest = hashlib.sha256("\\0".join(told).encode())
-    for one in read:
-        digest.update(one.read_bytes())
-    kept = Path(os.environ["COMPILED_ONCE"]) / digest.hexdigest()
-    if not kept.exists():
-        compile_now(command)
-        kept.parent.mkdir(exist_ok=True)
-        shutil.copy(made, kept.with_suffix(".new"))
-        kept.with_suffix(".new").rename(kept)
-    shutil.copy(kept, made)
-"""
-"""What stands at the end of `build` in copies of the tree, so that no line moves."""
 PARITY, NOTHING, SAME, REFUSED = "parity", "nothing", "same bundle", "no bundle"
 """What finds a fault; the last two give parity nothing wrong to judge, or nothing at all."""
 TIMEOUT_S = 600
@@ -113,11 +95,9 @@ class Work:
 
 
 def compile_quickly(tree: Path) -> None:
-    """Have the libraries of a copy compiled with -O1, and the same code once only."""
+    """Have the libraries of a copy compiled with -O1."""
     path = tree / "convert/exporters/c/build.py"
-    text = path.read_text("utf-8").replace('"-O3"', '"-O1"')
-    text = text.replace("def run_compiler(", "def compile_now(")
-    path.write_text(text + COMPILED_ONCE, "utf-8")
+    path.write_text(path.read_text("utf-8").replace('"-O3"', '"-O1"'), "utf-8")
 
 
 def judge(fault: Fault, executed: Mapping[str, Lines], work: Work) -> dict[str, Any]:
@@ -214,7 +194,6 @@ def _run(
     environment = environment_of(tree) | {
         # a faulty cache must not reach other trials; compilers' own files are not gatelet's
         "GATELET_CACHE": str(work.folder / ("cache" if tree == work.honest else "faulty-cache")),
-        "COMPILED_ONCE": str(work.folder / "compiled"),
         "ZIG_GLOBAL_CACHE_DIR": str(work.folder / "zig"),
         "ZIG_LOCAL_CACHE_DIR": str(work.folder / "zig"),
     }
