@@ -13,9 +13,11 @@ from pathlib import Path
 from gatelet.errors import ConfigError
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
 from gatelet.train.corpora import CORPORA
+from gatelet.train.settings import Setting, about
 
 SIDES = ("pre", "post")
-CELLS = ("lstm",)
+CELLS = ("lstm", "gru", "rnn")
+POOLINGS = ("last", "mean", "max")
 
 _TOML_ESCAPES = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)} | {
     "\t": "\\t",
@@ -23,82 +25,6 @@ _TOML_ESCAPES = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)} | {
     '"': '\\"',
     "\\": "\\\\",
 }
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One field of TrainConfig, as a command line or a form needs it.
-
-    Attributes:
-        name: The field's name, and its key in TOML.
-        kind: str, int, float, bool or Path.
-        default: The value where nothing sets it; None for none.
-        help: One phrase.
-        low: The smallest value that is allowed, for numbers.
-        high: The largest one.
-        choices: The values that are allowed, if they can be listed.
-        allowed: The range in words.
-    """
-
-    name: str
-    kind: type
-    default: object
-    help: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def flag(self) -> str:
-        """The command line's name for it: '--batch-size'."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def allowed(self) -> str:
-        """The values that are allowed, in words."""
-        if self.choices:
-            return " or ".join(f"'{choice}'" for choice in self.choices)
-        if self.kind in (int, float):
-            noun = "an integer" if self.kind is int else "a number"
-            return f"{noun} from {self.low:,} to {self.high:,}"
-        return "true or false" if self.kind is bool else "text that UTF-8 can encode"
-
-    def check(self, value: object) -> None:
-        """Refuse a value that the field cannot take.
-
-        Raises:
-            ConfigError: With the field, the value and what is allowed.
-        """
-        if not self._takes(value):
-            raise ConfigError(
-                f"'{self.name}' is {value!r}; allowed: {self.allowed}",
-                field=self.name,
-                value=value,
-                allowed=self.allowed,
-            )
-
-    def _takes(self, value: object) -> bool:
-        if isinstance(value, bool):
-            return self.kind is bool
-        if self.choices:
-            return value in self.choices
-        if self.kind is int or self.kind is float:
-            assert self.low is not None and self.high is not None
-            numbers = (int,) if self.kind is int else (int, float)
-            return isinstance(value, numbers) and self.low <= value <= self.high
-        if self.kind is Path:
-            return isinstance(value, Path) and _encodes(str(value)) and str(value) != ""
-        return self.kind is str and isinstance(value, str) and _encodes(value)
-
-
-def _about(
-    text: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-) -> dict[str, object]:
-    return {"help": text, "low": low, "high": high, "choices": choices}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,67 +40,82 @@ class TrainConfig:
             `corpus`, or both. (Only the corpus 'imdb' takes both: `data` is then its folder.)
     """
 
-    out: Path = field(metadata=_about("run directory to write"))
+    out: Path = field(metadata=about("run directory to write"))
     data: Path | None = field(
         default=None,
-        metadata=_about("labelled texts: CSV, TSV or JSONL, also .gz, or a folder a label"),
+        metadata=about("labelled texts: CSV, TSV or JSONL, also .gz, or a folder a label"),
     )
-    corpus: str | None = field(default=None, metadata=_about("public corpus to use, by name"))
-    text_column: str = field(default="text", metadata=_about("column of the texts"))
-    label_column: str = field(default="label", metadata=_about("column of the labels"))
+    corpus: str | None = field(default=None, metadata=about("public corpus to use, by name"))
+    text_column: str = field(default="text", metadata=about("column of the texts"))
+    label_column: str = field(default="label", metadata=about("column of the labels"))
     vocabulary: int = field(
         default=10_000,
-        metadata=_about("most frequent words to keep, id 0 included", low=2, high=1_000_000),
+        metadata=about("most frequent words to keep, id 0 included", low=2, high=1_000_000),
     )
     maxlen: int = field(
-        default=100, metadata=_about("timesteps a text is padded or cut to", low=1, high=10_000)
+        default=100, metadata=about("timesteps a text is padded or cut to", low=1, high=10_000)
     )
     padding: str = field(
-        default="pre", metadata=_about("side of a short text that is padded", choices=SIDES)
+        default="pre", metadata=about("side of a short text that is padded", choices=SIDES)
     )
     truncating: str = field(
-        default="pre", metadata=_about("side of a long text that is cut", choices=SIDES)
+        default="pre", metadata=about("side of a long text that is cut", choices=SIDES)
     )
-    lower: bool = field(default=True, metadata=_about("lower-case the texts"))
+    lower: bool = field(default=True, metadata=about("lower-case the texts"))
     filters: str = field(
-        default=KERAS_FILTERS, metadata=_about("characters that separate words and are dropped")
+        default=KERAS_FILTERS, metadata=about("characters that separate words and are dropped")
     )
-    split: str = field(default=" ", metadata=_about("text that separates words"))
-    char_level: bool = field(
-        default=False, metadata=_about("take characters, not words, as tokens")
-    )
+    split: str = field(default=" ", metadata=about("text that separates words"))
+    char_level: bool = field(default=False, metadata=about("take characters, not words, as tokens"))
     oov_token: str | None = field(
-        default=None, metadata=_about("token for unknown words, which are dropped without one")
+        default=None, metadata=about("token for unknown words, which are dropped without one")
     )
-    embedding: int = field(default=64, metadata=_about("width of the embedding", low=1, high=4_096))
-    cell: str = field(default="lstm", metadata=_about("recurrent layer", choices=CELLS))
-    units: int = field(
-        default=64, metadata=_about("units of the recurrent layer", low=1, high=4_096)
+    embedding: int = field(default=64, metadata=about("width of the embedding", low=1, high=4_096))
+    conv: int = field(
+        default=0,
+        metadata=about("filters of a convolution before the recurrence, or 0", low=0, high=4_096),
+    )
+    conv_width: int = field(
+        default=5, metadata=about("timesteps that the convolution looks at", low=1, high=1_000)
+    )
+    cell: str = field(
+        default="lstm", metadata=about("recurrent layer; rnn is SimpleRNN", choices=CELLS)
+    )
+    units: int = field(default=64, metadata=about("units of a recurrent layer", low=1, high=4_096))
+    layers: int = field(
+        default=1, metadata=about("recurrent layers, one on the other", low=1, high=16)
+    )
+    bidirectional: bool = field(
+        default=False, metadata=about("read in both directions, with as many units each")
+    )
+    pooling: str = field(
+        default="last",
+        metadata=about("what of all timesteps the scores are made of", choices=POOLINGS),
     )
     dropout: float = field(
         default=0.2,
-        metadata=_about("share of the embedding's numbers that training drops", low=0, high=0.95),
+        metadata=about("share of the embedding's numbers that training drops", low=0, high=0.95),
     )
-    mask_zero: bool = field(default=False, metadata=_about("skip padding instead of reading it"))
-    batch_size: int = field(default=64, metadata=_about("rows a step", low=1, high=65_536))
-    epochs: int = field(default=10, metadata=_about("most epochs to train", low=1, high=10_000))
+    mask_zero: bool = field(default=False, metadata=about("skip padding instead of reading it"))
+    batch_size: int = field(default=64, metadata=about("rows a step", low=1, high=65_536))
+    epochs: int = field(default=10, metadata=about("most epochs to train", low=1, high=10_000))
     patience: int = field(
         default=2,
-        metadata=_about("epochs without a better one before training stops", low=1, high=10_000),
+        metadata=about("epochs without a better one before training stops", low=1, high=10_000),
     )
     learning_rate: float = field(
-        default=1e-3, metadata=_about("step size of adam", low=1e-7, high=1)
+        default=1e-3, metadata=about("step size of adam", low=1e-7, high=1)
     )
     averaging: float = field(
         default=0.4,
-        metadata=_about("epochs over which the weights are averaged", low=0, high=10),
+        metadata=about("epochs over which the weights are averaged", low=0, high=10),
     )
     threshold: float = field(
         default=0.5,
-        metadata=_about("score from which the second of two labels is said", low=0.001, high=0.999),
+        metadata=about("score from which the second of two labels is said", low=0.001, high=0.999),
     )
     seed: int = field(
-        default=1, metadata=_about("seed of weights, dropout and order", low=0, high=2**32 - 1)
+        default=1, metadata=about("seed of weights, dropout and order", low=0, high=2**32 - 1)
     )
 
     def __post_init__(self) -> None:
@@ -184,6 +125,26 @@ class TrainConfig:
             if value is None and setting.default is None and setting.name != "out":
                 continue
             setting.check(value)
+        if self.pooling != "last" and self.mask_zero:
+            raise ConfigError(
+                f"'pooling' {self.pooling!r} and 'mask_zero' exclude each other: a text without a "
+                "known word would have no timestep to pool",
+                field="pooling",
+                value=self.pooling,
+            )
+        if self.conv and self.mask_zero:
+            raise ConfigError(
+                "'conv' and 'mask_zero' exclude each other: Keras' Conv1D drops the mask, so "
+                "padding would be read all the same",
+                field="conv",
+            )
+        if self.conv and self.conv_width > self.maxlen:
+            raise ConfigError(
+                f"'conv_width' is {self.conv_width}, and texts have {self.maxlen} timesteps "
+                "('maxlen'); allowed: at most as many",
+                field="conv_width",
+                value=self.conv_width,
+            )
         if self.split == "" and not self.char_level:
             raise ConfigError("'split' is empty; allowed: one character or more", field="split")
         if self.data is None and self.corpus is None:
@@ -315,14 +276,6 @@ def _check_keys(given: Mapping[str, object], *, where: str) -> None:
 def _nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
 
 
 def _toml_value(value: str | int | float | bool) -> str:

@@ -49,7 +49,15 @@ class Trainable(Protocol[W]):
 
 
 @dataclass(frozen=True)
-class _State(Generic[W]):
+class Course(Generic[W]):
+    """A training between two epochs.
+
+    Attributes:
+        epochs: The finished epochs, in order.
+        best: The number, from 1, of the best.
+        weights: Those of the best.
+    """
+
     epochs: tuple[Epoch, ...]
     best: int
     weights: W
@@ -57,11 +65,13 @@ class _State(Generic[W]):
 
 def fit_epochs(
     network: Trainable[W],
-    fit_epoch: Callable[[], Epoch],
+    fit_epoch: Callable[[int], Epoch],
     *,
     epochs: int,
     patience: int,
     report: Callable[[int, Epoch], None],
+    start: Course[W] | None = None,
+    keep: Callable[[Course[W]], None] = lambda course: None,
 ) -> History:
     """Train until nothing gets better, and leave the network at its best epoch.
 
@@ -71,10 +81,12 @@ def fit_epochs(
 
     Args:
         network: Left with the weights of the best epoch.
-        fit_epoch: Trains one epoch and returns its figures.
+        fit_epoch: Trains the epoch of that number, from 1, and returns its figures.
         epochs: The most to train.
         patience: Epochs without a better one before training stops.
         report: Called after each epoch with its number, from 1, and its figures.
+        start: What was trained before; None for nothing.
+        keep: Called after each epoch with what `start` goes on from.
 
     Returns:
         The figures of all finished epochs, and which was the best.
@@ -84,22 +96,23 @@ def fit_epochs(
         KeyboardInterrupt: Ctrl-C before the first epoch ended.
     """
     # Replaced whole, by one assignment: Ctrl-C may come between any two instructions.
-    state: _State[W] | None = None
+    state = start
     interrupted = False
     try:
         while state is None or (
             len(state.epochs) < epochs and len(state.epochs) - state.best < patience
         ):
-            epoch = fit_epoch()
+            epoch = fit_epoch(1 if state is None else len(state.epochs) + 1)
             if not math.isfinite(epoch.loss) or not math.isfinite(epoch.val_loss):
                 break
             if state is None:
-                state = _State((epoch,), 1, network.weights())
+                state = Course((epoch,), 1, network.weights())
             elif epoch.val_loss < state.epochs[state.best - 1].val_loss:
-                state = _State((*state.epochs, epoch), len(state.epochs) + 1, network.weights())
+                state = Course((*state.epochs, epoch), len(state.epochs) + 1, network.weights())
             else:
-                state = _State((*state.epochs, epoch), state.best, state.weights)
+                state = Course((*state.epochs, epoch), state.best, state.weights)
             report(len(state.epochs), epoch)
+            keep(state)
     except KeyboardInterrupt:
         if state is None:
             raise

@@ -11,13 +11,15 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatelet.errors import GateletError, OutputError
 from gatelet.runtime.data import dataset, metrics
 from gatelet.runtime.data.metrics import Metrics
-from gatelet.runtime.data.run import MARKER, Run
+from gatelet.runtime.data.run import MARKER, Run, is_run
 from gatelet.runtime.files import write_atomically
 from gatelet.runtime.stages import (
     check_output_directory,
@@ -26,22 +28,39 @@ from gatelet.runtime.stages import (
     replace_directory,
     stage_beside,
 )
+from gatelet.train.checkpoints import (
+    Checkpoint,
+    Recipe,
+    check_place,
+    checkpoint_of,
+    load_checkpoint,
+    save_checkpoint,
+)
 from gatelet.train.config import TrainConfig
-from gatelet.train.epochs import Epoch, History, fit_epochs
+from gatelet.train.epochs import Course, Epoch, History, fit_epochs
 from gatelet.train.interrupt import hold_interrupts
+from gatelet.train.layers import described
 from gatelet.train.model import Network
 from gatelet.train.plot import plot_history
 from gatelet.train.prepare import Prepared, prepare
 from gatelet.train.progress import Progress
+from gatelet.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from gatelet.train.model import Weights
 
 
-def train(config: TrainConfig) -> Run:
+def train(config: TrainConfig, *, resume: bool = False) -> Run:
     """Train a model, measure it on texts that it has not seen, and write the run directory.
 
-    Progress goes to stderr. Ctrl-C ends training early and keeps the best epoch so far.
+    Progress goes to stderr. After each epoch a checkpoint is written beside the run, which goes
+    when the run is complete. Ctrl-C ends training early, keeps the best epoch so far and leaves
+    the checkpoint: the run's provenance says 'interrupted'.
 
     Args:
         config: Data, model, schedule, seed and the directory to write.
+        resume: Go on from the checkpoint, if there is one: on the same machine the weights are
+            those of a training that nothing stopped, bit for bit.
 
     Returns:
         The complete run at `config.out`; a run that was there is replaced.
@@ -49,7 +68,9 @@ def train(config: TrainConfig) -> Run:
     Raises:
         BackendMissing: Keras or TensorFlow is not installed.
         TrainingError: The loss does not stay finite.
-        DataError: The texts cannot be used.
+        DataError: The texts cannot be used, or are not those of the checkpoint.
+        ConfigError: The checkpoint is of other settings.
+        ModelError: The checkpoint is damaged.
         GateletError: Ctrl-C before the first epoch ended.
         OutputError: `config.out` is some other folder, or cannot be written; the message says
             where the trained run is if that shows after the training only.
@@ -61,7 +82,13 @@ def train(config: TrainConfig) -> Run:
         prepared = prepare(config)
         progress = Progress(epochs=config.epochs, steps=_steps(config, prepared))
         progress.say(_describe(prepared))
-        network, history = _fit(prepared, config=config, progress=progress)
+        recipe = _recipe(config, prepared)
+        if resume and _is_complete(config, recipe):
+            progress.say(f"'{config.out}' is complete: there is nothing to resume")
+            return Run.open(config.out)
+        network, history = _fit(
+            prepared, config=config, progress=progress, recipe=recipe, resume=resume
+        )
     except KeyboardInterrupt as error:
         raise GateletError(
             "training was interrupted before its first epoch ended: nothing was written"
@@ -78,6 +105,13 @@ def train(config: TrainConfig) -> Run:
         if "kept" in vars(error):
             raise
         raise _rescue(trained, error) from error
+    if history.interrupted:
+        progress.say(
+            f"the checkpoint '{checkpoint_of(config.out)}' stays: the same command with --resume "
+            "goes on from it"
+        )
+    else:
+        checkpoint_of(config.out).unlink(missing_ok=True)
     kept = f"epoch {history.best} of {len(history.epochs)} kept"
     stopped = "interrupted: " if history.interrupted else ""
     progress.say(
@@ -163,6 +197,7 @@ def _steps(config: TrainConfig, prepared: Prepared) -> int:
 
 def _check_out(config: TrainConfig) -> None:
     check_output_directory(config.out, marker=MARKER, kind="run")
+    check_place(checkpoint_of(config.out))
     if config.data is not None and config.data.resolve().is_relative_to(config.out.resolve()):
         raise OutputError(
             f"the data '{config.data}' is in the folder '{config.out}' that would be replaced: "
@@ -190,13 +225,20 @@ def _describe(prepared: Prepared) -> str:
     )
 
 
-def _fit(prepared: Prepared, *, config: TrainConfig, progress: Progress) -> tuple[Network, History]:
+def _fit(
+    prepared: Prepared,
+    *,
+    config: TrainConfig,
+    progress: Progress,
+    recipe: Recipe,
+    resume: bool,
+) -> tuple[Network, History]:
+    place = checkpoint_of(config.out)
     with hold_interrupts() as interrupt:
         network = Network.build(
             config,
             vocabulary_size=prepared.vectorizer.vocabulary_size,
             labels=len(prepared.labels),
-            steps=_steps(config, prepared),
         )
         texts = sum(map(len, prepared.parts.test.texts))
         check_space(config.out, network.saved_bytes + texts)
@@ -207,11 +249,18 @@ def _fit(prepared: Prepared, *, config: TrainConfig, progress: Progress) -> tupl
             progress.step(done)
             interrupt.check()
 
-        def fit_epoch() -> Epoch:
+        trainer = Trainer(network, config, steps=_steps(config, prepared))
+
+        start = _begun(place, recipe, progress) if resume else None
+        if start is not None:
+            trainer.go_on(start.state)
+
+        def keep(course: "Course[Weights]") -> None:
+            save_checkpoint(place, Checkpoint(course, trainer.state()), recipe)
+
+        def fit_epoch(number: int) -> Epoch:
             interrupt.check()
-            return network.fit_epoch(
-                learned, validation, batch_size=config.batch_size, on_step=on_step
-            )
+            return trainer.fit_epoch(number, learned, validation, on_step=on_step)
 
         history = fit_epochs(
             network,
@@ -219,8 +268,40 @@ def _fit(prepared: Prepared, *, config: TrainConfig, progress: Progress) -> tupl
             epochs=config.epochs,
             patience=config.patience,
             report=progress.epoch,
+            start=None if start is None else start.course,
+            keep=keep,
         )
     return network, history
+
+
+def _begun(place: Path, recipe: Recipe, progress: Progress) -> Checkpoint | None:
+    """Return the checkpoint to go on from; None where training begins."""
+    if not place.exists():
+        progress.say(f"there is no checkpoint '{place}' yet: training begins")
+        return None
+    found = load_checkpoint(place, recipe)
+    progress.say(f"going on after epoch {len(found.course.epochs)}")
+    return found
+
+
+def _recipe(config: TrainConfig, prepared: Prepared) -> Recipe:
+    versions = {name: _version(name) for name in ("keras", "tensorflow", "numpy")}
+    return Recipe(_settings(config), str(prepared.source["sha256"]), versions)
+
+
+def _is_complete(config: TrainConfig, recipe: Recipe) -> bool:
+    """Return whether this very training has ended: its run is there, and no checkpoint."""
+    if checkpoint_of(config.out).exists() or not is_run(config.out):
+        return False
+    made = Run.open(config.out).provenance
+    data = made.get("data")
+    same = isinstance(data, Mapping) and data.get("sha256") == recipe.data_sha256
+    return same and made.get("config") == recipe.config and not made.get("interrupted")
+
+
+def _settings(config: TrainConfig) -> dict[str, str | int | float | bool]:
+    """Return the settings but for where the run is: that is where it is, until it is moved."""
+    return {name: value for name, value in config.to_dict().items() if name != "out"}
 
 
 def _measure(network: Network, prepared: Prepared, *, threshold: float) -> Metrics:
@@ -241,7 +322,7 @@ def _write_parts(
     dataset.write_jsonl(prepared.calibration(), run.calibration_path)
     _write_json(run.path / "metrics.json", {"part": "test", **figures.to_dict()})
     _write_json(run.path / "history.json", asdict(history))
-    title = f"{config.cell.upper()}({config.units}) on {prepared.source['name']}"
+    title = f"{described(config)} on {prepared.source['name']}"
     picture = plot_history(history, title=title)
     write_atomically(run.path / "history.svg", picture.encode("utf-8"))
     write_atomically(run.path / "config.toml", config.to_toml().encode("utf-8"))
@@ -254,13 +335,11 @@ def _write_json(path: Path, value: object) -> None:
 
 def _provenance(config: TrainConfig, prepared: Prepared, history: History) -> dict[str, object]:
     packages = ("gatelet", "keras", "tensorflow", "numpy")
-    # Not where it was written: that is where it is, until it is moved.
-    settings = {name: value for name, value in config.to_dict().items() if name != "out"}
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
         "data": prepared.source,
         "seed": config.seed,
-        "config": settings,
+        "config": _settings(config),
         "best_epoch": history.best,
         "epochs_run": len(history.epochs),
         "interrupted": history.interrupted,

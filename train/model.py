@@ -1,6 +1,6 @@
 """The one place where training touches Keras: a model behind typed methods.
 
-Not the training loop: that is `gatelet.train.epochs`.
+Not the training: that is `gatelet.train.trainer`.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gatelet.errors import BackendMissing, InputError, ModelError
 from gatelet.train.config import TrainConfig
-from gatelet.train.epochs import Epoch
+from gatelet.train.layers import hidden_layers
 
 if TYPE_CHECKING:
     import keras
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Weights = list[NDArray[np.float32]]
 
 Ids = Sequence[Sequence[int]]
-OnStep = Callable[[int], None]
-
 SCORING_ROWS = 256  # rows a step where nothing is learned: the steps' overhead hardly counts
 
 
@@ -46,30 +44,25 @@ class Examples:
 
 
 class Network:
-    """A Keras model that is trained epoch by epoch, asked for scores, and saved.
+    """A Keras model that is asked for scores, and saved; `gatelet.train.trainer` trains it.
 
-    Between epochs it holds the moving average of its weights; an epoch goes on from where the
-    last step of the one before left them.
+    Args:
+        model: See `build` and `load`.
     """
 
     def __init__(self, model: "keras.Model") -> None:
-        """Wrap a model; see `build` and `load`."""
-        self._model = model
-        self._last: Weights | None = None  # what the next epoch goes on from
+        self.model = model
 
     @classmethod
-    def build(
-        cls, config: TrainConfig, *, vocabulary_size: int, labels: int, steps: int
-    ) -> "Network":
-        """Build and compile the classic recipe from the configuration's seed.
+    def build(cls, config: TrainConfig, *, vocabulary_size: int, labels: int) -> "Network":
+        """Build and compile what the configuration asks for, from its seed.
 
         Two labels give one sigmoid score, that of the second; more give a softmax.
 
         Args:
-            config: Sizes, cell, dropout, masking, learning rate and seed.
+            config: Layers and their sizes, dropout, masking, learning rate and seed.
             vocabulary_size: V: every id is below it.
             labels: C, two or more.
-            steps: Steps of one epoch.
 
         Returns:
             A network from ids int32 [B, T] to scores float32 [B, 1] or [B, C].
@@ -77,7 +70,7 @@ class Network:
         Raises:
             BackendMissing: Keras or TensorFlow is not installed.
         """
-        keras = _import_keras()
+        keras = import_keras()
         keras.utils.set_random_seed(config.seed)
         layers = [
             keras.Input((config.maxlen,), dtype="int32", name="ids"),
@@ -85,19 +78,15 @@ class Network:
                 vocabulary_size, config.embedding, mask_zero=config.mask_zero, name="embedding"
             ),
             *([keras.layers.Dropout(config.dropout, name="dropout")] if config.dropout else []),
-            keras.layers.LSTM(config.units, name="lstm"),
+            *hidden_layers(keras, config),
             keras.layers.Dense(1, activation="sigmoid", name="scores")
             if labels == 2
             else keras.layers.Dense(labels, activation="softmax", name="scores"),
         ]
         model = keras.Sequential(layers, name="gatelet")
-        loss = "binary_crossentropy" if labels == 2 else "sparse_categorical_crossentropy"
-        momentum = _momentum(config.averaging * steps)
-        optimizer = keras.optimizers.Adam(
-            config.learning_rate, use_ema=momentum > 0, ema_momentum=momentum
-        )
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        return cls(model)
+        network = cls(model)
+        model.compile("adam", network.loss, metrics=["accuracy"])
+        return network
 
     @classmethod
     def load(cls, path: Path) -> "Network":
@@ -112,60 +101,15 @@ class Network:
         """
         if not path.is_file():
             raise ModelError(f"model '{path}' does not exist, or is no file", path=str(path))
-        keras = _import_keras()
+        keras = import_keras()
         try:
-            with _known_warnings():
+            with known_warnings():
                 return cls(keras.models.load_model(path, compile=False))
         except Exception as error:  # Keras raises whatever its layers raise
             raise ModelError(
                 f"Keras {keras.__version__} cannot load '{path}': {_first_line(error)}",
                 path=str(path),
             ) from error
-
-    def fit_epoch(
-        self,
-        train: Examples,
-        validation: Examples,
-        *,
-        batch_size: int,
-        on_step: OnStep,
-    ) -> Epoch:
-        """Learn from every training row once, in random order.
-
-        Args:
-            train: The rows to learn from.
-            validation: The rows to measure only.
-            batch_size: Rows a step.
-            on_step: Called after each step with the number of steps done. What it raises ends the
-                epoch.
-
-        Returns:
-            The figures of both parts.
-        """
-        keras = _import_keras()
-        if self._last is not None:
-            self._model.set_weights(self._last)
-        # Keras puts the average in the weights' place when fit ends, which is after on_epoch_end.
-        hooks = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: self._remember(),
-            on_train_batch_end=lambda batch, logs: on_step(batch + 1),
-        )
-        with _known_warnings():
-            learned = self._model.fit(
-                *_arrays(train),
-                batch_size=batch_size,
-                callbacks=[hooks],
-                verbose=0,
-            ).history
-            measured = self._model.evaluate(
-                *_arrays(validation), batch_size=SCORING_ROWS, return_dict=True, verbose=0
-            )
-        return Epoch(
-            loss=float(learned["loss"][0]),
-            accuracy=float(learned["accuracy"][0]),
-            val_loss=float(measured["loss"]),
-            val_accuracy=float(measured["accuracy"]),
-        )
 
     def scores(self, ids: Ids) -> list[list[float]]:
         """Return the model's own scores.
@@ -188,8 +132,8 @@ class Network:
         self._check_timesteps(array.shape[1])
         self._check_ids(array)
         try:
-            with _known_warnings():
-                scores = self._model.predict(array, batch_size=SCORING_ROWS, verbose=0)
+            with known_warnings():
+                scores = self.model.predict(array, batch_size=SCORING_ROWS, verbose=0)
         except ValueError as error:
             raise ModelError(
                 f"the model does not take ids [B, {array.shape[1]}]: {_first_line(error)}"
@@ -199,29 +143,37 @@ class Network:
 
     def weights(self) -> "Weights":
         """Copy the weights, in the model's order."""
-        with _known_warnings():
-            return list(self._model.get_weights())
+        with known_warnings():
+            return list(self.model.get_weights())
 
     def restore(self, weights: "Weights") -> None:
         """Put back what `weights` gave."""
-        self._model.set_weights(weights)
+        self.model.set_weights(weights)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids the embedding has."""
+        return int(self.model.get_layer("embedding").input_dim)
+
+    @property
+    def loss(self) -> str:
+        """Keras' name of the loss that fits the scores."""
+        one = self.model.output_shape[-1] == 1
+        return "binary_crossentropy" if one else "sparse_categorical_crossentropy"
 
     @property
     def saved_bytes(self) -> int:
-        """About what `save` writes: each weight, with the two averages that Adam keeps of it."""
-        return 3 * 4 * int(self._model.count_params())
+        """About what `save` writes."""
+        return 4 * int(self.model.count_params())
 
     def save(self, path: Path) -> None:
         """Write a `.keras` file."""
-        with _known_warnings():
-            self._model.save(path)
-
-    def _remember(self) -> None:
-        self._last = self.weights()
+        with known_warnings():
+            self.model.save(path)
 
     def _check_timesteps(self, timesteps: int) -> None:
         """Keras itself takes other lengths, and scores them as the model was not trained to."""
-        shape = self._model.input_shape
+        shape = self.model.input_shape
         if isinstance(shape, tuple) and len(shape) == 2 and shape[1] not in (None, timesteps):
             raise InputError(
                 f"the ids have {timesteps} timesteps, the model takes {shape[1]}: "
@@ -230,7 +182,7 @@ class Network:
 
     def _check_ids(self, array: "NDArray[np.int32]") -> None:
         sizes = [
-            layer.input_dim for layer in self._model.layers if type(layer).__name__ == "Embedding"
+            layer.input_dim for layer in self.model.layers if type(layer).__name__ == "Embedding"
         ]
         size = min(sizes, default=math.inf)
         if array.min() < 0 or array.max() >= size:
@@ -240,22 +192,15 @@ class Network:
             )
 
 
-def _momentum(window_steps: float) -> float:
-    """Return the decay whose moving average looks back over so many steps; 0 for no average.
+def import_keras() -> ModuleType:
+    """Import Keras, without what TensorFlow logs on the way.
 
-    Source: Polyak & Juditsky 1992, with the exponential weights of Kingma & Ba 2015, section 7.2.
+    Raises:
+        BackendMissing: It is not installed.
     """
-    return 1 - 1 / window_steps if window_steps > 1 else 0.0
-
-
-def _arrays(examples: Examples) -> tuple["NDArray[np.int32]", "NDArray[np.float32]"]:
-    import numpy as np
-
-    return np.asarray(examples.ids, dtype=np.int32), np.asarray(examples.labels, dtype=np.float32)
-
-
-def _import_keras() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "numpy" not in sys.modules:  # its products of one row are too small to share out
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         with _quiet_stderr():
             import keras
@@ -287,7 +232,7 @@ def _quiet_stderr() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _known_warnings() -> Iterator[None]:
+def known_warnings() -> Iterator[None]:
     """Ignore the one warning that Keras itself causes."""
     with warnings.catch_warnings():
         # Keras' np.array(variable) with NumPy 2: EagerTensor.__array__ has no 'copy' yet.

@@ -13,6 +13,8 @@ from gatelet.runtime.data.run import Run
 from gatelet.train import train
 from gatelet.train.config import TrainConfig, settings
 
+INTERRUPTED = 130
+"""What a shell reports of a program that Ctrl-C ended."""
 EXAMPLE = "gatelet train --data reviews.csv --out run --epochs 5"
 
 
@@ -20,6 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare a flag for each field of TrainConfig."""
     parser.add_argument("--config", type=Path, metavar="TOML", help="file with these settings")
     add_settings(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint of a stopped training"
+    )
     parser.add_argument("--json", action="store_true", help="print the test figures as JSON")
 
 
@@ -53,15 +58,15 @@ def config_of(arguments: argparse.Namespace, **overrides: object) -> TrainConfig
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train."""
-    trained = train(config_of(arguments))
+    """Train; 130 after Ctrl-C, with the best epoch so far."""
+    trained = train(config_of(arguments), resume=arguments.resume)
     figures = test_figures(trained)
     if arguments.json:
         print_json({"run": str(trained.path), **figures})
     else:
         print_line(f"test accuracy {figures['accuracy']:.4f} on {figures['rows']:,} rows")
         print_line(f"next: {command_line('convert', trained.path, '--out', 'BUNDLE')}")
-    return 0
+    return INTERRUPTED if trained.provenance.get("interrupted") else 0
 
 
 def test_figures(trained: Run) -> dict[str, Any]:

@@ -98,7 +98,9 @@ def test_refuses_a_missing_file(tmp_path: Path) -> None:
         ("dropout", float("nan"), "a number from 0 to 0.95"),
         ("learning_rate", float("inf"), "a number from 1e-07 to 1"),
         ("padding", "left", "'pre' or 'post'"),
-        ("cell", "gru", "'lstm'"),
+        ("cell", "transformer", "'lstm' or 'gru' or 'rnn'"),
+        ("pooling", "first", "'last' or 'mean' or 'max'"),
+        ("layers", 0, "an integer from 1 to 16"),
         ("lower", 1, "true or false"),
         ("filters", 3, "text that UTF-8 can encode"),
         ("filters", "\ud800", "text that UTF-8 can encode"),
@@ -144,3 +146,19 @@ def test_every_setting_can_be_a_flag() -> None:
     assert by_flag["--oov-token"].kind is str
     assert by_flag["--out"].kind is Path
     assert all(setting.help for setting in settings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"conv": 8, "mask_zero": True}, "'conv' and 'mask_zero' exclude each other"),
+        (
+            {"conv": 8, "conv_width": 9, "maxlen": 8},
+            "'conv_width' is 9, and texts have 8 timesteps",
+        ),
+        ({"pooling": "mean", "mask_zero": True}, "'pooling' 'mean' and 'mask_zero' exclude each"),
+    ],
+)
+def test_refuses_layers_that_do_not_go_together(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        resolve(**settings)

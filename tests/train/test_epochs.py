@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from gatelet.errors import TrainingError
-from gatelet.train.epochs import Epoch, History, fit_epochs
+from gatelet.train.epochs import Course, Epoch, History, fit_epochs
 
 
 class Counter:
@@ -30,7 +30,8 @@ def run(
     network = Counter()
     reported: list[int] = []
 
-    def fit_epoch() -> Epoch:
+    def fit_epoch(number: int) -> Epoch:
+        assert number == network.value + 1
         step = course[network.value]
         network.value += 1
         if isinstance(step, BaseException):
@@ -88,3 +89,20 @@ def test_a_loss_that_is_not_finite_ends_training_with_the_best_epoch() -> None:
 def test_a_first_loss_that_is_not_finite_says_what_to_lower() -> None:
     with pytest.raises(TrainingError, match="not finite after the first epoch: lower the learning"):
         run([figures(0.6, loss=math.nan)])
+
+
+def test_goes_on_from_what_was_kept_after_each_epoch() -> None:
+    course = [figures(x) for x in (0.6, 0.4, 0.5, 0.3, 0.35)]
+    kept: list[Course[int]] = []
+    report: Callable[[int, Epoch], None] = lambda number, _: None  # noqa: E731
+    network = Counter()
+
+    def fit_epoch(number: int) -> Epoch:
+        network.value = number
+        return course[number - 1]
+
+    whole = fit_epochs(network, fit_epoch, epochs=5, patience=3, report=report, keep=kept.append)
+    assert [len(one.epochs) for one in kept] == [1, 2, 3, 4, 5]
+    for start in kept:
+        again = fit_epochs(network, fit_epoch, epochs=5, patience=3, report=report, start=start)
+        assert (again, network.value) == (whole, 4)

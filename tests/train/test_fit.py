@@ -364,3 +364,25 @@ def test_importing_the_package_loads_no_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.ci  # 10 s each: a training, and a conversion with proof
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--cell", "gru", "--layers", "2", "--pooling", "mean"),
+        ("--bidirectional", "--mask-zero"),
+        ("--cell", "rnn", "--conv", "4", "--conv-width", "3", "--pooling", "max"),
+    ],
+    ids=" ".join,
+)
+def test_other_layers_learn_convert_and_pass(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]
+) -> None:
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    small = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    words = ["train", "--data", str(data), "--out", str(run), *small, "--epochs=6", *flags]
+    assert main(words) == 0
+    assert json.loads((run / "metrics.json").read_bytes())["accuracy"] >= 0.8  # of 29 rows
+    words = ["convert", str(run), "--out", str(bundle), "--target", "c", "--scheme", "float32"]
+    assert main(words) == 0, capsys.readouterr().err

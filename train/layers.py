@@ -1,0 +1,63 @@
+"""The layers between what a network takes and its scores, as a configuration asks for them.
+
+Not the network, which is `gatelet.train.model`.
+"""
+
+from types import ModuleType
+from typing import Any
+
+from gatelet.train.config import TrainConfig
+
+CELL_LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
+"""What Keras calls the cells."""
+
+_POOLED = {"mean": "GlobalAveragePooling1D", "max": "GlobalMaxPooling1D"}
+
+
+def hidden_layers(keras: ModuleType, config: TrainConfig) -> list[Any]:
+    """Return a convolution if asked for, the recurrence, and the pooling of its timesteps.
+
+    Args:
+        keras: The module, which is imported by then.
+        config: Cell, units, layers, bidirectional, conv, conv_width, pooling.
+
+    Returns:
+        Layers from [B, T, F] to [B, U], or [B, 2U] of both directions.
+    """
+    found = []
+    if config.conv:
+        found.append(
+            keras.layers.Conv1D(config.conv, config.conv_width, activation="relu", name="conv")
+        )
+    for number in range(1, config.layers + 1):
+        is_last = number == config.layers
+        found.append(
+            _recurrent(
+                keras,
+                config,
+                name=config.cell if is_last else f"{config.cell}_{number}",
+                sequences=not is_last or config.pooling != "last",
+            )
+        )
+    if config.pooling != "last":
+        found.append(getattr(keras.layers, _POOLED[config.pooling])(name="pooling"))
+    return found
+
+
+def _recurrent(keras: ModuleType, config: TrainConfig, *, name: str, sequences: bool) -> Any:
+    cell = getattr(keras.layers, CELL_LAYERS[config.cell])
+    if not config.bidirectional:
+        return cell(config.units, return_sequences=sequences, name=name)
+    return keras.layers.Bidirectional(
+        cell(config.units, return_sequences=sequences), name=f"bidirectional_{name}"
+    )
+
+
+def described(config: TrainConfig) -> str:
+    """Return the layers in a few words: 'Conv1D(32), 2 x bidirectional GRU(64), mean'."""
+    both = "bidirectional " if config.bidirectional else ""
+    count = f"{config.layers} x " if config.layers > 1 else ""
+    parts = [f"Conv1D({config.conv})"] if config.conv else []
+    parts.append(f"{count}{both}{CELL_LAYERS[config.cell]}({config.units})")
+    parts += [] if config.pooling == "last" else [config.pooling]
+    return ", ".join(parts)
