@@ -27,7 +27,8 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig
     run.path.mkdir()
     (run.path / "metrics.json").write_text('{"accuracy": 0.8125, "rows": 1600}')
 
-    def train(config: TrainConfig) -> Run:
+    def train(config: TrainConfig, *, resume: bool = False) -> Run:
+        assert not resume
         seen.append(config)
         return run
 
