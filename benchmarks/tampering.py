@@ -23,6 +23,7 @@ from tests.adversary.tampering import WAYS, Altered, Judge, alter, altered_files
 def main() -> int:
     """Make the table."""
     folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
     names = ("own", *(way for way in WAYS if way not in ("flipped", "truncated")))
     bundles = {name: folder / name.replace(" ", "-") / "model" for name in names}
     if not all(map(is_bundle, bundles.values())):

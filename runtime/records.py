@@ -60,7 +60,8 @@ def _made(cls: type) -> type:
     names = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
     added = (_initializer(cls, fields), _shown, _equals, _hashed, _refuse_set, _refuse_delete)
     for name, function in zip(names, added, strict=True):
-        setattr(cls, name, function)
+        if name not in vars(cls):
+            setattr(cls, name, function)
     for name, value in (("_record_fields", fields), ("__match_args__", tuple(fields))):
         setattr(cls, name, value)
     for name in ("__dataclass_fields__", "__dataclass_params__"):

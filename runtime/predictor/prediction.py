@@ -44,6 +44,13 @@ class Prediction:
     outputs: Mapping[str, Any] | None = None
     numbers: tuple[float, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return the call that makes it, without what most models leave out."""
+        told = {"label": self.label, "score": self.score, "scores": self.scores}
+        rest = {name: getattr(self, name) for name in ("labels", "steps", "outputs", "numbers")}
+        told |= {name: one for name, one in rest.items() if one not in (None, ())}
+        return f"Prediction({', '.join(f'{name}={one!r}' for name, one in told.items())})"
+
     def to_dict(self) -> dict[str, Any]:
         """Return what `gatelet predict --json` prints of it."""
         if self.outputs is not None:
