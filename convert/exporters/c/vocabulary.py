@@ -3,11 +3,12 @@
 Not what is done with them: see kernels/vectorizer.c.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatelet.convert.exporters.c.blob import Blob
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
@@ -19,6 +20,7 @@ _ASCII_SPACE = "\t\n\v\f\r"
 _SIGMA = 0x3A3
 _SURROGATES = range(0xD800, 0xE000)
 _CODES = 0x110000
+_BLOCK = 4096
 LARGEST_WORD_BYTES = 65_535
 
 
@@ -186,7 +188,7 @@ def _unicode(blob: Blob) -> dict[str, object]:
 def _case_runs() -> list[tuple[int, int, int, int]]:
     """Return (first, last, step, delta) of the characters whose lower case is one other."""
     runs: list[list[int]] = []
-    for code in _codes():
+    for code in _codes_that_change():
         lower = chr(code).lower()
         if len(lower) > 1 or ord(lower) == code:
             continue
@@ -203,20 +205,42 @@ def _case_runs() -> list[tuple[int, int, int, int]]:
 @cache
 def _sigma_context() -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Return the ranges of cased characters, and of those that a final sigma looks through."""
-    cased, ignorable = [_SIGMA], []
-    for code in _codes():
-        character = chr(code)
-        if code == _SIGMA:
-            continue
-        if (character + "\u03a3").lower()[-1] == "\u03c2":
-            cased.append(code)
-        elif ("A" + character + "\u03a3").lower()[-1] == "\u03c2":
-            ignorable.append(code)
-    return _ranges(sorted(cased)), _ranges(ignorable)
+    cased = {_SIGMA, *_before_final_sigmas("")}
+    return _ranges(sorted(cased)), _ranges(sorted({*_before_final_sigmas("A")} - cased))
 
 
-def _codes() -> Iterable[int]:
-    return (code for code in range(_CODES) if code not in _SURROGATES)
+def _before_final_sigmas(before: str) -> Iterator[int]:
+    """Return the characters between `before` and a capital sigma that make it a final one."""
+    for codes in _blocks():
+        texts = np.zeros((len(codes), len(before) + 3), np.uint32)
+        texts[:] = [*map(ord, before), 0, 0x3A3, 0]
+        texts[:, len(before)] = codes
+        # NUL, which is neither cased nor looked through, keeps the characters apart
+        lower = _text(texts).lower()
+        if "\u03c2" in lower:
+            found = zip(codes.tolist(), lower.split("\0"), strict=False)
+            yield from (code for code, one in found if code != _SIGMA and one[-1] == "\u03c2")
+
+
+def _codes_that_change() -> Iterator[int]:
+    """Return the characters that str.lower changes, and their neighbours."""
+    for codes in _blocks():
+        text = _text(codes)
+        if text.lower() != text:
+            yield from codes.tolist()
+
+
+def _blocks() -> Iterator[NDArray[np.uint32]]:
+    """Return all characters but NUL and halves of pairs: of most blocks none has a case."""
+    for start in range(0, _CODES, _BLOCK):
+        codes = np.arange(max(start, 1), start + _BLOCK, dtype=np.uint32)
+        codes = codes[(codes < _SURROGATES.start) | (codes >= _SURROGATES.stop)]
+        if len(codes):
+            yield codes
+
+
+def _text(codes: NDArray[np.uint32]) -> str:
+    return codes.astype("<u4").tobytes().decode("utf-32-le")
 
 
 def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
