@@ -86,7 +86,7 @@ def test_numpy_c_and_its_step_give_the_same_bits(name: str, tmp_path: Path) -> N
 
 
 THUMB = ("-target", "thumb-linux-musleabihf", "-mcpu=cortex_m4+vfp4d16sp")
-PROGRAM = Path(__file__).with_name("c_same_bits.c")
+PROGRAM = Path(__file__).parent.parent / "convert" / "exporters" / "c_same_bits.c"
 
 
 def thumb_program(model: Exportable, x: Any, scores: Any, folder: Path) -> Path:
