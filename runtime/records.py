@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _MISSING = object()
+_RECORDS_UNTIL_WRITTEN = 20
 
 
 class _Field:
@@ -89,12 +90,35 @@ def _hashed(self: "Any") -> int:
 
 
 def _initializer(cls: type, fields: dict[str, _Field]) -> "Callable[..., None]":
-    """Return an `__init__` that is written when it is first called: many a record never is."""
+    """Return an `__init__` that is written as source once a few records are made: most never are.
+
+    To write one costs as much as to make a hundred records without.
+    """
+    names, left = tuple(fields), _RECORDS_UNTIL_WRITTEN
 
     def first(self: object, *given: object, **named: object) -> None:
-        written = _written(cls, fields)
-        cls.__init__ = written  # type: ignore[misc]  # the record's own, as `first` was
-        written(self, *given, **named)
+        nonlocal left
+        left -= 1
+        values, used = dict(zip(names, given, strict=False)), 0
+        for name in names[len(given) :]:
+            one = fields[name]
+            if name in named:
+                values[name] = named[name]
+                used += 1
+            elif one.factory is not _MISSING:
+                values[name] = one.factory()  # type: ignore[operator]  # what `field` was given
+            elif one.default is not _MISSING:
+                values[name] = one.default
+        # a wrong call is for the written one, which says what is wrong
+        wrong = len(given) > len(names) or used < len(named) or len(values) < len(names)
+        if left < 0 or wrong:
+            written = _written(cls, fields)
+            cls.__init__ = written  # type: ignore[misc]  # the record's own, as `first` was
+            written(self, *given, **named)
+            return
+        self.__dict__.update(values)
+        if hasattr(cls, "__post_init__"):
+            self.__post_init__()  # type: ignore[attr-defined]
 
     return first
 

@@ -74,6 +74,9 @@ USES: tuple[Callable[[Any, Any], object], ...] = (
     lambda point, named: dataclasses.replace(point(1), x=-1),
     lambda point, named: point(),
     lambda point, named: point(1, 2, [], 4),
+    lambda point, named: point(1, x=2),
+    lambda point, named: point(1, 2, [], x=2),
+    lambda point, named: list(vars(named(tags=[], x=3))),
     lambda point, named: named(1, nam="x"),
     lambda point, named: setattr(point(1), "x", 2),
     lambda point, named: setattr(point(1), "unknown", 2),
@@ -83,6 +86,15 @@ USES: tuple[Callable[[Any, Any], object], ...] = (
 
 @pytest.mark.parametrize("number", range(len(USES)))
 def test_a_record_does_what_a_dataclass_does(number: int) -> None:
+    ours, theirs = both(USES[number])
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("number", range(len(USES)))
+def test_a_record_does_so_after_many_calls(number: int) -> None:
+    for _ in range(records._RECORDS_UNTIL_WRITTEN + 1):
+        OURS[0](1)
+    assert OURS[0].__init__.__name__ == "__init__"
     ours, theirs = both(USES[number])
     assert ours == theirs
 
