@@ -48,7 +48,8 @@ def test_an_engine_whose_scores_depend_on_the_row_before(
         of_bits = (
             {"repeat", "batch", "row_order", "stream", "text_scores"} if target == "c" else set()
         )
-        assert amount > 1e-3 or names <= {"state_leak", "threads"} | of_bits
+        # and whether rounding hides so little the second time is a matter of the scores
+        assert amount > 1e-3 or names <= {"state_leak", "threads", "repeat"} | of_bits
 
 
 def test_a_recurrence_that_starts_from_the_state_of_the_last_call(
@@ -131,7 +132,8 @@ def test_rows_beyond_the_first_of_a_batch_wrong(
     break_engines(monkeypatch, lambda engine, ids, scores: wrong(scores).astype(np.float32))
     found = reds(prove(open_bundle(trained), few, with_keras=False))
     assert found[("onnx", "dynamic-int8")] == set()  # runs row by row
-    assert found[("litert", "dynamic-int8")] <= {"flips"}  # and this one rows of as many pads
+    # and this one rows of as many pads
+    assert found[("litert", "dynamic-int8")] <= {"flips", "row_order"}
     assert "batch" in found[("litert", "float32")] & found[("onnx", "float32")]
     for names in found.values():
         assert not names & {"ids", "graph_golden", "state_leak"}

@@ -42,7 +42,7 @@ class Stepped:
                 rounded = np.rint(value / self.unit) * self.unit if self.unit else value
                 self.carried[one.input] = rounded.astype(self.dtype)
             made.append(found[self.form.graph.outputs[0]])
-        return np.concatenate(made, axis=1)
+        return np.concatenate(made, axis=1) if made[0].ndim == 3 else made[-1]
 
     def scores(self, inputs: Any) -> Any:
         raise AssertionError("it streams")
@@ -82,6 +82,36 @@ def test_a_stream_ends_when_the_time_is_up_and_the_note_says_so(
     monkeypatch.setattr(long_streams, "LEAST_BLOCKS", 2)
     found = judged(slow_graph("gru", 2, 1, taus=(10.0, 1000.0)), 0.0)
     assert found.note.startswith("500 steps, ") and "would take over" in found.note
+
+
+@pytest.mark.parametrize("unit", [0.0, 2.0**-9])
+@pytest.mark.parametrize("sequences", [True, False])
+def test_a_stream_that_ends_early_has_the_verdict_of_what_ran(
+    monkeypatch: pytest.MonkeyPatch, unit: float, sequences: bool
+) -> None:
+    monkeypatch.setattr(long_streams, "BUDGET_S", -1.0)
+    graph = slow_graph("gru", 2, 1, taus=(10.0, 1000.0), return_sequences=sequences)
+    found = judged(graph, unit, exact=1e-6)
+    assert found.note.startswith("1,000 steps, ") and found.limit < 1e-3
+    assert found.verdict == ("fail" if unit else "pass")
+
+
+def test_a_stream_that_float32_cannot_hold_loosens_no_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph, oracle = slow_graph("gru", 2, 1, taus=(10.0, 60.0)), long_streams._oracle
+
+    def overflow(*given: Any, dtype: Any = np.float64, **named: Any) -> Any:
+        found = oracle(*given, dtype=dtype, **named)
+        return (
+            [{n: a * np.inf for n, a in one.items()} for one in found]
+            if dtype == np.float32
+            else found
+        )
+
+    monkeypatch.setattr(long_streams, "_oracle", overflow)
+    found = judged(graph, 2.0**-12, exact=1e-6)
+    assert found.limit == 1e-6 and found.verdict == "fail"
 
 
 def test_a_model_of_a_fixed_length_has_no_longer_row() -> None:

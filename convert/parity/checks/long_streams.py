@@ -5,7 +5,7 @@ the check `stream`, which compares pieces with whole sequences of a few steps.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -82,19 +82,21 @@ def check_long_stream(
     wanted = steps_of(graph, inputs.feed)
     if not wanted:
         return None
-    row = _joined(graph, inputs, wanted)
-    expected, done = _oracle(_with_weights(graph, weights), row, wanted)
-    row = _cut(graph, row, 0, done)
+    parts = _parts(graph, _joined(graph, inputs, wanted), wanted)
+    expected = _oracle(_with_weights(graph, weights), parts, budget_s=BUDGET_S)
+    parts = parts[: len(expected)]
+    done = sum(_steps(graph, part) for part in parts)
     compared, spans = expected, _spans(graph, expected)
     if streams:
         stream = predictor.stream()
-        found = _run(lambda part: stream.step(part.feed), graph, row, done)
+        found = [_by_name(graph, stream.step(part.feed)) for part in parts]
     else:
-        found, compared = _of_rows(predictor, graph, row, expected, size=_block_steps(wanted))
+        found, compared = _of_rows(predictor, graph, parts, expected)
     limit = LIMIT
     if exact is not None:
-        own, _ = _oracle(graph, row, done, dtype=np.float32)
-        limit = max(exact, FLOAT32_FACTOR * _figure(own, expected, spans, 1.0))
+        own = _oracle(graph, parts, dtype=np.float32)
+        lost = _figure(own, expected, spans, 1.0)
+        limit = max(exact, FLOAT32_FACTOR * lost if np.isfinite(lost) else 0.0)
     figure = _figure(found, compared, spans, _SHARE if exact is None else 1.0)
     note = f"{done:,} steps, the slowest unit's time constant is about {wanted // CONSTANTS:,}"
     if done < wanted:
@@ -105,7 +107,7 @@ def check_long_stream(
 
 def _joined(graph: Graph, inputs: Rows, steps: int) -> Rows:
     """Return one row of all rows' timesteps, in turn."""
-    timed = {one.name for one in graph.inputs if has_time(one)}
+    timed = _timed(graph)
     made = {}
     for name, array in inputs.feed.items():
         made[name] = array[:1]
@@ -115,9 +117,22 @@ def _joined(graph: Graph, inputs: Rows, steps: int) -> Rows:
     return Rows(made)
 
 
-def _cut(graph: Graph, row: Rows, start: int, end: int) -> Rows:
-    timed = {one.name for one in graph.inputs if has_time(one)}
-    return Rows({n: a[:, start:end] if n in timed else a for n, a in row.feed.items()})
+def _parts(graph: Graph, row: Rows, steps: int) -> list[Rows]:
+    """Cut a row into the pieces of a stream."""
+    size = min(_BLOCK_STEPS, -(-steps // _BLOCKS))
+    timed = _timed(graph)
+    return [
+        Rows({n: a[:, at : at + size] if n in timed else a for n, a in row.feed.items()})
+        for at in range(0, steps, size)
+    ]
+
+
+def _steps(graph: Graph, row: Rows) -> int:
+    return max(int(row.feed[name].shape[1]) for name in _timed(graph))
+
+
+def _timed(graph: Graph) -> set[str]:
+    return {one.name for one in graph.inputs if has_time(one)}
 
 
 def _with_weights(graph: Graph, weights: Sequence[StoredWeight] | None) -> Graph:
@@ -131,38 +146,21 @@ def _with_weights(graph: Graph, weights: Sequence[StoredWeight] | None) -> Graph
 
 
 def _oracle(
-    graph: Graph, row: Rows, steps: int, *, dtype: Any = np.float64
-) -> tuple[list[Mapping[str, Array]], int]:
-    """Run the streaming form in blocks until the time is up; return outputs, and steps done."""
+    graph: Graph, parts: Sequence[Rows], *, dtype: Any = np.float64, budget_s: float = np.inf
+) -> list[Mapping[str, Array]]:
+    """Run the streaming form over pieces until the time is up; return the outputs of each."""
     form = to_stream(graph)
     backend = ReferenceBackend(form.graph, dtype=dtype)
     carried = {one.input: np.zeros((1, *one.shape), dtype) for one in form.states}
-    start_s, blocks = time.process_time(), 0
-
-    def step(part: Rows) -> Mapping[str, Array] | None:
-        nonlocal blocks
-        if blocks >= LEAST_BLOCKS and time.process_time() - start_s > BUDGET_S:
-            return None
-        blocks += 1
+    start_s = time.process_time()
+    made: list[Mapping[str, Array]] = []
+    for part in parts:
+        if len(made) >= LEAST_BLOCKS and time.process_time() - start_s > budget_s:
+            break
         found = backend.run({**part.feed, **carried})
         carried.update((one.input, found[one.output]) for one in form.states)
-        return {name: found[name] for name in graph.outputs}
-
-    made = _run(step, graph, row, steps)
-    return made, min(steps, len(made) * _block_steps(steps))
-
-
-def _run(
-    step: Callable[[Rows], Any], graph: Graph, row: Rows, steps: int
-) -> list[Mapping[str, Array]]:
-    found: list[Mapping[str, Array]] = []
-    size = _block_steps(steps)
-    for start in range(0, steps, size):
-        made = step(_cut(graph, row, start, min(start + size, steps)))
-        if made is None:
-            break
-        found.append(_by_name(graph, made))
-    return found
+        made.append({name: found[name] for name in graph.outputs})
+    return made
 
 
 def _by_name(graph: Graph, made: Any) -> Mapping[str, Array]:
@@ -176,32 +174,31 @@ def _whole(parts: Sequence[Mapping[str, Array]], name: str, kinds: Mapping[str, 
     return np.asarray(parts[-1][name])
 
 
-def _block_steps(steps: int) -> int:
-    return min(_BLOCK_STEPS, -(-steps // _BLOCKS))
-
-
 def _of_rows(
     predictor: Streamed,
     graph: Graph,
-    row: Rows,
+    parts: Sequence[Rows],
     expected: Sequence[Mapping[str, Array]],
-    *,
-    size: int,
 ) -> tuple[list[Mapping[str, Array]], list[Mapping[str, Array]]]:
     """Run whole rows that end where blocks do, and return what they give and what they should.
 
     An output that comes once is one number a row, so several rows are run; else one shows all.
     """
     kinds, blocks = follow_steps(graph), len(expected)
-    steps = max(array.shape[1] for array in row.feed.values() if array.ndim > 1)
+    steps, timed = sum(_steps(graph, part) for part in parts), _timed(graph)
     is_once = any(kinds[name] != STEPS for name in graph.outputs)
     halves = {blocks >> place for place in range(_ENDS if is_once else 1)} - {0}
     ends = range(1, blocks + 1) if is_once and steps <= _FEW_STEPS else halves
     found: list[Mapping[str, Array]] = []
     compared: list[Mapping[str, Array]] = []
     for end in sorted(ends):
-        part = _cut(graph, row, 0, min(end * size, steps))
-        found.append(_by_name(graph, predictor.scores(part.given)))
+        row = {
+            name: np.concatenate([part.feed[name] for part in parts[:end]], axis=1)
+            if name in timed
+            else array
+            for name, array in parts[0].feed.items()
+        }
+        found.append(_by_name(graph, predictor.scores(Rows(row).given)))
         compared.append({n: _whole(expected[:end], n, kinds) for n in graph.outputs})
     return found, compared
 
