@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gatelet.convert.parity.checks.behaviour import takes_few_timesteps
@@ -91,15 +92,17 @@ def ask_oracles(
         notes = (size.note,) if size.note else ()
     if needs_texts and is_made_up and vectorizer is not None:
         texts = random_texts(vectorizer, rows=size.rows)
+    ids = None if vectorizer is None else ids_of(vectorizer, texts)
     if isinstance(rows, Arrays):
         inputs = rows_of(graph, rows)
-    elif vectorizer is not None and texts:
-        ids = ids_of(vectorizer, texts)
+    elif vectorizer is not None and ids is not None and texts:
         inputs = Rows({graph.inputs[0].name: ids})
         notes = (*notes, *notes_on_texts(vectorizer, texts))
     else:
         inputs = draw(size.rows, size.timesteps)
-    keras_ids = _ask_ids(vectorizer, texts, question, worker, progress)
+    keras_ids: dict[str, Any] = {}
+    if vectorizer is not None and ids is not None:
+        keras_ids = _ask_ids(vectorizer, texts, ids, question, worker=worker, progress=progress)
     progress(f"asking the Graph for {len(inputs):,} rows")
     oracle = Oracle.of(
         graph,
@@ -129,9 +132,11 @@ def ask_oracles(
 
 
 def _ask_ids(
-    vectorizer: AnyVectorizer | None,
+    vectorizer: AnyVectorizer,
     texts: Sequence[str],
+    ids: Array,
     question: Question,
+    *,
     worker: Worker | None,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -139,12 +144,12 @@ def _ask_ids(
 
     Without texts and a model it is left out: its start takes seconds.
     """
-    if vectorizer is None or worker is None or not (texts or question.keras_file):
+    if worker is None or not (texts or question.keras_file):
         return {}
     progress("asking Keras for the ids")
-    asked = (*texts, *(one.text for one in probes_of(vectorizer)))
-    ids = ids_of(vectorizer, asked)
-    wrong = count_other_ids(question.vectorizer or vectorizer, asked, ids, worker)
+    probes = [one.text for one in probes_of(vectorizer)]
+    asked, found = (*texts, *probes), np.concatenate([ids, ids_of(vectorizer, probes)])
+    wrong = count_other_ids(question.vectorizer or vectorizer, asked, found, worker)
     return {"wrong_ids": wrong, "asked_ids": len(asked)}
 
 
