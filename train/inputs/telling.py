@@ -93,9 +93,7 @@ def _names_of_sets(config: TrainConfig, rows: Rows) -> tuple[str, ...]:
     given = tuple(one.strip() for one in (config.label_columns or "").split(",") if one.strip())
     if isinstance(rows, Dataset):
         lists = [tuple(one for one in row if one) for row in label_lists_of(rows)]
-        names = (
-            given or Dataset(("",), None, rows.name, label_lists=(sum(lists, ()),)).label_names()
-        )
+        names = given or replace(rows, labels=None, label_lists=tuple(lists)).label_names()
         counts = {name: sum(name in row for row in lists) for name in names}
     else:
         assert rows.targets is not None
