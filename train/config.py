@@ -14,6 +14,7 @@ from gatelet.errors import ConfigError
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
 from gatelet.train.corpora import CORPORA
 from gatelet.train.settings import Setting, about
+from gatelet.train.tasks import METRICS, TASKS
 
 SIDES = ("pre", "post")
 CELLS = ("lstm", "gru", "rnn")
@@ -43,11 +44,61 @@ class TrainConfig:
     out: Path = field(metadata=about("run directory to write"))
     data: Path | None = field(
         default=None,
-        metadata=about("labelled texts: CSV, TSV or JSONL, also .gz, or a folder a label"),
+        metadata=about(
+            "labelled texts: CSV, TSV or JSONL, also .gz, or a folder a label; or rows of numbers: "
+            ".npz, or with --window CSV, TSV or Parquet"
+        ),
     )
     corpus: str | None = field(default=None, metadata=about("public corpus to use, by name"))
     text_column: str = field(default="text", metadata=about("column of the texts"))
     label_column: str = field(default="label", metadata=about("column of the labels"))
+    task: str | None = field(
+        default=None,
+        metadata=about("what is learned, where the data do not tell", choices=tuple(TASKS)),
+    )
+    label_columns: str | None = field(
+        default=None,
+        metadata=about("columns of 0 and 1, A,B: a row may have several labels; or of values"),
+    )
+    group: str | None = field(
+        default=None,
+        metadata=about("column of what belongs together, in one part; of windows, the recording"),
+    )
+    window: int | None = field(
+        default=None, metadata=about("rows of numbers that a model is given", low=1, high=100_000)
+    )
+    stride: int | None = field(
+        default=None,
+        metadata=about(
+            "rows from one window to the next, a window if not given", low=1, high=10**6
+        ),
+    )
+    columns: str | None = field(
+        default=None,
+        metadata=about("columns of the features, A,B; if not given all numeric ones"),
+    )
+    horizon: int | None = field(
+        default=None,
+        metadata=about("next values of the label column to predict", low=1, high=10_000),
+    )
+    class_weights: str | None = field(
+        default=None,
+        metadata=about(
+            "weights of labels in the loss, by how rare they are", choices=("balanced",)
+        ),
+    )
+    metric: str = field(
+        default="loss",
+        metadata=about("figure of the validation part that selects the epoch", choices=METRICS),
+    )
+    tune_threshold: bool = field(
+        default=False,
+        metadata=about("choose thresholds on the validation part, by macro F1 or the metric"),
+    )
+    folds: int = field(
+        default=0,
+        metadata=about("trainings of a cross-validation, for its figures only", low=0, high=100),
+    )
     vocabulary: int = field(
         default=10_000,
         metadata=about("most frequent words to keep, id 0 included", low=2, high=1_000_000),
@@ -138,19 +189,50 @@ class TrainConfig:
                 "padding would be read all the same",
                 field="conv",
             )
-        if self.conv and self.conv_width > self.maxlen:
+        of_texts = self.window is None and (self.data is None or self.data.suffix != ".npz")
+        if of_texts and self.conv and self.conv_width > self.maxlen:
             raise ConfigError(
                 f"'conv_width' is {self.conv_width}, and texts have {self.maxlen} timesteps "
                 "('maxlen'); allowed: at most as many",
                 field="conv_width",
                 value=self.conv_width,
             )
+        self._check_data()
         if self.split == "" and not self.char_level:
             raise ConfigError("'split' is empty; allowed: one character or more", field="split")
         if self.data is None and self.corpus is None:
             raise ConfigError("expected either data or corpus, got neither", field="data")
         if self.corpus is not None:
             self._check_corpus(self.corpus)
+
+    def _check_data(self) -> None:
+        """Refuse settings of windows without windows, and others that exclude each other."""
+        for name in ("stride", "columns", "horizon"):
+            if self.window is None and getattr(self, name) is not None:
+                raise ConfigError(
+                    f"'{name}' is for windows of rows of numbers: give --window too", field=name
+                )
+        if self.horizon is not None and self.task not in (None, "regression"):
+            raise ConfigError(
+                f"'horizon' predicts values, and 'task' is '{self.task}': leave one of them out",
+                field="horizon",
+            )
+        if self.horizon is not None and self.label_columns is not None:
+            raise ConfigError(
+                "'horizon' predicts one column, that of --label-column: leave --label-columns out",
+                field="horizon",
+            )
+        if self.folds in (1, 2):
+            raise ConfigError(
+                f"'folds' is {self.folds}; allowed: 0, or 3 and more: one to measure, one to "
+                "choose the epoch by, and the others to learn from",
+                field="folds",
+                value=self.folds,
+            )
+        if self.corpus is not None and self.window is not None:
+            raise ConfigError("'window' is for rows of numbers, not for a corpus", field="window")
+        if self.task is not None:
+            TASKS[self.task].check(self)
 
     def _check_corpus(self, corpus: str) -> None:
         if corpus not in CORPORA:

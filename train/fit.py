@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatelet.errors import GateletError, OutputError
-from gatelet.runtime.data import dataset, metrics
-from gatelet.runtime.data.metrics import Metrics
+from gatelet.runtime.data import dataset
+from gatelet.runtime.data.arrays import write_arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.regression import RegressionMetrics
 from gatelet.runtime.data.run import MARKER, Run, is_run
 from gatelet.runtime.files import write_atomically
 from gatelet.runtime.stages import (
@@ -38,12 +40,15 @@ from gatelet.train.checkpoints import (
 )
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Course, Epoch, History, fit_epochs
+from gatelet.train.inputs.telling import Rows
 from gatelet.train.interrupt import hold_interrupts
 from gatelet.train.layers import described
 from gatelet.train.model import Network
 from gatelet.train.plot import plot_history
 from gatelet.train.prepare import Prepared, prepare
 from gatelet.train.progress import Progress
+from gatelet.train.tasks import Figures, Rules, better_by, measure
+from gatelet.train.thresholds import tuned
 from gatelet.train.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -80,7 +85,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         pass  # a place that cannot be written is told before the training
     try:
         prepared = prepare(config)
-        progress = Progress(epochs=config.epochs, steps=_steps(config, prepared))
+        figure = prepared.task.figure
+        progress = Progress(epochs=config.epochs, steps=_steps(config, prepared), figure=figure)
         progress.say(_describe(prepared))
         recipe = _recipe(config, prepared)
         if resume and _is_complete(config, recipe):
@@ -93,8 +99,9 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         raise GateletError(
             "training was interrupted before its first epoch ended: nothing was written"
         ) from error
-    figures = _measure(network, prepared, threshold=config.threshold)
-    trained = Trained(config, prepared, network, history, figures)
+    rules = _rules(config, prepared, network)
+    figures = measure_part(network, prepared, prepared.parts.test, rules)
+    trained = Trained(config, prepared, network, history, figures, rules)
     try:
         with stage_beside(config.out, marker=MARKER) as stage:
             trained.write(stage)
@@ -115,8 +122,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     kept = f"epoch {history.best} of {len(history.epochs)} kept"
     stopped = "interrupted: " if history.interrupted else ""
     progress.say(
-        f"{stopped}{kept}, test accuracy {figures.accuracy:.4f} on {figures.rows:,} rows, "
-        f"written to {config.out}"
+        f"{stopped}{kept}, test {_headline(figures)} on {figures.rows:,} "
+        f"{'timesteps' if prepared.task.steps else 'rows'}, written to {config.out}"
     )
     return Run.open(config.out)
 
@@ -131,26 +138,29 @@ class Trained:
         network: The best epoch's.
         history: Of the epochs.
         figures: Of the test part.
+        rules: What turns its scores into answers.
     """
 
     config: TrainConfig
     prepared: Prepared
     network: Network
     history: History
-    figures: Metrics
+    figures: Figures
+    rules: Rules
 
     def write(self, folder: Path) -> None:
         """Write the run into an empty folder."""
         self.network.save(folder / "model.keras")
         with (folder / "model.keras").open("rb") as file:
             os.fsync(file.fileno())  # a disk may say only now that it is full
-        labels = self.prepared.labels
         run = Run(
             path=folder,
-            labels=labels,
-            task="binary" if len(labels) == 2 else "multiclass",
-            threshold=self.config.threshold,
+            labels=self.prepared.labels,
+            task=self.prepared.task.name,
+            threshold=self.rules.threshold,
             provenance=_provenance(self.config, self.prepared, self.history),
+            inputs="features" if self.prepared.words is None else "texts",
+            thresholds=self.rules.thresholds,
         )
         _write_parts(
             run,
@@ -218,11 +228,27 @@ def _describe(prepared: Prepared) -> str:
     dropped = prepared.source["dropped"]
     assert isinstance(dropped, dict)
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.items() if n)
+    answers = f"{len(prepared.labels)} labels" if prepared.labels else f"{prepared.width} values"
     return (
         f"{prepared.source['name']}: {rows} rows; dropped: {reasons or 'none'}; "
-        f"{len(prepared.labels)} labels, {len(prepared.vectorizer.vocabulary):,} "
-        f"{'characters' if prepared.vectorizer.char_level else 'words'}"
+        f"{prepared.task.name}: {answers}, {_inputs(prepared)}"
     )
+
+
+def _inputs(prepared: Prepared) -> str:
+    if prepared.features is not None:
+        names = prepared.source.get("columns")
+        told = f" ({', '.join(names)})" if isinstance(names, list) else ""
+        count = len(prepared.features.mean)
+        return f"{prepared.features.timesteps:,} timesteps of {count:,} features{told}"
+    kind = "characters" if prepared.vectorizer.char_level else "words"
+    return f"{len(prepared.vectorizer.vocabulary):,} {kind}"
+
+
+def _headline(figures: Figures) -> str:
+    if isinstance(figures, RegressionMetrics):
+        return f"mean absolute error {figures.mae:.4g}"
+    return f"accuracy {figures.accuracy:.4f}"
 
 
 def _fit(
@@ -235,13 +261,8 @@ def _fit(
 ) -> tuple[Network, History]:
     place = checkpoint_of(config.out)
     with hold_interrupts() as interrupt:
-        network = Network.build(
-            config,
-            vocabulary_size=prepared.vectorizer.vocabulary_size,
-            labels=len(prepared.labels),
-        )
-        texts = sum(map(len, prepared.parts.test.texts))
-        check_space(config.out, network.saved_bytes + texts)
+        network = build_network(config, prepared)
+        check_space(config.out, network.saved_bytes + _bytes_of(prepared.parts.test))
         learned = prepared.examples(prepared.parts.train)
         validation = prepared.examples(prepared.parts.validation)
 
@@ -249,7 +270,7 @@ def _fit(
             progress.step(done)
             interrupt.check()
 
-        trainer = Trainer(network, config, steps=_steps(config, prepared))
+        trainer = Trainer(network, config, steps=_steps(config, prepared), prepared=prepared)
 
         start = _begun(place, recipe, progress) if resume else None
         if start is not None:
@@ -270,8 +291,40 @@ def _fit(
             report=progress.epoch,
             start=None if start is None else start.course,
             keep=keep,
+            better=better_by(config.metric),
         )
+    if prepared.unit is not None:
+        network.scale_values(prepared.unit.deviation, prepared.unit.mean)
     return network, history
+
+
+def build_network(config: TrainConfig, prepared: Prepared) -> Network:
+    """Build the network that the configuration asks for, of what the data are."""
+    return Network.build(
+        config,
+        vocabulary_size=0 if prepared.words is None else prepared.words.vocabulary_size,
+        labels=prepared.width if prepared.unit is not None else len(prepared.labels),
+        task=prepared.task,
+        features=prepared.features,
+    )
+
+
+def _bytes_of(part: Rows) -> int:
+    if isinstance(part, Dataset):
+        return sum(map(len, part.texts))
+    return int(part.inputs[0].nbytes)
+
+
+def _rules(config: TrainConfig, prepared: Prepared, network: Network) -> Rules:
+    """Return what turns scores into answers: thresholds as they are set, or chosen."""
+    thresholds = (config.threshold,) * len(prepared.labels)
+    several = prepared.task.name == "multi-label"
+    rules = Rules(prepared.labels, config.threshold, thresholds if several else ())
+    if not config.tune_threshold:
+        return rules
+    part = prepared.parts.validation
+    scores = network.predict(prepared.inputs(part))
+    return tuned(prepared.task, prepared.targets(part), scores, rules, metric=config.metric)
 
 
 def _begun(place: Path, recipe: Recipe, progress: Progress) -> Checkpoint | None:
@@ -304,29 +357,45 @@ def _settings(config: TrainConfig) -> dict[str, str | int | float | bool]:
     return {name: value for name, value in config.to_dict().items() if name != "out"}
 
 
-def _measure(network: Network, prepared: Prepared, *, threshold: float) -> Metrics:
-    test = prepared.examples(prepared.parts.test)
-    return metrics.evaluate(
-        test.labels,
-        network.scores(test.ids),
-        label_names=prepared.labels,
-        threshold=threshold,
-    )
+def measure_part(network: Network, prepared: Prepared, part: Rows, rules: Rules) -> Figures:
+    """Measure a network on one part of the data."""
+    scores = network.predict(prepared.inputs(part))
+    return measure(prepared.task, prepared.targets(part), scores, rules)
 
 
 def _write_parts(
-    run: Run, *, config: TrainConfig, prepared: Prepared, history: History, figures: Metrics
+    run: Run, *, config: TrainConfig, prepared: Prepared, history: History, figures: Figures
 ) -> None:
-    prepared.vectorizer.save(run.vectorizer_path)
-    dataset.write_jsonl(prepared.parts.test, run.test_path)
-    dataset.write_jsonl(prepared.calibration(), run.calibration_path)
+    if prepared.words is not None:
+        prepared.words.save(run.vectorizer_path)
+    write_rows(prepared.parts.test, run.test_path)
+    write_rows(prepared.calibration(), run.calibration_path)
     _write_json(run.path / "metrics.json", {"part": "test", **figures.to_dict()})
-    _write_json(run.path / "history.json", asdict(history))
+    values = not prepared.task.labelled
+    _write_json(run.path / "history.json", _history(history, values=values))
     title = f"{described(config)} on {prepared.source['name']}"
-    picture = plot_history(history, title=title)
+    picture = plot_history(history, title=title, values=values)
     write_atomically(run.path / "history.svg", picture.encode("utf-8"))
     write_atomically(run.path / "config.toml", config.to_toml().encode("utf-8"))
     run.save()
+
+
+def _history(history: History, *, values: bool) -> dict[str, object]:
+    """Return what history.json holds: an error is called one, and nothing is there without need."""
+    names = {"accuracy": "mae", "val_accuracy": "val_mae"} if values else {}
+    epochs = [
+        {names.get(name, name): one for name, one in asdict(epoch).items() if one is not None}
+        for epoch in history.epochs
+    ]
+    return {**asdict(history), "epochs": epochs}
+
+
+def write_rows(rows: Rows, path: Path) -> None:
+    """Write rows as a run keeps them: texts as JSONL, arrays as .npz."""
+    if isinstance(rows, Dataset):
+        dataset.write_jsonl(rows, path)
+    else:
+        write_arrays(rows, path)
 
 
 def _write_json(path: Path, value: object) -> None:

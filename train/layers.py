@@ -14,20 +14,24 @@ CELL_LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
 _POOLED = {"mean": "GlobalAveragePooling1D", "max": "GlobalMaxPooling1D"}
 
 
-def hidden_layers(keras: ModuleType, config: TrainConfig) -> list[Any]:
+def hidden_layers(keras: ModuleType, config: TrainConfig, *, steps: bool = False) -> list[Any]:
     """Return a convolution if asked for, the recurrence, and the pooling of its timesteps.
 
     Args:
         keras: The module, which is imported by then.
         config: Cell, units, layers, bidirectional, conv, conv_width, pooling.
+        steps: Each timestep has scores: none is lost to the convolution, none pooled.
 
     Returns:
-        Layers from [B, T, F] to [B, U], or [B, 2U] of both directions.
+        Layers from [B, T, F] to [B, U], or [B, 2U] of both directions; of steps [B, T, U].
     """
     found = []
     if config.conv:
+        padding = "same" if steps else "valid"
         found.append(
-            keras.layers.Conv1D(config.conv, config.conv_width, activation="relu", name="conv")
+            keras.layers.Conv1D(
+                config.conv, config.conv_width, padding=padding, activation="relu", name="conv"
+            )
         )
     for number in range(1, config.layers + 1):
         is_last = number == config.layers
@@ -36,7 +40,7 @@ def hidden_layers(keras: ModuleType, config: TrainConfig) -> list[Any]:
                 keras,
                 config,
                 name=config.cell if is_last else f"{config.cell}_{number}",
-                sequences=not is_last or config.pooling != "last",
+                sequences=steps or not is_last or config.pooling != "last",
             )
         )
     if config.pooling != "last":

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BackendMissing, InputError, ModelError
 from gatelet.train.config import TrainConfig
 from gatelet.train.layers import hidden_layers
+from gatelet.train.tasks import Task, of_labels
 
 if TYPE_CHECKING:
     import keras
@@ -32,15 +33,30 @@ SCORING_ROWS = 256  # rows a step where nothing is learned: the steps' overhead 
 
 @dataclass(frozen=True)
 class Examples:
-    """Padded texts with their labels.
+    """Rows with what is right.
 
     Attributes:
-        ids: Token ids, int [B, T].
-        labels: Label numbers, int [B].
+        inputs: Token ids int32 [N, T], or features float32 [N, T, F].
+        targets: Label numbers [N], or [N, T] with -1 at padding; 0 and 1 [N, C]; values [N, K].
     """
 
-    ids: Ids
-    labels: Sequence[int]
+    inputs: "NDArray[Any]"
+    targets: "NDArray[Any]"
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is known of the features that a model takes.
+
+    Args:
+        timesteps: T.
+        mean: Of each feature, F numbers.
+        variance: Likewise, 1 of features that never change.
+    """
+
+    timesteps: int
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
 
 
 class Network:
@@ -54,39 +70,51 @@ class Network:
         self.model = model
 
     @classmethod
-    def build(cls, config: TrainConfig, *, vocabulary_size: int, labels: int) -> "Network":
+    def build(
+        cls,
+        config: TrainConfig,
+        *,
+        vocabulary_size: int = 0,
+        labels: int = 0,
+        task: Task | None = None,
+        features: Features | None = None,
+    ) -> "Network":
         """Build and compile what the configuration asks for, from its seed.
-
-        Two labels give one sigmoid score, that of the second; more give a softmax.
 
         Args:
             config: Layers and their sizes, dropout, masking, learning rate and seed.
-            vocabulary_size: V: every id is below it.
-            labels: C, two or more.
+            vocabulary_size: V: every id is below it; of texts.
+            labels: C, two or more; or how many values are predicted.
+            task: What is learned; None for one label a row: two give one sigmoid score, that of
+                the second, more give a softmax.
+            features: What the model takes; None for texts.
 
         Returns:
-            A network from ids int32 [B, T] to scores float32 [B, 1] or [B, C].
+            A network from ids int32 [B, T] or features float32 [B, T, F] to scores float32
+            [B, C], or [B, T, C] of a task with steps.
 
         Raises:
             BackendMissing: Keras or TensorFlow is not installed.
         """
         keras = import_keras()
         keras.utils.set_random_seed(config.seed)
-        layers = [
-            keras.Input((config.maxlen,), dtype="int32", name="ids"),
-            keras.layers.Embedding(
-                vocabulary_size, config.embedding, mask_zero=config.mask_zero, name="embedding"
-            ),
-            *([keras.layers.Dropout(config.dropout, name="dropout")] if config.dropout else []),
-            *hidden_layers(keras, config),
-            keras.layers.Dense(1, activation="sigmoid", name="scores")
-            if labels == 2
-            else keras.layers.Dense(labels, activation="softmax", name="scores"),
-        ]
+        task = task or of_labels(labels)
+        dropout = [keras.layers.Dropout(config.dropout, name="dropout")] if config.dropout else []
+        head = keras.layers.Dense(task.width(labels), activation=task.activation, name="scores")
+        hidden = hidden_layers(keras, config, steps=task.steps)
+        if features is None:
+            begin = [
+                keras.Input((config.maxlen,), dtype="int32", name="ids"),
+                keras.layers.Embedding(
+                    vocabulary_size, config.embedding, mask_zero=config.mask_zero, name="embedding"
+                ),
+            ]
+            layers = [*begin, *dropout, *hidden, head]
+        else:  # a dropped sensor is no dropped number of an embedding: what is read of it is
+            layers = [*_normalized(keras, features), *hidden, *dropout, head]
         model = keras.Sequential(layers, name="gatelet")
-        network = cls(model)
-        model.compile("adam", network.loss, metrics=["accuracy"])
-        return network
+        model.compile("adam", task.loss)
+        return cls(model)
 
     @classmethod
     def load(cls, path: Path) -> "Network":
@@ -112,34 +140,59 @@ class Network:
             ) from error
 
     def scores(self, ids: Ids) -> list[list[float]]:
+        """Return the model's own scores of ids, as lists; see `predict`."""
+        if not len(ids):
+            return []
+        result: list[list[float]] = self.predict(ids).tolist()
+        return result
+
+    def predict(self, inputs: "Ids | NDArray[Any]") -> "NDArray[np.float64]":
         """Return the model's own scores.
 
         Args:
-            ids: Token ids [B, T].
+            inputs: Token ids [B, T], or features float32 [B, T, F]; one row or more.
 
         Returns:
-            [B][1] probabilities of the second label, or [B][C].
+            [B, 1] probabilities of the second label, [B, C], or [B, T, C].
 
         Raises:
-            InputError: An id is outside the model's vocabulary, or T is not the model's.
-            ModelError: The model does not take ids.
+            InputError: An id is outside the model's vocabulary, or the shape is not the model's.
+            ModelError: The model does not take such rows.
         """
         import numpy as np
 
-        if not ids:
-            return []
-        array = np.asarray(ids, dtype=np.int32)
-        self._check_timesteps(array.shape[1])
-        self._check_ids(array)
+        array = np.asarray(inputs)
+        if array.ndim == 2:
+            array = array.astype(np.int32)
+            self._check_timesteps(array.shape[1])
+            self._check_ids(array)
+        else:
+            self._check_features(array.shape[1:])
         try:
             with known_warnings():
                 scores = self.model.predict(array, batch_size=SCORING_ROWS, verbose=0)
         except ValueError as error:
+            kind = "ids" if array.ndim == 2 else "features"
+            shape = ", ".join(map(str, ("B", *array.shape[1:])))
             raise ModelError(
-                f"the model does not take ids [B, {array.shape[1]}]: {_first_line(error)}"
+                f"the model does not take {kind} [{shape}]: {_first_line(error)}"
             ) from error
-        result: list[list[float]] = np.asarray(scores, dtype=np.float64).tolist()
-        return result
+        return np.asarray(scores, dtype=np.float64)
+
+    def scale_values(self, scale: "NDArray[np.float64]", shift: "NDArray[np.float64]") -> None:
+        """Make a linear model give y * scale + shift where it gave y.
+
+        Args:
+            scale: Of each value, [K].
+            shift: Likewise.
+        """
+        import numpy as np
+
+        head = self.model.layers[-1]
+        with known_warnings():
+            kernel, bias = (np.asarray(one, np.float64) for one in head.get_weights())
+        scaled = (kernel * scale, bias * scale + shift)
+        head.set_weights([one.astype(np.float32) for one in scaled])
 
     def weights(self) -> "Weights":
         """Copy the weights, in the model's order."""
@@ -156,10 +209,9 @@ class Network:
         return int(self.model.get_layer("embedding").input_dim)
 
     @property
-    def loss(self) -> str:
-        """Keras' name of the loss that fits the scores."""
-        one = self.model.output_shape[-1] == 1
-        return "binary_crossentropy" if one else "sparse_categorical_crossentropy"
+    def width(self) -> int:
+        """How many scores a row, or a timestep, has."""
+        return int(self.model.output_shape[-1])
 
     @property
     def saved_bytes(self) -> int:
@@ -180,6 +232,16 @@ class Network:
                 "use the vectorizer it was trained with"
             )
 
+    def _check_features(self, shape: tuple[int, ...]) -> None:
+        expected = self.model.input_shape[1:]
+        if len(expected) != len(shape) or any(
+            one not in (None, given) for one, given in zip(expected, shape, strict=True)
+        ):
+            raise InputError(
+                f"the features of a row are {list(shape)}, the model takes {list(expected)}: give "
+                "rows of as many timesteps and features as it was trained on"
+            )
+
     def _check_ids(self, array: "NDArray[np.int32]") -> None:
         sizes = [
             layer.input_dim for layer in self.model.layers if type(layer).__name__ == "Embedding"
@@ -190,6 +252,19 @@ class Network:
                 f"an id is {array.max() if array.max() >= size else array.min()}; the model's "
                 f"vocabulary has ids from 0 to {size - 1:,}: use the vectorizer it was trained with"
             )
+
+
+def _normalized(keras: ModuleType, features: Features) -> list[object]:
+    """Return layers that bring each feature to mean 0 and variance 1."""
+    return [
+        keras.Input((features.timesteps, len(features.mean)), dtype="float32", name="features"),
+        keras.layers.Normalization(
+            axis=-1,
+            mean=list(features.mean),
+            variance=list(features.variance),
+            name="normalization",
+        ),
+    ]
 
 
 def import_keras() -> ModuleType:

@@ -55,20 +55,24 @@ class _Panel:
         return low - margin, high + margin
 
 
-def plot_history(history: History, *, title: str) -> str:
-    """Draw loss and accuracy of every epoch, for the training and the validation part.
+def plot_history(history: History, *, title: str, values: bool = False) -> str:
+    """Draw loss and accuracy, or error, of every epoch, for the training and the validation part.
 
     Args:
         history: One epoch or more.
         title: What was trained on what.
+        values: The accuracies are mean absolute errors, of a model that gives values.
 
     Returns:
         An SVG document.
     """
     epochs = history.epochs
+    loss = "squared error (of the variance)" if values else "cross-entropy (nats)"
     panels = (
-        _panel(0, "Loss", "cross-entropy (nats)", "{:.3f}".format, epochs, "loss"),
-        _panel(1, "Accuracy", "accuracy (%)", lambda x: f"{100 * x:.1f}", epochs, "accuracy"),
+        _panel(0, "Loss", loss, "{:.3f}".format, epochs, "loss"),
+        _panel(1, "Error", "mean absolute error", "{:.3g}".format, epochs, "accuracy")
+        if values
+        else _panel(1, "Accuracy", "accuracy (%)", lambda x: f"{100 * x:.1f}", epochs, "accuracy"),
     )
     stopped = ", interrupted" if history.interrupted else ""
     heading = escape(_NOT_XML.sub("\ufffd", title))

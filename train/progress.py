@@ -17,16 +17,20 @@ REDRAW_S = 0.1
 class Progress:
     """Print the course of one training run."""
 
-    def __init__(self, *, epochs: int, steps: int, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, *, epochs: int, steps: int, stream: TextIO | None = None, figure: str = "accuracy"
+    ) -> None:
         """Start the clock.
 
         Args:
             epochs: The most epochs there will be.
             steps: Steps of one epoch.
             stream: Where to print; stderr unless given.
+            figure: What an epoch tells beside the loss.
         """
         self._epochs = epochs
         self._steps = steps
+        self._figure = figure
         self._stream = sys.stderr if stream is None else stream
         self.watched = self._stream.isatty()
         self._began_s = self._drawn_s = time.monotonic()
@@ -62,7 +66,13 @@ class Progress:
             self._stream.write("\r\x1b[K")
         self.say(
             f"epoch {number}/{self._epochs}: loss {figures.loss:.4f}, "
-            f"accuracy {figures.accuracy:.4f}, validation loss {figures.val_loss:.4f}, "
-            f"validation accuracy {figures.val_accuracy:.4f}, {now_s - self._began_s:.1f} s"
+            f"{self._figure} {_shown(figures.accuracy)}, validation loss {figures.val_loss:.4f}, "
+            f"validation {self._figure} {_shown(figures.val_accuracy)}, "
+            f"{now_s - self._began_s:.1f} s"
         )
         self._began_s = now_s
+
+
+def _shown(figure: float) -> str:
+    """Write a share, or an error in any unit."""
+    return f"{figure:.4f}" if figure < 10 else f"{figure:.6g}"

@@ -6,13 +6,14 @@ Not the verdict on an artifact: that is parity, and `gatelet.runtime` for the sc
 from collections.abc import Sequence
 from pathlib import Path
 
-from gatelet.runtime.data import metrics
+from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.distinct import Distinct
-from gatelet.runtime.data.metrics import Metrics
 from gatelet.runtime.data.run import Run
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.model import Network
+from gatelet.train.prepare import inputs_of, targets_of
+from gatelet.train.tasks import TASKS, Figures, Rules, measure
 
 
 def keras_scores(
@@ -37,23 +38,27 @@ def keras_scores(
     return Network.load(path).scores([vectorizer.pad(text) for text in texts])
 
 
-def evaluate_run(run: Run, dataset: Dataset, *, distinct: Distinct | None = None) -> Metrics:
-    """Measure a run on labelled texts, with Keras' own scores.
+def evaluate_run(
+    run: Run, dataset: Dataset | Arrays, *, distinct: Distinct | None = None
+) -> Figures:
+    """Measure a run on rows whose answers are known, with Keras' own scores.
 
     Args:
         run: The run.
-        dataset: One row or more; the run knows all labels.
-        distinct: Which rows count for the interval of the accuracy; None for no interval.
+        dataset: One row or more of what the run takes; the run knows all labels.
+        distinct: Which rows count for the interval; None for no interval.
 
     Returns:
-        The figures.
+        The figures of its task.
 
     Raises:
-        DataError: A label is unknown to the run.
+        DataError: A label is unknown to the run, or values are none that it could give.
+        InputError: Features are of another shape than the run takes.
         ModelError: The run cannot be read.
     """
-    labels = dataset.label_ids(run.labels)
-    scores = keras_scores(run, dataset.texts, run.vectorizer())
-    return metrics.evaluate(
-        labels, scores, label_names=run.labels, threshold=run.threshold, distinct=distinct
-    )
+    task, vectorizer = TASKS[run.task], run.vectorizer() if run.takes_texts else None
+    network = Network.load(run.model_path)
+    targets = targets_of(dataset, task, run.labels, vectorizer, width=network.width)
+    scores = network.predict(inputs_of(dataset, vectorizer))
+    rules = Rules(run.labels, run.threshold, run.thresholds)
+    return measure(task, targets, scores, rules, distinct=distinct)

@@ -7,22 +7,26 @@ holds the average of the weights; the steps go on from where the last one left t
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gatelet.runtime.data.tags import PADDING
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch
 from gatelet.train.model import Examples, Network, import_keras, known_warnings
 from gatelet.train.skipping import batches_of, can_skip, cut, real_lengths, skipping_model
 from gatelet.train.steps import Steps
+from gatelet.train.tasks import LOSS, Rules, mean_figure, mean_loss, metric_of, of_labels
+from gatelet.train.weighting import weights_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from gatelet.train.prepare import Prepared, Unit
 
     Arrays = list[NDArray[Any]]
 
 OnStep = Callable[[int], None]
 
 SCORING_ROWS = 256  # rows a step where nothing is learned: the steps' overhead hardly counts
-_EPSILON = 1e-7  # by which Keras keeps scores from 0 and 1 in a logarithm
 
 
 class Trainer:
@@ -32,13 +36,26 @@ class Trainer:
         network: Fresh from `Network.build`, of the same configuration.
         config: The schedule, the dropout and the seed.
         steps: Of an epoch.
+        prepared: What is learned; None for one label a text, all alike.
     """
 
-    def __init__(self, network: Network, config: TrainConfig, *, steps: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        config: TrainConfig,
+        *,
+        steps: int,
+        prepared: "Prepared | None" = None,
+    ) -> None:
         keras = import_keras()
         self._network = network
         self._config = config
-        self._skips = can_skip(config)
+        one_label = of_labels(2 if network.model.output_shape[-1] == 1 else 0)
+        self._task = one_label if prepared is None else prepared.task
+        self._rules = Rules(() if prepared is None else prepared.labels, config.threshold)
+        self._weights = None if prepared is None else prepared.weights
+        of_texts = len(network.model.input_shape) == 2
+        self._skips = of_texts and not self._task.steps and can_skip(config)
         self._momentum = _momentum(config.averaging * steps)
         # one of its own: between epochs the network holds the averages, and this goes on
         self._model = (
@@ -46,12 +63,24 @@ class Trainer:
             if self._skips
             else keras.models.clone_model(network.model)
         )
-        self._model(keras.ops.zeros((1, config.maxlen), "int32"))  # which builds it
+        if self._skips:
+            self._model(keras.ops.zeros((1, config.maxlen), "int32"))  # which builds it
         self._model.set_weights(network.weights())
         self._optimizer = keras.optimizers.Adam(config.learning_rate)
         self._optimizer.build(self._model.trainable_variables)
         self._averages = [keras.Variable(one, trainable=False) for one in self._model.weights]
-        self._steps = Steps(self._model, self._optimizer, self._averages, loss=network.loss)
+        unit = None if prepared is None else prepared.unit
+        self._unit = unit
+        self._scale = _scale_of(unit)
+        self._steps = Steps(
+            self._model,
+            self._optimizer,
+            self._averages,
+            task=self._task,
+            features=not of_texts,
+            weighted=self._weights is not None,
+            scale=self._scale,
+        )
         self._taken = 0
 
     def fit_epoch(
@@ -72,31 +101,47 @@ class Trainer:
         import numpy as np
 
         config = self._config
-        ids, labels = np.asarray(train.ids, np.int32), np.asarray(train.labels, np.int32)
+        inputs, targets = train.inputs, train.targets
+        weights = weights_of(self._task, targets, self._weights) if self._steps.weighted else None
         batches = batches_of(
-            real_lengths(ids) if self._skips else None,
-            rows=len(ids),
+            real_lengths(inputs) if self._skips else None,
+            rows=len(inputs),
             batch_size=config.batch_size,
             seed=(config.seed, number),
         )
-        figures = np.zeros(2)
+        figures, counted = np.zeros(2), 0
         with known_warnings():
             for done, rows in enumerate(batches, 1):
-                taken = cut(ids[rows]) if self._skips else ids[rows]
+                taken = cut(inputs[rows]) if self._skips else inputs[rows]
                 # the first step's weights are the first average
                 rate = 1.0 if not self._taken else 1 - self._momentum
-                figures += len(rows) * np.array(self._steps.learn(taken, labels[rows], rate))
+                count = _answers(targets[rows], steps=self._task.steps)
+                given = None if weights is None else weights[rows]
+                found = self._steps.learn(taken, targets[rows], rate, given)
+                figures += count * np.array(found)
+                counted += count
                 self._taken += 1
                 on_step(done)
             scores = self._scores(validation)
-        loss, accuracy = (figures / len(ids)).tolist()
-        truth = np.asarray(validation.labels)
+        loss, figure = (figures / max(counted, 1)).tolist()
+        right = validation.targets
         return Epoch(
             loss=loss,
-            accuracy=accuracy,
-            val_loss=_cross_entropy(scores, truth),
-            val_accuracy=_accuracy(scores, truth),
+            accuracy=figure,
+            val_loss=mean_loss(self._task, right, scores),
+            val_accuracy=mean_figure(self._task, right, scores, self._scale),
+            val_metric=self._metric(right, scores),
         )
+
+    def _metric(self, targets: "NDArray[Any]", scores: "NDArray[np.float64]") -> float | None:
+        """Return the figure that selects the epoch; None where the loss does."""
+        if self._config.metric == LOSS:
+            return None
+        if self._unit is not None:
+            targets, scores = (
+                one * self._unit.deviation + self._unit.mean for one in (targets, scores)
+            )
+        return metric_of(self._config.metric, self._task, targets, scores, self._rules)
 
     def state(self) -> "Arrays":
         """Copy all that the next epoch starts from."""
@@ -117,24 +162,26 @@ class Trainer:
         return [*self._model.variables, *self._averages, *self._optimizer.variables]
 
     def _scores(self, examples: Examples) -> "NDArray[np.float64]":
-        """Put the averages into the network, and return their scores [B, C]."""
+        """Put the averages into the network, and return their scores."""
         import numpy as np
 
         last = self._model.get_weights()
         self._model.set_weights(self._averages)
         self._network.restore(self._model.get_weights())
         try:
-            return self._in_order_of_length(np.asarray(examples.ids, np.int32))
+            if not self._skips:
+                return self._in_order(examples.inputs, np.arange(len(examples.inputs)))
+            order = np.argsort(real_lengths(examples.inputs), kind="stable")
+            return self._in_order(examples.inputs, order)
         finally:
             self._model.set_weights(last)
 
-    def _in_order_of_length(self, ids: "NDArray[np.int32]") -> "NDArray[np.float64]":
+    def _in_order(self, inputs: "NDArray[Any]", order: "NDArray[np.intp]") -> "NDArray[np.float64]":
         import numpy as np
 
-        order = np.argsort(real_lengths(ids), kind="stable")
         parts = []
         for at in range(0, len(order), SCORING_ROWS):
-            rows = ids[order[at : at + SCORING_ROWS]]
+            rows = inputs[order[at : at + SCORING_ROWS]]
             parts.append(self._steps.score(cut(rows) if self._skips else rows))
         scores = np.concatenate(parts).astype(np.float64)
         placed = np.empty_like(scores)
@@ -150,18 +197,13 @@ def _momentum(window_steps: float) -> float:
     return 1 - 1 / window_steps if window_steps > 1 else 0.0
 
 
-def _cross_entropy(scores: "NDArray[np.float64]", truth: "NDArray[Any]") -> float:
-    """Return the mean loss in nats, as Keras counts it."""
+def _answers(targets: "NDArray[Any]", *, steps: bool) -> int:
+    """Return how many answers a batch has: its rows, or its real timesteps."""
+    return int((targets != PADDING).sum()) if steps else len(targets)
+
+
+def _scale_of(unit: "Unit | None") -> "NDArray[np.float32]":
+    """Return what 1 is in the unit of the data."""
     import numpy as np
 
-    kept = np.clip(scores, _EPSILON, 1 - _EPSILON)
-    if kept.shape[1] == 1:
-        right = np.where(truth == 1, kept[:, 0], 1 - kept[:, 0])
-    else:
-        right = kept[np.arange(len(kept)), truth]
-    return float(-np.log(right).mean())
-
-
-def _accuracy(scores: "NDArray[np.float64]", truth: "NDArray[Any]") -> float:
-    said = scores[:, 0] > 0.5 if scores.shape[1] == 1 else scores.argmax(axis=1)
-    return float((said == truth).mean())
+    return np.ones(1, np.float32) if unit is None else unit.deviation.astype(np.float32)

@@ -31,7 +31,7 @@ from gatelet.convert.parity.costs import too_costly
 from gatelet.convert.parity.notes.left_out import notes_on_left_out
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.reading.files import read_loss, suffix_of
-from gatelet.convert.reading.meaning import Output, meaning_of, trained_by
+from gatelet.convert.reading.meaning import Output, meaning_of, trained_by, with_sets
 from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.rows.given import described
 from gatelet.convert.rows.rows import Rows, ids_of, rows_of
@@ -154,13 +154,18 @@ def _without_costly(
 
 def _read(model_or_run: Any, settings: ConversionSettings) -> _Source:
     name, keras_file, run = _open(model_or_run)
-    vectorizer = settings.vectorizer or (run.vectorizer() if run is not None else None)
+    vectorizer = settings.vectorizer or (
+        run.vectorizer() if run is not None and run.takes_texts else None
+    )
     rows: Sequence[str] | Arrays = ()
     if isinstance(settings.data, Arrays):
         rows = settings.data
     elif vectorizer is not None:
         dataset = settings.data or (run.test() if run is not None else None)
         rows = dataset.texts if dataset is not None else ()
+    elif settings.data is None and run is not None:
+        kept = run.test_rows()
+        rows = kept if isinstance(kept, Arrays) else ()
     elif settings.data is not None:
         raise DataError(f"model '{name}' comes without a vectorizer: give one with --vectorizer")
     return _Source(name, keras_file, run, vectorizer, rows)
@@ -196,6 +201,8 @@ def _facts(
         for name, layer, ending, one in zip(names, layers, told["endings"], trained, strict=True)
     ]
     labels, threshold = ((), 0.5) if run is None else (run.labels, run.threshold)
+    if run is not None:
+        settings = with_sets(settings, run.labels, run.thresholds)
     meaning = meaning_of(outputs, settings, labels=labels, threshold=threshold)
     decisions = [one.to_json() for one in meaning.decisions]
     return {

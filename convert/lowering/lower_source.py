@@ -8,7 +8,7 @@ from dataclasses import replace
 from gatelet.convert.lowering.endings import outputs_of
 from gatelet.convert.lowering.lower import lower
 from gatelet.convert.lowering.unused import unused_layers
-from gatelet.convert.reading.meaning import meaning_of
+from gatelet.convert.reading.meaning import meaning_of, with_sets
 from gatelet.convert.reading.model_source import ModelSource
 from gatelet.convert.settings import ConversionSettings
 from gatelet.errors import DataError, ModelError
@@ -75,6 +75,7 @@ def with_meaning(source: ModelSource, graph: Graph, settings: ConversionSettings
         ConfigError: As `meaning_of`.
     """
     outputs = outputs_of(source.model, graph)
+    settings = with_sets(settings, source.labels, source.thresholds)
     found = meaning_of(outputs, settings, labels=source.labels, threshold=source.threshold)
     for one in outputs:
         if one.trained is not None and one.trained.activation != "none" and not found.labels:

@@ -83,7 +83,7 @@ def rewrite(source: ModelSource, graph: Graph, settings: ConversionSettings) -> 
         streaming=streaming_beside(graph, wanted=wanted),
         stream_files=files is not None,
         whole=whole,
-        rows=settings.data,
+        rows=source.arrays if settings.data is None else settings.data,
     )
 
 

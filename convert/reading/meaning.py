@@ -5,7 +5,7 @@ calls knows that from a Graph, or from Keras.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gatelet.convert.settings import ConversionSettings
@@ -148,6 +148,25 @@ def meaning_of(
     single = first.thresholds[0] if first and len(first.thresholds) == 1 else threshold
     plain = len(outputs) == 1 and all(_is_plain(one) for one in decisions)
     return Meaning(made[0][0], single, () if plain else decisions)
+
+
+def with_sets(
+    settings: ConversionSettings, labels: Sequence[str], thresholds: Sequence[float]
+) -> ConversionSettings:
+    """Return settings with what a run says of rows with several labels, where the caller does not.
+
+    Args:
+        settings: Of the caller.
+        labels: Of the run.
+        thresholds: One a label; () of a run whose rows have one.
+    """
+    if not thresholds or settings.labels or settings.multi_label is False:
+        return settings
+    told = dict(zip(labels, thresholds, strict=True))
+    given = settings.threshold
+    asked = given if isinstance(given, Mapping) else {}
+    one = {} if given is None or isinstance(given, Mapping) else dict.fromkeys(labels, given)
+    return replace(settings, multi_label=True, threshold={**told, **one, **asked})
 
 
 def _is_plain(one: Decision) -> bool:

@@ -21,6 +21,7 @@ from gatelet.convert.reading.assembly import assembled
 from gatelet.convert.reading.text_layer import take_text_layer
 from gatelet.errors import ConfigError, ModelError
 from gatelet.runtime.bundle.decisions import Decision
+from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.stages import temporary_folder
@@ -39,8 +40,11 @@ class ModelSource:
         vectorizer: The training vectorizer, if known.
         labels: In the order of the outputs; () if not known.
         threshold: For a single sigmoid output.
-        test: Rows that training has not seen, if kept.
-        calibration: Rows that it has seen, if kept.
+        test: Texts that training has not seen, if kept.
+        calibration: Texts that it has seen, if kept.
+        arrays: Features that training has not seen, if kept.
+        calibration_arrays: Features that it has seen, if kept.
+        thresholds: Of a run whose rows may have several labels, one a label.
         provenance: Of the run.
         takes_texts: The Keras model begins with a TextVectorization layer.
         live: The model itself, where the caller gave one.
@@ -56,6 +60,9 @@ class ModelSource:
     threshold: float = 0.5
     test: Dataset | None = None
     calibration: Dataset | None = None
+    arrays: Arrays | None = None
+    calibration_arrays: Arrays | None = None
+    thresholds: tuple[float, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     takes_texts: bool = False
     live: Any = None
@@ -112,15 +119,19 @@ def _open(source: Any, config: Path | None, custom_objects: Equivalents) -> Mode
 
 
 def _open_run(run: Run) -> ModelSource:
+    test, calibration = run.test_rows(), run.calibration_rows()
     return ModelSource(
         name=run.path.name,
         model=read_keras_file(run.model_path),
         keras_file=run.model_path.read_bytes(),
-        vectorizer=run.vectorizer(),
+        vectorizer=run.vectorizer() if run.takes_texts else None,
         labels=run.labels,
         threshold=run.threshold,
-        test=run.test(),
-        calibration=run.calibration(),
+        test=test if isinstance(test, Dataset) else None,
+        calibration=calibration if isinstance(calibration, Dataset) else None,
+        arrays=test if isinstance(test, Arrays) else None,
+        calibration_arrays=calibration if isinstance(calibration, Arrays) else None,
+        thresholds=run.thresholds,
         provenance=run.provenance,
     )
 

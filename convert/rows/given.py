@@ -27,7 +27,7 @@ from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
-_TRAINING_PART = "of the training part, in calibration.jsonl"
+_TRAINING_PART = "of the training part, in calibration"
 _CALIBRATION_SHARE = 4
 """Of few rows a quarter is for calibration at most: the others are judged."""
 
@@ -124,13 +124,16 @@ def part_calibration(
     if not needs_calibration(chosen):
         return Parted(None, source.test, data)
     spec, test = source.vectorizer, source.test
+    if isinstance(data, Arrays) and data is source.arrays and source.calibration_arrays is not None:
+        rows = rows_of(graph, source.calibration_arrays).feed
+        return Parted(_choose(rows, f"{_TRAINING_PART}.npz", all_rows=True), test, data)
     if isinstance(data, Arrays):
         rows = rows_of(graph, data).feed
         found = _choose(rows, Path(data.name).name, all_rows=False)
         return Parted(found, test, data.rows(_left(found, rows)))
     if spec is not None and source.calibration is not None and data is None:
         rows = _ids_of(spec, source.calibration, graph)
-        return Parted(_choose(rows, _TRAINING_PART, all_rows=True), test, data)
+        return Parted(_choose(rows, f"{_TRAINING_PART}.jsonl", all_rows=True), test, data)
     if spec is not None and test is not None and test.texts:
         rows = _ids_of(spec, test, graph)
         found = _choose(rows, Path(test.name).name, all_rows=False)

@@ -50,7 +50,7 @@ def truth_of(
     Raises:
         DataError: A label is none of the model's, or values are none that it could give.
     """
-    if data is None or (data.labels if isinstance(data, Dataset) else data.targets) is None:
+    if data is None or not _has_truth(data):
         return Truth(None)
     shape = graph.shape_of(graph.outputs[0])
     if len(graph.outputs) > 1:
@@ -70,6 +70,12 @@ def truth_of(
     if None in sizes:
         sizes = _shape_of_a_row(data, graph)
     return Truth(np.asarray(values_of(data, width=math.prod(size or 1 for size in sizes))))
+
+
+def _has_truth(data: Dataset | Arrays) -> bool:
+    if isinstance(data, Dataset):
+        return data.labels is not None or data.label_lists is not None
+    return data.targets is not None
 
 
 def _shape_of_a_row(data: Dataset | Arrays, graph: Graph) -> tuple[int, ...]:

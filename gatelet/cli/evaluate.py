@@ -20,7 +20,8 @@ from gatelet.runtime.data.dataset import Dataset, read
 from gatelet.runtime.data.distinct import Distinct, distinct_of
 from gatelet.runtime.data.metrics import Metrics, SetMetrics, evaluate, evaluate_sets
 from gatelet.runtime.data.regression import RegressionMetrics, evaluate_regression
-from gatelet.runtime.data.run import SEEN, Run, is_run, was_trained_on
+from gatelet.runtime.data.run import SEEN, is_run, was_trained_on
+from gatelet.runtime.data.tags import tag_ids_of
 from gatelet.runtime.data.truth import label_ids_of, label_sets_of, values_of
 from gatelet.runtime.predictor.loading import open_artifact
 from gatelet.runtime.predictor.meanings import real_timesteps
@@ -47,8 +48,8 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
         required=required,
         help="CSV, TSV or JSONL, also .gz; .npz for features",
     )
-    parser.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    parser.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    parser.add_argument("--text-column", metavar="NAME", help="default: text, or as trained")
+    parser.add_argument("--label-column", metavar="NAME", help="default: label, or as trained")
     parser.add_argument(
         "--group",
         metavar="COLUMN",
@@ -63,8 +64,8 @@ def read_data(arguments: argparse.Namespace, *, require_labels: bool) -> Dataset
         return read_arrays(arguments.data, require_targets=require_labels, group=arguments.group)
     return read(
         arguments.data,
-        text_column=arguments.text_column,
-        label_column=arguments.label_column,
+        text_column=arguments.text_column or "text",
+        label_column=arguments.label_column or "label",
         require_labels=require_labels,
         group_column=arguments.group or "",
     )
@@ -74,52 +75,50 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure a run by Keras, or every artifact of a bundle by its engine."""
     path: Path = arguments.model
     if is_run(path):
-        from gatelet.train.scoring import evaluate_run
+        from gatelet.cli.evaluate_run import run_on_run
 
-        opened = Run.open(path)
-        data = read_data(arguments, require_labels=True)
-        if not isinstance(data, Dataset):
-            raise DataError(f"run '{path}' takes texts, and '{data.name}' holds arrays")
-        figures = evaluate_run(opened, data, distinct=_distinct(data, opened.vectorizer()))
-        guess = majority(data.label_ids(opened.labels), opened.labels)
-        if arguments.json:
-            print_json({**figures.to_dict(), **_told(*guess)})
-        else:
-            _print_figures([("keras", "float32", figures), ("no model", *guess)])
-        _warn_of_seen(opened.provenance, data)
-        return 0
+        return run_on_run(arguments)
     if not is_bundle(path):
         what = "is neither a run nor a bundle" if path.exists() else "does not exist"
         raise ModelError(f"'{path}' {what}: give a folder that gatelet train or convert wrote")
     bundle, data = open_bundle(path), read_data(arguments, require_labels=True)
     measured = _evaluate_bundle(bundle, data)
-    name, baseline = _baseline(bundle, data, measured[0][2])
+    name, baseline = baseline_of(bundle.labels, data, measured[0][2])
     if arguments.json:
-        told = _told(name, baseline)
+        told = told_of(name, baseline)
         print_json([{"target": t, "scheme": s, **f.to_dict(), **told} for t, s, f in measured])
     else:
-        _print_figures([*measured, ("no model", name, baseline)])
-    _warn_of_seen(bundle.manifest.get("provenance", {}).get("training") or {}, data)
+        print_figures([*measured, ("no model", name, baseline)])
+    warn_of_seen(bundle.manifest.get("provenance", {}).get("training") or {}, data)
     return 0
 
 
-def _told(name: str, baseline: Figures) -> dict[str, Any]:
+def told_of(name: str, baseline: Figures) -> dict[str, Any]:
     """Return what JSON carries of the answer that needs no model."""
     return {"baseline": {"name": name, **baseline.to_dict()}}
 
 
-def _warn_of_seen(provenance: Mapping[str, Any], data: Dataset | Arrays) -> None:
-    if isinstance(data, Dataset) and was_trained_on(provenance, data):
+def warn_of_seen(provenance: Mapping[str, Any], data: Dataset | Arrays) -> None:
+    """Say so where rows are those that the model was trained on."""
+    if was_trained_on(provenance, data):
         progress(f"warning: {SEEN}")
 
 
-def _baseline(bundle: Bundle, data: Dataset | Arrays, figures: Figures) -> tuple[str, Figures]:
-    """Measure an answer that needs no model: the majority's label, or the last value."""
+def baseline_of(
+    labels: Sequence[str], data: Dataset | Arrays, figures: Figures
+) -> tuple[str, Figures]:
+    """Measure an answer that needs no model: the majority's label, or the last value.
+
+    Args:
+        labels: Of the model.
+        data: What it was measured on.
+        figures: Its own.
+    """
     if isinstance(figures, SetMetrics):
-        truth = label_sets_of(data, bundle.labels)
+        truth = label_sets_of(data, labels)
         shares = [sum(column) / len(truth) for column in zip(*truth, strict=True)]
         halves, rows = [0.5] * len(shares), [shares] * len(truth)
-        found = evaluate_sets(truth, rows, label_names=bundle.labels, thresholds=halves)
+        found = evaluate_sets(truth, rows, label_names=labels, thresholds=halves)
         return "what most rows have", found
     if isinstance(figures, Metrics):
         counts = enumerate(map(sum, figures.confusion_matrix))
@@ -158,7 +157,7 @@ def _evaluate_bundle(bundle: Bundle, dataset: Dataset | Arrays) -> list[tuple[st
 def _figures(predictor: Predictor, data: Dataset | Arrays) -> Figures:
     """Measure one artifact: what its bundle says of the outputs tells what is right."""
     bundle, inputs = predictor.bundle, _inputs_of(data)
-    distinct = _distinct(data, bundle.vectorizer())
+    distinct = distinct_rows(data, bundle.vectorizer())
     rule = bundle.decisions[0] if len(bundle.decisions) == 1 else None
     scores = predictor.scores(inputs)
     if rule is None:
@@ -181,7 +180,7 @@ def _figures(predictor: Predictor, data: Dataset | Arrays) -> Figures:
     return evaluate(truth, rows, label_names=names, threshold=threshold, distinct=distinct)
 
 
-def _distinct(data: Dataset | Arrays, vectorizer: AnyVectorizer | None) -> Distinct | None:
+def distinct_rows(data: Dataset | Arrays, vectorizer: AnyVectorizer | None) -> Distinct | None:
     """Return which rows count for intervals, by what the model is given; None without groups."""
     if data.groups is None:
         return None
@@ -197,27 +196,49 @@ def _figures_of_steps(
     predictor: Predictor, scores: Any, data: Dataset | Arrays, rule: Decision
 ) -> Figures:
     """Measure the labels of real timesteps, one after the other."""
-    bundle = predictor.bundle
+    bundle, vectorizer = predictor.bundle, predictor.bundle.vectorizer()
     rows = scores.tolist() if hasattr(scores, "tolist") else scores
-    right = data.targets if isinstance(data, Arrays) else None
     sizes = [len(row) for row in rows]
+    right = _labels_of_steps(data, rule, vectorizer)
     if right is None or rule.multi_label or [len(row) for row in right] != sizes:
         raise DataError(
             f"bundle '{bundle.path}' has scores for each timestep: give one label for each, a .npz "
-            "whose y is [N, T]; or compare its scores with parity"
+            'whose y is [N, T], or JSONL with "text" and "labels"; or compare its scores with '
+            "parity"
         )
     outputs = {rule.output: rows}
-    graph, vectorizer = bundle.interface(), bundle.vectorizer()
+    graph = bundle.interface()
     real = real_timesteps((rule,), outputs, _inputs_of(data), graph, vectorizer)
     kept = [one for row in real.get(rule.output, [[True] * size for size in sizes]) for one in row]
-    flat = [rule.scores_of(step) for row in rows for step in row]
-    truth = right.reshape(len(flat), -1)[kept]
+    steps = [
+        (number, step)
+        for row, numbers in zip(rows, right, strict=True)
+        for step, number in zip(row, numbers, strict=True)
+    ]
+    pairs = [pair for pair, is_real in zip(steps, kept, strict=True) if is_real]
     return evaluate(
-        label_ids_of(Arrays((truth,), truth, data.name), rule.labels),
-        [step for step, is_real in zip(flat, kept, strict=True) if is_real],
+        [number for number, _ in pairs],
+        [rule.scores_of(step) for _, step in pairs],
         label_names=rule.labels,
         threshold=rule.thresholds[0] if rule.thresholds else 0.5,
     )
+
+
+def _labels_of_steps(
+    data: Dataset | Arrays, rule: Decision, vectorizer: AnyVectorizer | None
+) -> list[list[int]] | None:
+    """Return the number of each timestep's label, -1 at padding; None where there are none."""
+    if isinstance(data, Dataset):
+        if data.label_lists is None:
+            return None
+        found: list[list[int]] = tag_ids_of(data, rule.labels, vectorizer).tolist()
+        return found
+    if data.targets is None or data.targets.ndim < 2:
+        return None
+    steps = len(data.targets[0])
+    flat = data.targets.reshape(len(data) * steps, -1)
+    numbers = label_ids_of(Arrays((flat,), flat, data.name), rule.labels)
+    return [numbers[at : at + steps] for at in range(0, len(numbers), steps)]
 
 
 def _rows_of(scores: Any, bundle: Bundle) -> list[list[float]]:
@@ -250,7 +271,8 @@ def _inputs_of(data: Dataset | Arrays) -> Any:
     return data.inputs[0] if len(data.inputs) == 1 else list(data.inputs)
 
 
-def _print_figures(measured: Sequence[tuple[str, str, Figures]]) -> None:
+def print_figures(measured: Sequence[tuple[str, str, Figures]]) -> None:
+    """Print a table: a line for each target and scheme."""
     grouped = any(figures.interval is not None for _, _, figures in measured)
     table = [_cells(figures, with_intervals=grouped) for _, _, figures in measured]
     rows = [

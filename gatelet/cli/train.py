@@ -5,6 +5,7 @@ Not the training, which is `gatelet.train`.
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"run": str(trained.path), **figures})
     else:
-        print_line(f"test accuracy {figures['accuracy']:.4f} on {figures['rows']:,} rows")
+        print_line(f"test {headline(figures)} on {figures['rows']:,} {counted(trained)}")
         print_line(f"next: {command_line('convert', trained.path, '--out', 'BUNDLE')}")
     return INTERRUPTED if trained.provenance.get("interrupted") else 0
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """Return the figure of a test part that says most, in words."""
+    if "accuracy" in figures:
+        return f"accuracy {figures['accuracy']:.4f}"
+    return f"mean absolute error {figures['mae']:.4g}"
+
+
+def counted(trained: Run) -> str:
+    """Return what the figures of a run count."""
+    return "timesteps" if trained.task == "tags" else "rows"
 
 
 def test_figures(trained: Run) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""Reading feature data: NumPy's `.npz` with x and y.
+"""Reading and writing feature data: NumPy's `.npz` with x and y.
 
 Not texts, which are `gatelet.runtime.data.dataset`. NumPy is imported when a file is read.
 """
 
+import hashlib
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.archives import twice_in
+from gatelet.runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,6 +105,42 @@ def read_arrays(
     _check(path, {name: found[name] for name in used}, group)
     inputs = tuple(found[name] for name in names)
     return Arrays(inputs, found.get("y"), str(path), found.get(group))
+
+
+def write_arrays(arrays: Arrays, path: Path) -> None:
+    """Write what `read_arrays` reads: the same rows give the same bytes.
+
+    Raises:
+        OutputError: The file cannot be written there.
+    """
+    import numpy as np
+
+    written = io.BytesIO()
+    np.savez(written, **_named(arrays))  # type: ignore[arg-type]  # its stubs: `allow_pickle`
+    write_atomically(path, written.getvalue())
+
+
+def sha256_of_arrays(arrays: Arrays) -> str:
+    """Hash inputs, targets and their order; not where they came from, nor their groups.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for name, array in _named(arrays).items():
+        if name != GROUP:
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _named(arrays: Arrays) -> dict[str, "NDArray[Any]"]:
+    several = len(arrays.inputs) > 1
+    named = {f"x_{at}" if several else "x": one for at, one in enumerate(arrays.inputs)}
+    rest = {"y": arrays.targets, GROUP: arrays.groups}
+    return named | {name: one for name, one in rest.items() if one is not None}
 
 
 def _load(path: Path) -> dict[str, "NDArray[Any]"]:

@@ -6,25 +6,22 @@ Not what is done with the rows: that is `gatelet.runtime.data.dataset`.
 import csv
 import json
 import math
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatelet.errors import DataError
+from gatelet.runtime.data.delimited import DELIMITERS, fields_of, kind_of
 from gatelet.runtime.data.lines import decoded, open_bytes, read_text
 
-Row = tuple[str, str | None, str]
-"""A text, its label, and its group: '' where there are none."""
+Row = tuple[str, str | tuple[str, ...] | None, str]
+"""A text, its label or several of them, and its group: '' where there are none."""
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LISTS = "labels"
+"""The JSON key of several labels a row: all that it has, or one a token."""
+
 SEPARATORS = (",", ";", "\t", "|")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
-FIELD_CHARACTERS_MAX = 2**31 - 1  # the largest limit that csv takes on every platform
-
-# csv has one limit for the whole process; whoever changes it holds this lock until it is back.
-_FIELD_LIMIT = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -36,12 +33,15 @@ class Columns:
         label: Name of the label column.
         require_labels: False gives the label None where the column or the value is missing.
         group: Name of the column of groups; '' for none.
+        flags: Names of columns of 0 and 1, each of which is a label that a row has or not; then
+            there is no label column.
     """
 
     text: str
     label: str
     require_labels: bool
     group: str = ""
+    flags: tuple[str, ...] = ()
 
 
 def read_file(path: Path, columns: Columns) -> list[Row]:
@@ -57,9 +57,7 @@ def read_file(path: Path, columns: Columns) -> list[Row]:
     Raises:
         DataError: The file cannot be read, or is not what its name says.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    zipped = suffixes[-1:] == [".gz"]
-    kind = "".join(suffixes[:-1][-1:] if zipped else suffixes[-1:])
+    kind, zipped = kind_of(path)
     if kind not in DELIMITERS and kind not in JSON_LINES:
         raise DataError(
             f"the kind of '{path}' is unknown: expected a name that ends in .csv, .tsv or .jsonl "
@@ -69,9 +67,8 @@ def read_file(path: Path, columns: Columns) -> list[Row]:
     with open_bytes(path, zipped=zipped) as stream:
         if kind in JSON_LINES:
             return list(_json_rows(path, decoded(path, stream), columns))
-        lines = (piece for line in decoded(path, stream) for piece in _split_cr(line))
-        with _long_fields():
-            return list(_delimited_rows(path, lines, columns, delimiter=DELIMITERS[kind]))
+        lines = decoded(path, stream)
+        return list(_delimited_rows(path, lines, columns, delimiter=DELIMITERS[kind]))
 
 
 def read_folder(folder: Path) -> list[Row]:
@@ -126,69 +123,43 @@ def shown(names: Iterable[str]) -> str:
     return ", ".join(quoted[:12] + more) or "none"
 
 
-def _split_cr(line: str) -> list[str]:
-    r"""Split at a lone \r, which the csv module refuses inside a line and old files end lines with.
-
-    Not str.splitlines: that splits at U+2028 and its like too.
-    """
-    if "\r" not in line[:-2]:
-        return [line]
-    end = "\r\n" if line.endswith("\r\n") else ""
-    pieces = line.removesuffix("\r\n").split("\r")
-    return [piece + "\r" for piece in pieces[:-1]] + [pieces[-1] + end]
-
-
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    with _FIELD_LIMIT:
-        before = csv.field_size_limit(FIELD_CHARACTERS_MAX)
-        try:
-            yield
-        finally:
-            csv.field_size_limit(before)
-
-
 def _delimited_rows(
     path: Path, lines: Iterable[str], columns: Columns, *, delimiter: str
 ) -> Iterator[Row]:
-    # strict: without it, a quote that is never closed swallows the rest of the file in silence.
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] | None = None
     text_at = label_at = group_at = -1
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(
-                f"'{path}' line {line}: the row that starts here has a quote that is not closed or "
-                f"not doubled ({error}); double the quotes inside a field, or use .jsonl",
-                path=str(path),
-                line=line,
-            ) from error
-        if not fields:
-            continue
+    for line, fields in fields_of(path, lines, delimiter=delimiter):
         if header is None:
             header = fields
             _check_delimiter(path, header, columns, delimiter)
             text_at, label_at, group_at = _positions(path, header, columns)
             continue
-        if len(fields) != len(header):
-            raise DataError(
-                f"'{path}' line {line}: expected {len(header)} fields, as in the header, "
-                f"got {len(fields)}; quote a field that holds the separator",
-                path=str(path),
-                line=line,
-                expected=len(header),
-                got=len(fields),
-            )
-        label = fields[label_at].strip() if label_at >= 0 else ""
         group = fields[group_at].strip() if group_at >= 0 else ""
         if group_at >= 0 and not group:
             raise _no_group(path, line, columns)
+        if columns.flags:
+            given = {name: fields[header.index(name)].strip() for name in columns.flags}
+            yield fields[text_at], _flagged(path, line, given), group
+            continue
+        label = fields[label_at].strip() if label_at >= 0 else ""
         yield fields[text_at], _checked_label(path, line, label, columns), group
+
+
+def _flagged(path: Path, line: int, given: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the columns that say that a row has a label."""
+    for name, value in given.items():
+        if value.lower() not in _FLAGS:
+            raise DataError(
+                f"'{path}' line {line}: '{name}' is {shown([value])}, expected 1 where the row has "
+                "that label and 0 where not, as --label-columns names columns of labels",
+                path=str(path),
+                line=line,
+                column=name,
+            )
+    return tuple(name for name, value in given.items() if _FLAGS[value.lower()])
+
+
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
 def _no_group(path: Path, line: int, columns: Columns) -> DataError:
@@ -227,6 +198,10 @@ def _positions(path: Path, header: list[str], columns: Columns) -> tuple[int, in
 
     text_at = position(columns.text, "--text-column")
     group_at = position(columns.group, "--group") if columns.group else -1
+    if columns.flags:
+        for name in columns.flags:
+            position(name, "--label-columns")
+        return text_at, -1, group_at
     if not columns.require_labels and columns.label not in header:
         return text_at, -1, group_at
     return text_at, position(columns.label, "--label-column"), group_at
@@ -274,7 +249,8 @@ def _json_rows(path: Path, lines: Iterable[str], columns: Columns) -> Iterator[R
             )
         if columns.text not in record:
             raise _missing_column(path, f" line {line}", columns.text, "--text-column", record)
-        if columns.require_labels and columns.label not in record:
+        several = not columns.flags and columns.label not in record and LISTS in record
+        if columns.require_labels and not (columns.flags or several or columns.label in record):
             raise _missing_column(path, f" line {line}", columns.label, "--label-column", record)
         text = record[columns.text]
         if not isinstance(text, str):
@@ -284,7 +260,6 @@ def _json_rows(path: Path, lines: Iterable[str], columns: Columns) -> Iterator[R
                 path=str(path),
                 line=line,
             )
-        label = _json_label(path, line, record.get(columns.label), columns.label)
         group = ""
         if columns.group:
             if columns.group not in record:
@@ -292,7 +267,26 @@ def _json_rows(path: Path, lines: Iterable[str], columns: Columns) -> Iterator[R
             group = _json_label(path, line, record[columns.group], columns.group)
             if not group:
                 raise _no_group(path, line, columns)
-        yield text, _checked_label(path, line, label, columns), group
+        yield text, _label_of(path, line, record, columns), group
+
+
+def _label_of(
+    path: Path, line: int, record: Mapping[str, object], columns: Columns
+) -> str | tuple[str, ...] | None:
+    """Return the label of a JSON record, or all of them."""
+    if columns.flags:
+        for name in columns.flags:
+            if name not in record:
+                raise _missing_column(path, f" line {line}", name, "--label-columns", record)
+        given = {n: _json_label(path, line, record[n], n) for n in columns.flags}
+        return _flagged(path, line, given)
+    if columns.label not in record and LISTS in record:
+        several = record[LISTS]
+        if isinstance(several, list):
+            return tuple(_json_label(path, line, one, LISTS) for one in several)
+        return tuple(_json_label(path, line, several, LISTS).split())
+    label = _json_label(path, line, record.get(columns.label), columns.label)
+    return _checked_label(path, line, label, columns)
 
 
 def _json_label(path: Path, line: int, value: object, column: str) -> str:

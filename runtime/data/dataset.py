@@ -7,13 +7,16 @@ Not the formats of the files (`gatelet.runtime.data.datafiles`), nor the public 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from gatelet.errors import DataError
-from gatelet.runtime.data.datafiles import Columns, read_file, read_folder, shown
+from gatelet.runtime.data.datafiles import LISTS, Columns, read_file, read_folder, shown
 from gatelet.runtime.files import write_atomically
+
+R = TypeVar("R", bound=Sized)
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -28,6 +31,7 @@ class Dataset:
         name: Where the rows came from, for messages.
         left_out: (reason, rows) of what the reader of a corpus left out.
         groups: Which rows belong together, N texts: of one author, say; None where nobody says.
+        label_lists: Of N texts all labels that each has, or one a token; None where a row has one.
     """
 
     texts: tuple[str, ...]
@@ -35,13 +39,15 @@ class Dataset:
     name: str
     left_out: tuple[tuple[str, int], ...] = ()
     groups: tuple[str, ...] | None = None
+    label_lists: tuple[tuple[str, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse labels, or groups, that are not one a text."""
         if self.groups is not None and len(self.groups) != len(self.texts):
             raise ValueError(f"{len(self.texts)} texts but {len(self.groups)} groups")
-        if self.labels is not None and len(self.labels) != len(self.texts):
-            raise ValueError(f"{len(self.texts)} texts but {len(self.labels)} labels")
+        for one in (self.labels, self.label_lists):
+            if one is not None and len(one) != len(self.texts):
+                raise ValueError(f"{len(self.texts)} texts but {len(one)} labels")
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -55,11 +61,19 @@ class Dataset:
             for one in (self.labels, self.groups)
         )
         texts = tuple(self.texts[row] for row in kept)
-        return replace(self, texts=texts, labels=labels, groups=groups)
+        lists = self.label_lists
+        return replace(
+            self,
+            texts=texts,
+            labels=labels,
+            groups=groups,
+            label_lists=None if lists is None else tuple(lists[row] for row in kept),
+        )
 
     def label_names(self) -> tuple[str, ...]:
         """List the distinct labels: by value if all are integers, else lexicographically."""
         names = set(self.labels or ())
+        names.update(*(self.label_lists or ()))
         if all(_INTEGER.fullmatch(name) for name in names):
             return tuple(sorted(names, key=lambda name: (int(name), name)))
         return tuple(sorted(names))
@@ -107,12 +121,12 @@ class Dropped:
 
 
 @dataclass(frozen=True)
-class Split:
-    """The three parts of a dataset."""
+class Split(Generic[R]):
+    """The three parts of the rows."""
 
-    train: Dataset
-    validation: Dataset
-    test: Dataset
+    train: R
+    validation: R
+    test: R
 
     def rows(self) -> dict[str, int]:
         """Count the rows of each part."""
@@ -130,6 +144,7 @@ def read(
     label_column: str = "label",
     require_labels: bool = True,
     group_column: str = "",
+    flag_columns: Sequence[str] = (),
 ) -> Dataset:
     """Read labelled texts from a file or a folder.
 
@@ -143,6 +158,7 @@ def read(
         require_labels: False reads a file without labels too: `labels` is then None, as it is
             when some row has none.
         group_column: The column, or JSON key, that says which rows belong together; '' for none.
+        flag_columns: Columns of 0 and 1, each of them a label; instead of `label_column`.
 
     Returns:
         At least one row, in the order of the file.
@@ -156,7 +172,9 @@ def read(
     if path.is_dir():
         rows = read_folder(path)
     else:
-        rows = read_file(path, Columns(text_column, label_column, require_labels, group_column))
+        flags = tuple(flag_columns)
+        columns = Columns(text_column, label_column, require_labels, group_column, flags)
+        rows = read_file(path, columns)
     if path.is_dir() and group_column:
         raise DataError(f"the folder '{path}' has no columns: leave --group out, or give a table")
     if not rows:
@@ -167,12 +185,20 @@ def read(
             f"'{text_column}' and '{label_column}'",
             path=str(path),
         )
-    labels = tuple(label for _, label, _ in rows if label is not None)
+    labels = tuple(label for _, label, _ in rows if isinstance(label, str))
+    lists = tuple(label for _, label, _ in rows if isinstance(label, tuple))
+    if lists and len(lists) < len(rows):
+        raise DataError(
+            f"'{path}': {len(lists):,} of {len(rows):,} rows have the key '{LISTS}', the others "
+            "have not: give it to all of them, or to none",
+            path=str(path),
+        )
     return Dataset(
         tuple(text for text, _, _ in rows),
         labels if len(labels) == len(rows) else None,
         str(path),
         groups=tuple(group for _, _, group in rows) if group_column else None,
+        label_lists=lists or None,
     )
 
 
@@ -212,9 +238,10 @@ def deduplicate(dataset: Dataset) -> tuple[Dataset, Dropped]:
     Raises:
         DataError: No row is left.
     """
-    labels = dataset.labels or ("",) * len(dataset)
+    labels: Sequence[str | tuple[str, ...]]
+    labels = dataset.label_lists or dataset.labels or ("",) * len(dataset)
     keys = [_key(text) for text in dataset.texts]
-    label_of: dict[str, str] = {}
+    label_of: dict[str, str | tuple[str, ...]] = {}
     contradictions = set()
     for key, label in zip(keys, labels, strict=True):
         if label_of.setdefault(key, label) != label:
@@ -242,7 +269,7 @@ def deduplicate(dataset: Dataset) -> tuple[Dataset, Dropped]:
     return _select(dataset, kept, dataset.name), dropped
 
 
-def split(dataset: Dataset, *, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> Split:
+def split(dataset: Dataset, *, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> Split[Dataset]:
     """Split by a hash of each text, so that a text's part never depends on the others.
 
     No seed and no order: added rows leave the old ones where they are, and texts that differ in
@@ -262,7 +289,7 @@ def split(dataset: Dataset, *, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> 
         raise ValueError(f"fractions must be three that sum to 1, not {tuple(fractions)}")
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for index, text in enumerate(dataset.texts):
-        place = _place(text)
+        place = place_of(_key(text).encode("utf-8", "surrogatepass"))
         part = 0 if place < fractions[0] else 1 if place < fractions[0] + fractions[1] else 2
         parts[part].append(index)
     names = ("train", "validation", "test")
@@ -287,20 +314,20 @@ def write_jsonl(dataset: Dataset, path: Path | str) -> None:
     The file is ASCII, so a lone surrogate, which UTF-8 has no bytes for, comes back by `read`.
 
     Args:
-        dataset: Without labels, the objects have the key "text" only.
+        dataset: Without labels, the objects have the key "text" only; with groups, "group" too.
         path: The file to write, which `read` takes if it ends in `.jsonl`.
 
     Raises:
         OutputError: The file cannot be written there.
     """
-    write_atomically(Path(path), b"".join(_json_lines(dataset)))
+    write_atomically(Path(path), b"".join(_json_lines(dataset, with_groups=True)))
 
 
 def sha256_of(dataset: Dataset) -> str:
-    """Hash texts, labels and their order; not where they came from.
+    """Hash texts, labels and their order; not where they came from, nor their groups.
 
     Returns:
-        64 hexadecimal digits: the SHA-256 of what `write_jsonl` writes.
+        64 hexadecimal digits: the SHA-256 of what `write_jsonl` writes without groups.
     """
     digest = hashlib.sha256()
     for line in _json_lines(dataset):
@@ -308,12 +335,16 @@ def sha256_of(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _json_lines(dataset: Dataset) -> list[bytes]:
-    if dataset.labels is None:
-        records = [{"text": text} for text in dataset.texts]
-    else:
-        rows = zip(dataset.texts, dataset.labels, strict=True)
-        records = [{"text": text, "label": label} for text, label in rows]
+def _json_lines(dataset: Dataset, *, with_groups: bool = False) -> list[bytes]:
+    columns: dict[str, Sequence[object]] = {"text": dataset.texts}
+    if dataset.label_lists is not None:
+        columns[LISTS] = dataset.label_lists
+    elif dataset.labels is not None:
+        columns["label"] = dataset.labels
+    if with_groups and dataset.groups is not None:
+        columns["group"] = dataset.groups
+    rows = zip(*columns.values(), strict=True)
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
     return [json.dumps(record).encode("ascii") + b"\n" for record in records]
 
 
@@ -321,10 +352,9 @@ def _key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _place(text: str) -> float:
-    """Map a text to 0 <= place < 1, evenly; 53 bits, which a float holds exactly."""
-    digest = hashlib.sha256(_key(text).encode("utf-8", "surrogatepass")).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+def place_of(key: bytes) -> float:
+    """Map a key to 0 <= place < 1, evenly; 53 bits, which a float holds exactly."""
+    return (int.from_bytes(hashlib.sha256(key).digest()[:8], "big") >> 11) / 2**53
 
 
 def _select(dataset: Dataset, rows: Sequence[int], name: str) -> Dataset:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from gatelet.errors import DataError, ModelError
 from gatelet.runtime.data import dataset
+from gatelet.runtime.data.arrays import Arrays, read_arrays, sha256_of_arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.files import write_atomically
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 FORMAT = "gatelet-run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of runs that take features, or whose task is none of `_FORMER_TASKS`; others are written as 1."""
 MARKER = "run.json"
 SEEN = (
     "these are the rows that the model was trained on (the same digest), so figures on them say "
@@ -24,7 +26,11 @@ SEEN = (
 )
 """What to say of such rows."""
 
-TASKS = ("binary", "multiclass")  # one sigmoid score, or one softmax score a label
+TASKS = ("binary", "multiclass", "multi-label", "regression", "tags")
+"""One sigmoid score; a softmax score a label; a sigmoid score a label; values; a softmax score a
+label, for each timestep."""
+_FORMER_TASKS = ("binary", "multiclass")
+INPUTS = ("texts", "features")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +40,13 @@ class Run:
     Attributes:
         path: The run directory.
         labels: Label names in the order of the scores; two for the task 'binary', whose one
-            score is that of labels[1].
-        task: 'binary' or 'multiclass'.
+            score is that of labels[1]; none for 'regression'.
+        task: One of `TASKS`.
         threshold: The score in (0, 1) from which a binary model says labels[1].
         provenance: Where the model comes from, as JSON values: versions, data and its sha256,
             rows of each part, seed, configuration, epochs.
+        inputs: One of `INPUTS`: with 'features' there is no vectorizer.
+        thresholds: Of 'multi-label', one a label: from which on a row has it.
     """
 
     path: Path
@@ -46,11 +54,18 @@ class Run:
     task: str
     threshold: float = 0.5
     provenance: Mapping[str, object] = field(default_factory=dict)
+    inputs: str = "texts"
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that labels, task and threshold fit together."""
-        if problem := _problem(self.labels, task=self.task, threshold=self.threshold):
+        """Check that labels, task and thresholds fit together."""
+        if problem := _problem(self._stored()):
             raise ValueError(problem)
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether the model is given texts, by its vectorizer; else features."""
+        return self.inputs == "texts"
 
     @property
     def model_path(self) -> Path:
@@ -65,12 +80,12 @@ class Run:
     @property
     def test_path(self) -> Path:
         """The rows that training has not seen."""
-        return self.path / "test.jsonl"
+        return self.path / ("test.jsonl" if self.takes_texts else "test.npz")
 
     @property
     def calibration_path(self) -> Path:
         """Rows of the training part that show the ranges of a model's values."""
-        return self.path / "calibration.jsonl"
+        return self.path / ("calibration.jsonl" if self.takes_texts else "calibration.npz")
 
     @classmethod
     def open(cls, path: Path | str) -> "Run":
@@ -88,22 +103,21 @@ class Run:
         """
         path = Path(path)
         stored = _stored(path)
-        labels, task, threshold = (stored.get(key) for key in ("labels", "task", "threshold"))
-        if problem := _problem(labels, task=task, threshold=threshold):
+        if problem := _problem(stored):
             raise _damaged(path, problem)
-        assert isinstance(labels, list) and isinstance(task, str)
-        assert isinstance(threshold, int | float)
         provenance = stored.get("provenance")
         if not isinstance(provenance, dict):
             raise _damaged(path, "'provenance' is not an object")
         run = cls(
             path=path,
-            labels=tuple(labels),
-            task=task,
-            threshold=float(threshold),
+            labels=_texts(stored, "labels"),
+            task=str(stored["task"]),
+            threshold=_number(stored["threshold"]),
             provenance=provenance,
+            inputs=str(stored.get("inputs", INPUTS[0])),
+            thresholds=_numbers(stored),
         )
-        for part in (run.model_path, run.vectorizer_path):
+        for part in (run.model_path, *((run.vectorizer_path,) if run.takes_texts else ())):
             if not part.is_file():
                 raise ModelError(f"run '{path}' has no {part.name}: train it again", path=str(part))
         return run
@@ -114,26 +128,43 @@ class Run:
         Raises:
             OutputError: The file cannot be written.
         """
+        text = json.dumps(self._stored(), indent=2, allow_nan=False)
+        write_atomically(self.path / MARKER, text.encode("ascii") + b"\n")
+
+    def _stored(self) -> dict[str, object]:
+        """Return what run.json holds: of format 1 where that says it all."""
+        is_former = self.task in _FORMER_TASKS and self.takes_texts
         stored = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": 1 if is_former else FORMAT_VERSION,
             "labels": list(self.labels),
             "task": self.task,
             "threshold": self.threshold,
             "provenance": dict(self.provenance),
         }
-        text = json.dumps(stored, indent=2, allow_nan=False)
-        write_atomically(self.path / MARKER, text.encode("ascii") + b"\n")
+        if not is_former:
+            stored |= {"inputs": self.inputs, "thresholds": list(self.thresholds)}
+        return stored
 
     def vectorizer(self) -> Vectorizer:
         """Read the vectorizer.
 
         Raises:
-            ModelError: The file is not a vectorizer.
+            ModelError: The file is not a vectorizer, or the run takes features.
         """
+        if not self.takes_texts:
+            raise ModelError(f"run '{self.path}' takes features, so it has no vectorizer")
         return Vectorizer.load(self.vectorizer_path)
 
     def test(self) -> Dataset:
+        """Read the test part of a run that takes texts; `test_rows` reads that of any.
+
+        Raises:
+            DataError: The file is missing or damaged, or the run takes features.
+        """
+        return self._texts_of(self.test_rows())
+
+    def test_rows(self) -> Dataset | Arrays:
         """Read the test part.
 
         Raises:
@@ -145,20 +176,40 @@ class Run:
                 "or train it again",
                 path=str(self.test_path),
             )
-        return dataset.read(self.test_path, text_column="text", label_column="label")
+        return self._read(self.test_path)
 
     def calibration(self) -> Dataset | None:
+        """Read the rows for calibration of a run that takes texts; `calibration_rows` any.
+
+        Raises:
+            DataError: The file is damaged, or the run takes features.
+        """
+        found = self.calibration_rows()
+        return None if found is None else self._texts_of(found)
+
+    def calibration_rows(self) -> Dataset | Arrays | None:
         """Read the rows for calibration; None for a run of a gatelet that kept none.
 
         Raises:
             DataError: The file is damaged.
         """
-        if not self.calibration_path.is_file():
-            return None
-        return dataset.read(self.calibration_path, text_column="text", label_column="label")
+        return self._read(self.calibration_path) if self.calibration_path.is_file() else None
+
+    def _read(self, path: Path) -> Dataset | Arrays:
+        if not self.takes_texts:
+            return read_arrays(path)
+        config = self.provenance.get("config")
+        grouped = isinstance(config, Mapping) and bool(config.get("group"))
+        group = "group" if grouped else ""
+        return dataset.read(path, text_column="text", label_column="label", group_column=group)
+
+    def _texts_of(self, rows: Dataset | Arrays) -> Dataset:
+        if isinstance(rows, Dataset):
+            return rows
+        raise DataError(f"run '{self.path}' takes features: its rows are no texts")
 
 
-def was_trained_on(provenance: Mapping[str, object], rows: Dataset) -> bool:
+def was_trained_on(provenance: Mapping[str, object], rows: Dataset | Arrays) -> bool:
     """Return whether rows are the very ones that a run was trained on.
 
     Args:
@@ -167,7 +218,12 @@ def was_trained_on(provenance: Mapping[str, object], rows: Dataset) -> bool:
         rows: In question.
     """
     data = provenance.get("data")
-    return isinstance(data, Mapping) and data.get("sha256") == dataset.sha256_of(rows)
+    return isinstance(data, Mapping) and data.get("sha256") == sha256_of_rows(rows)
+
+
+def sha256_of_rows(rows: Dataset | Arrays) -> str:
+    """Return the digest of rows, by which a run knows what it was trained on."""
+    return dataset.sha256_of(rows) if isinstance(rows, Dataset) else sha256_of_arrays(rows)
 
 
 def is_run(path: Path | str) -> bool:
@@ -213,20 +269,57 @@ def _stored(path: Path) -> dict[str, object]:
     return stored
 
 
-def _problem(labels: object, *, task: object, threshold: object) -> str | None:
-    if not isinstance(labels, list | tuple) or not all(isinstance(x, str) for x in labels):
+def _problem(stored: Mapping[str, object]) -> str | None:
+    labels, task, inputs = (stored.get(key) for key in ("labels", "task", "inputs"))
+    thresholds = stored.get("thresholds", [])
+    if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
         return "'labels' is not a list of strings"
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        return f"'labels' is {list(labels)!r}, expected two or more, each once"
     if task not in TASKS:
         return f"'task' is {task!r}, expected one of {', '.join(map(repr, TASKS))}"
+    if inputs not in (None, *INPUTS):
+        return f"'inputs' is {inputs!r}, expected one of {', '.join(map(repr, INPUTS))}"
+    if (problem := _problem_of_labels(labels, str(task))) is not None:
+        return problem
+    if not isinstance(thresholds, list):
+        return f"'thresholds' is {thresholds!r}, expected a list"
+    if len(thresholds) != (len(labels) if task == "multi-label" else 0):
+        return f"'thresholds' has {len(thresholds)} numbers, expected one a label of 'multi-label'"
+    for name, one in (
+        ("threshold", stored.get("threshold")),
+        *(("thresholds", one) for one in thresholds),
+    ):
+        if isinstance(one, bool) or not isinstance(one, int | float):
+            return f"'{name}' is {one!r}, expected a number"
+        if not 0 < one < 1:
+            return f"'{name}' is {one!r}, expected a number between 0 and 1"
+    return None
+
+
+def _problem_of_labels(labels: list[object], task: str) -> str | None:
+    if task == "regression":
+        return f"'labels' is {labels!r}, expected none for 'regression'" if labels else None
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        return f"'labels' is {labels!r}, expected two or more, each once"
     if task == "binary" and len(labels) != 2:
         return f"'labels' has {len(labels)} names, expected 2 for the task 'binary'"
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-        return f"'threshold' is {threshold!r}, expected a number"
-    if not 0 < threshold < 1:
-        return f"'threshold' is {threshold!r}, expected a number between 0 and 1"
     return None
+
+
+def _texts(stored: Mapping[str, object], key: str) -> tuple[str, ...]:
+    found = stored[key]
+    assert isinstance(found, list)
+    return tuple(map(str, found))
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _numbers(stored: Mapping[str, object]) -> tuple[float, ...]:
+    found = stored.get("thresholds", [])
+    assert isinstance(found, list)
+    return tuple(map(_number, found))
 
 
 def _damaged(path: Path, problem: str) -> ModelError:

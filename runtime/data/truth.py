@@ -31,17 +31,35 @@ def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
     if isinstance(data, Dataset):
         return data.label_ids(labels)
     values = [] if data.targets is None else _one_a_row(data.targets, data.name, len(labels))
-    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
-    names = tuple(str(value) for value in whole)
+    names = _as_names(values)
     return Dataset(("",) * len(names), names, data.name).label_ids(labels)
+
+
+def label_names_of(data: Arrays) -> tuple[str, ...]:
+    """Name the label of each row, or of each timestep of [N, T], one after the other.
+
+    Args:
+        data: With y [N] or [N, T]; rows of which one number is 1 and the others 0 name its place.
+    """
+    assert data.targets is not None
+    steps = data.inputs[0].shape[1:2]
+    if data.targets.ndim > 1 and data.targets.shape[1:] == steps:
+        return _as_names(data.targets.reshape(-1).tolist())
+    width = int(data.targets[0].size)
+    return _as_names(_one_a_row(data.targets, data.name, width))
+
+
+def _as_names(values: Sequence[Any]) -> tuple[str, ...]:
+    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
+    return tuple(str(value) for value in whole)
 
 
 def label_sets_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[list[bool]]:
     """Return, for each row, whether it has each label.
 
     Args:
-        data: Texts whose label is those of the row with commas between, or arrays with y [N, C] of
-            0 and 1.
+        data: Texts with lists of labels, or whose label is those of the row with commas between;
+            or arrays with y [N, C] of 0 and 1.
         labels: C names, in a model's order.
 
     Returns:
@@ -51,9 +69,7 @@ def label_sets_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[list[bo
         DataError: There are no labels, one is none of the model's, or y holds something else.
     """
     if isinstance(data, Dataset):
-        if data.labels is None:
-            raise DataError(f"'{data.name}' has no labels: add a label column", path=data.name)
-        names = [[one.strip() for one in row.split(",")] for row in data.labels]
+        names = label_lists_of(data)
         each = [(one, at) for at, row in enumerate(names) for one in row]
         alone = Dataset(("",) * len(each), tuple(one for one, _ in each), data.name)
         found = [[False] * len(labels) for _ in names]
@@ -67,6 +83,19 @@ def label_sets_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[list[bo
             "and 0 where not, since a row may have several"
         )
     return [[bool(one) for one in row] for row in targets.tolist()]
+
+
+def label_lists_of(data: Dataset) -> list[tuple[str, ...]]:
+    """Return the labels of each row, whichever way the file says them.
+
+    Raises:
+        DataError: There are none.
+    """
+    if data.label_lists is not None:
+        return list(data.label_lists)
+    if data.labels is None:
+        raise DataError(f"'{data.name}' has no labels: add a label column", path=data.name)
+    return [tuple(one.strip() for one in row.split(",")) for row in data.labels]
 
 
 def _are_flags(targets: "NDArray[Any]") -> bool:

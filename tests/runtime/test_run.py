@@ -65,11 +65,11 @@ def test_refuses_a_folder_that_is_no_run(tmp_path: Path) -> None:
 
 
 def test_refuses_a_newer_format_with_both_numbers(run: Run) -> None:
-    change(run, format_version=2)
-    with pytest.raises(ModelError, match="format_version 2; this gatelet reads up to 1") as caught:
+    change(run, format_version=3)
+    with pytest.raises(ModelError, match="format_version 3; this gatelet reads up to 2") as caught:
         Run.open(run.path)
-    assert caught.value.facts["format_version"] == 2
-    assert caught.value.facts["supported"] == 1
+    assert caught.value.facts["format_version"] == 3
+    assert caught.value.facts["supported"] == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
@@ -97,7 +97,12 @@ def test_refuses_json_that_is_no_object(run: Run) -> None:
         ({"labels": ["good"]}, r"'labels' is \['good'\], expected two or more"),
         ({"labels": ["a", "a"]}, r"'labels' is \['a', 'a'\], expected two or more, each once"),
         ({"labels": ["a", "b", "c"]}, "'labels' has 3 names, expected 2"),
-        ({"task": "regression"}, "'task' is 'regression', expected one of"),
+        ({"task": "translation"}, "'task' is 'translation', expected one of"),
+        ({"task": "regression"}, r"'labels' is \['bad', 'good'\], expected none"),
+        ({"task": "multi-label"}, "'thresholds' has 0 numbers, expected one a label"),
+        ({"task": "multi-label", "thresholds": [0.5, 1.0]}, "'thresholds' is 1.0, expected"),
+        ({"thresholds": 0.5}, "'thresholds' is 0.5, expected a list"),
+        ({"inputs": "sounds"}, "'inputs' is 'sounds', expected one of 'texts', 'features'"),
         ({"task": None}, "'task' is None, expected one of"),
         ({"threshold": "0.5"}, "'threshold' is '0.5', expected a number"),
         ({"threshold": True}, "'threshold' is True, expected a number"),

@@ -14,6 +14,7 @@ import pytest
 from gatelet.cli import main
 from gatelet.errors import DataError, GateletError, InputError, ModelError, OutputError
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.metrics import Metrics
 from gatelet.runtime.data.run import MARKER, SEEN, Run
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train import TrainConfig, evaluate_run, keras_scores, train
@@ -150,7 +151,9 @@ def test_the_kept_weights_are_those_of_the_best_epoch(run: Run) -> None:
     best = min(history["epochs"], key=lambda each: each["val_loss"])
     assert history["epochs"][history["best"] - 1] == best
     validation = prepare(TrainConfig.from_toml(run.path / "config.toml")).parts.validation
-    assert evaluate_run(run, validation).accuracy == pytest.approx(best["val_accuracy"])
+    found = evaluate_run(run, validation)
+    assert isinstance(found, Metrics)
+    assert found.accuracy == pytest.approx(best["val_accuracy"])
 
 
 def test_the_same_seed_gives_the_same_weights_and_figures(
@@ -307,7 +310,7 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(folder: Path, data: Path) -> None:
     assert {path.name for path in out.iterdir()} == FILES
     assert json.loads((out / "history.json").read_bytes())["interrupted"] is True
     figures = json.loads((out / "metrics.json").read_bytes())
-    assert evaluate_run(run, run.test()).accuracy == figures["accuracy"]
+    assert evaluate_run(run, run.test()).to_dict()["accuracy"] == figures["accuracy"]
 
 
 def test_ctrl_c_before_the_first_epoch_writes_nothing(folder: Path, data: Path) -> None:

@@ -38,8 +38,8 @@ def test_gives_padded_ids_and_label_numbers(
     prepared = prepare(config(write_reviews(tmp_path / "d.csv", labels=("good", "bad", "mixed"))))
     assert prepared.labels == ("bad", "good", "mixed")
     examples = prepared.examples(prepared.parts.test)
-    assert {len(ids) for ids in examples.ids} == {12}
-    assert set(examples.labels) == {0, 1, 2}
+    assert {len(ids) for ids in examples.inputs} == {12}
+    assert set(examples.targets.tolist()) == {0, 1, 2}
 
 
 def test_records_what_was_read_and_dropped(

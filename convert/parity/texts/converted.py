@@ -126,8 +126,8 @@ def _provenance(bundle: Bundle) -> Mapping[str, Any]:
 
 
 def _dataset_sha256(bundle: Bundle, oracle: Oracle) -> str | None:
-    """Return the digest by which a manifest knows labelled texts."""
-    if not oracle.texts or not bundle.labels or oracle.truth is None:
+    """Return the digest by which a manifest knows texts with one label each."""
+    if not oracle.texts or not bundle.labels or oracle.truth is None or oracle.truth.ndim > 1:
         return None
     labels = tuple(bundle.labels[int(place)] for place in oracle.truth)
     return sha256_of(Dataset(tuple(oracle.texts), labels, "rows"))

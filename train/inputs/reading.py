@@ -1,0 +1,153 @@
+"""The rows that a configuration names, whatever the file: texts, or features with answers.
+
+Not their parts, and not what training makes of them: that is `gatelet.train.prepare`.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatelet.errors import DataError
+from gatelet.runtime.data import dataset
+from gatelet.runtime.data.arrays import Arrays, read_arrays
+from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.run import Run
+from gatelet.train.config import TrainConfig
+from gatelet.train.corpora import load_corpus
+from gatelet.train.inputs.tables import PARQUET
+from gatelet.train.inputs.windows import Spec, read_windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Rows = Dataset | Arrays
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows as they were read.
+
+    Args:
+        rows: Texts or arrays; x of these is float32 [N, T, F], finite.
+        columns: F names, where a table names features.
+        dropped: Recordings that were too short, and the like.
+        parts: The part of each row, where time decides it; None elsewhere.
+    """
+
+    rows: Rows
+    columns: tuple[str, ...] = ()
+    dropped: dict[str, int] = field(default_factory=dict)
+    parts: "NDArray[Any] | None" = None
+
+
+def read_given(config: TrainConfig) -> Given:
+    """Read what a training learns from.
+
+    Raises:
+        DataError: The file cannot be used; the message names the place and the remedy.
+    """
+    if config.corpus is not None:
+        return Given(load_corpus(config.corpus, folder=config.data))
+    assert config.data is not None
+    return _read(config.data, config, columns=_split(config.columns))
+
+
+def read_like(run: Run, path: Path, **asked: str | None) -> Rows:
+    """Read rows as those of a run were read: windows of the same columns, labels likewise.
+
+    Args:
+        run: Whose settings are taken.
+        path: A file of the kind that the run was trained on, or `.npz`.
+        **asked: Settings that go over those of the run, such as `label_column`; None for none.
+
+    Raises:
+        DataError: As `read_given`; or these are texts, and the run takes features, or the reverse.
+    """
+    kept, data = run.provenance.get("config"), run.provenance.get("data")
+    settings = dict(kept) if isinstance(kept, dict) else {}
+    settings |= {name: value for name, value in asked.items() if value is not None}
+    settings |= {"data": path, "out": path, "task": run.task}
+    settings.pop("corpus", None)
+    columns = data.get("columns", ()) if isinstance(data, dict) else ()
+    known = {name: value for name, value in settings.items() if name in _READ}
+    rows = _read(path, TrainConfig.resolve(overrides=known), columns=tuple(map(str, columns))).rows
+    if isinstance(rows, Dataset) != run.takes_texts:
+        takes, holds = ("texts", "arrays") if run.takes_texts else ("features", "texts")
+        raise DataError(f"run '{run.path}' takes {takes}, and '{path}' holds {holds}")
+    return rows
+
+
+_READ = (
+    *("data", "out", "task", "text_column", "label_column", "label_columns"),
+    *("group", "window", "stride", "columns", "horizon"),
+)
+"""The settings that reading depends on."""
+
+
+def _read(path: Path, config: TrainConfig, *, columns: tuple[str, ...]) -> Given:
+    if path.suffix.lower() == ".npz":
+        return Given(_features(read_arrays(path, group=config.group)))
+    if config.window is not None:
+        spec = _spec(config, config.window, columns)
+        made = read_windows(path, spec)
+        return Given(made.arrays, made.columns, made.dropped, made.parts)
+    if path.suffix.lower() == PARQUET:
+        raise DataError(
+            f"'{path}' holds rows of numbers: give --window, how many of them a model is given",
+            path=str(path),
+        )
+    return Given(
+        dataset.read(
+            path,
+            text_column=config.text_column,
+            label_column=config.label_column,
+            group_column=config.group or "",
+            flag_columns=_split(config.label_columns),
+        )
+    )
+
+
+def _spec(config: TrainConfig, window: int, columns: tuple[str, ...]) -> Spec:
+    several = _split(config.label_columns)
+    task = config.task or ("regression" if config.horizon else "multi-label" if several else None)
+    return Spec(
+        window=window,
+        stride=config.stride or window,
+        group=config.group or "",
+        columns=columns,
+        label_columns=several or (config.label_column,),
+        task=task,
+        horizon=config.horizon or 0,
+    )
+
+
+def _split(names: str | None) -> tuple[str, ...]:
+    return tuple(one.strip() for one in names.split(",") if one.strip()) if names else ()
+
+
+def _features(arrays: Arrays) -> Arrays:
+    """Check that arrays are features, and finite."""
+    import numpy as np
+
+    if len(arrays.inputs) != 1 or arrays.inputs[0].ndim != 3:
+        held = " and ".join(str(list(one.shape)) for one in arrays.inputs)
+        raise DataError(
+            f"'{arrays.name}': the features are {held}, expected one array 'x' [N, T, F] (rows, "
+            "timesteps, features): reshape it, and save it again",
+            path=arrays.name,
+        )
+    (x,) = arrays.inputs
+    if not x.shape[1] or not x.shape[2]:
+        raise DataError(f"'{arrays.name}': 'x' is {list(x.shape)}, so a row holds no number")
+    with np.errstate(over="ignore"):
+        found = x.astype(np.float32)
+    bad = np.argwhere(~np.isfinite(found))
+    if bad.size:
+        row, step, feature = bad[0].tolist()
+        raise DataError(
+            f"'{arrays.name}': 'x' is {x[row, step, feature]:g} in row {row}, timestep {step}, "
+            f"feature {feature} (counted from 0): put a finite number there, or leave the row out",
+            path=arrays.name,
+            row=row,
+        )
+    return replace(arrays, inputs=(found,))

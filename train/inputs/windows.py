@@ -1,0 +1,200 @@
+"""Windows of a table's rows: what a model of features is given, and what it shall answer.
+
+Not the table, which is `gatelet.train.inputs.tables`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatelet.errors import DataError
+from gatelet.runtime.data.arrays import Arrays
+from gatelet.runtime.data.datafiles import shown
+from gatelet.train.inputs.parting import FRACTIONS
+from gatelet.train.inputs.tables import Table, read_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+OUTSIDE = -1
+"""The part of a window whose rows lie in two parts."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How windows are made of rows.
+
+    Args:
+        window: Rows a window, T.
+        stride: Rows from one to the next.
+        group: The column that says which recording a row is of; '' where all are of one.
+        columns: Of the features; () for all numeric ones but group and label.
+        label_columns: One, or several of 0 and 1 or of values.
+        task: What is learned, if somebody said so.
+        horizon: Next values of the label column to predict; 0 for the label of the last row.
+    """
+
+    window: int
+    stride: int
+    group: str
+    columns: tuple[str, ...]
+    label_columns: tuple[str, ...]
+    task: str | None
+    horizon: int
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows, and what they were made of.
+
+    Args:
+        arrays: x float32 [N, T, F], the answers, and the recording of each.
+        columns: F names.
+        dropped: Rows or recordings that no window has, by reason.
+        parts: The part of each window [N] of a single recording, by time; None of several.
+    """
+
+    arrays: Arrays
+    columns: tuple[str, ...]
+    dropped: dict[str, int]
+    parts: "NDArray[np.intp] | None"
+
+
+def read_windows(path: Path, spec: Spec) -> Windows:
+    """Read the windows of a file.
+
+    Args:
+        path: A table of numbers: see `read_table`.
+        spec: What to make of it.
+
+    Raises:
+        DataError: The file cannot be used: a column is missing or holds no numbers, or a window
+            is longer than every recording.
+    """
+    import numpy as np
+
+    table = read_table(path)
+    columns = spec.columns or _features(table, spec)
+    given = np.stack([table.numbers(one, "--columns") for one in columns], axis=1)
+    features = _as_float32(given, columns, table)
+    groups = np.array(table.texts(spec.group, "--group")) if spec.group else None
+    recordings = _recordings(groups, len(table))
+    starts = [_starts(len(rows), spec) for rows in recordings]
+    short = sum(not len(one) for one in starts)
+    if short == len(recordings):
+        raise _too_long(table, spec, max(map(len, recordings)))
+    pairs = list(zip(recordings, starts, strict=True))
+    last = np.concatenate([rows[at + spec.window - 1] for rows, at in pairs])
+    within = np.concatenate([rows[at[:, None] + np.arange(spec.window)] for rows, at in pairs])
+    if spec.horizon:
+        ahead = np.arange(spec.window, spec.window + spec.horizon)
+        targets = table.numbers(spec.label_columns[0], "--label-column")[
+            np.concatenate([rows[at[:, None] + ahead] for rows, at in pairs])
+        ]
+    else:
+        targets = _answers(table, spec, within if spec.task == "tags" else last)
+    arrays = Arrays(
+        (features[within],), targets, str(path), None if groups is None else groups[last]
+    )
+    parts = None if groups is not None else _parts_by_time(starts[0], len(table), spec)
+    return Windows(arrays, tuple(columns), {"short recordings": short} if short else {}, parts)
+
+
+def _features(table: Table, spec: Spec) -> tuple[str, ...]:
+    """Name the numeric columns; what is predicted of the future may be known of the past."""
+    others = {spec.group, *(() if spec.horizon else spec.label_columns)}
+    found = tuple(name for name in table.numeric() if name not in others)
+    if not found:
+        raise DataError(
+            f"'{table.name}' has no column of numbers but group and label; found: "
+            f"{shown(table.columns)}; name them with --columns",
+            path=table.name,
+        )
+    return found
+
+
+def _as_float32(
+    features: "NDArray[np.float64]", columns: Sequence[str], table: Table
+) -> "NDArray[np.float32]":
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        found = features.astype(np.float32)
+    bad = np.argwhere(~np.isfinite(found))
+    if bad.size:
+        row, column = bad[0].tolist()
+        raise DataError(
+            f"'{table.name}' {table.where(row)}: the column '{columns[column]}' is "
+            f"{features[row, column]:g}, more than float32 holds: use another unit",
+            path=table.name,
+        )
+    return found
+
+
+def _recordings(groups: "NDArray[np.str_] | None", rows: int) -> "list[NDArray[np.intp]]":
+    """Return the rows of each recording in the order of the file."""
+    import numpy as np
+
+    if groups is None:
+        return [np.arange(rows)]
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    found = np.split(order, np.cumsum(np.bincount(number))[:-1])
+    return [found[at] for at in np.argsort(first, kind="stable")]
+
+
+def _starts(rows: int, spec: Spec) -> "NDArray[np.intp]":
+    import numpy as np
+
+    return np.arange(0, rows - spec.window - spec.horizon + 1, spec.stride, dtype=np.intp)
+
+
+def _answers(table: Table, spec: Spec, rows: "NDArray[np.intp]") -> "NDArray[Any]":
+    """Return what stands in the label columns of some rows, [...] or [..., K]."""
+    import numpy as np
+
+    if len(spec.label_columns) == 1 and spec.task != "multi-label":
+        (name,) = spec.label_columns
+        if spec.task == "regression":
+            return table.numbers(name, "--label-column")[rows]
+        return np.array(table.texts(name, "--label-column"))[rows]
+    each = [table.numbers(name, "--label-columns") for name in spec.label_columns]
+    found = np.stack(each, axis=-1)
+    bad = np.argwhere((found != 0) & (found != 1))
+    if spec.task != "regression" and bad.size:
+        row, column = bad[0].tolist()
+        raise DataError(
+            f"'{table.name}' {table.where(row)}: '{spec.label_columns[column]}' is "
+            f"{found[row, column]:g}, expected 1 where the row has that label and 0 where not; "
+            "of values say --task regression",
+            path=table.name,
+        )
+    return found[rows]
+
+
+def _parts_by_time(starts: "NDArray[np.intp]", rows: int, spec: Spec) -> "NDArray[np.intp]":
+    """Part the windows of a single recording: the first rows are learned from, the last tested.
+
+    Windows that overlap are no strangers, so one whose rows lie in two parts is in none.
+    """
+    import numpy as np
+
+    borders = np.cumsum(FRACTIONS)[:-1] * rows
+    first = np.searchsorted(borders, starts, side="right")
+    ends = starts + spec.window + spec.horizon - 1
+    return np.where(first == np.searchsorted(borders, ends, side="right"), first, OUTSIDE)
+
+
+def _too_long(table: Table, spec: Spec, longest: int) -> DataError:
+    need = f"{spec.window:,} rows"
+    if spec.horizon:
+        need = f"{spec.window:,} rows and {spec.horizon:,} of the horizon"
+    return DataError(
+        f"a window has {need}, and the longest recording of '{table.name}' has {longest:,}: give "
+        "a smaller --window, or longer recordings",
+        path=table.name,
+        window=spec.window,
+        longest=longest,
+    )
