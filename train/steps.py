@@ -19,13 +19,24 @@ class Steps:
         optimizer: Built for it.
         averages: A variable for each of its weights, which follows it.
         loss: Keras' name of it.
+        weights: What is changed in the place of its weights, in their order; None for these.
     """
 
-    def __init__(self, model: Any, optimizer: Any, averages: list[Any], *, loss: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        averages: list[Any],
+        *,
+        loss: str,
+        weights: list[Any] | None = None,
+    ) -> None:
         import keras
         import tensorflow as tf
 
         is_one = loss == BINARY
+        changed = list(model.weights) if weights is None else weights
+        learned = [one for one, own in zip(changed, model.weights, strict=True) if own.trainable]
         loss_of: Callable[[Any, Any], Any] = getattr(keras.losses, loss)
         ids = tf.TensorSpec((None, None), tf.int32)
         labels = tf.TensorSpec((None,), tf.int32)
@@ -36,8 +47,8 @@ class Steps:
                 truth = tf.cast(labels, tf.float32)[:, None] if is_one else labels
                 loss = tf.reduce_mean(loss_of(truth, scores))
             gradients = tape.gradient(loss, model.trainable_variables)
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-            for average, weight in zip(averages, model.weights, strict=True):
+            optimizer.apply_gradients(zip(gradients, learned, strict=True))
+            for average, weight in zip(averages, changed, strict=True):
                 average.assign(average + rate * (weight - average))
             said = tf.cast(scores[:, 0] > 0.5, tf.int32) if is_one else _largest(tf, scores)
             return loss, tf.reduce_mean(tf.cast(said == labels, tf.float32))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch
 from gatelet.train.model import Examples, Network, import_keras, known_warnings
+from gatelet.train.rounding import Rounding
 from gatelet.train.skipping import batches_of, can_skip, cut, real_lengths, skipping_model
 from gatelet.train.steps import Steps
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 OnStep = Callable[[int], None]
 
 SCORING_ROWS = 256  # rows a step where nothing is learned: the steps' overhead hardly counts
+_ROUNDED_RATE = 0.3  # of the learning rate, once weights are rounded
 _EPSILON = 1e-7  # by which Keras keeps scores from 0 and 1 in a logarithm
 
 
@@ -49,9 +51,15 @@ class Trainer:
         self._model(keras.ops.zeros((1, config.maxlen), "int32"))  # which builds it
         self._model.set_weights(network.weights())
         self._optimizer = keras.optimizers.Adam(config.learning_rate)
-        self._optimizer.build(self._model.trainable_variables)
-        self._averages = [keras.Variable(one, trainable=False) for one in self._model.weights]
-        self._steps = Steps(self._model, self._optimizer, self._averages, loss=network.loss)
+        self._rounding = Rounding(config.aware, self._model) if config.aware else None
+        weights = self._rounding.weights if self._rounding else list(self._model.weights)
+        learned = self._rounding.trainable if self._rounding else self._model.trainable_variables
+        self._optimizer.build(learned)
+        self._averages = [keras.Variable(one, trainable=False) for one in weights]
+        self._weights = weights
+        self._steps = Steps(
+            self._model, self._optimizer, self._averages, loss=network.loss, weights=weights
+        )
         self._taken = 0
 
     def fit_epoch(
@@ -81,8 +89,12 @@ class Trainer:
         )
         figures = np.zeros(2)
         with known_warnings():
+            if number == config.aware_after + 1:
+                self._begin_to_round()
             for done, rows in enumerate(batches, 1):
                 taken = cut(ids[rows]) if self._skips else ids[rows]
+                if self._rounding is not None:
+                    self._rounding.copy(taken if number > config.aware_after else None)
                 # the first step's weights are the first average
                 rate = 1.0 if not self._taken else 1 - self._momentum
                 figures += len(rows) * np.array(self._steps.learn(taken, labels[rows], rate))
@@ -97,6 +109,14 @@ class Trainer:
             val_loss=_cross_entropy(scores, truth),
             val_accuracy=_accuracy(scores, truth),
         )
+
+    def _begin_to_round(self) -> None:
+        """Go on from the averages, in shorter steps: what is learned is near the end by then."""
+        if self._rounding is None:
+            return
+        for weight, average in zip(self._weights, self._averages, strict=True):
+            weight.assign(average)
+        self._optimizer.learning_rate = _ROUNDED_RATE * self._config.learning_rate
 
     def state(self) -> "Arrays":
         """Copy all that the next epoch starts from."""
@@ -114,14 +134,16 @@ class Trainer:
 
     def _variables(self) -> list[Any]:
         """List what a step changes: weights and seeds of dropout, their averages, the optimizer."""
-        return [*self._model.variables, *self._averages, *self._optimizer.variables]
+        apart = [] if self._rounding is None else self._rounding.trainable
+        return [*self._model.variables, *apart, *self._averages, *self._optimizer.variables]
 
     def _scores(self, examples: Examples) -> "NDArray[np.float64]":
-        """Put the averages into the network, and return their scores [B, C]."""
+        """Put the averages, rounded where they shall be, into the network; return scores [B, C]."""
         import numpy as np
 
         last = self._model.get_weights()
-        self._model.set_weights(self._averages)
+        kept = self._averages if self._rounding is None else self._rounding.settled(self._averages)
+        self._model.set_weights(kept)
         self._network.restore(self._model.get_weights())
         try:
             return self._in_order_of_length(np.asarray(examples.ids, np.int32))
