@@ -90,14 +90,26 @@ ORDERS: dict[str, Callable[[Array, int], Array]] = {
     "tiles": lambda matrix, tile: matrix.reshape(len(matrix), -1, tile).transpose(1, 0, 2),
     "fours": _together(4),
     "pairs": _together(2),
+    "nibbles": _together(4),
     "halves": lambda matrix, tile: matrix,
+    "quarters": lambda matrix, tile: matrix,
+    "eighths": lambda matrix, tile: matrix,
 }
 """By name, what a section makes of a packed matrix [K, N] and the columns of a tile.
 
 'tiles' is [tiles, K, tile]; 'fours' is [tiles, K / 4 rounded up, tile, 4], filled up with zeros,
-and 'pairs' [tiles, K / 2 rounded up, tile, 2]; 'halves' has the levels of two columns in a byte,
-as `pack_int4` puts them.
+and 'pairs' [tiles, K / 2 rounded up, tile, 2]; 'nibbles' is 'fours' in 4 bits, as `pack_nibbles`
+puts them; 'halves', 'quarters' and 'eighths' have the levels of 2, 4 and 8 columns in a byte, as
+`pack_levels` puts them.
 """
+
+BITS_OF = {"halves": 4, "quarters": 2, "eighths": 1}
+"""The bits of a level, by the order of a section."""
+
+NIBBLES = 64
+"""Numbers of a kernel of 4 bits that lie together in 32 bytes: one of each half in a byte."""
+NIBBLE_ZERO = 8
+"""What is added to a number of a kernel, -7 to 7, so that it is not negative."""
 
 
 def pack_int4(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -109,10 +121,7 @@ def pack_int4(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns:
         [V, ceil(F / 2)].
     """
-    if levels.shape[1] % 2:
-        levels = np.pad(levels, [(0, 0), (0, 1)])
-    low, high = np.split(levels, 2, axis=1)
-    return np.asarray(low | (high << 4), np.uint8)
+    return pack_levels(levels, 4)
 
 
 def unpack_int4(packed: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
@@ -125,4 +134,56 @@ def unpack_int4(packed: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     Returns:
         levels [V, F] of 0..15.
     """
-    return np.concatenate([packed & 15, packed >> 4], axis=1)[:, :columns]
+    return unpack_levels(packed, columns, 4)
+
+
+def pack_levels(levels: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """Put n = 8 / bits levels in a byte: column j + i F/n in its bits from i x bits on.
+
+    Args:
+        levels: [V, F] below 2 ** bits; columns of zeros are added up to a multiple of n.
+        bits: Of a level: 1, 2 or 4.
+
+    Returns:
+        [V, ceil(F / n)].
+    """
+    count = 8 // bits
+    padded = np.pad(levels, [(0, 0), (0, -levels.shape[1] % count)])
+    packed = np.zeros((len(levels), padded.shape[1] // count), np.uint8)
+    for place, part in enumerate(np.split(padded, count, axis=1)):
+        packed |= part << np.uint8(place * bits)
+    return packed
+
+
+def unpack_levels(packed: NDArray[np.uint8], columns: int, bits: int) -> NDArray[np.uint8]:
+    """Take apart what `pack_levels` put together.
+
+    Args:
+        packed: [V, ceil(F / n)].
+        columns: F.
+        bits: Of a level.
+    """
+    parts = [packed >> np.uint8(shift) & np.uint8(2**bits - 1) for shift in range(0, 8, bits)]
+    return np.concatenate(parts, axis=1)[:, :columns]
+
+
+def pack_nibbles(fours: Array) -> NDArray[np.uint8]:
+    """Put the numbers of a kernel, in the order 'fours', two in a byte.
+
+    Args:
+        fours: Whole numbers of -7 to 7, [tiles, K / 4, tile, 4].
+
+    Returns:
+        [tiles, K / 4, 2 tile]: of each 64 numbers, number j in the low half of byte j and number
+        j + 32 in the high one, 8 added.
+    """
+    tiles, count, tile, _ = fours.shape
+    levels = (fours.reshape(-1, NIBBLES) + NIBBLE_ZERO).astype(np.uint8)
+    return pack_levels(levels, 4).reshape(tiles, count, 2 * tile)
+
+
+def unpack_nibbles(packed: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Take apart what `pack_nibbles` put together."""
+    levels = unpack_levels(packed.reshape(-1, NIBBLES // 2), NIBBLES, 4)
+    tiles, count, twice = packed.shape
+    return (levels.astype(np.int8) - NIBBLE_ZERO).reshape(tiles, count, twice // 2, 4)

@@ -73,6 +73,12 @@ SCHEMES = {
     "dynamic-int8-emb4": Scheme(
         "dynamic-int8-emb4", weights="int8", activations="float32", embeddings="int4"
     ),
+    "dynamic-int4-emb2": Scheme(
+        "dynamic-int4-emb2", weights="int4", activations="float32", embeddings="int2"
+    ),
+    "dynamic-int4-emb1": Scheme(
+        "dynamic-int4-emb1", weights="int4", activations="float32", embeddings="int1"
+    ),
     "full-int8": Scheme("full-int8", weights="int8", activations="int16"),
     "float32-features": Scheme(
         "float32-features", weights="float32", activations="float32", outside=True

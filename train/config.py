@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from gatelet.errors import ConfigError
+from gatelet.runtime.data.rounding import ROUNDED
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
 from gatelet.train.corpora import CORPORA
 from gatelet.train.settings import Setting, about
@@ -161,6 +162,16 @@ class TrainConfig:
         default=0.4,
         metadata=about("epochs over which the weights are averaged", low=0, high=10),
     )
+    aware: str | None = field(
+        default=None,
+        metadata=about(
+            "scheme whose rounded weights are trained, and kept", choices=tuple(ROUNDED)
+        ),
+    )
+    aware_after: int = field(
+        default=2,
+        metadata=about("epochs before weights are rounded, with 'aware'", low=0, high=10_000),
+    )
     threshold: float = field(
         default=0.5,
         metadata=about("score from which the second of two labels is said", low=0.001, high=0.999),
@@ -198,6 +209,13 @@ class TrainConfig:
                 value=self.conv_width,
             )
         self._check_data()
+        if self.aware is not None and self.aware_after >= self.epochs:
+            raise ConfigError(
+                f"'aware_after' is {self.aware_after}, and 'epochs' {self.epochs}: no epoch would "
+                "be left that rounds weights; allowed: fewer than 'epochs'",
+                field="aware_after",
+                value=self.aware_after,
+            )
         if self.split == "" and not self.char_level:
             raise ConfigError("'split' is empty; allowed: one character or more", field="split")
         if self.data is None and self.corpus is None:
@@ -233,6 +251,13 @@ class TrainConfig:
             raise ConfigError("'window' is for rows of numbers, not for a corpus", field="window")
         if self.task is not None:
             TASKS[self.task].check(self)
+    @property
+    def patience_epochs(self) -> int:
+        """Epochs without a better one before training stops: some more where weights round later.
+
+        Those before are scored with rounded weights too, which were not trained to be so.
+        """
+        return max(self.patience, self.aware_after + 1) if self.aware else self.patience
 
     def _check_corpus(self, corpus: str) -> None:
         if corpus not in CORPORA:

@@ -287,7 +287,7 @@ def _fit(
             network,
             fit_epoch,
             epochs=config.epochs,
-            patience=config.patience,
+            patience=config.patience_epochs,
             report=progress.epoch,
             start=None if start is None else start.course,
             keep=keep,

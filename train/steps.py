@@ -25,6 +25,7 @@ class Steps:
         features: The model takes features, not ids.
         weighted: Answers count by weights, which each step is given; else all alike.
         scale: Of values, what 1 is in the unit of the data, [K].
+        changed: What is changed in the place of its weights, in their order; None for these.
     """
 
     def __init__(
@@ -37,11 +38,14 @@ class Steps:
         features: bool = False,
         weighted: bool = False,
         scale: Any = 1.0,
+        changed: list[Any] | None = None,
     ) -> None:
         import keras
         import tensorflow as tf
 
         weighted = weighted or task.steps  # there padding has none
+        changed = list(model.weights) if changed is None else changed
+        learned = [one for one, own in zip(changed, model.weights, strict=True) if own.trainable]
         losses_of = _losses(keras, tf, task)
         figures_of = _figures(tf, task, scale)
         inputs = tf.TensorSpec((None,) * (2 + features), tf.float32 if features else tf.int32)
@@ -56,8 +60,8 @@ class Steps:
                 scores = model(inputs, training=True)
                 loss = _mean(tf, losses_of(targets, scores), weights)
             gradients = tape.gradient(loss, model.trainable_variables)
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-            for average, weight in zip(averages, model.weights, strict=True):
+            optimizer.apply_gradients(zip(gradients, learned, strict=True))
+            for average, weight in zip(averages, changed, strict=True):
                 average.assign(average + rate * (weight - average))
             return loss, _mean_of_real(tf, figures_of(targets, scores), targets, task)
 

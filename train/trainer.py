@@ -11,6 +11,7 @@ from gatelet.runtime.data.tags import PADDING
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch
 from gatelet.train.model import Examples, Network, import_keras, known_warnings
+from gatelet.train.rounding import Rounding
 from gatelet.train.skipping import batches_of, can_skip, cut, real_lengths, skipping_model
 from gatelet.train.steps import Steps
 from gatelet.train.tasks import LOSS, Rules, mean_figure, mean_loss, metric_of, of_labels
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 OnStep = Callable[[int], None]
 
 SCORING_ROWS = 256  # rows a step where nothing is learned: the steps' overhead hardly counts
+_ROUNDED_RATE = 0.3  # of the learning rate, once weights are rounded
 
 
 class Trainer:
@@ -67,8 +69,11 @@ class Trainer:
             self._model(keras.ops.zeros((1, config.maxlen), "int32"))  # which builds it
         self._model.set_weights(network.weights())
         self._optimizer = keras.optimizers.Adam(config.learning_rate)
-        self._optimizer.build(self._model.trainable_variables)
-        self._averages = [keras.Variable(one, trainable=False) for one in self._model.weights]
+        self._rounding = Rounding(config.aware, self._model) if config.aware else None
+        self._changed = self._rounding.weights if self._rounding else list(self._model.weights)
+        learned = self._rounding.trainable if self._rounding else self._model.trainable_variables
+        self._optimizer.build(learned)
+        self._averages = [keras.Variable(one, trainable=False) for one in self._changed]
         unit = None if prepared is None else prepared.unit
         self._unit = unit
         self._scale = _scale_of(unit)
@@ -80,6 +85,7 @@ class Trainer:
             features=not of_texts,
             weighted=self._weights is not None,
             scale=self._scale,
+            changed=self._changed,
         )
         self._taken = 0
 
@@ -111,8 +117,12 @@ class Trainer:
         )
         figures, counted = np.zeros(2), 0
         with known_warnings():
+            if number == config.aware_after + 1:
+                self._begin_to_round()
             for done, rows in enumerate(batches, 1):
                 taken = cut(inputs[rows]) if self._skips else inputs[rows]
+                if self._rounding is not None:
+                    self._rounding.copy(taken if number > config.aware_after else None)
                 # the first step's weights are the first average
                 rate = 1.0 if not self._taken else 1 - self._momentum
                 count = _answers(targets[rows], steps=self._task.steps)
@@ -143,6 +153,14 @@ class Trainer:
             )
         return metric_of(self._config.metric, self._task, targets, scores, self._rules)
 
+    def _begin_to_round(self) -> None:
+        """Go on from the averages, in shorter steps: what is learned is near the end by then."""
+        if self._rounding is None:
+            return
+        for weight, average in zip(self._changed, self._averages, strict=True):
+            weight.assign(average)
+        self._optimizer.learning_rate = _ROUNDED_RATE * self._config.learning_rate
+
     def state(self) -> "Arrays":
         """Copy all that the next epoch starts from."""
         import numpy as np
@@ -159,14 +177,16 @@ class Trainer:
 
     def _variables(self) -> list[Any]:
         """List what a step changes: weights and seeds of dropout, their averages, the optimizer."""
-        return [*self._model.variables, *self._averages, *self._optimizer.variables]
+        apart = [] if self._rounding is None else self._rounding.trainable
+        return [*self._model.variables, *apart, *self._averages, *self._optimizer.variables]
 
     def _scores(self, examples: Examples) -> "NDArray[np.float64]":
-        """Put the averages into the network, and return their scores."""
+        """Put the averages, rounded where they shall be, into the network; return its scores."""
         import numpy as np
 
         last = self._model.get_weights()
-        self._model.set_weights(self._averages)
+        kept = self._averages if self._rounding is None else self._rounding.settled(self._averages)
+        self._model.set_weights(kept)
         self._network.restore(self._model.get_weights())
         try:
             if not self._skips:

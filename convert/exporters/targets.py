@@ -101,8 +101,13 @@ EXPORTERS: dict[str, Exporter] = {
         operations=C_OPERATIONS,
         rungs=("dynamic-int8", "dynamic-int8-rec16"),
         refuses=c_refusal,
-        numbers=(("float32", "float32"), ("int8", "float32"), ("int8", "int16")),
-        embeddings=("int4",),
+        numbers=(
+            ("float32", "float32"),
+            ("int8", "float32"),
+            ("int4", "float32"),
+            ("int8", "int16"),
+        ),
+        embeddings=("int4", "int2", "int1"),
         recurrents=("int16",),
         frames=(Frame(), Frame()),  # operators are code, in files beside it
         weight_bytes=c_weight_bytes,

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-BYTES_OF = {"float32": 4.0, "float16": 2.0, "int16": 2.0, "int8": 1.0, "int4": 0.5}
+BYTES_OF = {
+    "float32": 4.0,
+    "float16": 2.0,
+    "int16": 2.0,
+    "int8": 1.0,
+    "int4": 0.5,
+    "int2": 0.25,
+    "int1": 0.125,
+}
 """The bytes of a number, by its type."""
 
 SMALL_ELEMENTS = 1024

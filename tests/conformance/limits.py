@@ -95,6 +95,12 @@ LIMITS = {
     ("c", "dynamic-int8-emb4"): Limit(
         0.5, 0.05, "its shapes only: the rounding is looked at apart"
     ),
+    ("c", "dynamic-int4-emb2"): Limit(
+        4.0, 0.4, "its shapes only, as dynamic-int8-emb4; kernels of 4 bits were not trained so"
+    ),
+    ("c", "dynamic-int4-emb1"): Limit(
+        4.0, 0.4, "its shapes only, as dynamic-int8-emb4; kernels of 4 bits were not trained so"
+    ),
 }
 
 

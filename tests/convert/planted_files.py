@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gatelet.convert.exporters.c.blob import coded_rows, sums_of
-from gatelet.convert.exporters.quantize import quantize_int8
+from gatelet.convert.exporters.c.blob import sums_of
+from gatelet.convert.exporters.quantize import coded_rows, quantize_int8
 from gatelet.convert.layouts import ORDERS, pack
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph

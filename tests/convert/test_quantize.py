@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from gatelet.convert.exporters.quantize import quantize_int4, to_integers
-from gatelet.convert.layouts import INT4_MIDDLE, pack_int4
+from gatelet.convert.layouts import (
+    INT4_MIDDLE,
+    pack_int4,
+    pack_levels,
+    pack_nibbles,
+    unpack_levels,
+    unpack_nibbles,
+)
 
 RNG = np.random.default_rng(5)
 
@@ -49,6 +56,27 @@ def test_packed_bytes_hold_every_level(columns: int) -> None:
     assert packed.shape == (9, (columns + 1) // 2)
     unpacked = np.concatenate([packed & 15, packed >> 4], axis=1)[:, :columns]
     assert np.array_equal(unpacked, levels)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("columns", [1, 5, 8, 64])
+def test_bytes_hold_levels_of_few_bits(columns: int, bits: int) -> None:
+    levels = RNG.integers(0, 2**bits, (9, columns)).astype(np.uint8)
+    packed = pack_levels(levels, bits)
+    apart = -(-columns // (8 // bits))
+    assert packed.shape == (9, apart)
+    assert np.array_equal(unpack_levels(packed, columns, bits), levels)
+    second = levels[:, apart : 2 * apart]
+    assert np.array_equal(packed[:, : second.shape[1]] >> bits & (2**bits - 1), second)
+
+
+def test_bytes_hold_numbers_of_4_bits() -> None:
+    fours = RNG.integers(-7, 8, (3, 5, 48, 4))
+    packed = pack_nibbles(fours)
+    assert packed.shape == (3, 5, 96) and packed.dtype == np.uint8
+    assert np.array_equal(unpack_nibbles(packed), fours)
+    flat = fours.reshape(-1)
+    assert packed.reshape(-1)[3] == (flat[3] + 8) | (flat[35] + 8) << 4
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8])

@@ -4,7 +4,6 @@ Not the code that reads it: offsets are constants there.
 """
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +17,6 @@ MAGIC = b"gatelet2"
 DIGEST_BYTES = 16
 HEAD_BYTES = len(MAGIC) + DIGEST_BYTES
 """What a blob begins with, and the code knows too."""
-LARGEST_CODEBOOK = 256
-"""The scales of an embedding's rows are told by a byte each."""
-_SAME_RATIO = 1.0001
 _STATE_LIMIT = 127
 _STATE_OFF_UNITS = 1.5
 
@@ -66,51 +62,6 @@ def sums_of(values: Array) -> Array:
     """
     starts = range(0, len(values), INT8_CHUNK)
     return np.stack([values[k : k + INT8_CHUNK].sum(axis=0, dtype=np.int16) for k in starts])
-
-
-def coded_rows(table: Array) -> tuple[Array, Array, Array]:
-    """Quantize an embedding to 8 bits by row, with a byte for the scale of each.
-
-    A row's scale is the smallest of the codebook that cuts nothing off: cutting off makes large
-    weights smaller, all of them, which costs more than a step that is wider by a hundredth.
-
-    Args:
-        table: float [V, F].
-
-    Returns:
-        values int8 [V, F], codes uint8 [V], and the codebook, float32 [at most 256].
-    """
-    largest = np.abs(table).max(axis=1).astype(np.float64)
-    scales = np.unique((largest / 127).astype(np.float32))
-    codebook = _thinned(scales[scales > 0]) if scales.any() else np.ones(1, np.float32)
-    # one that is stored may be smaller than the real one by its own rounding
-    wanted = (largest / 127 * (1 - 1e-6)).astype(np.float32)
-    codes = np.minimum(np.searchsorted(codebook, wanted), len(codebook) - 1)
-    values = np.clip(np.rint(table / codebook[codes][:, None]), -127, 127)
-    return values.astype(np.int8), codes.astype(np.uint8), codebook
-
-
-def _thinned(scales: Array) -> Array:
-    """Keep at most 256 of sorted scales, such that the next one above any is as near as can be."""
-    if len(scales) <= LARGEST_CODEBOOK:
-        return scales
-    too_near, far = 1.0, float(scales[-1]) / float(scales[0])
-    while far / too_near > _SAME_RATIO:
-        ratio = math.sqrt(too_near * far)
-        if len(_covering(scales, ratio)) > LARGEST_CODEBOOK:
-            too_near = ratio
-        else:
-            far = ratio
-    return _covering(scales, far)
-
-
-def _covering(scales: Array, ratio: float) -> Array:
-    """Keep the largest of sorted scales, and each largest that is smaller by more than a ratio."""
-    kept, left = [], len(scales)
-    while left > 0:
-        kept.append(scales[left - 1])
-        left = min(left - 1, int(np.searchsorted(scales, np.float32(kept[-1] / ratio))))
-    return np.array(kept[::-1])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gatelet.convert.exporters.c.recurrent import (
 )
 from gatelet.convert.exporters.c.sizes import LARGEST_SIZE, MAX_RANK, SCRATCH_FLOATS
 from gatelet.convert.exporters.c.writer import ACTIVATION_LIMIT
-from gatelet.convert.layouts import INT4_MIDDLE, LANES, LARGEST_TILE
+from gatelet.convert.layouts import LANES, LARGEST_TILE, NIBBLE_ZERO, NIBBLES
 
 LAYOUT = {
     "HEAD_BYTES": HEAD_BYTES,
@@ -23,7 +23,8 @@ LAYOUT = {
     "LARGEST_TILE": LARGEST_TILE,
     "ACTIVATION_LIMIT": ACTIVATION_LIMIT,
     "INT8_CHUNK": INT8_CHUNK,
-    "INT4_LEVELS": int(2 * INT4_MIDDLE) + 1,
+    "NIBBLES": NIBBLES,
+    "NIBBLE_ZERO": NIBBLE_ZERO,
     "STEPS": STEPS,
     "WALK_STATES": WALK_STATES,
     "WALK_SPARE_ROWS": WALK_SPARE_ROWS,

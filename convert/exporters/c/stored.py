@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from gatelet.convert.exporters.c.blob import (
     ALIGNMENT_BYTES,
     INT8_CHUNK,
-    LARGEST_CODEBOOK,
     lines_of,
 )
 from gatelet.convert.exporters.raw import RAW_STAYS_RAW
 from gatelet.convert.layouts import padded_columns
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.backends.reference import array_of
-from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
+from gatelet.runtime.bundle.storage import BYTES_OF, SMALL_ELEMENTS
+from gatelet.runtime.data.rounding import LARGEST_CODEBOOK
 from gatelet.runtime.graph.graph import Graph, Node
 from gatelet.runtime.graph.operations import CONVOLUTIONS, GATES
 
@@ -38,7 +38,7 @@ def c_weight_bytes(graph: Graph, scheme: Scheme) -> int:
         is_raw = node.inputs[0] in raw
         for role, name in node.weights.items():
             shape = graph.weights[name].shape
-            if node.op == "PadState" and scheme.embedding_type == "int4":
+            if node.op == "PadState" and BYTES_OF[scheme.embedding_type] < 1:
                 lines = lines_of(array_of(graph.weights[name]))
                 sections[name, 0] = _aligned(lines.values.size)
                 continue
@@ -59,16 +59,16 @@ def _sections(
     node: Node, role: str, shape: Sequence[int], scheme: Scheme, *, raw: bool
 ) -> Iterator[int]:
     """Return the bytes of each section that a weight takes."""
-    elements, quantizes = math.prod(shape), scheme.weights == "int8"
+    elements, quantizes = math.prod(shape), scheme.weights in ("int8", "int4")
     if scheme.activations != "float32":
         yield from _integer_sections(role, shape)
         return
     if role == "embeddings":
         rows, features = shape
-        is_int4 = scheme.embedding_type == "int4"
-        if (quantizes or is_int4) and elements >= SMALL_ELEMENTS:
-            scales = 1 if is_int4 else min(rows, LARGEST_CODEBOOK)
-            yield from (rows * (-(-features // 2) if is_int4 else features), rows, 4 * scales)
+        each = BYTES_OF[scheme.embedding_type]
+        if (quantizes or each < 1) and elements >= SMALL_ELEMENTS:
+            scales = 1 if each < 1 else min(rows, LARGEST_CODEBOOK)
+            yield from (rows * math.ceil(features * each), rows, 4 * scales)
         else:
             yield 4 * elements
         return
@@ -87,7 +87,9 @@ def _sections(
             yield from (-(-rows // 2) * 4 * columns, 4 * columns)
         elif sums:
             chunks = -(-rows // INT8_CHUNK)
-            yield from (-(-rows // 4) * 4 * columns, 4 * columns, 2 * columns * chunks)
+            each = BYTES_OF[stored]
+            numbers = int(-(-rows // 4) * 4 * columns * each)
+            yield from (numbers, 4 * columns, 2 * columns * chunks)
         else:
             yield from (rows * columns, 4 * columns)
 

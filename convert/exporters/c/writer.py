@@ -12,12 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.blob import Blob, coded_rows, lines_of, sums_of
+from gatelet.convert.exporters.c.blob import Blob, lines_of, sums_of
 from gatelet.convert.exporters.c.entry import Entry
 from gatelet.convert.exporters.c.sizes import Size, largest_elements
 from gatelet.convert.exporters.c.source import initializer
-from gatelet.convert.exporters.quantize import quantize, quantize_int4
-from gatelet.convert.layouts import DTYPES, LANES, ORDERS, pack, pack_int4, tile_of
+from gatelet.convert.exporters.quantize import (
+    coded_rows,
+    quantize,
+    quantize_int4,
+    quantize_levels,
+)
+from gatelet.convert.layouts import (
+    BITS_OF,
+    DTYPES,
+    LANES,
+    ORDERS,
+    pack,
+    pack_levels,
+    pack_nibbles,
+    tile_of,
+)
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.bundle.storage import SMALL_ELEMENTS
 from gatelet.runtime.graph.graph import Node
@@ -25,8 +39,9 @@ from gatelet.runtime.graph.graph import Node
 LONGEST_NAME = 40
 """Of a node, in C: compilers need not tell names apart behind their 63rd character."""
 ACTIVATION_LIMIT = 16383
-INT4_LIMIT = 120
-"""A multiple of 15, of which the levels of 4 bits are odd halves, that 7 bits hold."""
+LEVELS_LIMIT = 120
+"""A multiple of 15 and of 3, of which levels of 4 and 2 bits are odd halves, that 7 bits hold."""
+_LEVEL_ORDERS = {f"int{bits}": order for order, bits in BITS_OF.items()}
 _DTYPES = {
     "float": "float32",
     "int8_t": "int8",
@@ -39,11 +54,18 @@ _FORMS = {
     "floats": ("float", "tiles", 0),
     "bytes": ("int8_t", "tiles", 127),
     "values": ("int8_t", "fours", 127),
+    "nibbles": ("uint8_t", "nibbles", 7),
     "words": ("int16_t", "pairs", 32767),
 }
 """A matrix by its field of struct gatelet_matrix: type, order, and the largest integer."""
-_PRODUCTS = {"bytes": "product_bytes", "values": "product_int8", "words": "product_int16"}
-_ROUNDING_ACTIVATIONS = ("values", "words")
+_PRODUCTS = {
+    "bytes": "product_bytes",
+    "values": "product_int8",
+    "nibbles": "product_int8",
+    "words": "product_int16",
+}
+_ROUNDING_ACTIVATIONS = ("values", "nibbles", "words")
+_SUMMED = ("values", "nibbles")
 _C_TYPES = {
     "float": ("float", 4),
     "ids": ("int32_t", 4),
@@ -182,13 +204,13 @@ class Writer:
 
     @property
     def quantized(self) -> bool:
-        """Whether large weights are 8 bits."""
-        return self.scheme.weights == "int8"
+        """Whether large weights are 8 bits or fewer."""
+        return self.scheme.weights in ("int8", "int4")
 
     @property
     def fewest_bytes(self) -> bool:
-        """Whether embeddings have 4 bits, beside which other tables count."""
-        return self.scheme.embeddings == "int4"
+        """Whether embeddings have 4 bits or fewer, beside which other tables count."""
+        return self.scheme.embeddings in _LEVEL_ORDERS
 
     def name(self, stem: str) -> str:
         """Return a C name that is used once: of the node, and what it stands for there."""
@@ -281,14 +303,16 @@ class Writer:
         """Return in which of _FORMS a matrix is stored.
 
         Features as the user feeds them are not rounded: one column may be a thousand times
-        another.
+        another. Their kernels have 8 bits where others have 4.
         """
         stored = self.scheme.recurrent_type if recurrent else self.scheme.weights
         if stored == "float32" or array.size < SMALL_ELEMENTS:
             return "floats"
         if stored == "int16":
             return "words"
-        return "bytes" if raw else "values"
+        if raw:
+            return "bytes"
+        return "nibbles" if stored == "int4" else "values"
 
     def matrix(
         self,
@@ -318,13 +342,14 @@ class Writer:
         if largest:
             packed, scales = quantize(packed, axis=1, limit=largest)
             self.kernels.add(_PRODUCTS[form])
-        values = self.store(ORDERS[order](packed, tile), c_type)
+        arranged = ORDERS[order](packed, tile)
+        values = self.store(pack_nibbles(arranged) if form == "nibbles" else arranged, c_type)
         fields[form] = values.pointer
         if largest:
             by_column = self.store(scales[0])
             fields["scales"] = by_column.pointer
             more["scales"] = [{"along": "columns", **by_column.entry}]
-        if form == "values":
+        if form in _SUMMED:
             sums = self.store(sums_of(packed), "int16_t")
             fields["sums"], more["sums"] = sums.pointer, sums.entry
         if form in _ROUNDING_ACTIVATIONS:
@@ -341,13 +366,16 @@ class Writer:
         name, limit = self.name("table"), 0
         fields: dict[str, object] = {}
         if self.fewest_bytes and table.size >= SMALL_ELEMENTS:
-            levels, multiples, unit = quantize_int4(table)
-            values = self.store(pack_int4(levels), "uint8_t")
+            order = _LEVEL_ORDERS[self.scheme.embeddings]
+            bits = BITS_OF[order]
+            found = quantize_int4(table) if bits == 4 else quantize_levels(table, bits)
+            levels, multiples, unit = found
+            values = self.store(pack_levels(levels, bits), "uint8_t")
             by_row, units = self.store(multiples[:, 0], "uint8_t"), self.store(np.array([unit]))
             scales = [{"along": "rows", **one.entry} for one in (by_row, units)]
-            self.section(part, values, "halves", scales=scales)
-            fields = {"halves": values.pointer, "codes": by_row.pointer, "scales": units.pointer}
-            limit = INT4_LIMIT
+            self.section(part, values, order, scales=scales)
+            fields = {"levels": values.pointer, "codes": by_row.pointer, "scales": units.pointer}
+            fields["bits"], limit = bits, LEVELS_LIMIT
         elif self.is_quantized(table):
             integers, by_row_code, by_code = coded_rows(table)
             values = self.store(integers, "int8_t")

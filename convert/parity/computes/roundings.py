@@ -93,8 +93,8 @@ def int8_codes_of_a_row(x: Array) -> Array:
     return int14_of_a_row(x, limit=127)
 
 
-def int4_codes_of_a_row(x: Array) -> Array:
-    """Round as gatelet's C rounds rows of a 4-bit embedding: odd multiples of a fifteenth."""
+def level_codes_of_a_row(x: Array) -> Array:
+    """Round as gatelet's C rounds rows of levels of 4 bits or fewer, which are odd halves."""
     return int14_of_a_row(x, limit=120)
 
 
@@ -114,6 +114,11 @@ def int8_by_column(w: Array, *, limit: int = 127) -> Array:
 def int7_by_column(w: Array) -> Array:
     """Round weights to 129 levels: products of two then fit 16 bits."""
     return int8_by_column(w, limit=64)
+
+
+def int4_by_column(w: Array) -> Array:
+    """Round weights to 4 bits, -7 to 7."""
+    return int8_by_column(w, limit=7)
 
 
 def int16_by_column(w: Array) -> Array:
@@ -185,6 +190,43 @@ def int4_by_row(table: Array) -> Array:
         better = error < best
         best[better], found[better] = error[better], rounded[better]
     return found
+
+
+def int2_by_row(table: Array) -> Array:
+    """Round a table [V, F] to 4 levels, with the scale of each row that errs least of 25."""
+    table = table.astype(np.float64)
+    largest = np.abs(table).max(axis=1, keepdims=True) / 1.5
+    best, found = np.full((len(table), 1), np.inf), largest
+    for clipping in np.linspace(0.2, 1.0, 25):
+        scale = np.where(largest > 0, largest * clipping, 1.0)
+        error = np.square(_levels_of(table, scale, 1.5) - table).sum(axis=1, keepdims=True)
+        found, best = np.where(error < best, scale, found), np.minimum(error, best)
+    return _levels_by_row(table, np.where(largest > 0, found, 0.0), 1.5)
+
+
+def int1_by_row(table: Array) -> Array:
+    """Round a table [V, F] to the mean magnitude of each row, and a sign."""
+    table = table.astype(np.float64)
+    return _levels_by_row(table, 2 * np.abs(table).mean(axis=1, keepdims=True), 0.5)
+
+
+def _levels_of(table: Array, scale: Array, middle: float) -> Array:
+    levels = np.clip(np.rint(table / scale + middle), 0, 2 * middle)
+    return np.asarray((levels - middle) * scale)
+
+
+def _levels_by_row(table: Array, wanted: Array, middle: float) -> Array:
+    """Round rows whose scale is a byte times a unit of 11 binary digits.
+
+    No scale is so large that the largest number of its row would not be the highest level.
+    """
+    fraction, exponent = np.frexp((float(wanted.max(initial=0)) or 1.0) / 255)
+    unit = np.floor(fraction * 2.0**11) * 2.0 ** (int(exponent) - 11)
+    if not wanted.any() or _SINGLE(unit) == 0:
+        unit = 2.0**-100
+    reached = np.floor(np.abs(table).max(axis=1, keepdims=True) / middle / unit * (1 + 1e-12))
+    scale = np.clip(np.minimum(np.clip(np.rint(wanted / unit), 1, 255), reached), 1, 255) * unit
+    return _levels_of(table, scale, middle)
 
 
 def int16_by_unit(table: Array) -> Array:

@@ -112,8 +112,8 @@ def _has_14_bits(use: Use) -> bool:
     return not use.fed and (use.table_bits == 0 or use.node.op in _CONVOLVED)
 
 
-def _rows_of(bits: int) -> Callable[[Use], bool]:
-    return lambda use: not use.fed and use.table_bits == bits
+def _rows_of(*bits: int) -> Callable[[Use], bool]:
+    return lambda use: not use.fed and use.table_bits in bits
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,9 @@ _CONVOLVED = ("Conv1D", "Conv2D", "ConvLSTM2D")
 _BY_COLUMN, _BY_TENSOR = roundings.int8_by_column, roundings.int8_by_tensor
 _XNNPACK, _BUILTIN = roundings.int8_of_a_row_xnnpack, roundings.int8_of_a_row_builtin
 _UINT8 = roundings.uint8_of_a_call
+_BITS = {"int8": 8, "int4": 4, "int2": 2, "int1": 1}
+_FEW_BITS = ("int4", "int2", "int1")
+"""Types of embeddings beside which states are stored as lines, in 8 bits."""
 
 
 def _litert_products(stored: Rounding, *, batch: bool) -> tuple[Row, ...]:
@@ -187,6 +190,26 @@ def _litert_convolutions() -> tuple[Row, ...]:
             ("recurrent_kernel", ("ConvLSTM2D",), _always),
         )
         for taken, engines in ((_XNNPACK, ("xnnpack",)), (_BUILTIN, ("builtin",)))
+    )
+
+
+def _c_products(type: str, stored: Rounding) -> tuple[Row, ...]:
+    """Return the lines of c's products: 14 bits a row, or what an embedding's rows have already."""
+    eight, few, many = (
+        Form(stored, taken)
+        for taken in (
+            roundings.int8_codes_of_a_row,
+            roundings.level_codes_of_a_row,
+            roundings.int14_of_a_row,
+        )
+    )
+    kernel, recurrent = ("kernel",), ("recurrent_kernel",)
+    large = _is_large_when_packed
+    return (
+        Row(_C, type, kernel, eight, _PRODUCTS, _rows_of(8), large),
+        Row(_C, type, kernel, few, _PRODUCTS, _rows_of(1, 2, 4), large),
+        Row(_C, type, kernel, many, fits=_has_14_bits, is_worth=large),
+        Row(_C, type, recurrent, many, _PRODUCTS, is_worth=large),
     )
 
 
@@ -231,43 +254,12 @@ TABLE = (
     Row(_LITERT, "int8", ("embeddings",), Form(roundings.int8_by_row), is_worth=_always),
     Row(_LITERT, "int8", ("table",), Form(roundings.int16_by_unit), is_worth=_always),
     Row(_LITERT, "float16", (), Form(roundings.float16), is_worth=_always),
-    # c: 14 bits a row, or what an embedding's rows have already
-    Row(
-        _C,
-        "int8",
-        ("kernel",),
-        Form(_BY_COLUMN, roundings.int8_codes_of_a_row),
-        _PRODUCTS,
-        _rows_of(8),
-        _is_large_when_packed,
-    ),
-    Row(
-        _C,
-        "int8",
-        ("kernel",),
-        Form(_BY_COLUMN, roundings.int4_codes_of_a_row),
-        _PRODUCTS,
-        _rows_of(4),
-        _is_large_when_packed,
-    ),
-    Row(
-        _C,
-        "int8",
-        ("kernel",),
-        Form(_BY_COLUMN, roundings.int14_of_a_row),
-        fits=_has_14_bits,
-        is_worth=_is_large_when_packed,
-    ),
-    Row(
-        _C,
-        "int8",
-        ("recurrent_kernel",),
-        Form(_BY_COLUMN, roundings.int14_of_a_row),
-        _PRODUCTS,
-        is_worth=_is_large_when_packed,
-    ),
-    # what is fed, and the states of a ConvLSTM2D, meet kernels in float
+    # c
+    *_c_products("int8", _BY_COLUMN),
+    *_c_products("int4", roundings.int4_by_column),
+    # what is fed, and the states of a ConvLSTM2D, meet kernels of 8 bits in float
     Row(_C, "int8", _KERNELS, Form(_BY_COLUMN), is_worth=_is_large_when_packed),
+    Row(_C, "int4", _KERNELS, Form(_BY_COLUMN), is_worth=_is_large_when_packed),
     Row(
         _C,
         "int16",
@@ -277,9 +269,11 @@ TABLE = (
         is_worth=_is_large_when_packed,
     ),
     Row(_C, "int8", ("embeddings",), Form(roundings.int8_by_code)),
-    Row(_C, "int4", ("table",), Form(roundings.lines), is_worth=_always),
+    *(Row(_C, t, ("table",), Form(roundings.lines), is_worth=_always) for t in _FEW_BITS),
     # tables of 4 bits are the same everywhere, but that c keeps small ones
     Row(_C, "int4", ("embeddings",), Form(roundings.int4_by_row)),
+    Row(_C, "int2", ("embeddings",), Form(roundings.int2_by_row)),
+    Row(_C, "int1", ("embeddings",), Form(roundings.int1_by_row)),
     Row((*_ONNX, *_LITERT), "int4", ("embeddings",), Form(roundings.int4_by_row), is_worth=_always),
 )
 """The first line that is about a use is the rule; a later one holds where the file stores so."""
@@ -329,7 +323,7 @@ def facts_of(graph: Graph, target: str, scheme: Scheme) -> Facts:
         if node.op == "Embedding":
             exact.add(node.output)
             shape = graph.weights[node.weights["embeddings"]].shape
-            kept = {"int8": 8, "int4": 4}.get(scheme.embedding_type, 0)
+            kept = _BITS.get(scheme.embedding_type, 0)
             bits[node.output] = kept if math.prod(shape) >= SMALL_ELEMENTS else 0
     return Facts(frozenset(fed), frozenset(exact), bits)
 
@@ -337,7 +331,7 @@ def facts_of(graph: Graph, target: str, scheme: Scheme) -> Facts:
 def type_of(scheme: Scheme, target: str, role: str) -> str:
     """Return the type in which a scheme stores weights of a role."""
     types = {"embeddings": scheme.embedding_type, "recurrent_kernel": scheme.recurrent_type}
-    if role == "table" and scheme.embedding_type == "int4" and target == "c":
+    if role == "table" and scheme.embedding_type in _FEW_BITS and target == "c":
         return scheme.embedding_type
     return types.get(role, scheme.weights)
 

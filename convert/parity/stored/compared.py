@@ -11,6 +11,9 @@ import numpy as np
 from gatelet.convert.parity.stored.file import Array, Stored
 from gatelet.convert.parity.stored.readings import Reading
 
+_BYTE = 1.1 / 255
+"""How far a scale may be off that is told by a byte, relative to the largest."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -71,13 +74,16 @@ def steps_off(stored: Stored, wanted: Array, rounding: Array | float = 0.0) -> f
     """
     values = stored.values.reshape(-1).astype(np.float64)
     apart, largest = wanted - values, float(np.abs(wanted).max(initial=0.0))
+    if stored.is_of_signs and _scale_is_off(stored.values, wanted.reshape(stored.values.shape)):
+        return float(np.finfo(np.float64).max)
     if stored.steps is not None:
         steps = stored.steps.reshape(-1)
         # a scale of 0 holds zeros only
         off = np.where(apart == 0, 0.0, np.copysign(np.inf, apart))
         near = np.sign(apart) * np.maximum(np.abs(apart) - rounding, 0.0)
         np.divide(near, steps, out=off, where=steps != 0)
-        off = np.where((steps > largest) & (wanted != 0), np.inf, off)
+        if not stored.is_of_signs:  # whose scales were looked at
+            off = np.where((steps > largest) & (wanted != 0), np.inf, off)
         if stored.cut_off is not None:
             off = np.where(off * stored.cut_off.reshape(-1) > 0, 0.0, off)
         return float(np.nan_to_num(np.abs(off), nan=np.inf).max(initial=0.0))
@@ -87,3 +93,15 @@ def steps_off(stored: Stored, wanted: Array, rounding: Array | float = 0.0) -> f
     if np.all(values == exact) or (np.any(rounding) and is_same.all()):
         return 0.0
     return max(1.0, float(np.abs(values - exact).max() / ((largest or 1.0) * step)))
+
+
+def _scale_is_off(values: Array, wanted: Array) -> bool:
+    """Return whether a row of signs has a magnitude that is not the mean one of its row.
+
+    Args:
+        values: As stored, [V, F].
+        wanted: The same numbers before they were rounded.
+    """
+    stored = np.abs(values.astype(np.float64)).max(axis=1)
+    off = np.abs(stored - np.abs(wanted).mean(axis=1))
+    return bool((off > _BYTE * stored.max(initial=0.0)).any())

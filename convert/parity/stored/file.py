@@ -17,7 +17,6 @@ from gatelet.runtime.bundle.sections import check_sections
 from gatelet.runtime.graph.graph import Graph
 
 Array = NDArray[Any]
-_LAST_LEVEL = 15
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,12 @@ class Stored:
     places: Array | None = None
     rows_by: str = ""
 
+    @property
+    def is_of_signs(self) -> bool:
+        """Whether both levels of a row are its lowest and highest: it holds signs, and a scale."""
+        return self.cut_off is not None and self.values.ndim == 2 and bool(self.cut_off.all())
 
-def cut_off_levels(levels: Array) -> Array:
-    """Return -1 and 1 for the lowest and the highest level of 4 bits, 0 for the others."""
-    return np.asarray((levels == _LAST_LEVEL).astype(np.int8) - (levels == 0))
+
+def cut_off_levels(levels: Array, bits: int = 4) -> Array:
+    """Return -1 and 1 for the lowest and the highest level of so many bits, 0 for the others."""
+    return np.asarray((levels == 2**bits - 1).astype(np.int8) - (levels == 0))

@@ -157,14 +157,16 @@ def _as_told(asked: StoredWeight, weight: Array, stored: Sequence[Stored]) -> St
     """
     flat = np.append(weight.reshape(-1).astype(np.float64), 0.0)
     rebuilt, is_told, steps = flat[:-1].copy(), np.zeros(weight.size, bool), 0.0
+    near = _RECOGNISED
     for one in stored:
         if one.name != asked.weight or one.places is None:
             continue
         values, places = one.values.reshape(-1).astype(np.float64), one.places.reshape(-1)
         steps = max(steps, steps_off(one, flat[places]))
+        near = 1.0 if one.is_of_signs else near  # of which the scales were compared
         real = places >= 0
         rebuilt[places[real]], is_told[places[real]] = values[real], True
-    is_near = is_told.all() and distance(rebuilt, flat[:-1]) <= _RECOGNISED
+    is_near = is_told.all() and distance(rebuilt, flat[:-1]) <= near
     if steps <= HALF_STEP and not is_near:  # a part that is wrong is a fault without the others
         return asked
     return replace(asked, found=rebuilt.reshape(weight.shape), steps_off=steps)

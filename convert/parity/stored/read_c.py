@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.layouts import DTYPES, INT4_MIDDLE, ORDERS, pack, unpack_int4
+from gatelet.convert.layouts import (
+    BITS_OF,
+    DTYPES,
+    NIBBLES,
+    ORDERS,
+    pack,
+    unpack_levels,
+    unpack_nibbles,
+)
 from gatelet.convert.parity.stored.file import Stored, StoredFile, cut_off_levels
 from gatelet.errors import BundleDamaged
 
@@ -19,7 +27,7 @@ Array = NDArray[Any]
 _SUMMED_FOURS = 64
 """A sum is of 256 rows, in fours."""
 
-_TILES = {"tiles": (3, 2), "fours": (4, 2), "pairs": (4, 2)}
+_TILES = {"tiles": (3, 2), "fours": (4, 2), "pairs": (4, 2), "nibbles": (4, 2)}
 """The rank of what is stored in tiles, and its axis of a tile's columns."""
 
 
@@ -72,11 +80,17 @@ def _read(data: bytes, section: Mapping[str, Any], shape: Sequence[int]) -> Stor
     packed = pack(places[rows, columns] + 1, section.get("gates", 0))
     values, order = _array(data, section), section["order"]
     cut_off = None
-    if order == "halves":
-        if values.dtype != np.uint8 or values.shape != (len(packed), -(-packed.shape[1] // 2)):
-            raise ValueError("its levels of 4 bits are of another shape")
-        levels = unpack_int4(values, packed.shape[1]).astype(np.int8)
-        values, cut_off = levels - INT4_MIDDLE, cut_off_levels(levels)
+    if order in BITS_OF:
+        bits = BITS_OF[order]
+        bytes_of_row = math.ceil(packed.shape[1] * bits / 8)
+        if values.dtype != np.uint8 or values.shape != (len(packed), bytes_of_row):
+            raise ValueError(f"its levels of {bits} bits are of another shape")
+        levels = unpack_levels(values, packed.shape[1], bits).astype(np.int8)
+        values, cut_off = levels - (2**bits - 1) / 2, cut_off_levels(levels, bits)
+    elif order == "nibbles":
+        if values.dtype != np.uint8 or values.ndim != 3 or 2 * values.shape[2] % NIBBLES:
+            raise ValueError("its numbers of 4 bits are of another shape")
+        values = unpack_nibbles(values)
     tile = 0
     if order in _TILES:
         rank, axis = _TILES[order]
@@ -99,8 +113,8 @@ def _summed(data: bytes, section: Mapping[str, Any], fours: Array) -> Array:
 
     Only some processors read the sums: a wrong one spoils the column there, and nowhere else.
     """
-    if section["order"] != "fours":
-        raise ValueError(f"sums are of the order 'fours', not of '{section['order']}'")
+    if section["order"] not in ("fours", "nibbles"):
+        raise ValueError(f"sums are of the order 'fours' or 'nibbles', not '{section['order']}'")
     tiles, count, tile, _ = fours.shape
     starts = np.arange(0, count, _SUMMED_FOURS)
     expected = np.add.reduceat(fours.sum(axis=3, dtype=np.int64), starts, axis=1)

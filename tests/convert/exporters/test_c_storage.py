@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.convert.exporters.c.blob import coded_rows, lines_of
+from gatelet.convert.exporters.c.blob import lines_of
 from gatelet.convert.exporters.c.export import write_model
 from gatelet.convert.exporters.c.files import render
 from gatelet.convert.exporters.c.stored import c_weight_bytes
 from gatelet.convert.exporters.exported import Exportable
-from gatelet.convert.exporters.quantize import quantize_int4
+from gatelet.convert.exporters.quantize import coded_rows, quantize_int4, quantize_levels
 from gatelet.convert.layouts import INT4_MIDDLE
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.stored.file import StoredFile
@@ -25,8 +25,10 @@ from gatelet.errors import BundleDamaged
 from gatelet.runtime.backends.c.backend import CBackend
 from gatelet.runtime.backends.c.library import open_library
 from gatelet.runtime.backends.reference import ReferenceBackend, array_of
+from gatelet.runtime.data.rounding import ROUNDED, settled_kernel, settled_table
 from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.safetensors import Tensor
+from tests.conformance.c_builds import Build
 from tests.convert.exporters.c_builds import build, small_graph
 from tests.convert.exporters.onnx_graphs import GraphMaker
 
@@ -134,6 +136,88 @@ def test_a_scheme_is_as_small_as_its_bits_say() -> None:
     )
     assert eight <= 0.27 * floats
     assert four <= 0.15 * floats and four <= 0.5 * eight
+
+
+FEW_BITS = {"dynamic-int4-emb2": 200_000, "dynamic-int4-emb1": 120 * 1024}
+"""Schemes of few bits, and the most bytes of the quickstart's model."""
+
+
+def settled_graph(graph: Graph, scheme: str) -> Graph:
+    """Return a model whose weights are those that a scheme stores."""
+    bits = ROUNDED[scheme]
+    weights = {}
+    for name, tensor in graph.weights.items():
+        if name.endswith("embeddings"):
+            weights[name] = settled_table(array_of(tensor), bits.embeddings)
+        elif name.endswith("kernel"):
+            weights[name] = settled_kernel(array_of(tensor), bits.kernels)
+    return with_weights(graph, weights)
+
+
+@pytest.mark.parametrize("scheme", FEW_BITS)
+def test_a_model_of_settled_weights_computes_what_its_floats_do_at_every_level(
+    scheme: str, tmp_path: Path
+) -> None:
+    graph = settled_graph(quickstart_graph(), scheme)
+    skipping = skip_padding(graph, timesteps=T)
+    exact = {n: read_lines(array_of(one)) for n, one in skipping.weights.items() if ".table" in n}
+    ids = RNG.integers(1, 10_000, (5, T)).astype(np.int32)
+    ids[0, :17], ids[1, :] = 0, 0
+    expected = ReferenceBackend(with_weights(skipping, exact)).run({"ids": ids})[graph.outputs[0]]
+    found = []
+    for level in ("plain", "v2", "v3", "v4"):
+        one = Build("gcc", "-O2", level)
+        if not one.is_possible():
+            continue
+        (tmp_path / level).mkdir()
+        model = Exportable(graph, skipping)
+        written, library = build(model, tmp_path / level, scheme=scheme, flags=one.flags)
+        path = tmp_path / level / "w.bin"
+        path.write_bytes(written.weights)
+        assert len(written.weights) <= FEW_BITS[scheme]
+        assert c_weight_bytes(skipping, SCHEMES[scheme]) == pytest.approx(
+            len(written.weights), rel=0.001
+        )
+        check = check_weights(
+            "c", match_weights("c", StoredFile(path, graph, sections=written.sections))
+        )
+        assert (check.verdict, check.figure) == ("pass", 0.0) and "not found" not in check.note
+        (scores,) = CBackend(open_library(library), path, engine="c").run({"ids": ids}).values()
+        assert np.abs(scores - expected).max() < 3e-5
+        found.append(np.asarray(scores))
+    assert found and all(np.abs(one - found[0]).max() < 1e-6 for one in found)
+
+
+@pytest.mark.parametrize("scheme", FEW_BITS)
+def test_weights_of_few_bits_that_are_others_are_seen(scheme: str, tmp_path: Path) -> None:
+    written = Written(tmp_path, scheme)
+    assert written.check(written.data).verdict == "pass"
+    _, multiples, unit = quantize_levels(written.table, ROUNDED[scheme].embeddings)
+    one_row = np.where(np.arange(400)[:, None] == 17, 255 - multiples, multiples)
+    units = np.array([unit], "<f4")
+    for old, new in ((multiples, one_row), (units, units * 1.2), (multiples, multiples[::-1])):
+        found = written.check(written.with_bytes(old, new))
+        assert found.verdict == "fail" and "embeddings" in found.note
+    at = next(one for one in written.sections if one["weight"].endswith("embeddings"))["offset"]
+    edited = bytearray(written.data)
+    edited[at + 40] ^= 0x55  # levels
+    found = written.check(bytes(edited))
+    assert found.verdict == "fail" and "embeddings" in found.note
+
+
+def test_kernels_of_4_bits_lie_two_in_a_byte_and_their_sums_are_looked_at(tmp_path: Path) -> None:
+    graph = features_graph()
+    data, sections = sections_of("dynamic-int4-emb1", graph)
+    fed, carried, behind = (sections[name] for name in kernel_names(graph))
+    assert (fed["dtype"], fed["order"]) == ("int8", "tiles") and "sums" not in fed
+    assert all(one["order"] == "nibbles" and "sums" in one for one in (carried, behind))
+    assert c_weight_bytes(graph, SCHEMES["dynamic-int4-emb1"]) == len(data)
+    for offset, step in ((carried["offset"], 16), (behind["sums"]["offset"], 1)):
+        edited = bytearray(data)
+        edited[offset + 5] ^= step
+        (tmp_path / "w.bin").write_bytes(edited)
+        file = StoredFile(tmp_path / "w.bin", graph, sections=list(sections.values()))
+        assert check_weights("c", match_weights("c", file)).verdict == "fail"
 
 
 class Written:

@@ -18,16 +18,20 @@ static size_t row_of(const struct gatelet_table *table, int32_t id) {
     return (size_t)row;
 }
 
+static size_t bytes_of_levels(const struct gatelet_table *table) {
+    return ((size_t)table->features * (size_t)table->bits + 7) / 8;
+}
+
 /* The table is larger than the caches, and its rows come in no order: the first lines of one are
  * asked for some rows ahead. */
 static void ask_for_row(const struct gatelet_table *table, int32_t id) {
     const size_t row = row_of(table, id), features = (size_t)table->features;
     const size_t bytes = table->floats != NULL  ? 4 * features
                          : table->bytes != NULL ? features
-                                                : (features + 1) / 2;
+                                                : bytes_of_levels(table);
     const char *rows = table->floats != NULL  ? (const char *)table->floats
                        : table->bytes != NULL ? (const char *)table->bytes
-                                              : (const char *)table->halves;
+                                              : (const char *)table->levels;
     for (size_t at = 0; at < bytes && at < GATELET_BYTES_ASKED_FOR; at += GATELET_CACHE_LINE) {
         GATELET_PREFETCH(rows + row * bytes + at);
     }
@@ -43,6 +47,20 @@ static void copy_floats(const float *from, size_t n, float *to) {
     }
     for (size_t i = whole; i < n; i++) {
         to[i] = from[i];
+    }
+}
+
+/* Levels of `bits`, a constant where it is used. */
+GATELET_INLINE void put_levels(const uint8_t *from, size_t features, size_t bytes, float half,
+                               const int bits, float *to) {
+    const int highest = (1 << bits) - 1;
+    for (int shift = 0; shift < 8; shift += bits) {
+        const size_t left = features < bytes ? features : bytes;
+        for (size_t k = 0; k < left; k++) {
+            to[k] = (float)(2 * ((from[k] >> shift) & highest) - highest) * half;
+        }
+        to += left;
+        features -= left;
     }
 }
 
@@ -71,15 +89,13 @@ GATELET_KERNEL void gatelet_embedding(const struct gatelet_table *table, const i
             }
             continue;
         }
-        const size_t low = (features + 1) / 2;
-        const uint8_t *from = table->halves + row * low;
-        const int highest = GATELET_INT4_LEVELS - 1;
+        const size_t bytes = bytes_of_levels(table);
+        const uint8_t *from = table->levels + row * bytes;
         const float half = 0.5f * table->scales[0] * (float)code;
-        for (size_t k = 0; k < low; k++) {
-            to[k] = (float)(2 * (from[k] & 15) - highest) * half;
-        }
-        for (size_t k = low; k < features; k++) {
-            to[k] = (float)(2 * (from[k - low] >> 4) - highest) * half;
+        switch (table->bits) {
+        case 1: put_levels(from, features, bytes, half, 1, to); break;
+        case 2: put_levels(from, features, bytes, half, 2, to); break;
+        default: put_levels(from, features, bytes, half, 4, to);
         }
     }
 }

@@ -6,15 +6,17 @@
 
 /* A table [vocabulary, features]: float32, int8 or 4-bit with a scale a row, told by a byte.
  *
- * int8: values * scales[code]. 4 bits: (level - 7.5) * code * scales[0]; the low half of a byte is
- * column k, the high one column k + features / 2, rounded up. */
+ * int8: values * scales[code]. 1, 2 or 4 bits: (level - middle) * code * scales[0], where the
+ * middle is that of all levels. A byte has n = 8 / bits of them: the lowest bits are column k, the
+ * next ones column k + features / n, rounded up, and so on. */
 struct gatelet_table {
     const float *floats; /* or NULL */
     const int8_t *bytes; /* or NULL */
-    const uint8_t *halves;
+    const uint8_t *levels;
     const uint8_t *codes; /* [vocabulary] */
     const float *scales;  /* as many as there are codes, or one */
     int32_t vocabulary, features;
+    int32_t bits; /* of a level */
 };
 
 /* An id outside the table is the nearest one inside; a negative one counts from the end. */

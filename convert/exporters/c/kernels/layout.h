@@ -17,8 +17,9 @@
 #define GATELET_ACTIVATION_LIMIT 16383
 /* Activations that are rounded at a time: so many products never overflow a sum of 32 bits. */
 #define GATELET_INT8_CHUNK 256
-/* Levels of an embedding of 4 bits; the middle is between two of them. */
-#define GATELET_INT4_LEVELS 16
+/* Numbers of 4 bits that lie together, two in a byte, and what is added to each. */
+#define GATELET_NIBBLES 64
+#define GATELET_NIBBLE_ZERO 8
 
 /* Timesteps whose inputs are projected at a time: the kernel is read a sixteenth as often as the
  * recurrent one, and at 64 units of an LSTM they take 16 KB of work memory. */

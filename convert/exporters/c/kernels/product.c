@@ -35,7 +35,7 @@ GATELET_INLINE void tile_of_rows(struct gatelet_block b, const int columns) {
 GATELET_APART GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w, int32_t first,
                                                   int32_t tiles, const struct gatelet_rows *rows) {
 #if defined(GATELET_HAS_INT8)
-    if (w->values != NULL) {
+    if (w->values != NULL || w->nibbles != NULL) {
         gatelet_product_int8(w, first, tiles, rows);
         return;
     }

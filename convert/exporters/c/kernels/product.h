@@ -5,19 +5,22 @@
 #include "common.h"
 
 /* Weights [rows, columns], packed in tiles of some columns, zeros behind the last. One of the
- * first four is not NULL, and says how they lie:
+ * first five is not NULL, and says how they lie:
  *
  * floats: [tiles][rows][tile], and bytes likewise. values: [tiles][rows / 4, rounded up][tile][4],
  * so that four products that are added lie together; words: two of them, [tiles][rows / 2, rounded
- * up][tile][2]. All but floats are multiplied with scales[column]. Of values and words, what they
- * are multiplied with is rounded too. */
+ * up][tile][2]; nibbles: values of 4 bits, of each 64 number j in the low half of a byte and number
+ * j + 32 in the high one, 8 added. All but floats are multiplied with scales[column]. What
+ * values, nibbles and words are multiplied with is rounded too. */
 struct gatelet_matrix {
     const float *floats;
     const int8_t *bytes;
     const int8_t *values;
+    const uint8_t *nibbles;
     const int16_t *words;
     const float *scales; /* of all but floats: [tiles * tile] */
-    const int16_t *sums; /* of values: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
+    const int16_t
+        *sums; /* of values and nibbles: each column's sum, [rows / INT8_CHUNK, up][tiles * tile] */
     int32_t rows, tiles, tile;
     int32_t limit; /* what activations are rounded to: 127 where that is exact */
 };

@@ -231,6 +231,27 @@ static void tile_int8(const struct part *p, const struct rounded *r, int32_t row
 
 #endif
 
+/* Weights of 4 bits, of one tile and one chunk of K, as those of 8. */
+static void unpack(const uint8_t *from, size_t numbers, int8_t *to) {
+    for (size_t at = 0; at < numbers; at += GATELET_NIBBLES, from += GATELET_NIBBLES / 2) {
+        for (int i = 0; i < GATELET_NIBBLES / 2; i++) {
+            to[at + (size_t)i] = (int8_t)((from[i] & 15) - GATELET_NIBBLE_ZERO);
+            to[at + GATELET_NIBBLES / 2 + (size_t)i] =
+                (int8_t)((from[i] >> 4) - GATELET_NIBBLE_ZERO);
+        }
+    }
+}
+
+/* Not inline: what has no such weights needs no room for them. */
+GATELET_APART static void tile_int4(const struct part *p, const uint8_t *nibbles,
+                                    const struct rounded *r, int32_t rows) {
+    int8_t w[GATELET_INT8_CHUNK * GATELET_LARGEST_TILE];
+    struct part whole = *p;
+    unpack(nibbles, (size_t)p->fours * (size_t)p->tile * 4, w);
+    whole.w = w;
+    tile_int8(&whole, r, rows);
+}
+
 /* One chunk of K, from `from` on, of some rows. */
 static void chunk_int8(const struct gatelet_matrix *w, int32_t first, int32_t tiles, int32_t from,
                        const struct gatelet_rows *rows, struct rounded *r) {
@@ -243,7 +264,8 @@ static void chunk_int8(const struct gatelet_matrix *w, int32_t first, int32_t ti
     }
     for (size_t t = 0; t < (size_t)tiles; t++) {
         const size_t at = (size_t)first + t;
-        struct part p = {w->values + (at * padded + (size_t)from) * tile,
+        const size_t before = (at * padded + (size_t)from) * tile;
+        struct part p = {w->values != NULL ? w->values + before : NULL,
                          w->sums + sums + at * tile,
                          w->scales + at * tile,
                          w->tile,
@@ -257,7 +279,11 @@ static void chunk_int8(const struct gatelet_matrix *w, int32_t first, int32_t ti
             p.start = p.z;
             p.start_stride = p.z_stride;
         }
-        tile_int8(&p, r, rows->count);
+        if (w->values != NULL) {
+            tile_int8(&p, r, rows->count);
+        } else {
+            tile_int4(&p, w->nibbles + before / 2, r, rows->count);
+        }
     }
 }
 

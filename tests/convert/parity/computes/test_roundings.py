@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from gatelet.convert.exporters.c.blob import coded_rows, lines_of
-from gatelet.convert.exporters.quantize import quantize_int4, quantize_int8, to_integers
+from gatelet.convert.exporters.c.blob import lines_of
+from gatelet.convert.exporters.quantize import (
+    coded_rows,
+    quantize_int4,
+    quantize_int8,
+    quantize_levels,
+    to_integers,
+)
 from gatelet.convert.layouts import INT4_MIDDLE
 from gatelet.convert.parity.computes import roundings
 
@@ -14,7 +20,12 @@ TABLE = (RNG.normal(0, 1, (500, 8)) * RNG.uniform(0.1, 3, (500, 1))).astype(np.f
 
 
 @pytest.mark.parametrize(
-    ("limit", "rounded"), [(127, roundings.int8_by_column), (64, roundings.int7_by_column)]
+    ("limit", "rounded"),
+    [
+        (127, roundings.int8_by_column),
+        (64, roundings.int7_by_column),
+        (7, roundings.int4_by_column),
+    ],
 )
 def test_kernels_are_rounded_as_exporters_do(limit: int, rounded: roundings.Rounding) -> None:
     values, scales = quantize_int8(KERNEL, axis=1, limit=limit)
@@ -28,6 +39,19 @@ def test_tables_are_rounded_as_exporters_do() -> None:
     )
     levels, multiples, unit = quantize_int4(TABLE)
     assert np.array_equal(roundings.int4_by_row(TABLE), (levels - INT4_MIDDLE) * (multiples * unit))
+
+
+@pytest.mark.parametrize(("bits", "rounded"), [(1, "int1_by_row"), (2, "int2_by_row")])
+@pytest.mark.parametrize("size", [1.0, 1e-30])
+def test_tables_of_few_bits_are_rounded_as_exporters_do(
+    bits: int, rounded: str, size: float
+) -> None:
+    table = (TABLE * np.float32(size)).astype(np.float32)
+    levels, multiples, unit = quantize_levels(table, bits)
+    middle = (2**bits - 1) / 2
+    found = getattr(roundings, rounded)(table)
+    assert np.array_equal(found, (levels - middle) * (multiples * np.float64(unit)))
+    assert np.isfinite(getattr(roundings, rounded)(np.zeros((3, 4)))).all()
 
 
 def test_states_go_to_the_nearest_number() -> None:
