@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gatelet.errors import BackendMissing, InputError, ModelError
 from gatelet.train.config import TrainConfig
-from gatelet.train.layers import hidden_layers
+from gatelet.train.layers import hidden_layers, set_memory
 
 if TYPE_CHECKING:
     import keras
@@ -84,6 +84,8 @@ class Network:
             else keras.layers.Dense(labels, activation="softmax", name="scores"),
         ]
         model = keras.Sequential(layers, name="gatelet")
+        with known_warnings():
+            set_memory(model, config)
         network = cls(model)
         model.compile("adam", network.loss, metrics=["accuracy"])
         return network

@@ -19,23 +19,42 @@ class Steps:
         optimizer: Built for it.
         averages: A variable for each of its weights, which follows it.
         loss: Keras' name of it.
+        label_smoothing: Share of each label that is spread over all labels in what is learned.
     """
 
-    def __init__(self, model: Any, optimizer: Any, averages: list[Any], *, loss: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        averages: list[Any],
+        *,
+        loss: str,
+        label_smoothing: float = 0.0,
+    ) -> None:
         import keras
         import tensorflow as tf
 
         is_one = loss == BINARY
         loss_of: Callable[[Any, Any], Any] = getattr(keras.losses, loss)
+        smooth = float(label_smoothing)
         ids = tf.TensorSpec((None, None), tf.int32)
         labels = tf.TensorSpec((None,), tf.int32)
+
+        def smoothed(truth: Any, scores: Any) -> Any:
+            if is_one:
+                soft = keras.losses.binary_crossentropy(truth, scores, label_smoothing=smooth)
+            else:
+                hot = tf.one_hot(truth, scores.shape[-1])
+                soft = keras.losses.categorical_crossentropy(hot, scores, label_smoothing=smooth)
+            return tf.reduce_mean(soft)
 
         def learn(ids: Any, labels: Any, rate: Any) -> Any:
             with tf.GradientTape() as tape:
                 scores = model(ids, training=True)
                 truth = tf.cast(labels, tf.float32)[:, None] if is_one else labels
                 loss = tf.reduce_mean(loss_of(truth, scores))
-            gradients = tape.gradient(loss, model.trainable_variables)
+                aim = loss if not smooth else smoothed(truth, scores)
+            gradients = tape.gradient(aim, model.trainable_variables)
             optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
             for average, weight in zip(averages, model.weights, strict=True):
                 average.assign(average + rate * (weight - average))

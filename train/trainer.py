@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch
 from gatelet.train.model import Examples, Network, import_keras, known_warnings
+from gatelet.train.regularize import forget_words, step_size
 from gatelet.train.skipping import batches_of, can_skip, cut, real_lengths, skipping_model
 from gatelet.train.steps import Steps
 
@@ -48,10 +49,19 @@ class Trainer:
         )
         self._model(keras.ops.zeros((1, config.maxlen), "int32"))  # which builds it
         self._model.set_weights(network.weights())
-        self._optimizer = keras.optimizers.Adam(config.learning_rate)
+        self._optimizer = keras.optimizers.Adam(
+            config.learning_rate, weight_decay=config.weight_decay or None
+        )
         self._optimizer.build(self._model.trainable_variables)
         self._averages = [keras.Variable(one, trainable=False) for one in self._model.weights]
-        self._steps = Steps(self._model, self._optimizer, self._averages, loss=network.loss)
+        self._steps = Steps(
+            self._model,
+            self._optimizer,
+            self._averages,
+            loss=network.loss,
+            label_smoothing=config.label_smoothing,
+        )
+        self._steps_an_epoch = steps
         self._taken = 0
 
     def fit_epoch(
@@ -73,6 +83,7 @@ class Trainer:
 
         config = self._config
         ids, labels = np.asarray(train.ids, np.int32), np.asarray(train.labels, np.int32)
+        ids = forget_words(ids, config, number=number)
         batches = batches_of(
             real_lengths(ids) if self._skips else None,
             rows=len(ids),
@@ -85,6 +96,7 @@ class Trainer:
                 taken = cut(ids[rows]) if self._skips else ids[rows]
                 # the first step's weights are the first average
                 rate = 1.0 if not self._taken else 1 - self._momentum
+                self._set_step_size()
                 figures += len(rows) * np.array(self._steps.learn(taken, labels[rows], rate))
                 self._taken += 1
                 on_step(done)
@@ -97,6 +109,12 @@ class Trainer:
             val_loss=_cross_entropy(scores, truth),
             val_accuracy=_accuracy(scores, truth),
         )
+
+    def _set_step_size(self) -> None:
+        if self._config.schedule != "constant":
+            self._optimizer.learning_rate = step_size(
+                self._config, taken=self._taken, steps=self._steps_an_epoch
+            )
 
     def state(self) -> "Arrays":
         """Copy all that the next epoch starts from."""
