@@ -141,6 +141,10 @@ class TrainConfig:
             high=10_000,
         ),
     )
+    baseline: bool = field(
+        default=True,
+        metadata=about("train TF-IDF with logistic regression too, for comparison: seconds"),
+    )
     seed: int = field(
         default=1, metadata=about("seed of weights, dropout and order", low=0, high=2**32 - 1)
     )

@@ -28,6 +28,7 @@ from gatelet.runtime.stages import (
     replace_directory,
     stage_beside,
 )
+from gatelet.train.baseline import Baseline, measure_baseline
 from gatelet.train.checkpoints import (
     Checkpoint,
     Recipe,
@@ -82,10 +83,12 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         prepared = prepare(config)
         progress = Progress(epochs=config.epochs, steps=_steps(config, prepared))
         progress.say(_describe(prepared))
+        progress.say(f"recipe: {config.described()}")
         recipe = _recipe(config, prepared)
         if resume and _is_complete(config, recipe):
             progress.say(f"'{config.out}' is complete: there is nothing to resume")
             return Run.open(config.out)
+        baseline = _baseline(config, prepared, progress)  # not at the end: Ctrl-C loses no training
         network, history = _fit(
             prepared, config=config, progress=progress, recipe=recipe, resume=resume
         )
@@ -94,7 +97,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
             "training was interrupted before its first epoch ended: nothing was written"
         ) from error
     figures = _measure(network, prepared, threshold=config.threshold)
-    trained = Trained(config, prepared, network, history, figures)
+    trained = Trained(config, prepared, network, history, figures, baseline)
     try:
         with stage_beside(config.out, marker=MARKER) as stage:
             trained.write(stage)
@@ -131,6 +134,7 @@ class Trained:
         network: The best epoch's.
         history: Of the epochs.
         figures: Of the test part.
+        baseline: Beside them; None where it was not asked for.
     """
 
     config: TrainConfig
@@ -138,6 +142,7 @@ class Trained:
     network: Network
     history: History
     figures: Metrics
+    baseline: Baseline | None = None
 
     def write(self, folder: Path) -> None:
         """Write the run into an empty folder."""
@@ -150,15 +155,21 @@ class Trained:
             labels=labels,
             task="binary" if len(labels) == 2 else "multiclass",
             threshold=self.config.threshold,
-            provenance=_provenance(self.config, self.prepared, self.history),
+            provenance={
+                **_provenance(self.config, self.prepared, self.history),
+                **({} if self.baseline is None else {"baseline": self.baseline.summary()}),
+            },
         )
         _write_parts(
             run,
             config=self.config,
             prepared=self.prepared,
             history=self.history,
-            figures=self.figures,
+            figures={**self.figures.to_dict(), **self._beside()},
         )
+
+    def _beside(self) -> dict[str, object]:
+        return {} if self.baseline is None else {"baseline": self.baseline.to_dict()}
 
 
 def _rescue(trained: Trained, failure: Exception) -> OutputError:
@@ -314,13 +325,27 @@ def _measure(network: Network, prepared: Prepared, *, threshold: float) -> Metri
     )
 
 
+def _baseline(config: TrainConfig, prepared: Prepared, progress: Progress) -> Baseline | None:
+    if not config.baseline:
+        return None
+    progress.say("training the baseline, TF-IDF with logistic regression")
+    return measure_baseline(
+        prepared.parts, prepared.labels, char_level=prepared.vectorizer.char_level
+    )
+
+
 def _write_parts(
-    run: Run, *, config: TrainConfig, prepared: Prepared, history: History, figures: Metrics
+    run: Run,
+    *,
+    config: TrainConfig,
+    prepared: Prepared,
+    history: History,
+    figures: Mapping[str, object],
 ) -> None:
     prepared.vectorizer.save(run.vectorizer_path)
     dataset.write_jsonl(prepared.parts.test, run.test_path)
     dataset.write_jsonl(prepared.calibration(), run.calibration_path)
-    _write_json(run.path / "metrics.json", {"part": "test", **figures.to_dict()})
+    _write_json(run.path / "metrics.json", {"part": "test", **figures})
     _write_json(run.path / "history.json", asdict(history))
     title = f"{described(config)} on {prepared.source['name']}"
     picture = plot_history(history, title=title)

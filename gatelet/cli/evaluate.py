@@ -82,10 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
             raise DataError(f"run '{path}' takes texts, and '{data.name}' holds arrays")
         figures = evaluate_run(opened, data, distinct=_distinct(data, opened.vectorizer()))
         guess = majority(data.label_ids(opened.labels), opened.labels)
+        trained = opened.baseline(data)
         if arguments.json:
-            print_json({**figures.to_dict(), **_told(*guess)})
+            print_json({**figures.to_dict(), **_told(*(trained or guess))})
         else:
-            _print_figures([("keras", "float32", figures), ("no model", *guess)])
+            beside = [("no network", *trained)] if trained else []
+            _print_figures([("keras", "float32", figures), *beside, ("no model", *guess)])
         _warn_of_seen(opened.provenance, data)
         return 0
     if not is_bundle(path):

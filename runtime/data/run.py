@@ -11,6 +11,7 @@ from pathlib import Path
 from gatelet.errors import DataError, ModelError
 from gatelet.runtime.data import dataset
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.metrics import Metrics
 from gatelet.runtime.files import write_atomically
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
@@ -146,6 +147,26 @@ class Run:
                 path=str(self.test_path),
             )
         return dataset.read(self.test_path, text_column="text", label_column="label")
+
+    def baseline(self, rows: Dataset) -> tuple[str, Metrics] | None:
+        """Return what was trained beside the model, and its figures.
+
+        Args:
+            rows: On these rows; figures are known of the test part only.
+
+        Returns:
+            None of other rows, of a run without a baseline, and of a damaged metrics.json.
+        """
+        path = self.path / "metrics.json"
+        if not (path.is_file() and self.test_path.is_file()):
+            return None
+        if dataset.sha256_of(rows) != dataset.sha256_of(self.test()):
+            return None
+        try:
+            stored = json.loads(path.read_bytes())["baseline"]
+            return str(stored["name"]), Metrics.from_dict(stored)
+        except (KeyError, TypeError, ValueError, OSError):
+            return None
 
     def calibration(self) -> Dataset | None:
         """Read the rows for calibration; None for a run of a gatelet that kept none.

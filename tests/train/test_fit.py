@@ -138,8 +138,10 @@ def test_records_where_it_comes_from(run: Run) -> None:
         "best_epoch",
         "epochs_run",
         "interrupted",
+        "baseline",
     }
     assert provenance["interrupted"] is False
+    assert provenance["baseline"]["rows"] == len(run.test())
     history = json.loads((run.path / "history.json").read_bytes())
     assert len(history["epochs"]) == provenance["epochs_run"]
     assert history["best"] == provenance["best_epoch"]
