@@ -3,10 +3,8 @@
 Not the command line: `gatelet.cli` makes flags of `settings()`.
 """
 
-import difflib
-import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -14,12 +12,17 @@ from gatelet.errors import ConfigError
 from gatelet.runtime.data.rounding import ROUNDED
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
 from gatelet.train.corpora import CORPORA
+from gatelet.train.recipe import nearest, read_toml, recipe_file
 from gatelet.train.settings import Setting, about
 from gatelet.train.tasks import METRICS, TASKS
 
 SIDES = ("pre", "post")
 CELLS = ("lstm", "gru", "rnn")
 POOLINGS = ("last", "mean", "max")
+SCHEDULES = ("constant", "linear", "cosine")
+
+_PLACES = ("out", "data", "corpus", "text_column", "label_column")
+"""Settings that say where the rows are, and where the run goes: no part of what is described."""
 
 _TOML_ESCAPES = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)} | {
     "\t": "\\t",
@@ -176,6 +179,34 @@ class TrainConfig:
         default=0.5,
         metadata=about("score from which the second of two labels is said", low=0.001, high=0.999),
     )
+    word_dropout: float = field(
+        default=0.0,
+        metadata=about("share of the words that training takes for unknown", low=0, high=0.95),
+    )
+    label_smoothing: float = field(
+        default=0.0,
+        metadata=about("share of a label that training spreads over all labels", low=0, high=0.95),
+    )
+    schedule: str = field(
+        default="constant",
+        metadata=about("course of the step size, to 0 at the last epoch", choices=SCHEDULES),
+    )
+    weight_decay: float = field(
+        default=0.0,
+        metadata=about("share of the weights that a step of size 1 takes off", low=0, high=10),
+    )
+    memory: int = field(
+        default=0,
+        metadata=about(
+            "timesteps that gates remember at first, up to this; 0 for Keras' own",
+            low=0,
+            high=10_000,
+        ),
+    )
+    baseline: bool = field(
+        default=True,
+        metadata=about("train TF-IDF with logistic regression too, for comparison: seconds"),
+    )
     seed: int = field(
         default=1, metadata=about("seed of weights, dropout and order", low=0, high=2**32 - 1)
     )
@@ -216,6 +247,11 @@ class TrainConfig:
                 field="aware_after",
                 value=self.aware_after,
             )
+        if self.memory and self.cell == "rnn":
+            raise ConfigError(
+                "'memory' is set, and 'cell' is 'rnn', which has no gates: leave one out",
+                field="memory",
+            )
         if self.split == "" and not self.char_level:
             raise ConfigError("'split' is empty; allowed: one character or more", field="split")
         if self.data is None and self.corpus is None:
@@ -251,6 +287,7 @@ class TrainConfig:
             raise ConfigError("'window' is for rows of numbers, not for a corpus", field="window")
         if self.task is not None:
             TASKS[self.task].check(self)
+
     @property
     def patience_epochs(self) -> int:
         """Epochs without a better one before training stops: some more where weights round later.
@@ -262,7 +299,7 @@ class TrainConfig:
     def _check_corpus(self, corpus: str) -> None:
         if corpus not in CORPORA:
             raise ConfigError(
-                f"corpus '{corpus}' is unknown{_nearest(corpus, CORPORA)}; "
+                f"corpus '{corpus}' is unknown{nearest(corpus, CORPORA)}; "
                 f"known: {', '.join(CORPORA)}",
                 field="corpus",
                 value=corpus,
@@ -275,11 +312,17 @@ class TrainConfig:
 
     @classmethod
     def resolve(
-        cls, *, toml: Path | None = None, overrides: Mapping[str, object] | None = None
+        cls,
+        *,
+        recipe: str | None = None,
+        toml: Path | None = None,
+        overrides: Mapping[str, object] | None = None,
     ) -> "TrainConfig":
-        """Put flags over a TOML file over what suits the corpus over the defaults.
+        """Put flags over a TOML file over a recipe over what suits the corpus over the defaults.
 
         Args:
+            recipe: A name, or the path of a file like `toml`: see `gatelet.train.recipe`. The
+                config.toml of a run is the recipe of that run.
             toml: A file whose keys are the fields. Relative paths in it are taken from the
                 working directory, as in flags.
             overrides: Fields by name, such as the flags that were given; None is as if absent.
@@ -290,12 +333,13 @@ class TrainConfig:
         Raises:
             ConfigError: The file cannot be read, a key is unknown, or a value cannot be used.
         """
-        given = {} if toml is None else _read_toml(toml)
         flags = {k: v for k, v in (overrides or {}).items() if v is not None}
         _check_keys(flags, where="")
-        if "data" in flags or "corpus" in flags:  # a flag for one replaces the other in the file
-            given = {k: v for k, v in given.items() if k not in ("data", "corpus")}
-        given |= flags
+        given: dict[str, object] = {} if recipe is None else _read(recipe_file(recipe))
+        for over in ({} if toml is None else _read(toml), flags):
+            if "data" in over or "corpus" in over:  # one replaces the other of what is below
+                given = {k: v for k, v in given.items() if k not in ("data", "corpus")}
+            given |= over
         for setting in settings():
             value = given.get(setting.name)
             if setting.kind is Path and isinstance(value, str) and value:
@@ -331,8 +375,18 @@ class TrainConfig:
             if value is not None
         }
 
+    def described(self) -> str:
+        """Return the recipe in a line: what differs from the default one."""
+        values = self.to_dict()
+        changed = [
+            f"{one.name} = {_toml_value(values[one.name])}"
+            for one in settings()
+            if one.name not in _PLACES and one.name in values and values[one.name] != one.default
+        ]
+        return f"default, but {', '.join(changed)}" if changed else "default"
+
     def to_toml(self) -> str:
-        """Write what `from_toml` reads as the same configuration."""
+        """Write what `from_toml` and `--recipe` read as the same configuration."""
         return "".join(f"{name} = {_toml_value(value)}\n" for name, value in self.to_dict().items())
 
 
@@ -355,19 +409,8 @@ def _kinds(hint: object) -> tuple[type, ...]:
     return tuple(kind for kind in kinds if isinstance(kind, type))
 
 
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        given: dict[str, object] = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read '{path}': {error.strerror or error}", path=str(path)
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"'{path}' is not UTF-8: byte {error.start} cannot be decoded", path=str(path)
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"'{path}' is not TOML: {error}", path=str(path)) from error
+def _read(path: Path) -> dict[str, object]:
+    given = read_toml(path)
     _check_keys(given, where=f" in '{path}'")
     return given
 
@@ -376,13 +419,8 @@ def _check_keys(given: Mapping[str, object], *, where: str) -> None:
     known = [setting.name for setting in settings()]
     for key in given:
         if key not in known:
-            hint = _nearest(key, known) or f"; known: {', '.join(known)}"
+            hint = nearest(key, known) or f"; known: {', '.join(known)}"
             raise ConfigError(f"unknown setting '{key}'{where}{hint}", field=key)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _toml_value(value: str | int | float | bool) -> str:

@@ -30,6 +30,7 @@ from gatelet.runtime.stages import (
     replace_directory,
     stage_beside,
 )
+from gatelet.train.baseline import Baseline, measure_baseline
 from gatelet.train.checkpoints import (
     Checkpoint,
     Recipe,
@@ -88,10 +89,12 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         figure = prepared.task.figure
         progress = Progress(epochs=config.epochs, steps=_steps(config, prepared), figure=figure)
         progress.say(_describe(prepared))
+        progress.say(f"recipe: {config.described()}")
         recipe = _recipe(config, prepared)
         if resume and _is_complete(config, recipe):
             progress.say(f"'{config.out}' is complete: there is nothing to resume")
             return Run.open(config.out)
+        baseline = _baseline(config, prepared, progress)  # not at the end: Ctrl-C loses no training
         network, history = _fit(
             prepared, config=config, progress=progress, recipe=recipe, resume=resume
         )
@@ -101,7 +104,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         ) from error
     rules = _rules(config, prepared, network)
     figures = measure_part(network, prepared, prepared.parts.test, rules)
-    trained = Trained(config, prepared, network, history, figures, rules)
+    trained = Trained(config, prepared, network, history, figures, rules, baseline)
     try:
         with stage_beside(config.out, marker=MARKER) as stage:
             trained.write(stage)
@@ -139,6 +142,7 @@ class Trained:
         history: Of the epochs.
         figures: Of the test part.
         rules: What turns its scores into answers.
+        baseline: Beside the figures; None where it was not asked for.
     """
 
     config: TrainConfig
@@ -147,6 +151,7 @@ class Trained:
     history: History
     figures: Figures
     rules: Rules
+    baseline: Baseline | None = None
 
     def write(self, folder: Path) -> None:
         """Write the run into an empty folder."""
@@ -158,7 +163,10 @@ class Trained:
             labels=self.prepared.labels,
             task=self.prepared.task.name,
             threshold=self.rules.threshold,
-            provenance=_provenance(self.config, self.prepared, self.history),
+            provenance={
+                **_provenance(self.config, self.prepared, self.history),
+                **({} if self.baseline is None else {"baseline": self.baseline.summary()}),
+            },
             inputs="features" if self.prepared.words is None else "texts",
             thresholds=self.rules.thresholds,
         )
@@ -167,8 +175,11 @@ class Trained:
             config=self.config,
             prepared=self.prepared,
             history=self.history,
-            figures=self.figures,
+            figures={**self.figures.to_dict(), **self._beside()},
         )
+
+    def _beside(self) -> dict[str, object]:
+        return {} if self.baseline is None else {"baseline": self.baseline.to_dict()}
 
 
 def _rescue(trained: Trained, failure: Exception) -> OutputError:
@@ -363,14 +374,27 @@ def measure_part(network: Network, prepared: Prepared, part: Rows, rules: Rules)
     return measure(prepared.task, prepared.targets(part), scores, rules)
 
 
+def _baseline(config: TrainConfig, prepared: Prepared, progress: Progress) -> Baseline | None:
+    one_label = prepared.task.name in ("binary", "multiclass")
+    if not config.baseline or prepared.words is None or not one_label:
+        return None
+    progress.say("training the baseline, TF-IDF with logistic regression")
+    return measure_baseline(prepared.parts, prepared.labels, char_level=prepared.words.char_level)
+
+
 def _write_parts(
-    run: Run, *, config: TrainConfig, prepared: Prepared, history: History, figures: Figures
+    run: Run,
+    *,
+    config: TrainConfig,
+    prepared: Prepared,
+    history: History,
+    figures: Mapping[str, object],
 ) -> None:
     if prepared.words is not None:
         prepared.words.save(run.vectorizer_path)
     write_rows(prepared.parts.test, run.test_path)
     write_rows(prepared.calibration(), run.calibration_path)
-    _write_json(run.path / "metrics.json", {"part": "test", **figures.to_dict()})
+    _write_json(run.path / "metrics.json", {"part": "test", **figures})
     values = not prepared.task.labelled
     _write_json(run.path / "history.json", _history(history, values=values))
     title = f"{described(config)} on {prepared.source['name']}"

@@ -57,6 +57,37 @@ def _recurrent(keras: ModuleType, config: TrainConfig, *, name: str, sequences: 
     )
 
 
+def set_memory(model: Any, config: TrainConfig) -> None:
+    """Let the gates of a fresh model remember for up to `memory` timesteps, each unit its own time.
+
+    Units that forget after two steps, as Keras' own initial biases have it, learn little from the
+    words that a long text begins with.
+
+    Args:
+        model: Built.
+        config: memory (0 leaves the model alone), cell, units, bidirectional, seed.
+
+    Source: Tallec & Ollivier 2018, Can recurrent neural networks warp time?, equation 16.
+    """
+    import numpy as np
+
+    if not config.memory:
+        return
+    generator, units = np.random.default_rng(config.seed), config.units
+    for layer in model.layers:
+        both = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
+        for one in filter(None, both if any(both) else [layer]):
+            if type(one).__name__ != CELL_LAYERS[config.cell]:
+                continue
+            bias = np.array(one.cell.bias)
+            kept = np.log(generator.uniform(1, max(config.memory - 1, 1), units))
+            if config.cell == "lstm":  # i, f, g, o
+                bias[:units], bias[units : 2 * units] = -kept, kept
+            else:  # the update gate of a GRU keeps
+                bias[0, :units] = kept
+            one.cell.bias.assign(bias)
+
+
 def described(config: TrainConfig) -> str:
     """Return the layers in a few words: 'Conv1D(32), 2 x bidirectional GRU(64), mean'."""
     both = "bidirectional " if config.bidirectional else ""

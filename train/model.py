@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BackendMissing, InputError, ModelError
 from gatelet.train.config import TrainConfig
-from gatelet.train.layers import hidden_layers
+from gatelet.train.layers import hidden_layers, set_memory
 from gatelet.train.tasks import Task, of_labels
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class Network:
         else:  # a dropped sensor is no dropped number of an embedding: what is read of it is
             layers = [*_normalized(keras, features), *hidden, *dropout, head]
         model = keras.Sequential(layers, name="gatelet")
+        with known_warnings():
+            set_memory(model, config)
         model.compile("adam", task.loss)
         return cls(model)
 

@@ -3,10 +3,9 @@
 Not the batches, nor what is done with the figures: `gatelet.train.trainer`.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gatelet.runtime.data.tags import PADDING
+from gatelet.train.losses import figures, losses, mean_figure, mean_loss
 from gatelet.train.tasks import Task
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ class Steps:
         weighted: Answers count by weights, which each step is given; else all alike.
         scale: Of values, what 1 is in the unit of the data, [K].
         changed: What is changed in the place of its weights, in their order; None for these.
+        label_smoothing: Share of each label that is spread over all labels in what is learned.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Steps:
         weighted: bool = False,
         scale: Any = 1.0,
         changed: list[Any] | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         import keras
         import tensorflow as tf
@@ -46,8 +47,8 @@ class Steps:
         weighted = weighted or task.steps  # there padding has none
         changed = list(model.weights) if changed is None else changed
         learned = [one for one, own in zip(changed, model.weights, strict=True) if own.trainable]
-        losses_of = _losses(keras, tf, task)
-        figures_of = _figures(tf, task, scale)
+        losses_of, figures_of = losses(keras, task), figures(keras, task, scale)
+        aims_of = losses(keras, task, smoothing=label_smoothing)
         inputs = tf.TensorSpec((None,) * (2 + features), tf.float32 if features else tf.int32)
         is_number = task.labelled and task.name != "multi-label"
         targets = tf.TensorSpec(
@@ -58,12 +59,13 @@ class Steps:
         def learn(inputs: Any, targets: Any, rate: Any, weights: Any = None) -> Any:
             with tf.GradientTape() as tape:
                 scores = model(inputs, training=True)
-                loss = _mean(tf, losses_of(targets, scores), weights)
-            gradients = tape.gradient(loss, model.trainable_variables)
+                aim = mean_loss(keras, aims_of(targets, scores), weights)
+            gradients = tape.gradient(aim, model.trainable_variables)
             optimizer.apply_gradients(zip(gradients, learned, strict=True))
             for average, weight in zip(averages, changed, strict=True):
                 average.assign(average + rate * (weight - average))
-            return loss, _mean_of_real(tf, figures_of(targets, scores), targets, task)
+            loss = mean_loss(keras, losses_of(targets, scores), weights)
+            return loss, mean_figure(keras, figures_of(targets, scores), targets, task)
 
         signature = [inputs, targets, tf.TensorSpec((), tf.float32)]
         signature += [weights] if weights is not None else []
@@ -97,45 +99,3 @@ class Steps:
         """Return the model's scores [B, C] or [B, T, C]."""
         scores: NDArray[np.float32] = self._score(inputs).numpy()
         return scores
-
-
-def _losses(keras: Any, tf: Any, task: Task) -> Callable[[Any, Any], Any]:
-    """Return a function from targets and scores to the loss of each answer."""
-    loss_of: Callable[[Any, Any], Any] = getattr(keras.losses, task.loss)
-    if task.is_single:
-        return lambda targets, scores: loss_of(tf.cast(targets, tf.float32)[:, None], scores)
-    if task.name == "multi-label":  # of each label, not of each row
-        return lambda targets, scores: loss_of(targets[..., None], scores[..., None])
-    if task.steps:
-        return lambda targets, scores: loss_of(tf.maximum(targets, 0), scores)
-    return loss_of
-
-
-def _figures(tf: Any, task: Task, scale: Any) -> Callable[[Any, Any], Any]:
-    """Return a function from targets and scores to the figure of each answer."""
-    if not task.labelled:
-        return lambda targets, scores: tf.abs(scores - targets) * scale
-    if task.is_single:
-        return lambda t, scores: tf.cast(tf.cast(scores[:, 0] > 0.5, tf.int32) == t, tf.float32)
-    if task.name == "multi-label":
-        return lambda targets, scores: tf.cast(
-            tf.reduce_all((scores > 0.5) == (targets > 0.5), axis=1), tf.float32
-        )
-    return lambda targets, scores: tf.cast(
-        tf.argmax(scores, axis=-1, output_type=tf.int32) == targets, tf.float32
-    )
-
-
-def _mean(tf: Any, losses: Any, weights: Any) -> Any:
-    """Return the mean loss over all answers but padding, as Keras weighs them."""
-    if weights is None:
-        return tf.reduce_mean(losses)
-    real = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
-    return tf.reduce_sum(losses * weights) / tf.maximum(real, 1.0)
-
-
-def _mean_of_real(tf: Any, figures: Any, targets: Any, task: Task) -> Any:
-    if not task.steps:
-        return tf.reduce_mean(figures)
-    real = tf.cast(targets != PADDING, tf.float32)
-    return tf.reduce_sum(figures * real) / tf.maximum(tf.reduce_sum(real), 1.0)

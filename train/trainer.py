@@ -11,6 +11,7 @@ from gatelet.runtime.data.tags import PADDING
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch
 from gatelet.train.model import Examples, Network, import_keras, known_warnings
+from gatelet.train.regularize import forget_words, step_size
 from gatelet.train.rounding import Rounding
 from gatelet.train.skipping import batches_of, can_skip, cut, real_lengths, skipping_model
 from gatelet.train.steps import Steps
@@ -57,6 +58,7 @@ class Trainer:
         self._rules = Rules(() if prepared is None else prepared.labels, config.threshold)
         self._weights = None if prepared is None else prepared.weights
         of_texts = len(network.model.input_shape) == 2
+        self._of_texts = of_texts
         self._skips = of_texts and not self._task.steps and can_skip(config)
         self._momentum = _momentum(config.averaging * steps)
         # one of its own: between epochs the network holds the averages, and this goes on
@@ -68,7 +70,9 @@ class Trainer:
         if self._skips:
             self._model(keras.ops.zeros((1, config.maxlen), "int32"))  # which builds it
         self._model.set_weights(network.weights())
-        self._optimizer = keras.optimizers.Adam(config.learning_rate)
+        self._optimizer = keras.optimizers.Adam(
+            config.learning_rate, weight_decay=config.weight_decay or None
+        )
         self._rounding = Rounding(config.aware, self._model) if config.aware else None
         self._changed = self._rounding.weights if self._rounding else list(self._model.weights)
         learned = self._rounding.trainable if self._rounding else self._model.trainable_variables
@@ -86,7 +90,9 @@ class Trainer:
             weighted=self._weights is not None,
             scale=self._scale,
             changed=self._changed,
+            label_smoothing=config.label_smoothing,
         )
+        self._steps_an_epoch = steps
         self._taken = 0
 
     def fit_epoch(
@@ -108,6 +114,8 @@ class Trainer:
 
         config = self._config
         inputs, targets = train.inputs, train.targets
+        if self._of_texts:
+            inputs = forget_words(inputs, config, number=number)
         weights = weights_of(self._task, targets, self._weights) if self._steps.weighted else None
         batches = batches_of(
             real_lengths(inputs) if self._skips else None,
@@ -125,6 +133,7 @@ class Trainer:
                     self._rounding.copy(taken if number > config.aware_after else None)
                 # the first step's weights are the first average
                 rate = 1.0 if not self._taken else 1 - self._momentum
+                self._set_step_size(number)
                 count = _answers(targets[rows], steps=self._task.steps)
                 given = None if weights is None else weights[rows]
                 found = self._steps.learn(taken, targets[rows], rate, given)
@@ -154,12 +163,19 @@ class Trainer:
         return metric_of(self._config.metric, self._task, targets, scores, self._rules)
 
     def _begin_to_round(self) -> None:
-        """Go on from the averages, in shorter steps: what is learned is near the end by then."""
+        """Go on from the averages: what is learned is near the end by then."""
         if self._rounding is None:
             return
         for weight, average in zip(self._changed, self._averages, strict=True):
             weight.assign(average)
-        self._optimizer.learning_rate = _ROUNDED_RATE * self._config.learning_rate
+
+    def _set_step_size(self, number: int) -> None:
+        """Take shorter steps as the schedule says, and once weights are rounded."""
+        config = self._config
+        rounds = self._rounding is not None and number > config.aware_after
+        if rounds or config.schedule != "constant":
+            size = step_size(config, taken=self._taken, steps=self._steps_an_epoch)
+            self._optimizer.learning_rate = size * (_ROUNDED_RATE if rounds else 1.0)
 
     def state(self) -> "Arrays":
         """Copy all that the next epoch starts from."""

@@ -56,7 +56,7 @@ from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
 from gatelet.convert.parity.texts.check import check_texts
-from gatelet.convert.parity.texts.converted import check_same_rows, check_vectorizer
+from gatelet.convert.parity.texts.converted import check_same_rows, check_vectorizer, trained_beside
 from gatelet.convert.rows.rows import side_by_side
 from gatelet.convert.schemes import SCHEMES, is_of_today
 from gatelet.convert.tolerances import TOLERANCES, Limits
@@ -354,7 +354,8 @@ def _standing(case: Case) -> Standing:
     evidence = oracle.evidence
     scores, threshold = meant(bundle, evidence.of(oracle.scores))
     rows = (_flat(scores), evidence.of(oracle.truth), oracle.inputs[evidence.kept])
-    return standing_of(*rows, labels=bundle.labels, threshold=threshold, units=evidence.units)
+    found = standing_of(*rows, labels=bundle.labels, threshold=threshold, units=evidence.units)
+    return trained_beside(found, bundle, oracle)
 
 
 def _quality(case: Case, scores: Array) -> dict[str, float]:

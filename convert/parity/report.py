@@ -178,8 +178,9 @@ class ParityReport:
         measured: What was seen row by row; not in the JSON.
         notes: Sentences on the rows, and on what was lost before the Graph was made.
         quality: The Graph's own figures on labelled rows, by name.
-        baseline: The same figures of an answer that needs no model.
-        baseline_name: What that answer is: "always '1'".
+        baseline: The same figures of an answer that needs no model, or, on the test part of a run,
+            of what was trained beside it.
+        baseline_name: What that is: "always '1'", "TF-IDF with logistic regression".
         warnings: Sentences on a model that is no better than that.
         over: What the rows are: 'test texts', 'made-up rows'.
         made_up: Nobody gave them: what a scheme costs over them is an estimate.

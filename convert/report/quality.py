@@ -19,7 +19,7 @@ def quality(report: ParityReport) -> Element:
         return chart(title, "Left out: the data have no labels or values to compare with.")
     columns = {"oracle": report.quality}
     if report.baseline:
-        columns[f"no model: {report.baseline_name}"] = report.baseline
+        columns[f"baseline: {report.baseline_name}"] = report.baseline
     columns |= {
         name: one.quality
         for name, one in zip(titles(report), report.artifacts, strict=True)

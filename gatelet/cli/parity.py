@@ -175,7 +175,7 @@ def print_verdict(report: ParityReport) -> None:
 
 
 def _print_quality(report: ParityReport) -> None:
-    """Print the Graph's own figures, each beside that of an answer that needs no model."""
+    """Print the Graph's own figures, each beside that of the baseline."""
     told = [
         f"{name} {value:.4g} ({report.baseline[name]:.4g})"
         for name, value in report.quality.items()

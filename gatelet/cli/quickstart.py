@@ -9,7 +9,7 @@ from pathlib import Path
 from gatelet.cli.convert import output_folder
 from gatelet.cli.ending import ended_in_order
 from gatelet.cli.show import command_line, print_line, print_table, progress
-from gatelet.cli.train import add_settings, config_of, test_figures
+from gatelet.cli.train import add_settings, config_of, print_baseline, test_figures
 from gatelet.convert import convert_with_report
 from gatelet.runtime.bundle.opening import MANIFEST, Artifact, Bundle
 from gatelet.runtime.measure.latency import median_latencies_us
@@ -52,7 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     with ended_in_order():
         bundle, report = convert_with_report(trained, out, progress=progress)
     progress("measuring latencies")
-    print_line(f"test accuracy {test_figures(trained)['accuracy']:.4f}")
+    figures = test_figures(trained)
+    print_line(f"test accuracy {figures['accuracy']:.4f}")
+    print_baseline(figures)
     print_line()
     _print_artifacts(bundle)
     print_line()

@@ -13,6 +13,7 @@ from gatelet.cli.show import command_line, print_json, print_line
 from gatelet.runtime.data.run import Run
 from gatelet.train import train
 from gatelet.train.config import TrainConfig, settings
+from gatelet.train.recipe import recipe_names
 
 INTERRUPTED = 130
 """What a shell reports of a program that Ctrl-C ended."""
@@ -21,7 +22,9 @@ EXAMPLE = "gatelet train --data reviews.csv --out run --epochs 5"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare a flag for each field of TrainConfig."""
-    parser.add_argument("--config", type=Path, metavar="TOML", help="file with these settings")
+    parser.add_argument(
+        "--config", type=Path, metavar="TOML", help="file with these settings, over the recipe's"
+    )
     add_settings(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint of a stopped training"
@@ -30,7 +33,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_settings(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = ()) -> None:
-    """Declare the fields of TrainConfig as flags, which are None unless given."""
+    """Declare the fields of TrainConfig as flags, which are None unless given, and the recipe."""
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME|FILE",
+        help=f"settings to begin with: {', '.join(recipe_names())}, or a TOML file, such as the "
+        "config.toml of a run; --config goes over it, and flags over both",
+    )
     for setting in settings():
         if setting.name in without:
             continue
@@ -51,10 +60,12 @@ def add_settings(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = 
 
 
 def config_of(arguments: argparse.Namespace, **overrides: object) -> TrainConfig:
-    """Make the configuration from flags, over a TOML file, over defaults."""
+    """Make the configuration from flags, over a TOML file, over a recipe, over defaults."""
     flags = {s.name: getattr(arguments, s.name, None) for s in settings()}
     return TrainConfig.resolve(
-        toml=getattr(arguments, "config", None), overrides={**flags, **overrides}
+        recipe=getattr(arguments, "recipe", None),
+        toml=getattr(arguments, "config", None),
+        overrides={**flags, **overrides},
     )
 
 
@@ -66,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"run": str(trained.path), **figures})
     else:
         print_line(f"test {headline(figures)} on {figures['rows']:,} {counted(trained)}")
+        print_baseline(figures)
         print_line(f"next: {command_line('convert', trained.path, '--out', 'BUNDLE')}")
     return INTERRUPTED if trained.provenance.get("interrupted") else 0
 
@@ -86,6 +98,17 @@ def test_figures(trained: Run) -> dict[str, Any]:
     """Read the figures of the test part, which training leaves in metrics.json."""
     found: dict[str, Any] = json.loads((trained.path / "metrics.json").read_text("utf-8"))
     return found
+
+
+def print_baseline(figures: Mapping[str, Any]) -> None:
+    """Print what the baseline reaches on the same rows, or why that is not known."""
+    found = figures.get("baseline")
+    if found is None:
+        return
+    if "missing" in found:
+        print_line(f"{found['name']}: not measured, {found['missing']}")
+    else:
+        print_line(f"{found['name']}, on whole texts: {found['accuracy']:.4f}")
 
 
 def _metavar(kind: type) -> str:

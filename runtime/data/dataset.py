@@ -238,8 +238,8 @@ def deduplicate(dataset: Dataset) -> tuple[Dataset, Dropped]:
     Raises:
         DataError: No row is left.
     """
-    labels: Sequence[str | tuple[str, ...]]
-    labels = dataset.label_lists or dataset.labels or ("",) * len(dataset)
+    labels: tuple[str | tuple[str, ...], ...] = ("",) * len(dataset)
+    labels = dataset.label_lists or dataset.labels or labels
     keys = [_key(text) for text in dataset.texts]
     label_of: dict[str, str | tuple[str, ...]] = {}
     contradictions = set()

@@ -4,7 +4,7 @@ Not the comparison of two programs on the same rows: that is parity.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -81,6 +81,22 @@ class Metrics:
             },
             "labels": list(self.labels),
         }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Metrics":
+        """Read what `to_dict` returned, without the interval.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        labels, each = tuple(map(str, stored["labels"])), stored["per_label"]
+        plain = ("rows", "accuracy", "macro_f1", "precision", "recall", "roc_auc", "brier")
+        return cls(
+            **{name: stored[name] for name in plain},
+            confusion_matrix=tuple(map(tuple, stored["confusion_matrix"])),
+            per_label=tuple(LabelMetrics(**each[label]) for label in labels),
+            labels=labels,
+        )
 
 
 def evaluate(

@@ -12,6 +12,7 @@ from gatelet.errors import DataError, ModelError
 from gatelet.runtime.data import dataset
 from gatelet.runtime.data.arrays import Arrays, read_arrays, sha256_of_arrays
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.runtime.data.metrics import Metrics
 from gatelet.runtime.files import write_atomically
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
@@ -177,6 +178,26 @@ class Run:
                 path=str(self.test_path),
             )
         return self._read(self.test_path)
+
+    def baseline(self, rows: Dataset) -> tuple[str, Metrics] | None:
+        """Return what was trained beside the model, and its figures.
+
+        Args:
+            rows: On these rows; figures are known of the test part only.
+
+        Returns:
+            None of other rows, of a run without a baseline, and of a damaged metrics.json.
+        """
+        path = self.path / "metrics.json"
+        if not (path.is_file() and self.test_path.is_file()):
+            return None
+        if dataset.sha256_of(rows) != dataset.sha256_of(self.test()):
+            return None
+        try:
+            stored = json.loads(path.read_bytes())["baseline"]
+            return str(stored["name"]), Metrics.from_dict(stored)
+        except (KeyError, TypeError, ValueError, OSError):
+            return None
 
     def calibration(self) -> Dataset | None:
         """Read the rows for calibration of a run that takes texts; `calibration_rows` any.

@@ -57,7 +57,7 @@ def test_the_answer_that_needs_no_model_stands_beside_accuracy(
     share = max(map(data.read_text().count, (",0\n", ",1\n"))) / N
     (line,) = (one for one in done.out.splitlines() if "in brackets those of always" in one)
     assert f"accuracy 0.9 ({share:.4g})" in line
-    assert "no model: always " in report.read_text()
+    assert "baseline: always " in report.read_text()
     assert "warning" not in done.out
 
 

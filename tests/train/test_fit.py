@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -130,7 +130,7 @@ def test_its_own_rows_are_told(
 
 
 def test_records_where_it_comes_from(run: Run) -> None:
-    provenance = run.provenance
+    provenance: Mapping[str, Any] = run.provenance
     assert set(provenance) == {
         "versions",
         "data",
@@ -139,8 +139,10 @@ def test_records_where_it_comes_from(run: Run) -> None:
         "best_epoch",
         "epochs_run",
         "interrupted",
+        "baseline",
     }
     assert provenance["interrupted"] is False
+    assert provenance["baseline"]["rows"] == len(run.test())
     history = json.loads((run.path / "history.json").read_bytes())
     assert len(history["epochs"]) == provenance["epochs_run"]
     assert history["best"] == provenance["best_epoch"]

@@ -23,7 +23,8 @@ from gatelet.train import TrainConfig, train
 from gatelet.train.checkpoints import checkpoint_of
 from gatelet.train.model import Network, import_keras
 from gatelet.train.rounding import Rounding
-from gatelet.train.steps import BINARY, Steps
+from gatelet.train.steps import Steps
+from gatelet.train.tasks import TASKS
 from gatelet.train.trainer import Trainer
 
 # an embedding and kernels that are large enough to be rounded in files
@@ -74,7 +75,7 @@ def test_a_step_changes_weights_by_the_gradient_of_their_rounded_copy(scheme: st
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(rounding.trainable)
     averages = [keras.Variable(one) for one in rounding.weights]
-    steps = Steps(model, optimizer, averages, loss=BINARY, weights=rounding.weights)
+    steps = Steps(model, optimizer, averages, task=TASKS["binary"], changed=rounding.weights)
     ids, labels = np.array([[1, 2, 0], [2, 4, 4]], np.int32), np.array([1, 0], np.int32)
     rounding.copy(ids)
     steps.learn(ids, labels, 0.5)

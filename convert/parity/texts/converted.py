@@ -8,12 +8,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gatelet.convert.parity.decisions import meant
 from gatelet.convert.parity.oracles.oracle import Oracle
+from gatelet.convert.parity.quality.baseline import Standing
 from gatelet.convert.parity.quality.quality import quality_of
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.texts.copies import SHOWN_DIGITS, entries_that_differ
@@ -91,6 +93,23 @@ def check_same_rows(bundle: Bundle, oracle: Oracle) -> tuple[Check, ...]:
     verdict = "pass" if figure <= limit else "fail"
     note = f"{name} is {now:.6g}, and was {before:.6g} at conversion on the same rows"
     return (Check("same_rows", figure, limit, verdict, unit=name, note=note),)
+
+
+def trained_beside(standing: Standing, bundle: Bundle, oracle: Oracle) -> Standing:
+    """Put in place of an answer that needs no model what was trained on the same rows beside it.
+
+    Its figures are known of the run's test part only: over other rows, `standing` stays as it is.
+    """
+    provenance = _provenance(bundle)
+    training = provenance.get("training")
+    trained = training.get("baseline") if isinstance(training, dict) else None
+    if not isinstance(trained, dict):
+        return standing
+    rows = _dataset_sha256(bundle, oracle)
+    if rows is None or rows != provenance.get("test_data_sha256"):
+        return standing
+    figures = {one: trained[one] for one in standing.quality if isinstance(trained.get(one), float)}
+    return replace(standing, baseline=figures, name=str(trained["name"])) if figures else standing
 
 
 def _quality_of_all(bundle: Bundle, oracle: Oracle) -> Mapping[str, float]:
