@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,7 +131,7 @@ def test_its_own_rows_are_told(
 
 
 def test_records_where_it_comes_from(run: Run) -> None:
-    provenance: Mapping[str, Any] = run.provenance
+    provenance: dict[str, Any] = dict(run.provenance)
     assert set(provenance) == {
         "versions",
         "data",
