@@ -214,7 +214,7 @@ class StandIn:
             for start in range(0, len(data), 4096):
                 file.write(data[start : start + 4096])
 
-    def scores(self, ids: list[Any]) -> list[list[float]]:
+    def predict(self, ids: list[Any]) -> list[list[float]]:
         """Return made-up scores."""
         return [[0.25 + i % 2 / 2] for i in range(len(ids))]
 

@@ -4,25 +4,18 @@ Not the loop (`gatelet.train.epochs`), the model (`gatelet.train.model`) or the 
 (`gatelet.train.prepare`).
 """
 
-import importlib.metadata
-import json
 import math
-import os
-import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatelet.errors import GateletError, OutputError
-from gatelet.runtime.data import dataset
-from gatelet.runtime.data.arrays import write_arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.regression import RegressionMetrics
 from gatelet.runtime.data.run import MARKER, Run, is_run
-from gatelet.runtime.files import write_atomically
 from gatelet.runtime.stages import (
     check_output_directory,
     check_space,
@@ -43,14 +36,13 @@ from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Course, Epoch, History, fit_epochs
 from gatelet.train.inputs.telling import Rows
 from gatelet.train.interrupt import hold_interrupts
-from gatelet.train.layers import described
 from gatelet.train.model import Network
-from gatelet.train.plot import plot_history
 from gatelet.train.prepare import Prepared, prepare
 from gatelet.train.progress import Progress
 from gatelet.train.tasks import Figures, Rules, better_by, measure
 from gatelet.train.thresholds import tuned
 from gatelet.train.trainer import Trainer
+from gatelet.train.writing import Trained, settings_of, version_of
 
 if TYPE_CHECKING:
     from gatelet.train.model import Weights
@@ -102,7 +94,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         raise GateletError(
             "training was interrupted before its first epoch ended: nothing was written"
         ) from error
-    rules = _rules(config, prepared, network)
+    rules = rules_of(config, prepared, network)
     figures = measure_part(network, prepared, prepared.parts.test, rules)
     trained = Trained(config, prepared, network, history, figures, rules, baseline)
     try:
@@ -129,57 +121,6 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         f"{'timesteps' if prepared.task.steps else 'rows'}, written to {config.out}"
     )
     return Run.open(config.out)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """All that a run is made of, as often as it takes.
-
-    Args:
-        config: What was asked for.
-        prepared: The data.
-        network: The best epoch's.
-        history: Of the epochs.
-        figures: Of the test part.
-        rules: What turns its scores into answers.
-        baseline: Beside the figures; None where it was not asked for.
-    """
-
-    config: TrainConfig
-    prepared: Prepared
-    network: Network
-    history: History
-    figures: Figures
-    rules: Rules
-    baseline: Baseline | None = None
-
-    def write(self, folder: Path) -> None:
-        """Write the run into an empty folder."""
-        self.network.save(folder / "model.keras")
-        with (folder / "model.keras").open("rb") as file:
-            os.fsync(file.fileno())  # a disk may say only now that it is full
-        run = Run(
-            path=folder,
-            labels=self.prepared.labels,
-            task=self.prepared.task.name,
-            threshold=self.rules.threshold,
-            provenance={
-                **_provenance(self.config, self.prepared, self.history),
-                **({} if self.baseline is None else {"baseline": self.baseline.summary()}),
-            },
-            inputs="features" if self.prepared.words is None else "texts",
-            thresholds=self.rules.thresholds,
-        )
-        _write_parts(
-            run,
-            config=self.config,
-            prepared=self.prepared,
-            history=self.history,
-            figures={**self.figures.to_dict(), **self._beside()},
-        )
-
-    def _beside(self) -> dict[str, object]:
-        return {} if self.baseline is None else {"baseline": self.baseline.to_dict()}
 
 
 def _rescue(trained: Trained, failure: Exception) -> OutputError:
@@ -271,24 +212,67 @@ def _fit(
     resume: bool,
 ) -> tuple[Network, History]:
     place = checkpoint_of(config.out)
+
+    def begin(trainer: Trainer) -> "Course[Weights] | None":
+        start = _begun(place, recipe, progress) if resume else None
+        if start is not None:
+            trainer.go_on(start.state)
+        return None if start is None else start.course
+
+    def keep(course: "Course[Weights]", trainer: Trainer) -> None:
+        save_checkpoint(place, Checkpoint(course, trainer.state()), recipe)
+
+    def check(network: Network) -> None:
+        check_space(config.out, network.saved_bytes + _bytes_of(prepared.parts.test))
+
+    watch = Watch(check, begin, keep, progress.step, progress.epoch)
+    return fit_network(config, prepared, watch)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What happens beside the training of a network; by default nothing.
+
+    Args:
+        check: Called with the network before the first step.
+        begin: Returns the epochs that were trained before, and puts their state back.
+        keep: Called after each epoch with what the next one starts from.
+        on_step: Called after each step with how many of the epoch are done.
+        report: Called after each epoch with its number and figures.
+    """
+
+    check: Callable[[Network], None] = lambda network: None
+    begin: "Callable[[Trainer], Course[Weights] | None]" = lambda trainer: None
+    keep: "Callable[[Course[Weights], Trainer], None]" = lambda course, trainer: None
+    on_step: Callable[[int], None] = lambda done: None
+    report: Callable[[int, Epoch], None] = lambda number, epoch: None
+
+
+def fit_network(
+    config: TrainConfig, prepared: Prepared, watch: Watch = Watch()
+) -> tuple[Network, History]:
+    """Build a network, train it, and leave it at its best epoch; values have the data's unit.
+
+    Args:
+        config: How.
+        prepared: The data.
+        watch: What happens beside it.
+
+    Raises:
+        TrainingError: The loss does not stay finite.
+        KeyboardInterrupt: Ctrl-C before the first epoch ended.
+    """
     with hold_interrupts() as interrupt:
         network = build_network(config, prepared)
-        check_space(config.out, network.saved_bytes + _bytes_of(prepared.parts.test))
+        watch.check(network)
         learned = prepared.examples(prepared.parts.train)
         validation = prepared.examples(prepared.parts.validation)
 
         def on_step(done: int) -> None:
-            progress.step(done)
+            watch.on_step(done)
             interrupt.check()
 
         trainer = Trainer(network, config, steps=_steps(config, prepared), prepared=prepared)
-
-        start = _begun(place, recipe, progress) if resume else None
-        if start is not None:
-            trainer.go_on(start.state)
-
-        def keep(course: "Course[Weights]") -> None:
-            save_checkpoint(place, Checkpoint(course, trainer.state()), recipe)
 
         def fit_epoch(number: int) -> Epoch:
             interrupt.check()
@@ -299,9 +283,9 @@ def _fit(
             fit_epoch,
             epochs=config.epochs,
             patience=config.patience_epochs,
-            report=progress.epoch,
-            start=None if start is None else start.course,
-            keep=keep,
+            report=watch.report,
+            start=watch.begin(trainer),
+            keep=lambda course: watch.keep(course, trainer),
             better=better_by(config.metric),
         )
     if prepared.unit is not None:
@@ -326,7 +310,7 @@ def _bytes_of(part: Rows) -> int:
     return int(part.inputs[0].nbytes)
 
 
-def _rules(config: TrainConfig, prepared: Prepared, network: Network) -> Rules:
+def rules_of(config: TrainConfig, prepared: Prepared, network: Network) -> Rules:
     """Return what turns scores into answers: thresholds as they are set, or chosen."""
     thresholds = (config.threshold,) * len(prepared.labels)
     several = prepared.task.name == "multi-label"
@@ -349,8 +333,8 @@ def _begun(place: Path, recipe: Recipe, progress: Progress) -> Checkpoint | None
 
 
 def _recipe(config: TrainConfig, prepared: Prepared) -> Recipe:
-    versions = {name: _version(name) for name in ("keras", "tensorflow", "numpy")}
-    return Recipe(_settings(config), str(prepared.source["sha256"]), versions)
+    versions = {name: version_of(name) for name in ("keras", "tensorflow", "numpy")}
+    return Recipe(settings_of(config), str(prepared.source["sha256"]), versions)
 
 
 def _is_complete(config: TrainConfig, recipe: Recipe) -> bool:
@@ -361,11 +345,6 @@ def _is_complete(config: TrainConfig, recipe: Recipe) -> bool:
     data = made.get("data")
     same = isinstance(data, Mapping) and data.get("sha256") == recipe.data_sha256
     return same and made.get("config") == recipe.config and not made.get("interrupted")
-
-
-def _settings(config: TrainConfig) -> dict[str, str | int | float | bool]:
-    """Return the settings but for where the run is: that is where it is, until it is moved."""
-    return {name: value for name, value in config.to_dict().items() if name != "out"}
 
 
 def measure_part(network: Network, prepared: Prepared, part: Rows, rules: Rules) -> Figures:
@@ -380,67 +359,3 @@ def _baseline(config: TrainConfig, prepared: Prepared, progress: Progress) -> Ba
         return None
     progress.say("training the baseline, TF-IDF with logistic regression")
     return measure_baseline(prepared.parts, prepared.labels, char_level=prepared.words.char_level)
-
-
-def _write_parts(
-    run: Run,
-    *,
-    config: TrainConfig,
-    prepared: Prepared,
-    history: History,
-    figures: Mapping[str, object],
-) -> None:
-    if prepared.words is not None:
-        prepared.words.save(run.vectorizer_path)
-    write_rows(prepared.parts.test, run.test_path)
-    write_rows(prepared.calibration(), run.calibration_path)
-    _write_json(run.path / "metrics.json", {"part": "test", **figures})
-    values = not prepared.task.labelled
-    _write_json(run.path / "history.json", _history(history, values=values))
-    title = f"{described(config)} on {prepared.source['name']}"
-    picture = plot_history(history, title=title, values=values)
-    write_atomically(run.path / "history.svg", picture.encode("utf-8"))
-    write_atomically(run.path / "config.toml", config.to_toml().encode("utf-8"))
-    run.save()
-
-
-def _history(history: History, *, values: bool) -> dict[str, object]:
-    """Return what history.json holds: an error is called one, and nothing is there without need."""
-    names = {"accuracy": "mae", "val_accuracy": "val_mae"} if values else {}
-    epochs = [
-        {names.get(name, name): one for name, one in asdict(epoch).items() if one is not None}
-        for epoch in history.epochs
-    ]
-    return {**asdict(history), "epochs": epochs}
-
-
-def write_rows(rows: Rows, path: Path) -> None:
-    """Write rows as a run keeps them: texts as JSONL, arrays as .npz."""
-    if isinstance(rows, Dataset):
-        dataset.write_jsonl(rows, path)
-    else:
-        write_arrays(rows, path)
-
-
-def _write_json(path: Path, value: object) -> None:
-    write_atomically(path, json.dumps(value, indent=2, allow_nan=False).encode("ascii") + b"\n")
-
-
-def _provenance(config: TrainConfig, prepared: Prepared, history: History) -> dict[str, object]:
-    packages = ("gatelet", "keras", "tensorflow", "numpy")
-    return {
-        "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
-        "data": prepared.source,
-        "seed": config.seed,
-        "config": _settings(config),
-        "best_epoch": history.best,
-        "epochs_run": len(history.epochs),
-        "interrupted": history.interrupted,
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -14,7 +14,7 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset, Split
 from gatelet.runtime.data.run import sha256_of_rows
 from gatelet.runtime.data.spread import spread_rows
-from gatelet.runtime.data.tags import tag_ids_of
+from gatelet.runtime.data.tags import aligned, tag_ids_of
 from gatelet.runtime.data.truth import label_ids_of, label_sets_of, values_of
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.config import TrainConfig
@@ -174,6 +174,8 @@ def prepare(config: TrainConfig) -> Prepared:
     """
     given = read_given(config)
     task, rows = tell_task(config, given.rows)
+    if task.steps and isinstance(rows, Dataset):
+        aligned(rows, _fit_vectorizer(config, rows, task))  # which counts rows as the file does
     kept, numbers, dropped = without_copies(rows, given.parts, labelled=task.labelled)
     labels = tell_labels(config, kept, task)
     if len(kept) < FEWEST_ROWS:
@@ -353,11 +355,10 @@ def _source(
     if given.columns:
         found["columns"] = list(given.columns)
     if parts.train.groups is not None:
-        each = asdict_of(parts)
+        each = _named(parts)
         found["groups"] = {name: len(set(part.groups)) for name, part in each.items()}
     return found
 
 
-def asdict_of(parts: Split[Any]) -> dict[str, Any]:
-    """Return the parts by their names."""
+def _named(parts: Split[Any]) -> dict[str, Any]:
     return dict(zip(PARTS, (parts.train, parts.validation, parts.test), strict=True))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gatelet.cli.show import command_line, print_json, print_line
+from gatelet.cli.show import command_line, print_json, print_line, progress
 from gatelet.runtime.data.run import Run
 from gatelet.train import train
 from gatelet.train.config import TrainConfig, settings
@@ -71,15 +71,28 @@ def config_of(arguments: argparse.Namespace, **overrides: object) -> TrainConfig
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; 130 after Ctrl-C, with the best epoch so far."""
-    trained = train(config_of(arguments), resume=arguments.resume)
-    figures = test_figures(trained)
+    config = config_of(arguments)
+    trained = train(config, resume=arguments.resume)
+    figures, interrupted = test_figures(trained), trained.provenance.get("interrupted")
+    folds = _folds(config) if config.folds and not interrupted else {}
     if arguments.json:
-        print_json({"run": str(trained.path), **figures})
+        print_json({"run": str(trained.path), **figures, **({"folds": folds} if folds else {})})
     else:
+        for name, one in folds.items():
+            print_line(
+                f"{config.folds} folds: {name} {one['mean']:.4g}, standard deviation "
+                f"{one['deviation']:.2g}"
+            )
         print_line(f"test {headline(figures)} on {figures['rows']:,} {counted(trained)}")
         print_baseline(figures)
         print_line(f"next: {command_line('convert', trained.path, '--out', 'BUNDLE')}")
-    return INTERRUPTED if trained.provenance.get("interrupted") else 0
+    return INTERRUPTED if interrupted else 0
+
+
+def _folds(config: TrainConfig) -> dict[str, Any]:
+    from gatelet.train.folds import cross_validate
+
+    return cross_validate(config, progress=progress).to_dict()
 
 
 def headline(figures: Mapping[str, Any]) -> str:

@@ -274,7 +274,7 @@ def _label_of(
     path: Path, line: int, record: Mapping[str, object], columns: Columns
 ) -> str | tuple[str, ...] | None:
     """Return the label of a JSON record, or all of them."""
-    if columns.flags:
+    if columns.flags and (LISTS not in record or columns.flags[0] in record):
         for name in columns.flags:
             if name not in record:
                 raise _missing_column(path, f" line {line}", name, "--label-columns", record)

@@ -238,8 +238,8 @@ def deduplicate(dataset: Dataset) -> tuple[Dataset, Dropped]:
     Raises:
         DataError: No row is left.
     """
-    labels: tuple[str | tuple[str, ...], ...] = ("",) * len(dataset)
-    labels = dataset.label_lists or dataset.labels or labels
+    labels: tuple[str | tuple[str, ...], ...] = dataset.label_lists or dataset.labels or ()
+    labels = labels or ("",) * len(dataset)
     keys = [_key(text) for text in dataset.texts]
     label_of: dict[str, str | tuple[str, ...]] = {}
     contradictions = set()
@@ -289,7 +289,7 @@ def split(dataset: Dataset, *, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> 
         raise ValueError(f"fractions must be three that sum to 1, not {tuple(fractions)}")
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for index, text in enumerate(dataset.texts):
-        place = place_of(_key(text).encode("utf-8", "surrogatepass"))
+        place = place_of(text_key(text))
         part = 0 if place < fractions[0] else 1 if place < fractions[0] + fractions[1] else 2
         parts[part].append(index)
     names = ("train", "validation", "test")
@@ -350,6 +350,11 @@ def _json_lines(dataset: Dataset, *, with_groups: bool = False) -> list[bytes]:
 
 def _key(text: str) -> str:
     return " ".join(text.casefold().split())
+
+
+def text_key(text: str) -> bytes:
+    """Return what texts share that differ in case and blanks only."""
+    return _key(text).encode("utf-8", "surrogatepass")
 
 
 def place_of(key: bytes) -> float:

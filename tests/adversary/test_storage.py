@@ -188,7 +188,7 @@ class Network:
         if self.full(path):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    def scores(self, ids: list[Any]) -> list[list[float]]:
+    def predict(self, ids: list[Any]) -> list[list[float]]:
         return [[0.5] for _ in ids]
 
 

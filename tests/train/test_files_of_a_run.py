@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatelet.train.fit import _write_json
+from gatelet.train.writing import _write_json
 
 
 @pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])

@@ -63,8 +63,12 @@ def read_like(run: Run, path: Path, **asked: str | None) -> Rows:
     Raises:
         DataError: As `read_given`; or these are texts, and the run takes features, or the reverse.
     """
+    if path.resolve() == run.test_path.resolve():
+        return run.test_rows()
     kept, data = run.provenance.get("config"), run.provenance.get("data")
     settings = dict(kept) if isinstance(kept, dict) else {}
+    if path.suffix.lower() == ".npz":
+        settings.pop("group", None)  # a column of the table that the run was trained on
     settings |= {name: value for name, value in asked.items() if value is not None}
     settings |= {"data": path, "out": path, "task": run.task}
     settings.pop("corpus", None)
