@@ -2,8 +2,8 @@
 
 Trains the default recipe of each corpus and seed, in float32 and with `--aware` (runs that are
 there are taken), and converts the latter. Prints the table of docs/schemes.md, and exits 1 where a
-file takes more than 120 KB, is not passed by parity, or the drop of the test accuracy may, with 95 %
-confidence over all pairs, be more than a point. Not a test.
+file takes more than 120 KB, is not passed by parity, or the drop of the test accuracy may, with
+95 % confidence over all pairs, be more than a point. Not a test.
 """
 
 import json
