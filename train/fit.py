@@ -4,6 +4,7 @@ Not the loop (`gatelet.train.epochs`), the model (`gatelet.train.model`) or the 
 (`gatelet.train.prepare`).
 """
 
+import io
 import math
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ from gatelet.runtime.stages import (
     replace_directory,
     stage_beside,
 )
+from gatelet.train import distributed
 from gatelet.train.baseline import Baseline, measure_baseline
 from gatelet.train.checkpoints import (
     Checkpoint,
@@ -42,10 +44,13 @@ from gatelet.train.progress import Progress
 from gatelet.train.tasks import Figures, Rules, better_by, measure
 from gatelet.train.thresholds import tuned
 from gatelet.train.trainer import Trainer
-from gatelet.train.writing import Trained, settings_of, version_of
+from gatelet.train.writing import Trained, engines, settings_of, version_of
 
 if TYPE_CHECKING:
     from gatelet.train.model import Weights
+
+
+_WRITTEN = "the run is written"
 
 
 def train(config: TrainConfig, *, resume: bool = False) -> Run:
@@ -73,20 +78,28 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         OutputError: `config.out` is some other folder, or cannot be written; the message says
             where the trained run is if that shows after the training only.
     """
+    processes = distributed.begin()
     _check_out(config)
-    with stage_beside(config.out, marker=MARKER):
-        pass  # a place that cannot be written is told before the training
+    if processes.is_first:
+        with stage_beside(config.out, marker=MARKER):
+            pass  # a place that cannot be written is told before the training
     try:
         prepared = prepare(config)
         figure = prepared.task.figure
-        progress = Progress(epochs=config.epochs, steps=_steps(config, prepared), figure=figure)
+        progress = Progress(
+            epochs=config.epochs,
+            steps=_steps(config, prepared),
+            stream=None if processes.is_first else io.StringIO(),
+            figure=figure,
+        )
         progress.say(_describe(prepared))
         progress.say(f"recipe: {config.described()}")
         recipe = _recipe(config, prepared)
         if resume and _is_complete(config, recipe):
             progress.say(f"'{config.out}' is complete: there is nothing to resume")
             return Run.open(config.out)
-        baseline = _baseline(config, prepared, progress)  # not at the end: Ctrl-C loses no training
+        # not at the end: Ctrl-C loses no training
+        baseline = _baseline(config, prepared, progress) if processes.is_first else None
         network, history = _fit(
             prepared, config=config, progress=progress, recipe=recipe, resume=resume
         )
@@ -94,6 +107,9 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         raise GateletError(
             "training was interrupted before its first epoch ended: nothing was written"
         ) from error
+    if not processes.is_first:
+        processes.wait(_WRITTEN)
+        return Run.open(config.out)
     rules = rules_of(config, prepared, network)
     figures = measure_part(network, prepared, prepared.parts.test, rules)
     trained = Trained(config, prepared, network, history, figures, rules, baseline)
@@ -120,6 +136,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         f"{stopped}{kept}, test {_headline(figures)} on {figures.rows:,} "
         f"{'timesteps' if prepared.task.steps else 'rows'}, written to {config.out}"
     )
+    processes.wait(_WRITTEN)
     return Run.open(config.out)
 
 
@@ -220,7 +237,8 @@ def _fit(
         return None if start is None else start.course
 
     def keep(course: "Course[Weights]", trainer: Trainer) -> None:
-        save_checkpoint(place, Checkpoint(course, trainer.state()), recipe)
+        if distributed.world().is_first:
+            save_checkpoint(place, Checkpoint(course, trainer.state()), recipe)
 
     def check(network: Network) -> None:
         check_space(config.out, network.saved_bytes + _bytes_of(prepared.parts.test))
@@ -272,7 +290,14 @@ def fit_network(
             watch.on_step(done)
             interrupt.check()
 
-        trainer = Trainer(network, config, steps=_steps(config, prepared), prepared=prepared)
+        processes = distributed.world()
+        trainer = Trainer(
+            network,
+            config,
+            steps=_steps(config, prepared),
+            prepared=prepared,
+            processes=processes,
+        )
 
         def fit_epoch(number: int) -> Epoch:
             interrupt.check()
@@ -288,6 +313,11 @@ def fit_network(
             keep=lambda course: watch.keep(course, trainer),
             better=better_by(config.metric),
         )
+    if processes.size > 1:
+        weights = network.weights()
+        distributed.end(processes)
+        network = build_network(config, prepared)
+        network.restore(weights)
     if prepared.unit is not None:
         network.scale_values(prepared.unit.deviation, prepared.unit.mean)
     return network, history
@@ -333,7 +363,7 @@ def _begun(place: Path, recipe: Recipe, progress: Progress) -> Checkpoint | None
 
 
 def _recipe(config: TrainConfig, prepared: Prepared) -> Recipe:
-    versions = {name: version_of(name) for name in ("keras", "tensorflow", "numpy")}
+    versions = {name: version_of(name) for name in engines()}
     return Recipe(settings_of(config), str(prepared.source["sha256"]), versions)
 
 

@@ -5,11 +5,15 @@ holds the average of the weights; the steps go on from where the last one left t
 """
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from gatelet.errors import ConfigError
 from gatelet.runtime.data.tags import PADDING
 from gatelet.train.config import TrainConfig
+from gatelet.train.distributed import ALONE, JAX, TENSORFLOW, World
 from gatelet.train.epochs import Epoch
+from gatelet.train.jax_steps import JaxSteps
 from gatelet.train.model import Examples, Network, import_keras, known_warnings
 from gatelet.train.regularize import forget_words, step_size
 from gatelet.train.rounding import Rounding
@@ -40,6 +44,10 @@ class Trainer:
         config: The schedule, the dropout and the seed.
         steps: Of an epoch.
         prepared: What is learned; None for one label a text, all alike.
+        processes: That train it together.
+
+    Raises:
+        ConfigError: Keras' backend cannot train it.
     """
 
     def __init__(
@@ -49,8 +57,10 @@ class Trainer:
         *,
         steps: int,
         prepared: "Prepared | None" = None,
+        processes: World = ALONE,
     ) -> None:
         keras = import_keras()
+        backend = _backend(keras, config)
         self._network = network
         self._config = config
         one_label = of_labels(2 if network.model.output_shape[-1] == 1 else 0)
@@ -59,7 +69,8 @@ class Trainer:
         self._weights = None if prepared is None else prepared.weights
         of_texts = len(network.model.input_shape) == 2
         self._of_texts = of_texts
-        self._skips = of_texts and not self._task.steps and can_skip(config)
+        is_usual = backend != TENSORFLOW or not of_texts or self._task.steps
+        self._skips = not is_usual and can_skip(config)
         self._momentum = _momentum(config.averaging * steps)
         # one of its own: between epochs the network holds the averages, and this goes on
         self._model = (
@@ -81,17 +92,20 @@ class Trainer:
         unit = None if prepared is None else prepared.unit
         self._unit = unit
         self._scale = _scale_of(unit)
-        self._steps = Steps(
-            self._model,
-            self._optimizer,
-            self._averages,
-            task=self._task,
-            features=not of_texts,
-            weighted=self._weights is not None,
-            scale=self._scale,
-            changed=self._changed,
-            label_smoothing=config.label_smoothing,
-        )
+        given: dict[str, Any] = {
+            "task": self._task,
+            "weighted": self._weights is not None,
+            "scale": self._scale,
+            "label_smoothing": config.label_smoothing,
+        }
+        variables = (self._model, self._optimizer, self._averages)
+        self._steps: Steps | JaxSteps
+        if backend == JAX:
+            given |= {"batch_size": config.batch_size, "processes": processes}
+            self._steps = JaxSteps(*variables, **given)
+        else:
+            given |= {"features": not of_texts, "changed": self._changed}
+            self._steps = Steps(*variables, **given)
         self._steps_an_epoch = steps
         self._taken = 0
 
@@ -223,6 +237,27 @@ class Trainer:
         placed = np.empty_like(scores)
         placed[order] = scores
         return placed
+
+
+def _backend(keras: ModuleType, config: TrainConfig) -> str:
+    """Return the name of Keras' backend, which must be able to train.
+
+    Raises:
+        ConfigError: It is none of ours, or not that of what is asked for.
+    """
+    found = str(keras.backend.backend())
+    if found not in (TENSORFLOW, JAX):
+        raise ConfigError(
+            f"Keras' backend is '{found}'; allowed: '{TENSORFLOW}' or '{JAX}', in the environment "
+            "variable KERAS_BACKEND"
+        )
+    if config.aware and found != TENSORFLOW:
+        raise ConfigError(
+            f"'aware' rounds weights on Keras' backend '{TENSORFLOW}' alone, and this one is "
+            f"'{found}': leave it out, or set KERAS_BACKEND={TENSORFLOW}",
+            field="aware",
+        )
+    return found
 
 
 def _momentum(window_steps: float) -> float:

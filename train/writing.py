@@ -21,7 +21,7 @@ from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import History
 from gatelet.train.inputs.telling import Rows
 from gatelet.train.layers import described
-from gatelet.train.model import Network
+from gatelet.train.model import Network, import_keras
 from gatelet.train.plot import plot_history
 from gatelet.train.prepare import Prepared
 from gatelet.train.tasks import Figures, Rules
@@ -128,7 +128,7 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def _provenance(config: TrainConfig, prepared: Prepared, history: History) -> dict[str, object]:
-    packages = ("gatelet", "keras", "tensorflow", "numpy")
+    packages = ("gatelet", *engines())
     return {
         "versions": {"python": platform.python_version(), **{p: version_of(p) for p in packages}},
         "data": prepared.source,
@@ -138,6 +138,12 @@ def _provenance(config: TrainConfig, prepared: Prepared, history: History) -> di
         "epochs_run": len(history.epochs),
         "interrupted": history.interrupted,
     }
+
+
+def engines() -> tuple[str, ...]:
+    """Return the packages that compute a training."""
+    beside = ("jax",) if import_keras().backend.backend() == "jax" else ()
+    return ("keras", "tensorflow", "numpy", *beside)
 
 
 def version_of(package: str) -> str | None:
