@@ -17,6 +17,7 @@ import pytest
 from gatelet.errors import ConfigError
 from gatelet.train import distributed
 from gatelet.train.distributed import PROCESSES, RANK, World, world
+from gatelet.train.tasks import TASKS
 from tests.train import jax_child
 
 ON_JAX = {
@@ -65,7 +66,7 @@ def test_a_step_on_jax_is_that_of_tensorflow(tmp_path: Path) -> None:
     end(start("-m", "tests.train.jax_child", out))
     compared = 0
     with np.load(out) as found:
-        for task in jax_child.TASKS.values():
+        for task in TASKS.values():
             for weighted, smoothing in ((False, 0.0), (task.labelled, 0.2 * task.labelled)):
                 wanted = jax_child.step_of(task, weighted=weighted, smoothing=smoothing)
                 moved = np.abs(wanted[0] - jax_child.model_of(task).get_weights()[0]).max()
