@@ -1,9 +1,9 @@
 """What do few bits cost that were trained? `python benchmarks/aware.py RUNS [SEEDS [CORPORA]]`.
 
 Trains the default recipe of each corpus and seed, in float32 and with `--aware` (runs that are
-there are taken), and converts the latter. Prints the table of docs/schemes.md, and exits 1 where a
-file takes more than 120 KB, is not passed by parity, or the drop of the test accuracy may, with
-95 % confidence over all pairs, be more than a point. Not a test.
+there are taken), and converts the latter. Prints a table, and exits 1 where a file takes more
+than 120 KB, is not passed by parity, or the drop of the test accuracy may, with 95 % confidence
+over all pairs, be more than a point. Not a test.
 """
 
 import json
@@ -24,10 +24,8 @@ MOST_BYTES, LARGEST_DROP = 120 * 1024, 0.01
 def main(runs: Path, seeds: int, corpora: tuple[str, ...]) -> int:
     """Measure every pair; return 1 if a figure misses its goal."""
     drops, missed = [], 0
-    print(
-        "| corpus | seed | float32 | aware | drop | c bytes | parity |\n"
-        "|---|---|---|---|---|---|---|"
-    )
+    print("| corpus | seed | float32 | aware | drop | c bytes | parity |", flush=True)
+    print("|---|---|---|---|---|---|---|", flush=True)
     for corpus in corpora:
         for seed in range(1, seeds + 1):
             usual = _accuracy(_trained(runs, corpus, seed, aware=None))

@@ -198,7 +198,12 @@ def refusal(
     if lacking:
         return f"{target} has no {lacking}, as {scheme.name} wants: choose another --scheme"
     if (scheme.embeddings or scheme.outside) and not any(n.op == "Embedding" for n in graph.nodes):
-        other = same_but(scheme, embeddings="", outside=False) or "another scheme"
+        other = same_but(scheme, embeddings="", outside=False)
+        if not other:
+            return (
+                f"the model has no Embedding, which {target} {scheme.name} is for: choose another "
+                "--scheme"
+            )
         gain = "the same as" if scheme.outside else "no smaller than"
         return (
             f"the model has no Embedding, so {target} {scheme.name} would be {gain} {other}: "

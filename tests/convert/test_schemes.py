@@ -122,6 +122,20 @@ def test_a_model_without_an_embedding_is_refused_for_schemes_of_one(
         export(Exportable(graph, graph), target, SCHEMES[scheme], worker)
 
 
+def test_a_scheme_that_has_no_like_without_an_embedding_is_refused_by_what_it_is_for() -> None:
+    maker = GraphMaker()
+    y = maker.one("Activation", [maker.input("features", None, 4)], (None, 4), activation="tanh")
+    found = refusal(maker.finish(y), "c", SCHEMES["dynamic-int4-emb1"])
+    assert found == (
+        "the model has no Embedding, which c dynamic-int4-emb1 is for: choose another --scheme"
+    )
+    found = refusal(maker.finish(y), "onnx", SCHEMES["dynamic-int4-emb1"])
+    assert found == (
+        "onnx has no int4 weights with float32 activations, as dynamic-int4-emb1 wants: choose "
+        "another --scheme"
+    )
+
+
 def test_a_model_without_a_recurrence_is_refused_for_a_scheme_of_recurrent_kernels() -> None:
     maker = GraphMaker()
     y = maker.one("Activation", [maker.input("features", None, 4)], (None, 4), activation="tanh")

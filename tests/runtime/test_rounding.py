@@ -68,7 +68,8 @@ def test_a_settled_table_is_what_files_make_of_it(bits: int) -> None:
         assert np.array_equal(settled_table(settled, bits), settled)
         if bits == 8:
             values, codes, book = coded_rows(settled)
-            assert np.array_equal((values * book[codes][:, None]).astype(np.float32), settled)
+            exact = values.astype(np.float64) * book[codes][:, None].astype(np.float64)
+            assert np.array_equal(exact, settled.astype(np.float64))  # no product is rounded
         else:
             found = quantize_int4(settled) if bits == 4 else quantize_levels(settled, bits)
             assert np.array_equal(of_levels(*found, bits), settled)
@@ -82,7 +83,8 @@ def test_a_settled_kernel_is_what_files_make_of_it(bits: int) -> None:
         assert np.array_equal(settled_kernel(settled, bits), settled)
         assert np.array_equal(rounded_kernel(settled, bits), settled)
         values, scales = quantize(settled, axis=-1, limit=largest_of(bits))
-        assert np.array_equal((values * scales).astype(np.float32), settled)
+        exact = values.astype(np.float64) * scales.astype(np.float64)
+        assert np.array_equal(exact, settled.astype(np.float64))  # no product is rounded
         if bits == 8:
             eight, by_column = quantize_int8(settled, axis=-1)
             assert np.array_equal((eight * by_column).astype(np.float32), settled)

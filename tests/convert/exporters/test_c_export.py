@@ -95,7 +95,13 @@ def test_every_level_gives_what_the_plain_path_gives(files: dict[str, Path]) -> 
 
 @pytest.mark.parametrize(
     ("cell", "scheme"),
-    [("LSTM", "dynamic-int8"), ("GRU", "dynamic-int8"), ("LSTM", "dynamic-int8-rec16")],
+    [
+        ("LSTM", "dynamic-int8"),
+        ("GRU", "dynamic-int8"),
+        ("LSTM", "dynamic-int8-rec16"),
+        ("LSTM", "dynamic-int4-emb1"),
+        ("GRU", "dynamic-int4-emb2"),
+    ],
 )
 def test_every_level_steps_as_the_plain_path_does(
     cell: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
