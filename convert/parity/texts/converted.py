@@ -103,7 +103,9 @@ def trained_beside(standing: Standing, bundle: Bundle, oracle: Oracle) -> Standi
     provenance = _provenance(bundle)
     training = provenance.get("training")
     trained = training.get("baseline") if isinstance(training, dict) else None
-    rows = _dataset_sha256(bundle, oracle) if isinstance(trained, dict) else None
+    if not isinstance(trained, dict):
+        return standing
+    rows = _dataset_sha256(bundle, oracle)
     if rows is None or rows != provenance.get("test_data_sha256"):
         return standing
     figures = {one: trained[one] for one in standing.quality if isinstance(trained.get(one), float)}
