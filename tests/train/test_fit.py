@@ -143,6 +143,7 @@ def test_records_where_it_comes_from(run: Run) -> None:
         "baseline",
     }
     assert provenance["interrupted"] is False
+    assert isinstance(provenance["baseline"], dict)
     assert provenance["baseline"]["rows"] == len(run.test())
     history = json.loads((run.path / "history.json").read_bytes())
     assert len(history["epochs"]) == provenance["epochs_run"]
