@@ -57,7 +57,7 @@ def truth_of(
         count = len(graph.outputs)
         return Truth(None, f"the model has {count} outputs, the data right answers for one")
     if labels and len(shape) > 2:
-        said = "the model has scores for each timestep, and the data one label for each row"
+        said = "the model has scores for each timestep, which gatelet evaluate measures"
         return Truth(None, said)
     if len(shape) > 2 and isinstance(data, Dataset):
         said = "the model's output is a sequence of numbers, and a column holds one: use a .npz"

@@ -1,13 +1,17 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gatelet.errors import DataError, ModelError
+from gatelet.runtime.data.arrays import Arrays, write_arrays
 from gatelet.runtime.data.dataset import Dataset, write_jsonl
-from gatelet.runtime.data.run import Run, is_run
+from gatelet.runtime.data.run import Run, is_run, sha256_of_rows, was_trained_on
+from gatelet.runtime.data.truth import label_sets_of
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 
 
@@ -142,3 +146,45 @@ def test_a_run_without_its_test_part_opens_and_says_so_when_asked(run: Run) -> N
 def test_refuses_fields_that_do_not_fit_together(make: Callable[[], Run]) -> None:
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+def test_a_run_of_features_keeps_arrays_and_needs_format_2(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = Arrays((rng.normal(size=(4, 3, 2)),), rng.normal(size=(4, 2)), "rows")
+    made = Run(path=tmp_path, labels=(), task="regression", inputs="features")
+    made.model_path.write_bytes(b"a model")
+    write_arrays(rows, made.test_path)
+    made.save()
+    assert json.loads((tmp_path / "run.json").read_bytes())["format_version"] == 2
+    opened = Run.open(tmp_path)
+    assert opened == made
+    kept = opened.test_rows()
+    assert isinstance(kept, Arrays) and kept.targets is not None
+    assert np.array_equal(kept.inputs[0], rows.inputs[0])
+    assert sha256_of_rows(kept) == sha256_of_rows(rows)
+    assert was_trained_on({"data": {"sha256": sha256_of_rows(rows)}}, kept)
+    assert opened.calibration_rows() is None
+    with pytest.raises(ModelError, match="takes features, so it has no vectorizer"):
+        opened.vectorizer()
+    with pytest.raises(DataError, match="takes features: its rows are no texts"):
+        opened.test()
+
+
+def test_several_labels_a_text_come_back_with_their_groups(run: Run) -> None:
+    config = {"config": {"group": "author"}}
+    several = replace(run, task="multi-label", thresholds=(0.5, 0.25), provenance=config)
+    lists, groups = (("good", "bad"), ()), ("a", "b")
+    rows = Dataset(("fine", "dire"), None, "d", groups=groups, label_lists=lists)
+    write_jsonl(rows, several.test_path)
+    several.save()
+    opened = Run.open(run.path)
+    assert opened.thresholds == (0.5, 0.25)
+    kept = opened.test()
+    assert (kept.label_lists, kept.groups) == (lists, groups)
+    assert label_sets_of(kept, opened.labels) == [[True, True], [False, False]]
+
+
+def test_a_run_that_format_1_describes_is_written_as_such(run: Run) -> None:
+    stored = json.loads((run.path / "run.json").read_bytes())
+    assert stored["format_version"] == 1
+    assert "inputs" not in stored and "thresholds" not in stored

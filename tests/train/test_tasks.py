@@ -36,7 +36,11 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
         assert found == code, printed.err
         if code:
             return printed.err
-        return json.loads(printed.out) if "--json" in words else printed.out
+        if "--json" not in words:
+            return printed.out
+        if words[0] == "predict":
+            return [json.loads(line) for line in printed.out.splitlines()]
+        return json.loads(printed.out)
 
     return run
 
@@ -84,16 +88,13 @@ def test_windows_of_recordings_by_a_gru(tmp_path: Path, say: Say) -> None:
         source["rows"][part] for part in ("train", "validation", "test")
     )
 
-    lines = [
-        json.loads(line)
-        for line in say("predict", bundle, "--file", opened.test_path, "--json").splitlines()
-    ]
+    lines = say("predict", bundle, "--file", opened.test_path, "--json")
     assert [one["label"] for one in lines] == names.tolist()
     steps = tmp_path / "steps.csv"
     np.savetxt(steps, rows.inputs[0][0], delimiter=",")
-    streamed = say("predict", bundle, "--stream", "--file", steps, "--json").splitlines()
+    streamed = say("predict", bundle, "--stream", "--file", steps, "--json")
     assert len(streamed) == 16
-    assert json.loads(streamed[-1])["scores"] == pytest.approx(lines[0]["scores"], abs=1e-5)
+    assert streamed[-1]["scores"] == pytest.approx(lines[0]["scores"], abs=1e-5)
 
 
 def test_a_label_for_each_token_by_a_bidirectional_lstm(tmp_path: Path, say: Say) -> None:
@@ -140,8 +141,8 @@ def test_six_values_ahead_in_the_unit_of_the_data(tmp_path: Path, say: Say) -> N
     assert history["epochs"][history["best"] - 1] == best
     assert best["val_metric"] == pytest.approx(best["val_mae"], rel=1e-5)
     prove(say, run, bundle, opened.test_path, "mae", "rmse", "mae_6")
-    lines = say("predict", bundle, "--file", opened.test_path, "--json").splitlines()
-    told = json.loads(lines[0])["outputs"]
+    lines = say("predict", bundle, "--file", opened.test_path, "--json")
+    told = lines[0]["outputs"]
     assert told == pytest.approx(scores[0].tolist(), rel=1e-5)
 
 
@@ -167,8 +168,8 @@ def test_several_labels_a_text_with_tuned_thresholds(tmp_path: Path, say: Say) -
     prove(say, run, bundle, opened.test_path, "accuracy", "macro_f1", "brier")
     (decision,) = open_bundle(bundle).decisions
     assert decision.multi_label and decision.thresholds == opened.thresholds
-    lines = say("predict", bundle, "--file", opened.test_path, "--json").splitlines()
-    found = [json.loads(line)["labels"] for line in lines]
+    lines = say("predict", bundle, "--file", opened.test_path, "--json")
+    found = [line["labels"] for line in lines]
     assert found == [
         [n for n, is_so in zip(opened.labels, row, strict=True) if is_so] for row in said
     ]
