@@ -93,18 +93,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         raise GateletError(
             "training was interrupted before its first epoch ended: nothing was written"
         ) from error
-    figures = _measure(network, prepared, threshold=config.threshold)
-    trained = Trained(config, prepared, network, history, figures)
-    try:
-        with stage_beside(config.out, marker=MARKER) as stage:
-            trained.write(stage)
-            with kept_on_failure(stage, config.out):
-                check_output_directory(config.out, marker=MARKER, kind="run")
-                replace_directory(stage, config.out)
-    except Exception as error:  # a full disk makes Keras and HDF5 raise what they like
-        if "kept" in vars(error):
-            raise
-        raise _rescue(trained, error) from error
+    figures = write_run(config, prepared, network, history)
     if history.interrupted:
         progress.say(
             f"the checkpoint '{checkpoint_of(config.out)}' stays: the same command with --resume "
@@ -119,6 +108,38 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         f"written to {config.out}"
     )
     return Run.open(config.out)
+
+
+def write_run(
+    config: TrainConfig, prepared: Prepared, network: Network, history: History
+) -> Metrics:
+    """Measure a network on the test part, and write its run at `config.out`.
+
+    Args:
+        config: What it was trained with.
+        prepared: On what.
+        network: With the weights of the best epoch.
+        history: Of the epochs.
+
+    Returns:
+        The figures of the test part.
+
+    Raises:
+        OutputError: As `train`.
+    """
+    figures = _measure(network, prepared, threshold=config.threshold)
+    trained = Trained(config, prepared, network, history, figures)
+    try:
+        with stage_beside(config.out, marker=MARKER) as stage:
+            trained.write(stage)
+            with kept_on_failure(stage, config.out):
+                check_output_directory(config.out, marker=MARKER, kind="run")
+                replace_directory(stage, config.out)
+    except Exception as error:  # a full disk makes Keras and HDF5 raise what they like
+        if "kept" in vars(error):
+            raise
+        raise _rescue(trained, error) from error
+    return figures
 
 
 @dataclass(frozen=True)

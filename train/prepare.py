@@ -4,7 +4,7 @@ Not the reading of files and corpora, nor the splitting itself: those are
 `gatelet.runtime.data.dataset` and `gatelet.train.corpora`.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from gatelet.errors import DataError
 from gatelet.runtime.data import dataset
@@ -88,6 +88,19 @@ def prepare(config: TrainConfig) -> Prepared:
         vectorizer=_fit_vectorizer(config, parts.train),
         source=_source(config, rows=rows, dropped=dropped, parts=parts),
     )
+
+
+def refitted(prepared: Prepared, config: TrainConfig) -> Prepared:
+    """Return the same rows with the vectorizer of other settings, fitted on the training part.
+
+    Args:
+        prepared: Of any settings.
+        config: How texts become ids.
+
+    Raises:
+        DataError: The training part has no words.
+    """
+    return replace(prepared, vectorizer=_fit_vectorizer(config, prepared.parts.train))
 
 
 def _load(config: TrainConfig) -> Dataset:
