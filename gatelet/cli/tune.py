@@ -119,8 +119,8 @@ def _config(arguments: argparse.Namespace) -> TuneConfig:
 def _print_front(result: Result) -> None:
     varied = result.config.space.names
     is_timed = result.config.against == "latency"
-    header = ("trial", "accuracy", "loss", "bytes", "exported", "macs/step")
-    header += (("us",) if is_timed else ()) + varied
+    figures = ("trial", "accuracy", "loss", "bytes", "exported", "macs/step")
+    header = (*figures, *(("us",) if is_timed else ()), *varied)
     print_table(header, [_row(result, one, is_timed=is_timed) for one in result.front])
 
 

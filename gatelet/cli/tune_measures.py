@@ -17,7 +17,7 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.runtime.measure.latency import median_latencies_us
 from gatelet.runtime.stages import temporary_folder
 from gatelet.train.config import TrainConfig
-from gatelet.train.model import Network
+from gatelet.train.model import Network, known_warnings
 from gatelet.train.prepare import Prepared
 from gatelet.train.tune.config import Measure
 
@@ -39,7 +39,8 @@ def timing(scheme: str) -> Measure:
 def _exported_bytes(
     network: Network, prepared: Prepared, config: TrainConfig, *, scheme: str
 ) -> float:
-    source = replace(open_source(network.model), vectorizer=prepared.vectorizer)
+    with known_warnings():
+        source = replace(open_source(network.model), vectorizer=prepared.vectorizer)
     graph = lower(source.model)
     skipping = skip_padding(graph, timesteps=padded_timesteps(source))
     exportable = Exportable(graph, skipping, source.vectorizer)
@@ -48,7 +49,7 @@ def _exported_bytes(
 
 def _latency_us(network: Network, prepared: Prepared, config: TrainConfig, *, scheme: str) -> float:
     validation = prepared.parts.validation
-    with temporary_folder() as folder:
+    with temporary_folder() as folder, known_warnings():
         bundle, _ = convert_with_report(
             network.model,
             folder / "bundle",

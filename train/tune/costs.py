@@ -153,7 +153,9 @@ def _embedding(rows: int, features: int, stored: Stored) -> list[int]:
 def _kernels(config: TrainConfig, sizes: Sizes) -> Iterator[_Kernel]:
     width, is_raw = (config.embedding, False) if sizes.is_text else (sizes.inputs, True)
     if config.conv:
-        yield _Kernel(config.conv_width * width, config.conv, biases=1, is_raw=is_raw, pads_bias=False)
+        yield _Kernel(
+            config.conv_width * width, config.conv, biases=1, is_raw=is_raw, pads_bias=False
+        )
         width, is_raw = config.conv, False
     units, gates = config.units, GATES[config.cell]
     ways = 2 if config.bidirectional else 1

@@ -206,7 +206,9 @@ def _open_journal(path: Path) -> "optuna.Study":
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=Held(str(path))))
+        storage = optuna.storages.JournalStorage(
+            JournalFileBackend(str(path), lock_obj=Held(str(path)))
+        )
         with _told_of(path):
             study = optuna.create_study(
                 study_name=_NAME, storage=storage, directions=DIRECTIONS, load_if_exists=True
@@ -251,7 +253,11 @@ def _check_same(marker: Path, about: About) -> None:
     if not is_ours:
         raise ModelError(f"'{marker}' is of another format: choose another --out")
     now = json.loads(json.dumps(asdict(about)))
-    for what, word in (("space", "the space's"), ("settings", "the setting"), ("goals", "the goal")):
+    for what, word in (
+        ("space", "the space's"),
+        ("settings", "the setting"),
+        ("goals", "the goal"),
+    ):
         before, after = getattr(was, what), now[what]
         for key in sorted({*before, *after}):
             if before.get(key) != after.get(key):

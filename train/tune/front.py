@@ -76,8 +76,8 @@ def better_one(
     """Return a finished trial that makes it pointless to go on; None where there is none.
 
     It costs no more, ran to its end, and was better after as many epochs, in loss and in quality.
-    Of both, the epoch of the lowest loss until then counts; one that took fewer epochs is taken at
-    its end.
+    Of both, the epoch of the lowest loss until then counts. It is taken at its end where it took
+    fewer epochs, and where the last epoch of the running one has made nothing better.
 
     Args:
         epochs: Of the running trial, so far.
@@ -86,10 +86,11 @@ def better_one(
         measure: Of quality.
     """
     own = _best(epochs)
+    is_over = own is not epochs[-1]
     for one in finished:
         if not one.is_whole or one.cost > cost:
             continue
-        other = _best(one.epochs[: len(epochs)])
+        other = _best(one.epochs if is_over else one.epochs[: len(epochs)])
         is_better = quality_of(other, measure) >= quality_of(own, measure)
         if is_better and other.val_loss < own.val_loss:
             return one

@@ -35,7 +35,11 @@ def page(result: Result, picture: str) -> str:
     config, states = result.config, [one.state for one in result.points]
     counts = ", ".join(
         f"{states.count(state)} {word}"
-        for state, word in (("complete", "to their end"), ("stopped", "stopped"), ("failed", "failed"))
+        for state, word in (
+            ("complete", "to their end"),
+            ("stopped", "stopped"),
+            ("failed", "failed"),
+        )
         if states.count(state)
     )
     test = json.loads((result.run.path / "metrics.json").read_text("utf-8"))

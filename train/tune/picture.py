@@ -88,9 +88,13 @@ def _quality(result: Result, point: Point) -> float:
 Scale = Callable[[float], float]
 
 
-def _scale(values: Sequence[float], start: float, end: float, *, logarithmic: bool = False) -> Scale:
+def _scale(
+    values: Sequence[float], start: float, end: float, *, logarithmic: bool = False
+) -> Scale:
     """Return what places values between two ends of an axis, with a margin."""
-    made: Scale = (lambda value: math.log(max(value, 1e-9))) if logarithmic else (lambda value: value)
+    made: Scale = (
+        (lambda value: math.log(max(value, 1e-9))) if logarithmic else (lambda value: value)
+    )
     placed = [made(value) for value in values]
     low, high = min(placed), max(placed)
     margin = (high - low) * 0.06 or 0.05

@@ -7,7 +7,7 @@ and from nothing else: a study that was killed proposes again what it had propos
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gatelet.train.config import TrainConfig, settings
 from gatelet.train.tune.space import Space, Value
@@ -47,8 +47,11 @@ def settings_of(config: TrainConfig, number: int, params: dict[str, Value]) -> T
 
 
 def default_params(space: Space, config: TrainConfig) -> dict[str, Value]:
-    """Return the recipe's own values of what varies; {} where the space does not hold them."""
-    values = {name: getattr(config, name) for name in space.names}
+    """Return the recipe's own values of what varies; {} where the space does not hold them.
+
+    What has one value only does not vary, and may be another one in the recipe.
+    """
+    values = {name: getattr(config, name) for name in space.names if not space.fixes(name)}
     return values if space.holds(values) else {}
 
 
@@ -82,7 +85,7 @@ def proposals(
         yield dict(trial.params)
 
 
-_ATTEMPTS, _LEARNT_ATTEMPTS = 400, 20
+_ATTEMPTS, _LEARNT_ATTEMPTS = 100, 20
 
 
 def _study(
@@ -123,7 +126,7 @@ def _study(
     return study
 
 
-DIRECTIONS = ["maximize", "minimize"]
+DIRECTIONS: list[Literal["maximize", "minimize"]] = ["maximize", "minimize"]
 """Of quality and cost."""
 
 

@@ -13,7 +13,7 @@ from gatelet.errors import ConfigError, TrainingError
 from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.stages import check_output_directory
 from gatelet.train.config import TrainConfig
-from gatelet.train.epochs import Epoch, History
+from gatelet.train.epochs import History
 from gatelet.train.fit import write_run
 from gatelet.train.interrupt import Interrupt, hold_interrupts
 from gatelet.train.prepare import Prepared, prepare, refitted

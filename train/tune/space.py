@@ -83,18 +83,21 @@ class Space:
             {name: one for name, one in self.ranges.items() if name not in dropped},
         )
 
+    def fixes(self, name: str) -> bool:
+        """Return whether a setting has one value only, which may be another than the recipe's."""
+        return len(self.choices.get(name, ())) == 1
+
     def holds(self, values: Mapping[str, object]) -> bool:
-        """Return whether it has these values, of each setting that varies."""
-        return all(values.get(name) in one for name, one in self.choices.items()) and all(
-            one.holds(values.get(name)) for name, one in self.ranges.items()
+        """Return whether it has these values, of each setting that has more than one."""
+        chosen = all(
+            self.fixes(name) or values.get(name) in one for name, one in self.choices.items()
         )
+        return chosen and all(one.holds(values.get(name)) for name, one in self.ranges.items())
 
     def to_json(self) -> dict[str, Any]:
         """Return what TOML would hold: a list of choices or a table of a range by setting."""
         return {
-            name: list(self.choices[name])
-            if name in self.choices
-            else self.ranges[name].to_json()
+            name: list(self.choices[name]) if name in self.choices else self.ranges[name].to_json()
             for name in self.names
         }
 

@@ -75,7 +75,6 @@ class Watching:
             "goes on"
         )
 
-
     def _ended(self, one: Finished) -> str:
         if one.problem:
             return one.problem
