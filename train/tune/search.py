@@ -128,7 +128,7 @@ class Search:
     rows: Prepared
     folder: StudyFolder
     watching: Watching
-    began_s: float = field(default_factory=time.monotonic)
+    began_s: float = field(default_factory=lambda: time.monotonic())
 
     def run(self, interrupt: Interrupt) -> None:
         """Train trials until there are enough, or the time is over."""
