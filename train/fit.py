@@ -110,19 +110,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     if not processes.is_first:
         processes.wait(_WRITTEN)
         return Run.open(config.out)
-    rules = rules_of(config, prepared, network)
-    figures = measure_part(network, prepared, prepared.parts.test, rules)
-    trained = Trained(config, prepared, network, history, figures, rules, baseline)
-    try:
-        with stage_beside(config.out, marker=MARKER) as stage:
-            trained.write(stage)
-            with kept_on_failure(stage, config.out):
-                check_output_directory(config.out, marker=MARKER, kind="run")
-                replace_directory(stage, config.out)
-    except Exception as error:  # a full disk makes Keras and HDF5 raise what they like
-        if "kept" in vars(error):
-            raise
-        raise _rescue(trained, error) from error
+    figures = write_run(config, prepared, network, history, baseline)
     if history.interrupted:
         progress.say(
             f"the checkpoint '{checkpoint_of(config.out)}' stays: the same command with --resume "
@@ -138,6 +126,44 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     )
     processes.wait(_WRITTEN)
     return Run.open(config.out)
+
+
+def write_run(
+    config: TrainConfig,
+    prepared: Prepared,
+    network: Network,
+    history: History,
+    baseline: Baseline | None = None,
+) -> Figures:
+    """Measure a network on the test part, and write its run at `config.out`.
+
+    Args:
+        config: What it was trained with.
+        prepared: On what.
+        network: With the weights of the best epoch.
+        history: Of the epochs.
+        baseline: What is written beside its figures.
+
+    Returns:
+        The figures of the test part.
+
+    Raises:
+        OutputError: As `train`.
+    """
+    rules = rules_of(config, prepared, network)
+    figures = measure_part(network, prepared, prepared.parts.test, rules)
+    trained = Trained(config, prepared, network, history, figures, rules, baseline)
+    try:
+        with stage_beside(config.out, marker=MARKER) as stage:
+            trained.write(stage)
+            with kept_on_failure(stage, config.out):
+                check_output_directory(config.out, marker=MARKER, kind="run")
+                replace_directory(stage, config.out)
+    except Exception as error:  # a full disk makes Keras and HDF5 raise what they like
+        if "kept" in vars(error):
+            raise
+        raise _rescue(trained, error) from error
+    return figures
 
 
 def _rescue(trained: Trained, failure: Exception) -> OutputError:

@@ -30,12 +30,15 @@ class Interrupt:
 
 
 @contextlib.contextmanager
-def hold_interrupts() -> Iterator[Interrupt]:
+def hold_interrupts(notice: bytes = NOTICE) -> Iterator[Interrupt]:
     """Hold back the first Ctrl-C until `check` is called; a second one stops at once.
 
     A KeyboardInterrupt that Python raises while TensorFlow calls back into it may end as a line
     of 'Exception ignored in', and training goes on. Where the program handles or ignores SIGINT
     in its own way, and outside the main thread, nothing is held.
+
+    Args:
+        notice: What to say when it was pressed.
 
     Yields:
         What to check where stopping does no harm.
@@ -46,7 +49,7 @@ def hold_interrupts() -> Iterator[Interrupt]:
         interrupt.check()
         interrupt.asked = True
         with contextlib.suppress(OSError):
-            os.write(2, NOTICE)  # not print: the handler may have interrupted one
+            os.write(2, notice)  # not print: the handler may have interrupted one
 
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield interrupt

@@ -321,6 +321,20 @@ def _of_all_sizes(rows: Arrays) -> Arrays:
     return rows.rows(sorted([*half.tolist(), *even.tolist()]))
 
 
+def refitted(prepared: Prepared, config: TrainConfig) -> Prepared:
+    """Return the same rows with the vectorizer of other settings, fitted on the training part.
+
+    Args:
+        prepared: Of any settings.
+        config: How texts become ids.
+
+    Raises:
+        DataError: The training part has no words.
+    """
+    found = fitted(config, prepared.parts, prepared.task, prepared.labels)
+    return replace(found, source=prepared.source)
+
+
 def _fit_vectorizer(config: TrainConfig, part: Dataset, task: Task) -> Vectorizer:
     vectorizer = Vectorizer.fit(
         part.texts,

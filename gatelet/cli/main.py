@@ -22,6 +22,7 @@ from gatelet.runtime.terminal import one_line
 COMMANDS = {
     "quickstart": "real text -> trained -> converted -> proven -> a prediction",
     "train": "train a model and write a run directory",
+    "tune": "search for settings that are better, or as good and smaller",
     "evaluate": "measure a run or a bundle on labelled data",
     "convert": "convert a run or a Keras model to a bundle, and check its parity",
     "parity": "check that a bundle predicts what was trained",
@@ -34,7 +35,7 @@ COMMANDS = {
 }
 """Each command's module has the same name."""
 
-EXTRAS = {"quickstart": "all", "train": "train", "predict": "onnx"}
+EXTRAS = {"quickstart": "all", "train": "train", "tune": "tune", "predict": "onnx"}
 """What installs the packages that a command imports; 'convert' for all others."""
 
 

@@ -52,6 +52,12 @@ def read_given(config: TrainConfig) -> Given:
     return _read(config.data, config, columns=_split(config.columns))
 
 
+def takes_features(config: TrainConfig) -> bool:
+    """Return whether a configuration's file holds features, as its name and its use tell."""
+    is_arrays = config.data is not None and config.data.suffix.lower() == ".npz"
+    return is_arrays or config.window is not None
+
+
 def read_like(run: Run, path: Path, **asked: str | None) -> Rows:
     """Read rows as those of a run were read: windows of the same columns, labels likewise.
 
