@@ -13,7 +13,8 @@ from gatelet.errors import DataError
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset, Split, place_of, text_key
 from gatelet.train.config import TrainConfig
-from gatelet.train.fit import fit_network, measure_part, rules_of
+from gatelet.train.fit import measure_part, rules_of
+from gatelet.train.fitting import fit_network
 from gatelet.train.inputs.copies import row_keys
 from gatelet.train.inputs.telling import Rows
 from gatelet.train.prepare import Prepared, fitted, prepare

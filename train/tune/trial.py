@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gatelet.errors import TrainingError
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Epoch, fit_epochs
-from gatelet.train.fit import build_network
+from gatelet.train.fitting import build_network
 from gatelet.train.model import Network, import_keras
 from gatelet.train.prepare import Prepared
 from gatelet.train.tasks import better_by
