@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from gatelet.errors import BackendError
 from gatelet.train.interrupt import Interrupt
 from gatelet.train.prepare import Prepared
 from gatelet.train.tune.front import Finished
@@ -16,6 +17,8 @@ from gatelet.train.tune.trial import Outcome, Task, run_trial
 LOST_TRIALS = 3
 """So often a trial begins again whose worker died."""
 _WAIT_S = 0.5
+_START_S = 300
+"""How long Ray's own processes may take to begin, on a busy machine."""
 _ONE_THREAD = {
     name: "1"
     for name in (
@@ -35,19 +38,28 @@ def run_on_cluster(search: Search, interrupt: Interrupt) -> None:
         interrupt: Ctrl-C ends all trials that run.
 
     Raises:
+        BackendError: There is no cluster at the address, or none begins here.
         KeyboardInterrupt: It was pressed.
     """
     import ray
 
     config = search.config
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(
-        address=config.address,
-        **({} if config.address else {"num_cpus": config.workers, "include_dashboard": False}),
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env={"env_vars": {**_ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)}},
-    )
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", str(_START_S))
+    try:
+        ray.init(
+            address=config.address,
+            **({} if config.address else {"num_cpus": config.workers, "include_dashboard": False}),
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": {**_ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)}},
+        )
+    except Exception as error:  # Ray raises a bare one where its processes do not answer in time
+        place = f"at '{config.address}'" if config.address else "here"
+        why = " ".join(str(error).split())
+        raise BackendError(
+            f"Ray cannot be reached {place}: {why}; check --address, or use --engine optuna"
+        ) from error
     try:
         _Cluster(ray, search).run(interrupt)
     finally:
