@@ -17,8 +17,6 @@ from gatelet.train.tune.trial import Outcome, Task, run_trial
 LOST_TRIALS = 3
 """So often a trial begins again whose worker died."""
 _WAIT_S = 0.5
-_START_S = 300
-"""How long Ray's own processes may take to begin, on a busy machine."""
 _ONE_THREAD = {
     name: "1"
     for name in (
@@ -45,7 +43,6 @@ def run_on_cluster(search: Search, interrupt: Interrupt) -> None:
 
     config = search.config
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", str(_START_S))
     try:
         ray.init(
             address=config.address,
