@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from gatelet.errors import BackendError
 from gatelet.train.interrupt import Interrupt
 from gatelet.train.prepare import Prepared
 from gatelet.train.tune.front import Finished
@@ -35,19 +36,27 @@ def run_on_cluster(search: Search, interrupt: Interrupt) -> None:
         interrupt: Ctrl-C ends all trials that run.
 
     Raises:
+        BackendError: There is no cluster at the address, or none begins here.
         KeyboardInterrupt: It was pressed.
     """
     import ray
 
     config = search.config
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(
-        address=config.address,
-        **({} if config.address else {"num_cpus": config.workers, "include_dashboard": False}),
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env={"env_vars": {**_ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)}},
-    )
+    try:
+        ray.init(
+            address=config.address,
+            **({} if config.address else {"num_cpus": config.workers, "include_dashboard": False}),
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": {**_ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)}},
+        )
+    except Exception as error:  # Ray raises a bare one where its processes do not answer in time
+        place = f"at '{config.address}'" if config.address else "here"
+        why = " ".join(str(error).split())
+        raise BackendError(
+            f"Ray cannot be reached {place}: {why}; check --address, or use --engine optuna"
+        ) from error
     try:
         _Cluster(ray, search).run(interrupt)
     finally:

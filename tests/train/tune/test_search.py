@@ -6,6 +6,7 @@ Killed anywhere, a study ends with the trials of one that nothing stopped.
 import errno
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -357,7 +358,7 @@ def test_no_trial_begins_when_the_time_is_over(
     tuned: Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 10_000, 25))
-    monkeypatch.setattr("gatelet.train.tune.search.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
 
     first = tuned(minutes=2)
 
