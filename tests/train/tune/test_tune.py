@@ -78,7 +78,7 @@ def test_no_trial_opens_the_test_part(
     split, write_run = dataset.split, fit.write_run
     judged: list[Path] = []
 
-    def sealed(rows: Dataset) -> Split:
+    def sealed(rows: Dataset) -> Split[Any]:
         parts = split(rows)
         test = Sealed(parts.test.texts, parts.test.labels, parts.test.name)
         return Split(parts.train, parts.validation, test)
@@ -114,7 +114,7 @@ def test_the_chosen_trial_is_an_ordinary_run_that_was_judged_on_the_test_part(st
 
     assert {path.name for path in run.path.iterdir()} >= FILES
     assert run.provenance["seed"] == chosen["seed"]
-    assert stored["accuracy"] == evaluate_run(run, run.test()).accuracy
+    assert stored["accuracy"] == evaluate_run(run, run.test()).to_dict()["accuracy"]
 
 
 def test_exported_bytes_are_those_that_were_predicted(study: Path) -> None:
