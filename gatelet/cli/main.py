@@ -52,6 +52,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {one_line(message)}\ntry: {self.prog} --help\n")
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help whose lines do not end within a name: `dynamic-int8` is one word."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        import textwrap
+
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -109,7 +118,7 @@ def _run(name: str, words: list[str]) -> int:
         prog=f"gatelet {name}",
         description=COMMANDS[name],
         epilog=f"example:\n  {command.EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     command.configure(parser)
@@ -151,7 +160,7 @@ def _top_level(words: list[str]) -> NoReturn:
         description="Recurrent networks from training to edge devices, with proof.",
         epilog=f"commands:\n{listing}\n\nexample:\n  gatelet quickstart --out demo\n\n"
         "gatelet COMMAND --help explains a command",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"gatelet {gatelet.__version__}")
     parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)

@@ -96,10 +96,7 @@ LIMITS = {
         0.5, 0.05, "its shapes only: the rounding is looked at apart"
     ),
     ("c", "dynamic-int4-emb2"): Limit(
-        4.0,
-        1.0,
-        "its shapes only, as dynamic-int8-emb4; kernels of 4 bits were not trained so: measured "
-        "1.6, mean of a single row 0.51",
+        4.0, 1.0, "the limits of dynamic-int4-emb1, whose embeddings are coarser: not measured"
     ),
     ("c", "dynamic-int4-emb1"): Limit(
         4.0,

@@ -41,10 +41,10 @@ def test_a_scheme_of_a_newer_gatelet_is_divided_by_its_types(
     types = {"weights": "int8", "embeddings": "int4", "activations": "float32", "outside": False}
     cases: tuple[tuple[object, bool], ...] = (
         (types, True),
-        ({**types, "weights": "int2"}, False),
+        ({**types, "weights": "int3"}, False),
         ([], False),
         ({**types, "recurrent": "int16"}, True),
-        ({**types, "recurrent": "int2"}, False),
+        ({**types, "recurrent": "int3"}, False),
         ({**types, "recurrent": []}, False),
     )
     for stores, known in cases:
