@@ -21,8 +21,8 @@ CELLS = ("lstm", "gru", "rnn")
 POOLINGS = ("last", "mean", "max")
 SCHEDULES = ("constant", "linear", "cosine")
 
-_PLACES = ("out", "data", "corpus", "text_column", "label_column")
-"""Settings that say where the rows are, and where the run goes: no part of what is described."""
+_PLACES = ("out", "data", "corpus", "text_column", "label_column", "baseline")
+"""Settings that leave a network alone but for its rows: no part of what is described."""
 
 _TOML_ESCAPES = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)} | {
     "\t": "\\t",
