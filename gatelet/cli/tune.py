@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(STORED)}: of the c artifact that is counted; default: {SCHEME}",
     )
     parser.add_argument(
-        "--metric",
+        "--quality",
         default="accuracy",
         metavar="NAME",
         help=f"{', '.join(QUALITIES)}: quality, on the validation part; default: accuracy",
@@ -109,7 +109,7 @@ def _config(arguments: argparse.Namespace) -> TuneConfig:
         minutes=arguments.minutes,
         budget_bytes=arguments.budget_bytes,
         against=arguments.against,
-        metric=arguments.metric,
+        quality=arguments.quality,
         scheme=arguments.scheme,
         engine=arguments.engine,
         workers=arguments.workers,

@@ -35,7 +35,7 @@ class TuneConfig:
         minutes: No trial begins later; None for no limit.
         budget_bytes: The most bytes of an artifact, of all trials but the first; None for any.
         against: What quality is weighed against.
-        metric: What quality is, of the validation part.
+        quality: What it is, of the validation part.
         scheme: Of the c artifact whose bytes are counted.
         engine: 'optuna' trains here, 'ray' on the workers of a cluster.
         workers: Trials at once with ray.
@@ -55,7 +55,7 @@ class TuneConfig:
     minutes: float | None = None
     budget_bytes: int | None = None
     against: str = "bytes"
-    metric: str = "accuracy"
+    quality: str = "accuracy"
     scheme: str = SCHEME
     engine: str = "optuna"
     workers: int = 2
@@ -65,7 +65,7 @@ class TuneConfig:
 
     def __post_init__(self) -> None:
         check_scheme(self.scheme)
-        for name, known in (("against", AGAINST), ("metric", QUALITIES), ("engine", ENGINES)):
+        for name, known in (("against", AGAINST), ("quality", QUALITIES), ("engine", ENGINES)):
             if getattr(self, name) not in known:
                 raise ConfigError(
                     f"'{name}' is {getattr(self, name)!r}; known: {', '.join(known)}", field=name
@@ -87,7 +87,7 @@ class TuneConfig:
     def goals(self) -> dict[str, str | int | None]:
         """What trials are judged by."""
         return {
-            "metric": self.metric,
+            "quality": self.quality,
             "against": self.against,
             "scheme": self.scheme,
             "budget_bytes": self.budget_bytes,

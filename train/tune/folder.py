@@ -39,7 +39,7 @@ class About:
         space: What varies, as TOML holds it.
         settings: Of the recipe, but for where rows are and results go.
         data_sha256: Of all rows as they were read.
-        goals: What trials are judged by: 'metric', 'against', 'scheme', 'budget_bytes'.
+        goals: What trials are judged by: 'quality', 'against', 'scheme', 'budget_bytes'.
     """
 
     space: Mapping[str, Any]

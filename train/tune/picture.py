@@ -63,7 +63,7 @@ def plot_front(result: Result) -> str:
     up = _scale([_quality(result, one) for one in points], HEIGHT - BOTTOM, TOP)
     heading = safe(f"{result.name}: {len(result.points)} trials")
     axis = safe(AXES[config.against].format(scheme=config.scheme))
-    measure = "accuracy" if config.metric == "accuracy" else "loss, negative"
+    measure = "accuracy" if config.quality == "accuracy" else "loss, negative"
     body = [*_frame(points, result, across, up), _staircase(result, across, up)]
     body += [_mark(result, one, across, up) for one in points]
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">
@@ -82,7 +82,7 @@ text-anchor="middle">validation {measure}</text>
 
 def _quality(result: Result, point: Point) -> float:
     trial = point.trial
-    return quality_of(trial.epochs[trial.best - 1], result.config.metric)
+    return quality_of(trial.epochs[trial.best - 1], result.config.quality)
 
 
 Scale = Callable[[float], float]

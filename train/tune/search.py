@@ -210,7 +210,7 @@ class Search:
             assert self.config.latency is not None, "TuneConfig has checked that"
             cost = self.config.latency(new_network(settings, prepared), prepared, settings)
         finished = tuple(self.folder.finished())
-        task = Task(number, settings, cost, size, finished, self.config.metric)
+        task = Task(number, settings, cost, size, finished, self.config.quality)
         return Begun(task, params, prepared, macs)
 
     def end(self, begun: Begun, outcome: Outcome) -> None:
@@ -221,15 +221,15 @@ class Search:
         if outcome.weights is not None and one.number in kept:
             self.folder.keep(one.number, outcome.weights)
         facts = {"macs": begun.macs, "processor_s": round(outcome.processor_s, 2)}
-        self.folder.add(one, begun.params, measure=config.metric, facts=facts)
+        self.folder.add(one, begun.params, measure=config.quality, facts=facts)
         self.folder.drop_all_but(kept)
         self.watching.trial(one, trials)
 
 
 def kept_of(trials: Sequence[Finished], config: TuneConfig) -> list[int]:
     """Return the numbers of the trials whose weights are kept: the front, and what is chosen."""
-    chosen = choose(trials, measure=config.metric, budget_bytes=config.budget_bytes)
-    front = front_of(trials, measure=config.metric)
+    chosen = choose(trials, measure=config.quality, budget_bytes=config.budget_bytes)
+    front = front_of(trials, measure=config.quality)
     return sorted({one.number for one in (*front, *([chosen] if chosen else []))})
 
 
@@ -247,7 +247,7 @@ def _end(search: Search, whole: Prepared, watching: Watching) -> Result:
     """Judge the chosen trial, write its run, and show the front."""
     config, folder = search.config, search.folder
     trials = folder.finished()
-    chosen = choose(trials, measure=config.metric, budget_bytes=config.budget_bytes)
+    chosen = choose(trials, measure=config.quality, budget_bytes=config.budget_bytes)
     if chosen is None:
         raise TrainingError(_why_none(trials, config))
     run = _write_run(search, whole, chosen, watching)
@@ -293,7 +293,7 @@ def _points(
     search: Search, trials: Sequence[Finished], chosen: Finished, watching: Watching
 ) -> list[Point]:
     config, facts = search.config, search.folder.facts()
-    front = {one.number for one in front_of(trials, measure=config.metric)}
+    front = {one.number for one in front_of(trials, measure=config.quality)}
     points = []
     for one in trials:
         settings = _settings(search, one.number)

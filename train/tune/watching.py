@@ -52,8 +52,8 @@ class Watching:
         """
         config = self._config
         text = f"trial {one.number} ({len(trials)} of {config.trials}): {self._ended(one)}"
-        best = choose(trials, measure=config.metric, budget_bytes=config.budget_bytes)
-        highest = front_of(trials, measure=config.metric)[-1:]
+        best = choose(trials, measure=config.quality, budget_bytes=config.budget_bytes)
+        highest = front_of(trials, measure=config.quality)[-1:]
         if highest:
             text += f"; best so far {self._figures(highest[0])} (trial {highest[0].number})"
         if best is not None and best.number != highest[0].number:
@@ -87,7 +87,7 @@ class Watching:
         kept = one.epochs[one.best - 1]
         measured = (
             f"accuracy {kept.val_accuracy:.4f}"
-            if self._config.metric == "accuracy"
+            if self._config.quality == "accuracy"
             else f"loss {kept.val_loss:.4f}"
         )
         return f"{measured} at {one.bytes:,} bytes"

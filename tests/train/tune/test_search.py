@@ -374,7 +374,7 @@ def test_no_trial_begins_when_the_time_is_over(
         ({"minutes": math.nan}, "'minutes' is nan"),
         ({"budget_bytes": 0}, "'budget_bytes' is 0"),
         ({"against": "speed"}, "'against' is 'speed'; known: bytes, macs, latency"),
-        ({"metric": "auc"}, "'metric' is 'auc'; known: accuracy, loss"),
+        ({"quality": "auc"}, "'quality' is 'auc'; known: accuracy, loss"),
         ({"engine": "dask"}, "'engine' is 'dask'; known: optuna, ray"),
         ({"scheme": "int3"}, "scheme 'int3'"),
     ],
