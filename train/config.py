@@ -11,8 +11,8 @@ from pathlib import Path
 from gatelet.errors import ConfigError
 from gatelet.runtime.data.rounding import ROUNDED
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
-from gatelet.train.corpora import CORPORA
-from gatelet.train.recipe import nearest, read_toml, recipe_file
+from gatelet.train.corpora import CORPORA, check_corpus
+from gatelet.train.recipe import nearest, read_toml, recipe_file, toml_value
 from gatelet.train.settings import Setting, about
 from gatelet.train.tasks import METRICS, TASKS
 
@@ -23,13 +23,6 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 _PLACES = ("out", "data", "corpus", "text_column", "label_column", "baseline")
 """Settings that leave a network alone but for its rows: no part of what is described."""
-
-_TOML_ESCAPES = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)} | {
-    "\t": "\\t",
-    "\n": "\\n",
-    '"': '\\"',
-    "\\": "\\\\",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +250,7 @@ class TrainConfig:
         if self.data is None and self.corpus is None:
             raise ConfigError("expected either data or corpus, got neither", field="data")
         if self.corpus is not None:
-            self._check_corpus(self.corpus)
+            check_corpus(self.corpus, has_data=self.data is not None)
 
     def _check_data(self) -> None:
         """Refuse settings of windows without windows, and others that exclude each other."""
@@ -295,20 +288,6 @@ class TrainConfig:
         Those before are scored with rounded weights too, which were not trained to be so.
         """
         return max(self.patience, self.aware_after + 1) if self.aware else self.patience
-
-    def _check_corpus(self, corpus: str) -> None:
-        if corpus not in CORPORA:
-            raise ConfigError(
-                f"corpus '{corpus}' is unknown{nearest(corpus, CORPORA)}; "
-                f"known: {', '.join(CORPORA)}",
-                field="corpus",
-                value=corpus,
-            )
-        if self.data is not None and CORPORA[corpus].sdist is not None:
-            raise ConfigError(
-                f"expected either data or corpus, got both; corpus '{corpus}' needs no data",
-                field="data",
-            )
 
     @classmethod
     def resolve(
@@ -379,7 +358,7 @@ class TrainConfig:
         """Return the recipe in a line: what differs from the default one."""
         values = self.to_dict()
         changed = [
-            f"{one.name} = {_toml_value(values[one.name])}"
+            f"{one.name} = {toml_value(values[one.name])}"
             for one in settings()
             if one.name not in _PLACES and one.name in values and values[one.name] != one.default
         ]
@@ -387,7 +366,7 @@ class TrainConfig:
 
     def to_toml(self) -> str:
         """Write what `from_toml` and `--recipe` read as the same configuration."""
-        return "".join(f"{name} = {_toml_value(value)}\n" for name, value in self.to_dict().items())
+        return "".join(f"{name} = {toml_value(value)}\n" for name, value in self.to_dict().items())
 
 
 def settings() -> tuple[Setting, ...]:
@@ -396,17 +375,12 @@ def settings() -> tuple[Setting, ...]:
     return tuple(
         Setting(
             name=each.name,
-            kind=next(kind for kind in _kinds(hints[each.name]) if kind is not type(None)),
+            kind=(typing.get_args(hints[each.name]) or (hints[each.name],))[0],
             default=None if each.name == "out" else each.default,
             **each.metadata,
         )
         for each in fields(TrainConfig)
     )
-
-
-def _kinds(hint: object) -> tuple[type, ...]:
-    kinds = typing.get_args(hint) or (hint,)
-    return tuple(kind for kind in kinds if isinstance(kind, type))
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -421,12 +395,3 @@ def _check_keys(given: Mapping[str, object], *, where: str) -> None:
         if key not in known:
             hint = nearest(key, known) or f"; known: {', '.join(known)}"
             raise ConfigError(f"unknown setting '{key}'{where}{hint}", field=key)
-
-
-def _toml_value(value: str | int | float | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        return repr(value)
-    escaped = "".join(_TOML_ESCAPES.get(c) or c for c in value)
-    return f'"{escaped}"'

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gatelet.errors import DataError
+from gatelet.errors import ConfigError, DataError
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.lines import read_text
 from gatelet.train.corpora_sdist import Sdist, cache_folder, fetch, read_member
+from gatelet.train.recipe import nearest
 
 RATING_MIN = 0.5  # of 4: nearer to 0, the raters did not agree on a sign
 LINE_CHARACTERS_MIN = 15  # shorter lines are mostly a title or one word
@@ -205,3 +206,22 @@ def _load_imdb() -> Dataset:
         texts += [" ".join(words[int(rank)] for rank in row) for row in rows]
         labels += [str(int(truth)) for truth in truths]
     return Dataset(tuple(texts), tuple(labels), "imdb")
+
+
+def check_corpus(name: str, *, has_data: bool) -> None:
+    """Refuse a corpus that is not known, and data beside one that needs none.
+
+    Raises:
+        ConfigError: Either.
+    """
+    if name not in CORPORA:
+        raise ConfigError(
+            f"corpus '{name}' is unknown{nearest(name, CORPORA)}; known: {', '.join(CORPORA)}",
+            field="corpus",
+            value=name,
+        )
+    if has_data and CORPORA[name].sdist is not None:
+        raise ConfigError(
+            f"expected either data or corpus, got both; corpus '{name}' needs no data",
+            field="data",
+        )

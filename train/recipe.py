@@ -13,6 +13,12 @@ from pathlib import Path
 from gatelet.errors import ConfigError
 
 _RECIPES = Path(__file__).parent / "recipes"
+_TOML_ESCAPES = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)} | {
+    "\t": "\\t",
+    "\n": "\\n",
+    '"': '\\"',
+    "\\": "\\\\",
+}
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -67,3 +73,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return the question whether a close name was meant; '' where none is close."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def toml_value(value: str | int | float | bool) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return repr(value)
+    escaped = "".join(_TOML_ESCAPES.get(c) or c for c in value)
+    return f'"{escaped}"'

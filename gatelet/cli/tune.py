@@ -72,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address", metavar="HOST:PORT", help="of a Ray cluster; default: one is begun here"
     )
-    add_settings(parser, without=("out", "metric"))
+    add_settings(parser, without=("out",))
     parser.add_argument("--out", type=Path, required=True, metavar="STUDY", help="the study")
     parser.add_argument("--json", action="store_true", help="print the study as JSON")
 
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _config(arguments: argparse.Namespace) -> TuneConfig:
     out = output_folder(arguments.out)
     given = [one.name for one in settings() if getattr(arguments, one.name, None) is not None]
-    base = config_of(arguments, out=out / RUN, metric=None)
+    base = config_of(arguments, out=out / RUN)
     kind = "features" if takes_features(base) else "texts"
     space = default_space(kind) if arguments.space is None else read_space(arguments.space)
     return TuneConfig(

@@ -56,7 +56,7 @@ def tune(config: TuneConfig) -> Result:
     check_output_directory(config.out, marker=MARKER, kind="study")
     whole = prepare(config.base)
     if not whole.task.labelled:  # values have no accuracy
-        config = replace(config, metric=LOSS)
+        config = replace(config, quality=LOSS)
     rows = without_test(whole)
     about = About(
         config.space.to_json(),

@@ -14,6 +14,14 @@ from numpy.typing import NDArray
 
 from gatelet.convert.exporters.c.blob import Blob, lines_of, sums_of
 from gatelet.convert.exporters.c.entry import Entry
+from gatelet.convert.exporters.c.forms import (
+    C_TYPES,
+    FORMS,
+    NAMES_OF_DTYPES,
+    PRODUCTS,
+    ROUNDING_ACTIVATIONS,
+    SUMMED,
+)
 from gatelet.convert.exporters.c.sizes import Size, largest_elements
 from gatelet.convert.exporters.c.source import initializer
 from gatelet.convert.exporters.quantize import (
@@ -42,37 +50,6 @@ ACTIVATION_LIMIT = 16383
 LEVELS_LIMIT = 120
 """A multiple of 15 and of 3, of which levels of 4 and 2 bits are odd halves, that 7 bits hold."""
 _LEVEL_ORDERS = {f"int{bits}": order for order, bits in BITS_OF.items()}
-_DTYPES = {
-    "float": "float32",
-    "int8_t": "int8",
-    "int16_t": "int16",
-    "int32_t": "int32",
-    "uint8_t": "uint8",
-    "uint16_t": "uint16",
-}
-_FORMS = {
-    "floats": ("float", "tiles", 0),
-    "bytes": ("int8_t", "tiles", 127),
-    "values": ("int8_t", "fours", 127),
-    "nibbles": ("uint8_t", "nibbles", 7),
-    "words": ("int16_t", "pairs", 32767),
-}
-"""A matrix by its field of struct gatelet_matrix: type, order, and the largest integer."""
-_PRODUCTS = {
-    "bytes": "product_bytes",
-    "values": "product_int8",
-    "nibbles": "product_int8",
-    "words": "product_int16",
-}
-_ROUNDING_ACTIVATIONS = ("values", "nibbles", "words")
-_SUMMED = ("values", "nibbles")
-_C_TYPES = {
-    "float": ("float", 4),
-    "ids": ("int32_t", 4),
-    "int16": ("int16_t", 2),
-    "mask": ("uint8_t", 1),
-    "word": ("int32_t", 4),
-}
 
 Array = NDArray[Any]
 
@@ -143,7 +120,7 @@ class Stored:
     @property
     def entry(self) -> dict[str, Any]:
         """What the table of sections says of it."""
-        return {"dtype": _DTYPES[self.c_type], "shape": self.shape, "offset": self.offset}
+        return {"dtype": NAMES_OF_DTYPES[self.c_type], "shape": self.shape, "offset": self.offset}
 
 
 @dataclass(frozen=True)
@@ -233,7 +210,7 @@ class Writer:
 
     def make(self, dims: Sequence[Size], kind: str = "float", **facts: Any) -> Value:
         """Return memory for a value."""
-        c_type, width = _C_TYPES[kind]
+        c_type, width = C_TYPES[kind]
         floats = largest_elements(dims)
         slot = self.memory(floats if width == 4 else f"({floats} * {width} + 3) / 4")
         name = self.name("value")
@@ -265,7 +242,7 @@ class Writer:
 
     def store(self, array: Array, c_type: str = "float") -> Stored:
         """Store an array as it is."""
-        stored = np.asarray(array, DTYPES[_DTYPES[c_type]])
+        stored = np.asarray(array, DTYPES[NAMES_OF_DTYPES[c_type]])
         return Stored(c_type, stored.shape, self.blob.add(stored))
 
     def weights(self, array: Array, c_type: str = "float") -> str:
@@ -300,7 +277,7 @@ class Writer:
         return self.quantized and array.size >= SMALL_ELEMENTS
 
     def form_of(self, array: Array, *, raw: bool, recurrent: bool) -> str:
-        """Return in which of _FORMS a matrix is stored.
+        """Return in which of FORMS a matrix is stored.
 
         Features as the user feeds them are not rounded: one column may be a thousand times
         another. Their kernels have 8 bits where others have 4.
@@ -336,12 +313,12 @@ class Writer:
         rows, columns = packed.shape
         tile = tile_of(part.array.shape[1]) if gates == 1 else gates * LANES
         name, form = self.name("matrix"), self.form_of(packed, raw=raw, recurrent=recurrent)
-        c_type, order, largest = _FORMS[form]
+        c_type, order, largest = FORMS[form]
         fields: dict[str, object] = {}
         more: dict[str, Any] = {}
         if largest:
             packed, scales = quantize(packed, axis=1, limit=largest)
-            self.kernels.add(_PRODUCTS[form])
+            self.kernels.add(PRODUCTS[form])
         arranged = ORDERS[order](packed, tile)
         values = self.store(pack_nibbles(arranged) if form == "nibbles" else arranged, c_type)
         fields[form] = values.pointer
@@ -349,10 +326,10 @@ class Writer:
             by_column = self.store(scales[0])
             fields["scales"] = by_column.pointer
             more["scales"] = [{"along": "columns", **by_column.entry}]
-        if form in _SUMMED:
+        if form in SUMMED:
             sums = self.store(sums_of(packed), "int16_t")
             fields["sums"], more["sums"] = sums.pointer, sums.entry
-        if form in _ROUNDING_ACTIVATIONS:
+        if form in ROUNDING_ACTIVATIONS:
             fields["limit"] = exact_limit or ACTIVATION_LIMIT
         self.section(part, values, order, gates=gates, **more)
         fields |= {"rows": rows, "tiles": columns // tile, "tile": tile}
