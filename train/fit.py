@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from gatelet.errors import GateletError, OutputError
 from gatelet.runtime.data.dataset import Dataset
-from gatelet.runtime.data.regression import RegressionMetrics
 from gatelet.runtime.data.run import MARKER, Run, is_run
 from gatelet.runtime.stages import (
     check_output_directory,
@@ -39,7 +38,7 @@ from gatelet.train.inputs.telling import Rows
 from gatelet.train.model import Network
 from gatelet.train.prepare import Prepared, prepare
 from gatelet.train.progress import Progress
-from gatelet.train.tasks import Figures, Rules, measure
+from gatelet.train.tasks import Figures, Rules, headline, measure
 from gatelet.train.thresholds import tuned
 from gatelet.train.trainer import Trainer
 from gatelet.train.writing import Trained, engines, settings_of, version_of
@@ -119,7 +118,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     kept = f"epoch {history.best} of {len(history.epochs)} kept"
     stopped = "interrupted: " if history.interrupted else ""
     progress.say(
-        f"{stopped}{kept}, test {_headline(figures)} on {figures.rows:,} "
+        f"{stopped}{kept}, test {headline(figures.to_dict())} on {figures.rows:,} "
         f"{'timesteps' if prepared.task.steps else 'rows'}, written to {config.out}"
     )
     processes.wait(_WRITTEN)
@@ -232,12 +231,6 @@ def _inputs(prepared: Prepared) -> str:
         return f"{prepared.features.timesteps:,} timesteps of {count:,} features{told}"
     kind = "characters" if prepared.vectorizer.char_level else "words"
     return f"{len(prepared.vectorizer.vocabulary):,} {kind}"
-
-
-def _headline(figures: Figures) -> str:
-    if isinstance(figures, RegressionMetrics):
-        return f"mean absolute error {figures.mae:.4g}"
-    return f"accuracy {figures.accuracy:.4f}"
 
 
 def _fit(

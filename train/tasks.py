@@ -3,7 +3,7 @@
 Not how a task is told from data (`gatelet.train.inputs`), nor the steps (`gatelet.train.steps`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -215,6 +215,17 @@ def better_by(metric: str) -> Callable[[Epoch, Epoch], bool]:
         return sign * (one.val_loss if one.val_metric is None else one.val_metric)
 
     return lambda one, other: figure(one) < figure(other)
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """Return the figure that says most, in words.
+
+    Args:
+        figures: Of a part, as JSON has them.
+    """
+    if "accuracy" in figures:
+        return f"accuracy {figures['accuracy']:.4f}"
+    return f"mean absolute error {figures['mae']:.4g}"
 
 
 def _lists(array: "NDArray[Any]") -> Sequence[Sequence[float]]:

@@ -14,6 +14,7 @@ from gatelet.runtime.data.run import Run
 from gatelet.train import train
 from gatelet.train.config import TrainConfig, settings
 from gatelet.train.recipe import recipe_names
+from gatelet.train.tasks import headline
 
 INTERRUPTED = 130
 """What a shell reports of a program that Ctrl-C ended."""
@@ -93,13 +94,6 @@ def _folds(config: TrainConfig) -> dict[str, Any]:
     from gatelet.train.folds import cross_validate
 
     return cross_validate(config, progress=progress).to_dict()
-
-
-def headline(figures: Mapping[str, Any]) -> str:
-    """Return the figure of a test part that says most, in words."""
-    if "accuracy" in figures:
-        return f"accuracy {figures['accuracy']:.4f}"
-    return f"mean absolute error {figures['mae']:.4g}"
 
 
 def counted(trained: Run) -> str:

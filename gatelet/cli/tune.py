@@ -9,10 +9,11 @@ from typing import Any
 
 from gatelet.cli.convert import output_folder
 from gatelet.cli.show import command_line, print_json, print_line, print_table
-from gatelet.cli.train import add_settings, config_of, counted, headline, test_figures
+from gatelet.cli.train import add_settings, config_of, counted, test_figures
 from gatelet.cli.tune_measures import exporting, timing
 from gatelet.train.config import settings
 from gatelet.train.inputs.reading import takes_features
+from gatelet.train.tasks import headline
 from gatelet.train.tune import Point, Result, TuneConfig, default_space, read_space, tune
 from gatelet.train.tune.config import AGAINST, ENGINES, SCHEME
 from gatelet.train.tune.costs import STORED
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_as_dict(result, figures))
         return 0
-    _print_front(result, figure="MAE" if "mae" in figures else "accuracy")
+    _print_front(result)
     print_line()
     chosen = result.chosen.trial.number
     print_line(
@@ -119,10 +120,10 @@ def _config(arguments: argparse.Namespace) -> TuneConfig:
     )
 
 
-def _print_front(result: Result, *, figure: str) -> None:
+def _print_front(result: Result) -> None:
     varied = result.config.space.names
     is_timed = result.config.against == "latency"
-    figures = ("trial", figure, "loss", "bytes", "exported", "macs/step")
+    figures = ("trial", result.config.figure, "loss", "bytes", "exported", "macs/step")
     header = (*figures, *(("us",) if is_timed else ()), *varied)
     print_table(header, [_row(result, one, is_timed=is_timed) for one in result.front])
 

@@ -40,7 +40,7 @@ def _exported_bytes(
     network: Network, prepared: Prepared, config: TrainConfig, *, scheme: str
 ) -> float:
     with known_warnings():
-        source = replace(open_source(network.model), vectorizer=prepared.vectorizer)
+        source = replace(open_source(network.model), vectorizer=prepared.words)
     graph = lower(source.model)
     skipping = skip_padding(graph, timesteps=padded_timesteps(source))
     exportable = Exportable(graph, skipping, source.vectorizer)
@@ -55,8 +55,9 @@ def _latency_us(network: Network, prepared: Prepared, config: TrainConfig, *, sc
             folder / "bundle",
             targets=[TARGET],
             schemes=[scheme],
-            vectorizer=prepared.vectorizer,
+            vectorizer=prepared.words,
             labels=prepared.labels,
+            multi_label=prepared.task.name == "multi-label",
             data=validation.rows(range(min(ROWS, len(validation)))),
             with_keras=False,
         )

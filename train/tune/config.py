@@ -37,6 +37,7 @@ class TuneConfig:
         against: What quality is weighed against.
         quality: What it is, of the validation part.
         scheme: Of the c artifact whose bytes are counted.
+        figure: What an epoch tells beside the loss: accuracy, or of values their error.
         engine: 'optuna' trains here, 'ray' on the workers of a cluster.
         workers: Trials at once with ray.
         address: Of a running Ray cluster; None begins one here.
@@ -56,6 +57,7 @@ class TuneConfig:
     budget_bytes: int | None = None
     against: str = "bytes"
     quality: str = "accuracy"
+    figure: str = "accuracy"
     scheme: str = SCHEME
     engine: str = "optuna"
     workers: int = 2

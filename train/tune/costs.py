@@ -91,6 +91,8 @@ def artifact_bytes(config: TrainConfig, sizes: Sizes, *, scheme: str) -> int:
     sections: list[int] = []
     if sizes.is_text:
         sections += _embedding(sizes.inputs, config.embedding, stored)
+    else:  # Normalization: a shift, then a factor
+        sections += [4, 4 * sizes.inputs, 4 * sizes.inputs, 4]
     for kernel in _kernels(config, sizes):
         sections += kernel.sections(stored)
     sections += _padding(config, stored) if sizes.is_text else []

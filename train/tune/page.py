@@ -5,6 +5,7 @@ Not the picture itself, which is `gatelet.train.tune.picture`.
 
 import json
 
+from gatelet.train.tasks import headline
 from gatelet.train.tune.folder import TRIALS
 from gatelet.train.tune.picture import safe
 from gatelet.train.tune.results import Point, Result
@@ -19,7 +20,7 @@ STYLE = """
   code { font: 13px ui-monospace, monospace; }
   @media (prefers-color-scheme: dark) { body { color: #ddd; background: #16181c; } }
 """
-HEADER = ("trial", "accuracy", "loss", "bytes", "exported", "multiply-adds", "settings")
+HEADER = ("trial", "", "loss", "bytes", "exported", "multiply-adds", "settings")
 
 
 def page(result: Result, picture: str) -> str:
@@ -44,14 +45,14 @@ def page(result: Result, picture: str) -> str:
     )
     test = json.loads((result.run.path / "metrics.json").read_text("utf-8"))
     rows = "\n".join(_row(result, one) for one in result.front)
-    header = "".join(f"<th>{name}</th>" for name in HEADER)
+    header = "".join(f"<th>{name or config.figure}</th>" for name in HEADER)
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>{safe(result.name)}: {len(result.points)} trials</title>
 <style>{STYLE}</style>
 <h1>{safe(result.name)}: {len(result.points)} trials</h1>
-<p>{counts}. Accuracy and loss are those of the validation part. Bytes are those of the c artifact
+<p>{counts}. Figures are those of the validation part. Bytes are those of the c artifact
 in {safe(config.scheme)}: predicted, and of the file that was exported.</p>
 {picture}
 <h2>The front</h2>
@@ -59,8 +60,8 @@ in {safe(config.scheme)}: predicted, and of the file that was exported.</p>
 <tr>{header}</tr>
 {rows}
 </table>
-<p>Trial {result.chosen.trial.number} was chosen. On the test part, which no trial has seen, its
-accuracy is {test["accuracy"]:.4f} on {test["rows"]:,} rows.</p>
+<p>Trial {result.chosen.trial.number} was chosen. Of the test part, which no trial has seen:
+{headline(test)} on {test["rows"]:,} rows.</p>
 <p><code>gatelet train --config {TRIALS}/{result.chosen.trial.number:04}.toml --out RUN</code>
 trains the model of a trial again.</p>
 </html>

@@ -147,7 +147,7 @@ def _mark(result: Result, point: Point, across: Scale, up: Scale) -> str:
     x, y = across(point.trial.cost), up(_quality(result, point))
     kept = point.trial.epochs[point.trial.best - 1]
     told = (
-        f"<title>trial {point.trial.number}: accuracy {kept.val_accuracy:.4f}, "
+        f"<title>trial {point.trial.number}: {result.config.figure} {kept.val_accuracy:.4f}, "
         f"loss {kept.val_loss:.4f}, {point.trial.bytes:,} bytes</title>"
     )
     if point.state != "complete":

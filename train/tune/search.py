@@ -55,8 +55,8 @@ def tune(config: TuneConfig) -> Result:
     require_engine(config.engine)
     check_output_directory(config.out, marker=MARKER, kind="study")
     whole = prepare(config.base)
-    if not whole.task.labelled:  # values have no accuracy
-        config = replace(config, quality=LOSS)
+    quality = config.quality if whole.task.labelled else LOSS  # values have no accuracy
+    config = replace(config, quality=quality, figure=whole.task.figure)
     rows = without_test(whole)
     about = About(
         config.space.to_json(),

@@ -16,8 +16,10 @@ from gatelet.train.settings import Setting
 
 Value = str | int | float | bool
 
-FIXED = ("out", "data", "corpus", "text_column", "label_column", "seed", "threshold")
-"""Settings that say where rows are, or that no trial may choose: each has its own seed."""
+_OF_ROWS = ("task", "label_columns", "group", "window", "stride", "columns", "horizon")
+_OF_FIGURES = ("metric", "threshold", "tune_threshold", "folds", "baseline")
+FIXED = ("out", "data", "corpus", "text_column", "label_column", *_OF_ROWS, *_OF_FIGURES, "seed")
+"""Settings that say what rows are or how trials compare, or that none may choose: its seed."""
 RANGE_KEYS = ("low", "high", "log", "step")
 _SPACES = Path(__file__).parent / "spaces"
 

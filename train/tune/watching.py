@@ -39,7 +39,8 @@ class Watching:
     def epoch(self, number: int, epoch: int, figures: Epoch) -> None:
         """Show an epoch of the running trial, where somebody watches."""
         if sys.stderr is not None and sys.stderr.isatty():
-            text = f"trial {number}, epoch {epoch}: validation accuracy {figures.val_accuracy:.4f}"
+            figure = f"{self._config.figure} {figures.val_accuracy:.4f}"
+            text = f"trial {number}, epoch {epoch}: validation {figure}"
             sys.stderr.write(f"\r\x1b[K{text}")
             sys.stderr.flush()
 

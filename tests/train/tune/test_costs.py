@@ -16,7 +16,8 @@ from gatelet.convert.reading.model_source import open_source
 from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import ConfigError
 from gatelet.train import TrainConfig
-from gatelet.train.model import Network, known_warnings
+from gatelet.train.model import Features, Network, known_warnings
+from gatelet.train.tasks import TASKS
 from gatelet.train.tune.costs import STORED, Sizes, artifact_bytes, check_scheme, multiply_adds
 
 VOCABULARY = 1_200
@@ -78,10 +79,28 @@ def test_a_features_model_has_no_embedding_and_a_kernel_that_is_not_summed() -> 
 
     found = artifact_bytes(config, Sizes(10, 1, is_text=False), scheme="dynamic-int8")
 
-    # kernel 10 x 64 is small: floats; the recurrent one has 16 x 64 bytes, scales and sums
+    # two steps of a Normalization besides; kernel 10 x 64 is small: floats; the
+    # recurrent one has 16 x 64 bytes, scales and sums
     kernels = 4 * 10 * 64 + (16 * 64 + 4 * 64 + 2 * 64)
     biases, scores = 4 * 64, 4 * (16 * 16 + 16)
-    assert found == 64 + kernels + biases + scores
+    assert found == 64 + 4 * 64 + kernels + biases + scores
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("shape", ["gru", "layers", "conv", "bidirectional"])
+def test_bytes_of_a_features_model_are_those_of_what_is_exported(shape: str) -> None:
+    config, task = settings(shape), TASKS["regression"]
+    seen = Features(9, (1.0, 30.0), (2.0, 400.0))
+    with known_warnings():
+        network = Network.build(config, vocabulary_size=0, labels=6, task=task, features=seen)
+        generator = np.random.default_rng(5)
+        made = [one + generator.uniform(0.01, 0.05, one.shape) for one in network.weights()]
+        network.restore([one.astype(np.asarray(one).dtype) for one in made])
+        graph = lower(open_source(network.model).model)
+    for scheme in ("float32", "dynamic-int8"):
+        exported = len(write_model(Exportable(graph, graph), SCHEMES[scheme]).weights)
+        predicted = artifact_bytes(config, Sizes(2, 6, is_text=False), scheme=scheme)
+        assert abs(predicted / exported - 1) <= 0.002, (scheme, predicted, exported)
 
 
 def test_other_schemes_are_refused() -> None:
