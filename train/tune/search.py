@@ -280,6 +280,8 @@ def _write_run(search: Search, whole: Prepared, chosen: Finished, watching: Watc
     prepared = refitted(whole, settings)
     network = new_network(settings, prepared)
     network.restore(search.folder.weights(chosen.number))
+    if prepared.unit is not None:
+        network.scale_values(prepared.unit.deviation, prepared.unit.mean)
     write_run(settings, prepared, network, History(chosen.epochs, chosen.best))
     return Run.open(settings.out)
 

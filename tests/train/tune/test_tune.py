@@ -21,6 +21,7 @@ from gatelet.train import evaluate_run, fit, train
 from gatelet.train.config import TrainConfig
 from gatelet.train.model import Network
 from gatelet.train.tune import search
+from tests.train.made import write_series
 
 pytestmark = pytest.mark.ci
 
@@ -31,6 +32,7 @@ embedding = { low = 2, high = 8, log = true }
 learning_rate = { low = 0.02, high = 0.1, log = true }
 """
 SETTINGS = ["--maxlen", "12", "--epochs", "2", "--vocabulary", "60"]
+
 FILES = {
     "calibration.jsonl",
     "config.toml",
@@ -214,3 +216,32 @@ def test_a_setting_that_is_given_as_a_flag_does_not_vary(
     assert main([*words, *given, "--out", str(tmp_path / "study")]) == 2
     assert "nothing varies" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+def test_values_of_windows_are_searched_and_keep_their_unit(tmp_path: Path) -> None:
+    data, out, space = write_series(tmp_path / "load.csv"), tmp_path / "study", tmp_path / "s.toml"
+    space.write_text("units = [8, 12]\n", "utf-8")
+    asked = [
+        "--window",
+        "12",
+        "--stride",
+        "1",
+        "--horizon",
+        "6",
+        "--label-column",
+        "load",
+        "--epochs",
+        "4",
+        "--trials",
+        "2",
+    ]
+    settings = ["--space", str(space), "--learning-rate", "0.02", "--dropout", "0"]
+    assert main(["tune", "--data", str(data), "--out", str(out), *asked, *settings]) == 0
+    (chosen,) = [one for one in points(out) if one["chosen"]]
+    assert abs(chosen["bytes"] / chosen["exported_bytes"] - 1) < 0.01
+    run = Run.open(out / "run")
+    found = evaluate_run(run, run.test_rows()).to_dict()
+    # the series lies near 5,000: without its unit the error would be as large
+    assert found["mae"] < 1_000 and found["rows"] == 23
+    page = (out / "front.html").read_text("utf-8")
+    assert "mean absolute error" in page and "accuracy" not in page
