@@ -87,7 +87,7 @@ def test_tells_its_version(cli: RunCli) -> None:
         (("Convert", "x"), "gatelet: there is no command 'Convert': did you mean 'convert'?"),
         (
             ("zzz",),
-            "gatelet: there is no command 'zzz': commands are quickstart, train, evaluate, ",
+            "gatelet: there is no command 'zzz': commands are quickstart, train, tune, evaluate, ",
         ),
         (("a\nb\x1b[0m",), "gatelet: there is no command 'a b\\x1b[0m': commands are "),
         (("--bogus",), "gatelet: the following arguments are required: COMMAND"),

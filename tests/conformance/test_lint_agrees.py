@@ -94,7 +94,8 @@ def hold(source: SourceModel, given: Callable[[Exportable, str, Scheme], object]
     )
     assert len(found.prospects) == sum(map(len, TARGETS.values()))
     for one in found.prospects:
-        if "would be no smaller" in one.obstacle or "would be the same" in one.obstacle:
+        pointless = ("would be no smaller", "would be the same", "has no Embedding, which")
+        if any(said in one.obstacle for said in pointless):
             continue  # it could be made
         refused = ""
         try:

@@ -18,7 +18,7 @@ TOLD = {"endings": ["sigmoid"], "layers": ["out"], "loss": None, "keras": "3.0",
     ("run", "threshold", "labels"),
     [
         (None, 0.5, ["0", "1"]),
-        (SimpleNamespace(threshold=0.3, labels=("no", "yes")), 0.3, ["no", "yes"]),
+        (SimpleNamespace(threshold=0.3, labels=("no", "yes"), thresholds=()), 0.3, ["no", "yes"]),
     ],
 )
 def test_a_run_tells_threshold_and_labels(run: Any, threshold: float, labels: list[str]) -> None:
