@@ -99,9 +99,7 @@ class Network:
         keras = import_keras()
         keras.utils.set_random_seed(config.seed)
         task = task or of_labels(labels)
-        dropout = [keras.layers.Dropout(config.dropout, name="dropout")] if config.dropout else []
-        head = keras.layers.Dense(task.width(labels), activation=task.activation, name="scores")
-        hidden = hidden_layers(keras, config, steps=task.steps)
+        # in the order of the model: each layer that is made takes the next seed
         if features is None:
             begin = [
                 keras.Input((config.maxlen,), dtype="int32", name="ids"),
@@ -109,9 +107,14 @@ class Network:
                     vocabulary_size, config.embedding, mask_zero=config.mask_zero, name="embedding"
                 ),
             ]
-            layers = [*begin, *dropout, *hidden, head]
-        else:  # a dropped sensor is no dropped number of an embedding: what is read of it is
-            layers = [*_normalized(keras, features), *hidden, *dropout, head]
+        else:
+            begin = _normalized(keras, features)
+        dropout = [keras.layers.Dropout(config.dropout, name="dropout")] if config.dropout else []
+        hidden = hidden_layers(keras, config, steps=task.steps)
+        head = keras.layers.Dense(task.width(labels), activation=task.activation, name="scores")
+        # a dropped sensor is no dropped number of an embedding: what is read of it is
+        middle = [*dropout, *hidden] if features is None else [*hidden, *dropout]
+        layers = [*begin, *middle, head]
         model = keras.Sequential(layers, name="gatelet")
         with known_warnings():
             set_memory(model, config)
