@@ -118,7 +118,7 @@ def _initializer(cls: type, fields: dict[str, _Field]) -> "Callable[..., None]":
             return
         self.__dict__.update(values)
         if hasattr(cls, "__post_init__"):
-            self.__post_init__()  # type: ignore[attr-defined]
+            self.__post_init__()  # type: ignore[attr-defined]  # asked for above
 
     return first
 

@@ -293,7 +293,7 @@ def _labels_of_rows(rows: Rows, task: Task, labels: Sequence[str]) -> list[Seque
     found = targets_of(rows, task, labels, None, width=1)
     if task.name == "multi-label":
         return [row.nonzero()[0].tolist() for row in found]
-    return [set(row.tolist()) for row in found.reshape(len(rows), -1)]  # type: ignore[misc]
+    return [sorted(set(row)) for row in found.reshape(len(rows), -1).tolist()]
 
 
 def _check_learned(parts: Split[Any], kept: Rows, task: Task, labels: Sequence[str]) -> None:

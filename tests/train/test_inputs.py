@@ -83,8 +83,10 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.csv.read_csv(data), tmp_path / "d.parquet")
     one, other = (arrays_of(path, group="who", window=8) for path in (data, tmp_path / "d.parquet"))
     assert np.array_equal(one.inputs[0], other.inputs[0])
-    assert np.array_equal(one.targets, other.targets)  # type: ignore[arg-type]
-    assert np.array_equal(one.groups, other.groups)  # type: ignore[arg-type]
+    assert one.targets is not None and other.targets is not None
+    assert one.groups is not None and other.groups is not None
+    assert np.array_equal(one.targets, other.targets)
+    assert np.array_equal(one.groups, other.groups)
 
 
 def test_recordings_that_are_too_short_are_counted_and_all_of_them_refused(tmp_path: Path) -> None:

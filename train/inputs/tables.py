@@ -158,7 +158,7 @@ def _text(cell: object) -> str:
 def _number(cell: object, broken: str = "nan") -> float:
     """Return a cell as a number, NaN where it is none; with broken='' an infinity for 'nan'."""
     try:
-        found = float(cell)  # type: ignore[arg-type]  # what is no number raises
+        found = float(cell if isinstance(cell, int | float) else str(cell))
     except (TypeError, ValueError):
         return math.nan
     return math.inf if not broken and math.isnan(found) else found

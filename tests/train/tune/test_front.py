@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,10 @@ def epoch(accuracy: float, loss: float = 0.5) -> Epoch:
     return Epoch(loss=0.1, accuracy=0.9, val_loss=loss, val_accuracy=accuracy)
 
 
-def trial(number: int, cost: float, *epochs: Epoch, **facts: object) -> Finished:
+def trial(number: int, cost: float, *epochs: Epoch, **facts: Any) -> Finished:
     losses = [one.val_loss for one in epochs]
     best = 1 + losses.index(min(losses)) if losses else 1
-    return Finished(number, cost, int(cost), epochs, best, **facts)  # type: ignore[arg-type]
+    return Finished(number, cost, int(cost), epochs, best, **facts)
 
 
 def dominated(one: Finished, other: Finished, measure: str) -> bool:
