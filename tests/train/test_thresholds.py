@@ -92,7 +92,7 @@ CASES: dict[str, tuple[Any, int]] = {
 @pytest.mark.parametrize(
     ("name", "weighted"),
     # values have no class weights
-    [(name, weighted) for name in CASES for weighted in {False, TASKS[name].labelled}],
+    [(name, weighted) for name in CASES for weighted in sorted({False, TASKS[name].labelled})],
 )
 def test_a_step_is_keras_own(name: str, weighted: bool) -> None:
     """One step of Adam over one batch, by ours and by Keras' own `fit` with sample weights."""
