@@ -4,8 +4,6 @@ Not the answers that need no training (`gatelet.runtime.data.baseline`). A netwo
 better than this one has nothing to offer but its bytes: a table of n-grams needs megabytes.
 """
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from gatelet.errors import BackendMissing, DataError
 from gatelet.runtime.data.dataset import Dataset, Split
 from gatelet.runtime.data.metrics import Metrics, evaluate
+from gatelet.train.model import use_one_blas_thread
 
 NAME = "TF-IDF with logistic regression"
 STRENGTHS = (1, 4, 16)
@@ -103,8 +102,7 @@ def train_baseline(parts: Split[Dataset], labels: tuple[str, ...], *, char_level
         BackendMissing: scikit-learn is not installed.
         DataError: Nothing is frequent enough to be counted.
     """
-    if "numpy" not in sys.modules:  # as training does: it goes on in this process
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_blas_thread()  # as training does: it goes on in this process
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression

@@ -279,8 +279,7 @@ def import_keras() -> ModuleType:
         BackendMissing: It is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "numpy" not in sys.modules:  # its products of one row are too small to share out
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_blas_thread()
     try:
         with _quiet_stderr():
             import keras
@@ -288,6 +287,12 @@ def import_keras() -> ModuleType:
         raise BackendMissing("training needs Keras: pip install 'gatelet[train]'") from error
     module: ModuleType = keras
     return module
+
+
+def use_one_blas_thread() -> None:
+    """Give NumPy's products one thread: those of one row are too small to share out."""
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @contextlib.contextmanager
