@@ -31,6 +31,9 @@ LOW, HIGH = 0.8, 1.25
 BESIDE, SLACK_BYTES = 3, 16 * 1024
 """What a file may hold beside weights: so many times what its operators are expected to take."""
 
+NUMBER_BYTES = 4
+"""Of the largest numbers in a buffer: converters align what they make by these, or by more."""
+
 ROWS = 64
 """Of the real inputs, whose outputs are looked at."""
 
@@ -73,7 +76,7 @@ def check_exported(
     skipping: Graph | None = None,
     beside_bytes: int = 0,
 ) -> None:
-    """Hold an artifact to the gates 'operators', 'variables' and 'bytes'.
+    """Hold an artifact to the gates 'operators', 'alignment', 'variables' and 'bytes'.
 
     Args:
         target: Of the artifact.
@@ -107,7 +110,7 @@ def check_exported(
 
 
 def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
-    """Refuse operators that a device cannot run, or that make a model slow for no reason.
+    """Refuse operators and buffers that a device cannot run, or that are slow for no reason.
 
     Args:
         target: Of the file.
@@ -120,6 +123,13 @@ def check_operators(target: str, facts: FileFacts, graph: Graph | None) -> None:
     for op in facts.custom_ops:
         kind = "needs TensorFlow's own kernels (Flex)" if op.startswith("Flex") else "is custom"
         raise _refused(target, "operators", f"the operator '{op}' {kind}, so no device runs it")
+    if facts.alignment_bytes < NUMBER_BYTES:
+        raise _refused(
+            target,
+            "alignment",
+            f"buffers lie at multiples of {facts.alignment_bytes} bytes, where numbers have "
+            f"{NUMBER_BYTES}",
+        )
     row = EXPORTERS[target]
     for op in facts.resources if not row.keeps_variables else ():
         raise _refused(

@@ -3,21 +3,27 @@
 Not a judgement, which `gatelet.convert.gates.gates` passes, and no engine or converter is needed.
 """
 
+import math
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 # fields of the TensorFlow Lite schema, version 3, by their place in the table
-_MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 1, 2
+_MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _CODE_DEPRECATED, _CODE_CUSTOM, _CODE_BUILTIN = 0, 1, 3
 _SUBGRAPH_TENSORS, _SUBGRAPH_OPERATORS = 0, 3
 _TENSOR_NAME, _TENSOR_IS_VARIABLE = 3, 5
 _OPERATOR_INDEX = 0
+_BUFFER_DATA = 0
 _RESOURCE_OPERATORS = {142: "VAR_HANDLE", 143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"}
 _WHILE = 119
 # what stock onnxruntime has kernels for
 _ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+
+ALIGNMENT_BYTES = 16
+"""Of buffers, as the schema of TensorFlow Lite asks for it."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,15 @@ class FileFacts:
         custom_ops: Operators that the stock engine has no kernel for, by their own names.
         resources: Operators on variables that live in the engine.
         variables: The names of tensors that keep their value between calls.
+        alignment_bytes: What all buffers' places are multiples of, 16 at most. Engines read them
+            in place: of numbers that are not aligned some processors stop, or are slow.
     """
 
     loops: tuple[str, ...] = ()
     custom_ops: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    alignment_bytes: int = ALIGNMENT_BYTES
 
 
 def read_onnx_facts(data: bytes) -> FileFacts:
@@ -85,6 +94,10 @@ def read_litert_facts(data: bytes) -> FileFacts:
             for tensor in graph.tables(_SUBGRAPH_TENSORS)
             if tensor.number(_TENSOR_IS_VARIABLE, "B")
         ),
+        alignment_bytes=math.gcd(
+            ALIGNMENT_BYTES,
+            *(buffer.place_of_bytes(_BUFFER_DATA) for buffer in model.tables(_MODEL_BUFFERS)),
+        ),
     )
 
 
@@ -121,6 +134,12 @@ class _Table:
             return ""
         start = place + _u32(self.data, place)
         return self.data[start + 4 : start + 4 + _u32(self.data, start)].decode("utf-8", "replace")
+
+    def place_of_bytes(self, number: int) -> int:
+        """Return where a vector of bytes begins; 0 for an empty one."""
+        place = self._field(number)
+        start = place + _u32(self.data, place) if place else 0
+        return start + 4 if place and _u32(self.data, start) else 0
 
     def tables(self, number: int) -> list["_Table"]:
         place = self._field(number)

@@ -54,7 +54,7 @@ from gatelet.convert.parity.quality.baseline import Standing, standing_of
 from gatelet.convert.parity.quality.quality import quality_of, refit_threshold
 from gatelet.convert.parity.report import ArtifactReport, Check, ParityReport
 from gatelet.convert.parity.stored.file import StoredFile
-from gatelet.convert.parity.stored.match import StoredWeight, check_weights, match_weights
+from gatelet.convert.parity.stored.match import StoredWeight, check_stored, match_weights
 from gatelet.convert.parity.texts.check import check_texts
 from gatelet.convert.parity.texts.converted import check_same_rows, check_vectorizer, trained_beside
 from gatelet.convert.rows.rows import side_by_side
@@ -184,8 +184,7 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
     target, scheme = artifact.target, artifact.scheme
     limits = TOLERANCES.get((target, scheme))
     if limits is None:
-        note = f"this gatelet has no limits for {target} {scheme}"
-        return ArtifactReport(target, scheme, (), note=note)
+        return ArtifactReport(target, scheme, (), note=f"no limits for {target} {scheme} here")
     oracle, spread = case.oracle, case.oracle.spread
     bounds = _bounds(case, artifact, limits)
     engine, stage = "", "opens"
@@ -200,10 +199,11 @@ def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> Artifa
             return ArtifactReport(target, scheme, (), engine, note=note)
         given = on_texts(case) if predictor.takes_texts else case
         format_name = EXPORTERS[target].stored_as or target
-        read = match_weights(format_name, StoredFile.of(case.bundle, artifact, case.graph))
+        file = StoredFile.of(case.bundle, artifact, case.graph)
+        read = match_weights(format_name, file)
         found = run_rows(predictor, given.oracle.inputs, advance=case.advance)
         case.seen.setdefault((target, scheme), found)
-        stored = check_weights(format_name, read, is_of_today=is_of_today(artifact))
+        stored = check_stored(format_name, read, file.path, is_of_today=is_of_today(artifact))
         near = bounds.exact if bounds.is_exact else np.inf
         weights, stored = doubt_reading(case.graph, oracle, found, read, stored, limit=near)
         computes = check_computes(given, artifact, predictor, misread=weights is not read)

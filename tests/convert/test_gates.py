@@ -23,9 +23,9 @@ from gatelet.convert.gates.gates import (
     check_operators,
     check_outputs,
 )
-from gatelet.convert.gates.operators import read_litert_facts, read_onnx_facts
+from gatelet.convert.gates.operators import FileFacts, read_litert_facts, read_onnx_facts
 from gatelet.convert.parity.stored.file import StoredFile
-from gatelet.convert.parity.stored.match import check_weights, match_weights
+from gatelet.convert.parity.stored.match import check_stored, check_weights, match_weights
 from gatelet.convert.rows.calibration import choose_rows
 from gatelet.convert.schemes import SCHEMES, Scheme
 from gatelet.errors import ConversionError
@@ -150,6 +150,29 @@ def test_a_loop_deep_inside_is_refused_where_the_operator_serves(
     with pytest.raises(ConversionError, match=r"gate 'operators': it has 2 loops .* LSTM serves"):
         check_operators("onnx", facts, graph)
     check_operators("onnx", facts, None)  # a converter was given the Keras model itself
+
+
+@pytest.mark.parametrize("folder", ["text", "sensors", "several"])
+def test_weights_that_are_not_aligned_are_refused_and_found(folder: str, tmp_path: Path) -> None:
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    bundle = Path(__file__).parent.parent / "golden" / folder / "bundle"
+    for honest in sorted(bundle.glob("litert-*.tflite")):
+        data = honest.read_bytes()
+        assert read_litert_facts(data).alignment_bytes == 16
+        builder = flatbuffers.Builder(len(data))  # Python's own aligns bytes at bytes
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(data), 0))
+        builder.Finish(model.Pack(builder), b"TFL3")
+        path = tmp_path / honest.name
+        path.write_bytes(bytes(builder.Output()))
+        assert read_litert_facts(path.read_bytes()).alignment_bytes == 4
+        moved = FileFacts(alignment_bytes=2)
+        with pytest.raises(ConversionError, match="multiples of 2 bytes, where numbers"):
+            check_operators("litert", moved, None)
+        for file, verdict in ((honest, "not checked"), (path, "fail")):
+            found = check_stored("litert", None, file, is_of_today=True)
+            assert found.verdict == verdict, found
 
 
 def test_an_operator_without_a_stock_kernel_is_refused(graph: Graph) -> None:

@@ -25,7 +25,7 @@ from gatelet.convert.parity.files.verdict import (
 )
 from gatelet.convert.parity.report import ArtifactReport, Check
 from gatelet.convert.parity.stored.file import StoredFile
-from gatelet.convert.parity.stored.match import check_weights, match_weights
+from gatelet.convert.parity.stored.match import check_stored, match_weights
 from gatelet.convert.schemes import is_of_today
 from gatelet.errors import GateletError
 from gatelet.runtime.bundle.opening import Artifact, Bundle
@@ -161,7 +161,7 @@ def _of_stream(case: Case, artifact: Artifact, reports: Sequence[ArtifactReport]
         )
         name = EXPORTERS[artifact.target].stored_as or artifact.target
         stored = match_weights(name, StoredFile(path, form))
-        weights = check_weights(name, stored, is_of_today=is_of_today(artifact))
+        weights = check_stored(name, stored, path, is_of_today=is_of_today(artifact))
     except (GateletError, LookupError, ValueError) as error:
         return Finding("fail", RUN, str(error))
     runs = tuple(run_here(one.target, one.engine) for one in ran)

@@ -6,11 +6,14 @@ show here, before anything runs. Not the reading of files, which is `readers`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gatelet.convert.gates.operators import ALIGNMENT_BYTES, FileFacts
+from gatelet.convert.gates.operators import READERS as FACTS
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.stored.compared import Compared, compare, distance, steps_off
 from gatelet.convert.parity.stored.file import Stored, StoredFile
@@ -100,6 +103,25 @@ def check_weights(
         note = f"of another revision, which may store in another form: {note}"
         return Check("weights", None, HALF_STEP, "not checked", unit="steps", note=note)
     return Check("weights", worst.steps_off, HALF_STEP, "fail", unit="steps", note=note)
+
+
+def check_stored(
+    target: str, weights: Sequence[StoredWeight] | None, path: Path, *, is_of_today: bool
+) -> Check:
+    """Check with `check_weights` what the weights are, and before that where they lie.
+
+    Args:
+        target: Of the artifact.
+        weights: What `match_weights` returned.
+        path: The file, of which another engine or processor may read the weights in place.
+        is_of_today: As in `check_weights`.
+    """
+    facts = FACTS[path.suffix](path.read_bytes()) if path.suffix in FACTS else FileFacts()
+    if facts.alignment_bytes < ALIGNMENT_BYTES:
+        found = facts.alignment_bytes
+        note = f"buffers lie at multiples of {found} bytes, where the format asks for 16"
+        return Check("weights", float(found), ALIGNMENT_BYTES, "fail", unit="bytes", note=note)
+    return check_weights(target, weights, is_of_today=is_of_today)
 
 
 @np.errstate(all="ignore")  # a damaged file may hold any numbers
