@@ -50,8 +50,22 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     }
     columns, padded = padded_columns(gates * units, gates), -(-units // LANES) * LANES
     fields["work"] = writer.work(_work_floats(rows, timesteps, columns, padded))
-    _write_struct(writer, "gatelet_recurrence", f"gatelet_{function}", fields)
+    variant = _variant(call, function)
+    if variant.startswith("usual"):  # and so has no need of them
+        del fields["activation"], fields["recurrent_activation"]
+    _write_struct(writer, "gatelet_recurrence", f"gatelet_{variant}", fields)
     return outputs
+
+
+def _variant(call: Call, function: str) -> str:
+    """Return the function for what a recurrence has: code that no model calls is not compiled."""
+    if function == "simple_rnn":
+        return function
+    attributes = call.node.attributes
+    if not attributes.get("reset_after", True):
+        return f"{function}_reset_before"
+    both = (attributes["activation"], attributes["recurrent_activation"])
+    return f"{'usual' if both == ('tanh', 'sigmoid') else 'any'}_{function}"
 
 
 def _work_floats(rows: Size, timesteps: Size, columns: int, padded: int) -> str:

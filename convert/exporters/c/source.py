@@ -109,6 +109,12 @@ def kernel_names() -> list[str]:
     return sorted(set(_DECLARED.findall(kernel_headers_text())))
 
 
+def activation_kinds() -> list[str]:
+    """Return the names of activations in C, in their order."""
+    text = (KERNELS / "activations.h").read_text("utf-8")
+    return re.findall(r"GATELET_\w+", text.partition("activation_kind {")[2].partition("}")[0])
+
+
 def _with_headers(name: str, seen: set[str]) -> str:
     """Put each header of ours where it is first included."""
 

@@ -40,8 +40,7 @@ def tiny_graph(*, units: int = 8) -> Graph:
     """Feed features [B, T, 3] to an LSTM, a GRU and a sigmoid."""
     maker = GraphMaker(seed=4)
     x = maker.input("features", None, None, FEATURES)
-    shapes = {"return_sequences": True}
-    (y,) = maker.recurrence("LSTM", [x], features=FEATURES, units=units, **shapes)
+    (y,) = maker.recurrence("LSTM", [x], features=FEATURES, units=units, return_sequences=True)
     (h,) = maker.recurrence("GRU", [y], features=units, units=4)
     score = maker.one("Dense", [h], (None, 1), weights={"kernel": maker.weight(4, 1)})
     return maker.finish(maker.one("Activation", [score], (None, 1), activation="sigmoid"))

@@ -104,13 +104,12 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
     }
 }
 
-GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r) {
-    const int usual =
-        r->activation.kind == GATELET_TANH && r->recurrent_activation.kind == GATELET_SIGMOID;
-    if (usual) { /* what is in the first-level cache waits for nothing */
-        const int waits = r->recurrent.tiles > GATELET_LSTM_CACHED_TILES;
-        gatelet_walk(r, lstm_step_usual, 1, waits ? GATELET_LSTM_AHEAD_FEATURES : 0);
-    } else {
-        gatelet_walk(r, lstm_step_any, 1, 0);
-    }
+GATELET_KERNEL void gatelet_usual_lstm(const struct gatelet_recurrence *r) {
+    /* what is in the first-level cache waits for nothing */
+    const int waits = r->recurrent.tiles > GATELET_LSTM_CACHED_TILES;
+    gatelet_walk(r, lstm_step_usual, 1, waits ? GATELET_LSTM_AHEAD_FEATURES : 0);
+}
+
+GATELET_KERNEL void gatelet_any_lstm(const struct gatelet_recurrence *r) {
+    gatelet_walk(r, lstm_step_any, 1, 0);
 }

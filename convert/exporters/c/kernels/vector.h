@@ -64,12 +64,18 @@ GATELET_INLINE vint v_larger(vint a, vint b) {
 
 #endif
 
+#if GATELET_VL == 1 /* of 4 bytes that are aligned memcpy makes bytes, where processors want that \
+                     */
+GATELET_INLINE vfloat v_load(const float *from) { return *from; }
+GATELET_INLINE void v_store(float *to, vfloat x) { *to = x; }
+#else
 GATELET_INLINE vfloat v_load(const float *from) {
     vfloat x;
     memcpy(&x, from, sizeof x);
     return x;
 }
 GATELET_INLINE void v_store(float *to, vfloat x) { memcpy(to, &x, sizeof x); }
+#endif
 
 /* The first n < GATELET_VL floats; the others are 0. */
 GATELET_INLINE vfloat v_load_some(const float *from, int32_t n) {
