@@ -81,6 +81,7 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
             f"/* {values['title']}: {values['target_scheme']}. Made by gatelet: do not edit. */",
             header,
             "#define GATELET_SINGLE_FILE",
+            f"#define GATELET_SMALL {model.prefix.upper()}_SMALL",
             *_used(calls),
             kernel_text(kernels),
             calls,

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+import numpy as np
+
 _HERE = Path(__file__).parent
 KERNELS = _HERE / "kernels"
 _TEMPLATES = _HERE / "templates"
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_0-9]+\.h)"\n', re.MULTILINE)
 
-_DECLARED = re.compile(r"GATELET_KERNEL (?:struct )?\w+ (gatelet_\w+)\(")
+_DECLARED = re.compile(r"GATELET_KERNEL (?:const )?(?:struct )?\w+ \*?(gatelet_\w+)\(")
 
 # what each kernel file needs, in an order that compiles
 _ORDER = (
@@ -148,3 +150,14 @@ def comment(text: str) -> str:
 def initializer(fields: Mapping[str, object]) -> str:
     """Return the initializer of a struct in C, by the names of its fields."""
     return f"{{{', '.join(f'.{name} = {text}' for name, text in fields.items())}}}"
+
+
+def number(value: float) -> str:
+    """Write a float so that C reads the same float32."""
+    single = np.float32(value)
+    if np.isnan(single):
+        return "(0.0f / 0.0f)"
+    if np.isinf(single):
+        return "(1.0f / 0.0f)" if single > 0 else "(-1.0f / 0.0f)"
+    text = f"{float(single):.9g}"
+    return f"{text}f" if any(mark in text for mark in ".e") else f"{text}.0f"

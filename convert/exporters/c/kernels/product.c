@@ -21,7 +21,7 @@
 GATELET_INLINE void tile_of_rows(struct gatelet_block b, const int columns) {
     const struct gatelet_rows all = b.rows;
     int32_t row = 0;
-    for (; row + GATELET_ROWS <= all.count; row += GATELET_ROWS) {
+    for (; GATELET_ROWS > 1 && row + GATELET_ROWS <= all.count; row += GATELET_ROWS) {
         b.rows = gatelet_rows_from(&all, row);
         gatelet_multiply_rows(b, columns);
     }
