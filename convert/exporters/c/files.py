@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatelet.convert.exporters.c.blob import HEAD_BYTES
+from gatelet.convert.exporters.c.blob import HEAD_BYTES, INT8_CHUNK
 from gatelet.convert.exporters.c.decisions import decision_values
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.layout import assertions
@@ -107,7 +107,13 @@ def _used(calls: str) -> list[str]:
     used = sum(1 << bit for bit, one in kinds if re.search(rf"\b{one}\b", calls))
     found = set(re.findall(r"\.floats = .*\.tile = (\d+)\}", calls))
     tiles = sum(1 << int(tile) // LANES - 1 for tile in found)
-    return [f"#define GATELET_KINDS {used:#x}u", f"#define GATELET_TILES {tiles}"]
+    rounded = re.findall(r"\.limit = \d+, \.rows = (\d+)", calls)
+    inner = min(INT8_CHUNK, max((int(rows) + 7 for rows in rounded), default=8) // 8 * 8)
+    return [
+        f"#define GATELET_KINDS {used:#x}u",
+        f"#define GATELET_TILES {tiles}",
+        f"#define GATELET_INNER {inner}",
+    ]
 
 
 def _companions(

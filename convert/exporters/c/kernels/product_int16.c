@@ -94,7 +94,7 @@ static void tile_int16(const struct pairs *p, const int16_t *q, float scale) {
 /* One row. */
 static void row_int16(const struct gatelet_matrix *w, int32_t first, int32_t tiles,
                       const struct gatelet_rows *row) {
-    int16_t q[GATELET_INT8_CHUNK];
+    int16_t q[GATELET_INNER];
     const struct gatelet_scale by = gatelet_scale_of(row->x, w->rows, w->limit);
     const size_t tile = (size_t)w->tile, padded = (size_t)(w->rows + 1) / 2 * 2;
     for (int32_t from = 0; from < w->rows; from += GATELET_INT8_CHUNK) {
