@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatelet.convert.exporters.c.sizes import elements, known
-from gatelet.convert.exporters.c.source import initializer
-from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
+from gatelet.convert.exporters.c.source import initializer, number
+from gatelet.convert.exporters.c.writer import Call, Value, Writer
 from gatelet.errors import ConversionError
 from gatelet.runtime.backends.reference import ACTIVATIONS
 from gatelet.runtime.graph.graph import Graph

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatelet.convert.exporters.c.source import comment, fill
-from gatelet.convert.exporters.c.writer import number
+from gatelet.convert.exporters.c.source import comment, fill, number
 from gatelet.runtime.bundle.decisions import Decision
 
 _LARGEST = """    int32_t largest = 0;

@@ -3,6 +3,7 @@
 Not the kernels, which are in kernels/*.c, and not compilers: see `build`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,7 @@ from gatelet.convert.schemes import Scheme
 from gatelet.errors import ConversionError, Refused
 from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, GraphInput
-from gatelet.runtime.graph.operations import FLOATS
+from gatelet.runtime.graph.operations import FLOATS, VECTOR_RECURRENCES
 from gatelet.runtime.graph.operations import OPERATIONS as TABLE
 from gatelet.runtime.graph.states import STREAM_ROLE
 
@@ -148,13 +149,14 @@ def write_function(writer: Writer, graph: Graph, *, words: int = 0) -> Function:
     values = {
         one.name: _input(writer, one, index, parameters) for index, one in enumerate(graph.inputs)
     }
-    last_use = _last_uses(graph)
+    last_use, alone = _last_uses(graph), _for_one_recurrence(graph)
     for index, node in enumerate(graph.nodes):
         call = Call(
             node=node,
             inputs=[values[name] for name in node.inputs],
             weights={role: arrays[name] for role, name in node.weights.items()},
             mask=values[node.mask] if node.mask else None,
+            feeds_one=node.output in alone,
         )
         values.update(_write_node(writer, call))
         _release(values, last_use, index)
@@ -207,6 +209,14 @@ def _write_node(writer: Writer, call: Call) -> dict[str, Value]:
 
 def _marked(value: Value, raw: bool) -> Value:
     return replace(value, raw=raw)
+
+
+def _for_one_recurrence(graph: Graph) -> set[str]:
+    """Return the values [B, T, F] that one recurrence takes, and nothing else."""
+    uses = Counter(name for node in graph.nodes for name in (*node.inputs, node.mask))
+    uses.update(graph.outputs)
+    taken = {node.inputs[0] for node in graph.nodes if node.op in VECTOR_RECURRENCES}
+    return {name for name in taken if uses[name] == 1}
 
 
 def _last_uses(graph: Graph) -> dict[str, int]:

@@ -4,17 +4,19 @@ Not compilers: see `build`.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatelet.convert.exporters.c.blob import HEAD_BYTES
+from gatelet.convert.exporters.c.blob import HEAD_BYTES, INT8_CHUNK
 from gatelet.convert.exporters.c.decisions import decision_values
 from gatelet.convert.exporters.c.functions import Function, function_values
 from gatelet.convert.exporters.c.layout import assertions
 from gatelet.convert.exporters.c.ranges import range_declarations
 from gatelet.convert.exporters.c.sizes import LARGEST_SIZE
 from gatelet.convert.exporters.c.source import (
+    activation_kinds,
     c_bytes,
     comment,
     fill,
@@ -26,6 +28,7 @@ from gatelet.convert.exporters.c.steps import NO_STEPS, step_values
 from gatelet.convert.exporters.c.texts import text_values, texts_of
 from gatelet.convert.exporters.c.vocabulary import Vocabulary
 from gatelet.convert.exporters.exported import Companion, Exportable, stored_name
+from gatelet.convert.layouts import LANES
 from gatelet.convert.schemes import Scheme
 from gatelet.runtime.graph.states import State
 
@@ -78,6 +81,8 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
             f"/* {values['title']}: {values['target_scheme']}. Made by gatelet: do not edit. */",
             header,
             "#define GATELET_SINGLE_FILE",
+            f"#define GATELET_SMALL {model.prefix.upper()}_SMALL",
+            *_used(calls),
             kernel_text(kernels),
             calls,
         ]
@@ -94,6 +99,21 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
         "levels": "\n".join([*levels, str(values["decide_levels"])]),
         "companions": companions,
     }
+
+
+def _used(calls: str) -> list[str]:
+    """Return the definitions that leave out what no call names: activations, tiles of floats."""
+    kinds = enumerate(activation_kinds())
+    used = sum(1 << bit for bit, one in kinds if re.search(rf"\b{one}\b", calls))
+    found = set(re.findall(r"\.floats = .*\.tile = (\d+)\}", calls))
+    tiles = sum(1 << int(tile) // LANES - 1 for tile in found)
+    rounded = re.findall(r"\.limit = \d+, \.rows = (\d+)", calls)
+    inner = min(INT8_CHUNK, max((int(rows) + 7 for rows in rounded), default=8) // 8 * 8)
+    return [
+        f"#define GATELET_KINDS {used:#x}u",
+        f"#define GATELET_TILES {tiles}",
+        f"#define GATELET_INNER {inner}",
+    ]
 
 
 def _companions(

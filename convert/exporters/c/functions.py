@@ -69,6 +69,7 @@ def function_values(
     """
     graph, names, prefix = function.graph, function.sizes, str(values["PREFIX"])
     pieces = _scratch_pieces(function, prefix)
+    named = [one.replace("GATELET_SMALL", f"{prefix}_SMALL") for one in pieces]
     at_once = f"{prefix}_ROWS_AT_ONCE"
     found = {
         "inputs": str(len(graph.inputs)),
@@ -78,7 +79,7 @@ def function_values(
         "macro_passed": ", ".join(
             [f"((B) < {at_once} ? (B) : {at_once})", *(f"({name})" for name in names)]
         ),
-        "scratch_floats": " + \\\n      ".join(f"{prefix}_ROUNDED_({one})" for one in pieces)
+        "scratch_floats": " + \\\n      ".join(f"{prefix}_ROUNDED_({one})" for one in named)
         or str(SCRATCH_FLOATS),
         "blocks": "gatelet_by_padding" if function.sorts else "gatelet_in_order",
         **_texts(function),
@@ -169,7 +170,7 @@ def _scratch_pieces(function: Function, prefix: str) -> list[str]:
     if not function.sorts:
         return function.scratch
     # a window gathers the rows of a block, and puts away what they give
-    at_once = f"(size_t){prefix}_ROWS_AT_ONCE"
+    at_once = f"((B) > 1 ? (size_t){prefix}_ROWS_AT_ONCE : (size_t)0)"
     rows = [f"({largest_elements(value.dims[1:])})" for value in function.outputs]
     return [*function.scratch, *(f"{at_once} * {floats}" for floats in ("(size_t)(T0)", *rows))]
 

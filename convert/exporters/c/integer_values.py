@@ -10,14 +10,13 @@ import numpy as np
 
 from gatelet.convert.exporters.c import layers
 from gatelet.convert.exporters.c.sizes import elements
-from gatelet.convert.exporters.c.source import initializer
+from gatelet.convert.exporters.c.source import initializer, number
 from gatelet.convert.exporters.c.writer import (
     Array,
     Call,
     Part,
     Value,
     Writer,
-    number,
 )
 from gatelet.convert.layouts import ORDERS
 from gatelet.errors import ConversionError

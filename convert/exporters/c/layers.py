@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.exporters.c.sizes import Size, elements, known
-from gatelet.convert.exporters.c.writer import Call, Part, Value, Writer, number
+from gatelet.convert.exporters.c.sizes import Size, elements, known, largest_elements
+from gatelet.convert.exporters.c.source import number
+from gatelet.convert.exporters.c.writer import Call, Part, Value, Writer
 from gatelet.convert.layouts import padded_columns
 
 DENSE_ROWS = 4
@@ -60,9 +61,20 @@ def write_embedding(writer: Writer, call: Call) -> list[Value]:
     writer.kernels |= {"layers", "product"}
     name, limit = writer.table(call.part("embeddings"))
     features = call.weights["embeddings"].shape[1]
-    y = writer.make((*ids.dims, known(features)), exact_limit=limit)
-    writer.call("gatelet_embedding", f"&{name}", ids.name, elements(ids.dims), y.name)
-    return [y]
+    dims = (*ids.dims, known(features))
+    if not call.feeds_one:
+        y = writer.make(dims, exact_limit=limit)
+        writer.call("gatelet_embedding", f"&{name}", ids.name, elements(ids.dims), y.name)
+        return [y]
+    whole = largest_elements(dims)
+    slot = writer.memory(f"(GATELET_SMALL ? (size_t){features} : {whole})")
+    row = writer.name("value")
+    writer.line(f"float *const {row} = {slot.name};")
+    writer.line("#if !GATELET_SMALL")
+    writer.call("gatelet_embedding", f"&{name}", ids.name, elements(ids.dims), row)
+    writer.line("#endif")
+    made = {"embed": "gatelet_embedding", "table": f"&{name}", "ids": ids.name, "row": row}
+    return [Value(row, "float", dims, slot, exact_limit=limit, made=made)]
 
 
 def write_dense(writer: Writer, call: Call) -> list[Value]:
@@ -72,8 +84,9 @@ def write_dense(writer: Writer, call: Call) -> list[Value]:
     name = writer.matrix(call.part("kernel"), raw=x.raw, exact_limit=x.exact_limit)
     bias = writer.optional(call, "bias", gates=1)
     y = writer.make((*x.dims[:-1], known(units)))
-    work = writer.work(str(DENSE_ROWS * padded_columns(units)))
-    m = elements(x.dims[:-1])
+    m, most = elements(x.dims[:-1]), largest_elements(x.dims[:-1])
+    at_once = f"({most} < {DENSE_ROWS} ? {most} : (size_t){DENSE_ROWS})"
+    work = writer.work(f"{at_once} * {padded_columns(units)}")
     writer.call("gatelet_dense", f"&{name}", bias, x.name, m, str(units), y.name, work)
     return [y]
 

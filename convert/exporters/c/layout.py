@@ -10,7 +10,6 @@ from gatelet.convert.exporters.c.layers import DENSE_ROWS
 from gatelet.convert.exporters.c.recurrent import (
     CONV_LSTM_STATES,
     STEPS,
-    WALK_SPARE_ROWS,
     WALK_STATES,
 )
 from gatelet.convert.exporters.c.sizes import LARGEST_SIZE, MAX_RANK, SCRATCH_FLOATS
@@ -27,7 +26,6 @@ LAYOUT = {
     "NIBBLE_ZERO": NIBBLE_ZERO,
     "STEPS": STEPS,
     "WALK_STATES": WALK_STATES,
-    "WALK_SPARE_ROWS": WALK_SPARE_ROWS,
     "CONV_LSTM_STATES": CONV_LSTM_STATES,
     "DENSE_ROWS": DENSE_ROWS,
     "CONVOLUTION_PLACES": PLACES,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from gatelet.convert.exporters.c import layers
 from gatelet.convert.exporters.c.entry import Entry
 from gatelet.convert.exporters.c.sizes import Size, elements, known
-from gatelet.convert.exporters.c.writer import Call, Value, Writer, number
+from gatelet.convert.exporters.c.source import number
+from gatelet.convert.exporters.c.writer import Call, Value, Writer
 
 
 def write_mask_ids(writer: Writer, call: Call) -> list[Value]:
@@ -75,11 +76,16 @@ def write_trim_padding(writer: Writer, call: Call) -> list[Value]:
         f"{int(attributes['trailing'])}, &{start})",
         timesteps.most,
     )
-    y = writer.make((rows, kept), "ids")
-    writer.call(
-        "gatelet_keep_columns", ids.name, rows.text, timesteps.text, start, kept.text, y.name
-    )
-    return [y, Value(start, "ids", ())]
+    return [_kept_columns(writer, ids, start, kept), Value(start, "ids", ())]
+
+
+def _kept_columns(writer: Writer, ids: Value, start: str, kept: Size) -> Value:
+    rows, timesteps = ids.dims
+    memory, slot = writer.of_several((rows, kept), "ids")
+    name = writer.name("value")
+    given = (ids.name, rows.text, timesteps.text, start, kept.text, memory)
+    writer.line(f"const int32_t *const {name} = gatelet_keep_columns({', '.join(given)});")
+    return Value(name, "ids", (rows, kept), slot)
 
 
 def _write_entering(writer: Writer, call: Call) -> list[Value]:
@@ -97,10 +103,7 @@ def _write_entering(writer: Writer, call: Call) -> list[Value]:
     given = (ids.name, rows.text, timesteps.text, limit, carried[0], pads, enter, carried[1])
     writer.line(f"const int32_t {start} = gatelet_enter_rows({', '.join(given)});")
     kept = writer.size(f"{timesteps.text} - {start}", timesteps.most)
-    y = writer.make((rows, kept), "ids")
-    writer.call(
-        "gatelet_keep_columns", ids.name, rows.text, timesteps.text, start, kept.text, y.name
-    )
+    y = _kept_columns(writer, ids, start, kept)
     after = [
         layers.as_ids(writer, one) if own.kind == "ids" else one
         for one, own in zip(after, before, strict=True)
@@ -118,11 +121,17 @@ def write_pad_state(writer: Writer, call: Call) -> list[Value]:
     table = call.weights["table"]
     units = table.shape[1]
     entry = replace(pads.entry, given=given[0].name if given else "")
+    sizes = (rows.text, str(units))
+    if not given and not writer.fewest_bytes:
+        memory, slot = writer.of_several((rows, known(units)))
+        name, stored = writer.name("value"), writer.weights(table)
+        after = f"gatelet_states_after({', '.join((stored, pads.name, *sizes, memory))})"
+        writer.line(f"const float *const {name} = {after};")
+        return [Value(name, "float", (rows, known(units)), slot, entry=entry)]
     y = writer.make((rows, known(units)), entry=entry)
     if writer.fewest_bytes:
         lines = writer.lines_of(table)
         writer.call("gatelet_pad_states_on_lines", f"&{lines}", pads.name, rows.text, y.name)
     else:
-        sizes = (rows.text, str(units))
         writer.call("gatelet_pad_states", writer.weights(table), pads.name, *sizes, y.name)
     return [y]

@@ -6,8 +6,7 @@ Not the scales, by which values beyond it are cut.
 from collections.abc import Mapping
 from typing import Any
 
-from gatelet.convert.exporters.c.source import comment, fill
-from gatelet.convert.exporters.c.writer import number
+from gatelet.convert.exporters.c.source import comment, fill, number
 from gatelet.convert.exporters.ranges import input_ranges
 from gatelet.runtime.graph.graph import Graph
 

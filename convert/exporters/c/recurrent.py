@@ -3,7 +3,7 @@
 Not their steps, which are in kernels/.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gatelet.convert.exporters.c.activations import activation_text
 from gatelet.convert.exporters.c.convolution import window_of, write_kernels
@@ -15,8 +15,10 @@ from gatelet.runtime.graph.operations import GATES, OPERATIONS
 
 STEPS = 16
 """Timesteps whose inputs are projected at a time."""
-WALK_STATES, WALK_SPARE_ROWS = 5, 3
-"""What a walk over time works in: states of all rows, and further rows of gates."""
+WALK_STATES = 5
+"""What a walk over time works in: states of all rows."""
+_SPARE = {"any_lstm": "2", "usual_gru": "{B}", "any_gru": "3", "gru_reset_before": "3"}
+"""Rows of gates that a step works in beside them, of those that do."""
 CONV_LSTM_STATES = 13
 """What a ConvLSTM2D works in: states of all rows."""
 FUNCTIONS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}
@@ -49,21 +51,39 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
         "units": str(units),
     }
     columns, padded = padded_columns(gates * units, gates), -(-units // LANES) * LANES
-    fields["work"] = writer.work(_work_floats(rows, timesteps, columns, padded))
-    _write_struct(writer, "gatelet_recurrence", f"gatelet_{function}", fields)
+    variant = _variant(call, function)
+    spare = f"{columns} * {_SPARE.get(variant, '0')}"
+    small = columns + padded * (states + (call.mask is not None))
+    fields["work"] = writer.work(_work_floats(x, columns, padded, spare, small))
+    if variant.startswith("usual"):  # and so has no need of them
+        del fields["activation"], fields["recurrent_activation"]
+    _write_struct(writer, "gatelet_recurrence", f"gatelet_{variant}", fields, small=x.made)
     return outputs
 
 
-def _work_floats(rows: Size, timesteps: Size, columns: int, padded: int) -> str:
+def _variant(call: Call, function: str) -> str:
+    """Return the function for what a recurrence has: code that no model calls is not compiled."""
+    if function == "simple_rnn":
+        return function
+    attributes = call.node.attributes
+    if not attributes.get("reset_after", True):
+        return f"{function}_reset_before"
+    both = (attributes["activation"], attributes["recurrent_activation"])
+    return f"{'usual' if both == ('tanh', 'sigmoid') else 'any'}_{function}"
+
+
+def _work_floats(x: Value, columns: int, padded: int, spare: str, small: int) -> str:
     """Return the floats of `work` as kernels/recurrence.h has them."""
+    rows, timesteps = x.dims[:2]
     if timesteps.number is None:
         T = f"({timesteps.most})"
         steps = f"({T} < {STEPS} ? {T} : {STEPS})"
     else:
         steps = str(min(timesteps.number, STEPS))
     B = f"(size_t)({rows.most})"
-    states, spare = WALK_STATES * padded + columns, WALK_SPARE_ROWS * columns
-    return f"({B} * ({columns} * (size_t){steps} + {states}) + {spare})"
+    states = WALK_STATES * padded
+    large = f"{B} * ({columns} * (size_t){steps} + {states}) + {spare.format(B=B)}"
+    return f"(GATELET_SMALL ? (size_t){small} + {spare.format(B='1')} : {large})"
 
 
 def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
@@ -136,11 +156,21 @@ def _output_dims(call: Call, state: tuple[Size, ...]) -> tuple[Size, ...]:
     return (rows, timesteps, *state) if sequence else (rows, *state)
 
 
-def _write_struct(writer: Writer, struct: str, function: str, fields: dict[str, str]) -> None:
+def _write_struct(
+    writer: Writer,
+    struct: str,
+    function: str,
+    fields: Mapping[str, str],
+    *,
+    small: Mapping[str, str] | None = None,
+) -> None:
     name = writer.name("recurrence")
     writer.line(f"const struct {struct} {name} = {{")
     for field, text in fields.items():
         writer.line(f"    .{field} = {text},")
+    if small:
+        own = (f"    .{field} = {text}," for field, text in small.items())
+        writer.lines += ["#if GATELET_SMALL", *own, "#endif"]
     writer.line("};")
     writer.call(function, f"&{name}")
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+import numpy as np
+
 _HERE = Path(__file__).parent
 KERNELS = _HERE / "kernels"
 _TEMPLATES = _HERE / "templates"
 _OWN_INCLUDE = re.compile(r'^#include "([a-z_0-9]+\.h)"\n', re.MULTILINE)
 
-_DECLARED = re.compile(r"GATELET_KERNEL (?:struct )?\w+ (gatelet_\w+)\(")
+_DECLARED = re.compile(r"GATELET_KERNEL (?:const )?(?:struct )?\w+ \*?(gatelet_\w+)\(")
 
 # what each kernel file needs, in an order that compiles
 _ORDER = (
@@ -109,6 +111,12 @@ def kernel_names() -> list[str]:
     return sorted(set(_DECLARED.findall(kernel_headers_text())))
 
 
+def activation_kinds() -> list[str]:
+    """Return the names of activations in C, in their order."""
+    text = (KERNELS / "activations.h").read_text("utf-8")
+    return re.findall(r"GATELET_\w+", text.partition("activation_kind {")[2].partition("}")[0])
+
+
 def _with_headers(name: str, seen: set[str]) -> str:
     """Put each header of ours where it is first included."""
 
@@ -142,3 +150,14 @@ def comment(text: str) -> str:
 def initializer(fields: Mapping[str, object]) -> str:
     """Return the initializer of a struct in C, by the names of its fields."""
     return f"{{{', '.join(f'.{name} = {text}' for name, text in fields.items())}}}"
+
+
+def number(value: float) -> str:
+    """Write a float so that C reads the same float32."""
+    single = np.float32(value)
+    if np.isnan(single):
+        return "(0.0f / 0.0f)"
+    if np.isinf(single):
+        return "(1.0f / 0.0f)" if single > 0 else "(-1.0f / 0.0f)"
+    text = f"{float(single):.9g}"
+    return f"{text}f" if any(mark in text for mark in ".e") else f"{text}.0f"

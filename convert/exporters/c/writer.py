@@ -23,7 +23,7 @@ from gatelet.convert.exporters.c.forms import (
     SUMMED,
 )
 from gatelet.convert.exporters.c.sizes import Size, largest_elements
-from gatelet.convert.exporters.c.source import initializer
+from gatelet.convert.exporters.c.source import initializer, number
 from gatelet.convert.exporters.quantize import (
     coded_rows,
     quantize,
@@ -78,6 +78,7 @@ class Value:
         scale: Of an 'int16' or 'word': what its integers are multiples of.
         fed: The graph input that it is; '' for what was computed.
         entry: Of states that rows begin with behind their padding.
+        made: Of what a recurrence makes itself, a timestep at a time: the fields that say how.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Value:
     scale: float = 0.0
     fed: str = ""
     entry: Entry | None = None
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Call:
     inputs: list[Value]
     weights: Mapping[str, Array]
     mask: Value | None
+    feeds_one: bool = False
+    """Its output is read by one recurrence only, which can make it a timestep at a time."""
 
     @property
     def x(self) -> Value:
@@ -216,6 +220,11 @@ class Writer:
         name = self.name("value")
         self.line(f"{c_type} *const {name} = ({c_type} *)(void *){slot.name};")
         return Value(name, kind, tuple(dims), slot, **facts)
+
+    def of_several(self, dims: Sequence[Size], kind: str = "float") -> tuple[str, Slot]:
+        """Return memory that one row has no need of, as a pointer, and what it lies in."""
+        slot = self.memory(f"(({dims[0].most}) > 1 ? {largest_elements(dims)} : (size_t)0)")
+        return f"({C_TYPES[kind][0]} *)(void *){slot.name}", slot
 
     def memory(self, floats: str) -> Slot:
         """Return memory that is free: of the same size, so that reuse holds whatever the sizes."""
@@ -386,14 +395,3 @@ class Writer:
         texts = [f"({c_type}){v.text}" if isinstance(v, Size) else str(v) for v in values]
         self.line(f"const {c_type} {name}[] = {{{', '.join(texts) or '0'}}};")
         return name
-
-
-def number(value: float) -> str:
-    """Write a float so that C reads the same float32."""
-    single = np.float32(value)
-    if np.isnan(single):
-        return "(0.0f / 0.0f)"
-    if np.isinf(single):
-        return "(1.0f / 0.0f)" if single > 0 else "(-1.0f / 0.0f)"
-    text = f"{float(single):.9g}"
-    return f"{text}f" if any(mark in text for mark in ".e") else f"{text}.0f"

@@ -15,8 +15,8 @@ import pytest
 
 from gatelet.convert.exporters.c.blob import Blob
 from gatelet.convert.exporters.c.build import run_compiler
-from gatelet.convert.exporters.c.source import kernel_text
-from gatelet.convert.exporters.c.writer import ACTIVATION_LIMIT, Part, Writer, number
+from gatelet.convert.exporters.c.source import kernel_text, number
+from gatelet.convert.exporters.c.writer import ACTIVATION_LIMIT, Part, Writer
 from gatelet.convert.layouts import pack
 from gatelet.convert.schemes import SCHEMES
 from tests.conformance.c_builds import LEVELS, STRICT, Build

@@ -39,7 +39,7 @@ def test_no_model_can_be_called_so_that_a_kernel_has_its_names() -> None:
     stems = set(re.findall(r"(?:NAME\(|\$\{prefix\}_)([a-z_]+)", text.replace("${form}", "")))
     assert {"step", "run", "check", "predict"} <= stems
     ours = set(re.findall(r"\b([a-z]\w*)\(", "".join(p.read_text() for p in KERNELS.iterdir())))
-    assert {"gatelet_lstm", "step_at"} <= ours
+    assert {"gatelet_usual_lstm", "step_at"} <= ours
     taken = [
         name
         for name in ours

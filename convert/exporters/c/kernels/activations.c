@@ -53,51 +53,60 @@ GATELET_INLINE vfloat v_celu(vfloat x, float alpha) {
             vfloat x = v_load(from + i);                          \
             v_store(to + i, (expression));                        \
         }                                                         \
-        if (i < n) {                                              \
+        if (GATELET_VL > 1 && i < n) {                            \
             vfloat x = v_load_some(from + i, (int32_t)(n - i));   \
             v_store_some(to + i, (expression), (int32_t)(n - i)); \
         }                                                         \
     } while (0)
+
+/* The same of a kind, where the model has it. */
+#define GATELET_CASE(one, expression) \
+    case one:                         \
+        if (GATELET_HAS_KIND(one)) {  \
+            GATELET_EACH(expression); \
+        }                             \
+        break
+
+static GATELET_UNUSED void exponentials(const float *from, float *to, size_t n) {
+    size_t i = 0;
+    GATELET_EACH(v_exp(x));
+}
 
 GATELET_KERNEL void gatelet_activate(struct gatelet_activation f, const float *from, float *to,
                                      size_t n) {
     size_t i = 0;
     const float a = f.a, b = f.b;
     switch (f.kind) {
-    case GATELET_RELU: GATELET_EACH(v_relu(x, f)); break;
-    case GATELET_SIGMOID: GATELET_EACH(v_sigmoid(x)); break;
-    case GATELET_HARD_SIGMOID: GATELET_EACH(v_hard_sigmoid(x)); break;
-    case GATELET_HARD_SIGMOID_KERAS2:
-        GATELET_EACH(v_at_most(v_at_least(0.2f * x + 0.5f, 0.0f), 1.0f));
+        GATELET_CASE(GATELET_RELU, v_relu(x, f));
+        GATELET_CASE(GATELET_SIGMOID, v_sigmoid(x));
+        GATELET_CASE(GATELET_HARD_SIGMOID, v_hard_sigmoid(x));
+        GATELET_CASE(GATELET_HARD_SIGMOID_KERAS2,
+                     v_at_most(v_at_least(0.2f * x + 0.5f, 0.0f), 1.0f));
+        GATELET_CASE(GATELET_TANH, v_tanh(x));
+        GATELET_CASE(GATELET_ELU, v_elu(x, a));
+        GATELET_CASE(GATELET_SELU, 1.0507009873554805f *
+                                       v_elu(x, 1.6732632423543772f)); /* Klambauer et al. 2017 */
+        GATELET_CASE(GATELET_SOFTPLUS, v_softplus(x));
+        GATELET_CASE(GATELET_SOFTSIGN, x / (v_abs(x) + 1.0f));
+    case GATELET_EXPONENTIAL:
+        exponentials(from, to, n);
         break;
-    case GATELET_TANH: GATELET_EACH(v_tanh(x)); break;
-    case GATELET_ELU: GATELET_EACH(v_elu(x, a)); break;
-    case GATELET_SELU: /* Klambauer et al. 2017 */
-        GATELET_EACH(1.0507009873554805f * v_elu(x, 1.6732632423543772f));
-        break;
-    case GATELET_SOFTPLUS: GATELET_EACH(v_softplus(x)); break;
-    case GATELET_SOFTSIGN: GATELET_EACH(x / (v_abs(x) + 1.0f)); break;
-    case GATELET_EXPONENTIAL: GATELET_EACH(v_exp(x)); break;
-    case GATELET_SILU: GATELET_EACH(x * v_sigmoid(x)); break;
-    case GATELET_GELU: GATELET_EACH(v_gelu(x, a != 0.0f)); break; /* Hendrycks & Gimpel 2016 */
-    case GATELET_LEAKY_RELU: GATELET_EACH(v_select(x > v_splat(0.0f), x, a * x)); break;
-    case GATELET_RELU6: GATELET_EACH(v_at_most(v_at_least(x, 0.0f), 6.0f)); break;
-    case GATELET_MISH: GATELET_EACH(x * v_tanh(v_softplus(x))); break; /* Misra 2019 */
-    case GATELET_CELU: GATELET_EACH(v_celu(x, a)); break;              /* Barron 2017 */
-    case GATELET_HARD_TANH: GATELET_EACH(v_at_most(v_at_least(x, -1.0f), 1.0f)); break;
-    case GATELET_HARD_SILU: GATELET_EACH(x * v_hard_sigmoid(x)); break;
-    case GATELET_LOG_SIGMOID: GATELET_EACH(-v_softplus(-x)); break;
-    case GATELET_TANH_SHRINK: GATELET_EACH(x - v_tanh(x)); break;
-    case GATELET_HARD_SHRINK:
-        GATELET_EACH(v_select(v_abs(x) > v_splat(a), x, v_splat(0.0f)));
-        break;
-    case GATELET_SOFT_SHRINK: GATELET_EACH(v_soft_shrink(x, a)); break;
-    case GATELET_SQUAREPLUS: GATELET_EACH((x + v_sqrt(x * x + a)) / 2.0f); break;
-    case GATELET_SPARSE_PLUS: GATELET_EACH(v_sparse_plus(x)); break;
-    case GATELET_SPARSE_SIGMOID:
-        GATELET_EACH(v_at_most(v_at_least(0.5f * (x + 1.0f), 0.0f), 1.0f));
-        break;
-    case GATELET_THRESHOLD: GATELET_EACH(v_select(x > v_splat(a), x, v_splat(b))); break;
+        GATELET_CASE(GATELET_SILU, x * v_sigmoid(x));
+        GATELET_CASE(GATELET_GELU, v_gelu(x, a != 0.0f)); /* Hendrycks & Gimpel 2016 */
+        GATELET_CASE(GATELET_LEAKY_RELU, v_select(x > v_splat(0.0f), x, a * x));
+        GATELET_CASE(GATELET_RELU6, v_at_most(v_at_least(x, 0.0f), 6.0f));
+        GATELET_CASE(GATELET_MISH, x * v_tanh(v_softplus(x))); /* Misra 2019 */
+        GATELET_CASE(GATELET_CELU, v_celu(x, a));              /* Barron 2017 */
+        GATELET_CASE(GATELET_HARD_TANH, v_at_most(v_at_least(x, -1.0f), 1.0f));
+        GATELET_CASE(GATELET_HARD_SILU, x * v_hard_sigmoid(x));
+        GATELET_CASE(GATELET_LOG_SIGMOID, -v_softplus(-x));
+        GATELET_CASE(GATELET_TANH_SHRINK, x - v_tanh(x));
+        GATELET_CASE(GATELET_HARD_SHRINK, v_select(v_abs(x) > v_splat(a), x, v_splat(0.0f)));
+        GATELET_CASE(GATELET_SOFT_SHRINK, v_soft_shrink(x, a));
+        GATELET_CASE(GATELET_SQUAREPLUS, (x + v_sqrt(x * x + a)) / 2.0f);
+        GATELET_CASE(GATELET_SPARSE_PLUS, v_sparse_plus(x));
+        GATELET_CASE(GATELET_SPARSE_SIGMOID, v_at_most(v_at_least(0.5f * (x + 1.0f), 0.0f), 1.0f));
+        GATELET_CASE(GATELET_THRESHOLD, v_select(x > v_splat(a), x, v_splat(b)));
     default:
         if (from != to) {
             memmove(to, from, n * sizeof(float));
@@ -150,25 +159,28 @@ static GATELET_UNUSED void glu_line(const float *x, float *y, int32_t n, size_t 
     }
 }
 
-static GATELET_UNUSED void normalize_line(int32_t kind, float *y, int32_t n, size_t stride) {
+GATELET_INLINE void normalize_line(const int is_softmax, float *y, int32_t n, size_t stride) {
     double sum = 0.0;
     for (int32_t i = 0; i < n; i++) {
         float value = y[(size_t)i * stride];
-        sum += (double)(kind == GATELET_SOFTMAX ? value : gatelet_exp(value));
+        sum += (double)(is_softmax ? value : gatelet_exp(value));
     }
     const float total = (float)sum;
-    const float log_total = kind == GATELET_SOFTMAX ? 0.0f : gatelet_log(total);
+    const float log_total = is_softmax ? 0.0f : gatelet_log(total);
     for (int32_t i = 0; i < n; i++) {
         float *value = y + (size_t)i * stride;
-        *value = kind == GATELET_SOFTMAX ? *value / total : *value - log_total;
+        *value = is_softmax ? *value / total : *value - log_total;
     }
 }
 
 GATELET_KERNEL void gatelet_activate_axis(struct gatelet_activation f, const float *x, float *y,
                                           size_t outer, int32_t n, size_t inner) {
-    const int by_line = f.kind == GATELET_SPARSEMAX || f.kind == GATELET_GLU;
-    const int shifted = f.kind == GATELET_SOFTMAX || f.kind == GATELET_LOG_SOFTMAX;
-    const size_t after = f.kind == GATELET_GLU ? (size_t)n / 2 : (size_t)n;
+    const int is_glu = GATELET_HAS_KIND(GATELET_GLU) && f.kind == GATELET_GLU;
+    const int is_sparsemax = GATELET_HAS_KIND(GATELET_SPARSEMAX) && f.kind == GATELET_SPARSEMAX;
+    const int is_softmax = GATELET_HAS_KIND(GATELET_SOFTMAX) && f.kind == GATELET_SOFTMAX;
+    const int is_log = GATELET_HAS_KIND(GATELET_LOG_SOFTMAX) && f.kind == GATELET_LOG_SOFTMAX;
+    const int by_line = is_glu || is_sparsemax, shifted = is_softmax || is_log;
+    const size_t after = is_glu ? (size_t)n / 2 : (size_t)n;
     if (!by_line && !shifted) {
         gatelet_activate(f, x, y, outer * (size_t)n * inner);
         return;
@@ -176,19 +188,18 @@ GATELET_KERNEL void gatelet_activate_axis(struct gatelet_activation f, const flo
     for (size_t line = 0; line < outer * inner; line++) {
         const float *from = x + line / inner * (size_t)n * inner + line % inner;
         float *to = y + line / inner * after * inner + line % inner;
-        if (f.kind == GATELET_SPARSEMAX) {
+        if (is_sparsemax) {
             sparsemax_line(from, to, n, inner);
-        } else if (f.kind == GATELET_GLU) {
+        } else if (is_glu) {
             glu_line(from, to, n, inner);
         } else {
             subtract_largest(from, to, n, inner);
         }
     }
-    if (f.kind == GATELET_SOFTMAX) {
-        struct gatelet_activation exponential = {GATELET_EXPONENTIAL, 0.0f, 0.0f, 0.0f};
-        gatelet_activate(exponential, y, y, outer * (size_t)n * inner);
+    if (is_softmax) {
+        exponentials(y, y, outer * (size_t)n * inner);
     }
     for (size_t line = 0; shifted && line < outer * inner; line++) {
-        normalize_line(f.kind, y + line / inner * (size_t)n * inner + line % inner, n, inner);
+        normalize_line(is_softmax, y + line / inner * (size_t)n * inner + line % inner, n, inner);
     }
 }

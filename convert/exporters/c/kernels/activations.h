@@ -38,6 +38,12 @@ enum gatelet_activation_kind {
     GATELET_THRESHOLD
 };
 
+/* One bit a kind: the source of a model has those that the model has, kernels alone have all. */
+#if !defined(GATELET_KINDS)
+#define GATELET_KINDS 0xffffffffu
+#endif
+#define GATELET_HAS_KIND(one) ((GATELET_KINDS >> (one)&1) != 0)
+
 /* a, b and c are its parameters: relu's negative_slope, threshold and max_value (infinity: none);
  * the slope, alpha, threshold or b of the others; threshold's default_value is b, gelu is
  * approximate where a is not 0. */

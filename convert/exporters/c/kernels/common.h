@@ -42,6 +42,12 @@
 #define GATELET_KERNEL
 #endif
 
+/* 1 where memory counts more than speed: rows run one by one, a timestep at a time. The header of a
+ * model decides, since its scratch memory follows. */
+#if !defined(GATELET_SMALL)
+#define GATELET_SMALL 0
+#endif
+
 #define GATELET_ROUND_UP(n) (((n) + GATELET_LANES - 1) / GATELET_LANES * GATELET_LANES)
 
 #endif

@@ -63,14 +63,18 @@ GATELET_INLINE vfloat v_power_of_2(vfloat rounded) {
  * is small where the result is compared with 1. */
 GATELET_INLINE vfloat v_exp2_rest(float factor, vfloat x, vfloat *n) {
     vfloat y = x * (factor * GATELET_LOG2_E);
-    y = v_at_least(v_at_most(y, GATELET_LARGEST_POWER), -GATELET_LARGEST_POWER);
+#if GATELET_SMALL && GATELET_VL == 1 && defined(__GNUC__)
+    /* one comparison of integers, of which a NaN is one of the largest, tells what needs no clip */
+    if (__builtin_expect(v_bits(v_abs(y)) > 0x421c0000, 0))
+#endif
+        y = v_at_least(v_at_most(y, GATELET_LARGEST_POWER), -GATELET_LARGEST_POWER);
     *n = v_stored(y + GATELET_ROUNDER) - GATELET_ROUNDER;
     vfloat r = y - *n;
     vfloat p = r * 0.000154614474f + 0.00133908674f;
-    p = p * r + 0.00961805667f;
-    p = p * r + 0.055503571f;
-    p = p * r + 0.240226509f;
-    p = p * r + 0.693147188f;
+    p = v_then(p, r, 0.00961805667f);
+    p = v_then(p, r, 0.055503571f);
+    p = v_then(p, r, 0.240226509f);
+    p = v_then(p, r, 0.693147188f);
     return p * r;
 }
 

@@ -104,14 +104,14 @@ static void gru_step_reset_before(const struct gatelet_recurrence *r,
     }
 }
 
-GATELET_KERNEL void gatelet_gru(const struct gatelet_recurrence *r) {
-    const int usual =
-        r->activation.kind == GATELET_TANH && r->recurrent_activation.kind == GATELET_SIGMOID;
-    if (r->candidate.rows > 0) {
-        gatelet_walk(r, gru_step_reset_before, 0, 0);
-    } else if (usual) {
-        gatelet_walk(r, gru_step_usual, 0, GATELET_GRU_AHEAD_FEATURES);
-    } else {
-        gatelet_walk(r, gru_step_reset_after, 0, 0);
-    }
+GATELET_KERNEL void gatelet_usual_gru(const struct gatelet_recurrence *r) {
+    gatelet_walk(r, gru_step_usual, 0, GATELET_GRU_AHEAD_FEATURES);
+}
+
+GATELET_KERNEL void gatelet_any_gru(const struct gatelet_recurrence *r) {
+    gatelet_walk(r, gru_step_reset_after, 0, 0);
+}
+
+GATELET_KERNEL void gatelet_gru_reset_before(const struct gatelet_recurrence *r) {
+    gatelet_walk(r, gru_step_reset_before, 0, 0);
 }

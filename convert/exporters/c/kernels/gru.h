@@ -4,6 +4,9 @@
 
 #include "recurrence.h"
 
-GATELET_KERNEL void gatelet_gru(const struct gatelet_recurrence *r);
+/* Of tanh and the logistic function, resetting after the product. */
+GATELET_KERNEL void gatelet_usual_gru(const struct gatelet_recurrence *r);
+GATELET_KERNEL void gatelet_any_gru(const struct gatelet_recurrence *r);
+GATELET_KERNEL void gatelet_gru_reset_before(const struct gatelet_recurrence *r);
 
 #endif

@@ -24,9 +24,8 @@
 /* Timesteps whose inputs are projected at a time: the kernel is read a sixteenth as often as the
  * recurrent one, and at 64 units of an LSTM they take 16 KB of work memory. */
 #define GATELET_STEPS 16
-/* What a walk over time works in: h, c, the next ones and y of all rows, and more rows of gates. */
+/* What a walk over time works in: h, c, the next ones and y of all rows. */
 #define GATELET_WALK_STATES 5
-#define GATELET_WALK_SPARE_ROWS 3
 /* The same of a ConvLSTM2D: h, c, y, two gates, and twice all four gates. */
 #define GATELET_CONV_LSTM_STATES 13
 

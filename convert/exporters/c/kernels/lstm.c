@@ -61,18 +61,20 @@ static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gat
     const struct gatelet_matrix *u = &r->recurrent;
     const int forwards = !s->is_odd || u->tiles < GATELET_LSTM_CACHED_TILES;
     struct gatelet_rows rows = {s->rows, padded, columns, columns, s->h, s->z, s->z};
-    if (u->floats == NULL) { /* h is rounded: once, not once a tile */
+    /* h is rounded: once, not once a tile; or the next h is where h is */
+    const int at_once = GATELET_SMALL || u->floats == NULL;
+    if (at_once) {
         gatelet_product(u, 0, u->tiles, &rows);
     }
     for (int32_t i = 0; i < u->tiles; i++) {
         const int32_t tile = forwards ? i : u->tiles - 1 - i;
         const size_t column = (size_t)tile * 4 * GATELET_LANES;
         rows.start = rows.z = s->z + column;
-        if (u->floats != NULL && s->rows == 1) {
+        if (!at_once && s->rows == 1) {
             const float *weights = u->floats + column * (size_t)u->rows;
             const struct gatelet_block b = {weights, 4 * GATELET_LANES, u->rows, rows};
             gatelet_multiply_row_ahead(&b, 4 * GATELET_LANES, s->ahead);
-        } else if (u->floats != NULL) {
+        } else if (!at_once) {
             gatelet_product(u, tile, 1, &rows);
         }
         usual_cells(r, tile, s);
@@ -104,13 +106,12 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
     }
 }
 
-GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r) {
-    const int usual =
-        r->activation.kind == GATELET_TANH && r->recurrent_activation.kind == GATELET_SIGMOID;
-    if (usual) { /* what is in the first-level cache waits for nothing */
-        const int waits = r->recurrent.tiles > GATELET_LSTM_CACHED_TILES;
-        gatelet_walk(r, lstm_step_usual, 1, waits ? GATELET_LSTM_AHEAD_FEATURES : 0);
-    } else {
-        gatelet_walk(r, lstm_step_any, 1, 0);
-    }
+GATELET_KERNEL void gatelet_usual_lstm(const struct gatelet_recurrence *r) {
+    /* what is in the first-level cache waits for nothing */
+    const int waits = r->recurrent.tiles > GATELET_LSTM_CACHED_TILES;
+    gatelet_walk(r, lstm_step_usual, 1, waits ? GATELET_LSTM_AHEAD_FEATURES : 0);
+}
+
+GATELET_KERNEL void gatelet_any_lstm(const struct gatelet_recurrence *r) {
+    gatelet_walk(r, lstm_step_any, 1, 0);
 }

@@ -4,6 +4,8 @@
 
 #include "recurrence.h"
 
-GATELET_KERNEL void gatelet_lstm(const struct gatelet_recurrence *r);
+/* Of tanh and the logistic function. */
+GATELET_KERNEL void gatelet_usual_lstm(const struct gatelet_recurrence *r);
+GATELET_KERNEL void gatelet_any_lstm(const struct gatelet_recurrence *r);
 
 #endif

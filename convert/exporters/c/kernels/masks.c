@@ -61,12 +61,17 @@ GATELET_KERNEL int32_t gatelet_find_padding(const int32_t *ids, int32_t rows, in
     return end - first + 1;
 }
 
-GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32_t timesteps,
-                                         int32_t start, int32_t kept, int32_t *y) {
+GATELET_KERNEL const int32_t *gatelet_keep_columns(const int32_t *ids, int32_t rows,
+                                                   int32_t timesteps, int32_t start, int32_t kept,
+                                                   int32_t *y) {
+    if (rows == 1) {
+        return ids + start;
+    }
     for (size_t b = 0; b < (size_t)rows; b++) {
         memcpy(y + b * (size_t)kept, ids + b * (size_t)timesteps + (size_t)start,
                (size_t)kept * sizeof(int32_t));
     }
+    return y;
 }
 
 GATELET_KERNEL int32_t gatelet_enter_rows(const int32_t *ids, int32_t rows, int32_t timesteps,
@@ -106,6 +111,15 @@ GATELET_KERNEL void gatelet_pad_states(const float *table, const int32_t *pads, 
             memset(y + b * (size_t)units, 0, (size_t)units * sizeof(float));
         }
     }
+}
+
+GATELET_KERNEL const float *gatelet_states_after(const float *table, const int32_t *pads,
+                                                 int32_t rows, int32_t units, float *y) {
+    if (rows == 1) {
+        return table + (size_t)pads[0] * (size_t)units;
+    }
+    gatelet_pad_states(table, pads, rows, units, y);
+    return y;
 }
 
 GATELET_KERNEL void gatelet_keep_states(const void *given, const int32_t *pads, int32_t rows,

@@ -34,9 +34,10 @@ GATELET_KERNEL int32_t gatelet_enter_rows(const int32_t *ids, int32_t rows, int3
                                           int32_t limit, const float *before, int32_t *pads,
                                           int32_t *enter, float *after);
 
-/* y [rows, kept] = ids[:, start : start + kept]. */
-GATELET_KERNEL void gatelet_keep_columns(const int32_t *ids, int32_t rows, int32_t timesteps,
-                                         int32_t start, int32_t kept, int32_t *y);
+/* ids[:, start : start + kept], [rows, kept]: y, or of one row ids themselves, without y. */
+GATELET_KERNEL const int32_t *gatelet_keep_columns(const int32_t *ids, int32_t rows,
+                                                   int32_t timesteps, int32_t start, int32_t kept,
+                                                   int32_t *y);
 
 /* States after 0, 1, 2 ... pads: rows of a table, of which some are stored, and the others lie on
  * straight lines between those. */
@@ -50,6 +51,9 @@ struct gatelet_lines {
 /* y [rows, units]: for each row the state after `pads` of it; zeros where it has its own. */
 GATELET_KERNEL void gatelet_pad_states(const float *table, const int32_t *pads, int32_t rows,
                                        int32_t units, float *y);
+/* The same where no row has its own; of one row a row of the table, without y. */
+GATELET_KERNEL const float *gatelet_states_after(const float *table, const int32_t *pads,
+                                                 int32_t rows, int32_t units, float *y);
 GATELET_KERNEL void gatelet_pad_states_on_lines(const struct gatelet_lines *lines,
                                                 const int32_t *pads, int32_t rows, float *y);
 

@@ -21,7 +21,7 @@
 GATELET_INLINE void tile_of_rows(struct gatelet_block b, const int columns) {
     const struct gatelet_rows all = b.rows;
     int32_t row = 0;
-    for (; row + GATELET_ROWS <= all.count; row += GATELET_ROWS) {
+    for (; GATELET_ROWS > 1 && row + GATELET_ROWS <= all.count; row += GATELET_ROWS) {
         b.rows = gatelet_rows_from(&all, row);
         gatelet_multiply_rows(b, columns);
     }
@@ -30,6 +30,14 @@ GATELET_INLINE void tile_of_rows(struct gatelet_block b, const int columns) {
         gatelet_multiply_row(b, columns);
     }
 }
+
+/* Of a tile that the model has. */
+#define GATELET_TILE(sixteens)                     \
+    case 16 * sixteens:                            \
+        if (GATELET_TILES >> (sixteens - 1) & 1) { \
+            tile_of_rows(b, 16 * sixteens);        \
+        }                                          \
+        break
 
 /* Large, and called from many places. */
 GATELET_APART GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w, int32_t first,
@@ -56,10 +64,10 @@ GATELET_APART GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w
     struct gatelet_block b = {w->floats + (size_t)first * floats, tile, w->rows, *rows};
     for (int32_t t = 0; t < tiles; t++) {
         switch (w->tile) {
-        case 16: tile_of_rows(b, 16); break;
-        case 32: tile_of_rows(b, 32); break;
-        case 48: tile_of_rows(b, 48); break;
-        default: tile_of_rows(b, 64);
+            GATELET_TILE(1);
+            GATELET_TILE(2);
+            GATELET_TILE(3);
+            GATELET_TILE(4);
         }
         gatelet_skip(&b, w->tile);
         b.w += floats - tile;

@@ -34,6 +34,16 @@ struct gatelet_rows {
     float *z;                                /* [count, columns of W] */
 };
 
+/* One bit for each sixteen columns of a tile of floats: as GATELET_KINDS. */
+#if !defined(GATELET_TILES)
+#define GATELET_TILES 15
+#endif
+
+/* The most rows of a chunk of integers, and a few more: as GATELET_KINDS. */
+#if !defined(GATELET_INNER)
+#define GATELET_INNER GATELET_INT8_CHUNK
+#endif
+
 /* The columns of some tiles; start and z begin at those of the first. */
 GATELET_KERNEL void gatelet_product(const struct gatelet_matrix *w, int32_t first, int32_t tiles,
                                     const struct gatelet_rows *rows);

@@ -11,7 +11,7 @@
 
 #if defined(__clang__)
 #define GATELET_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && __GNUC__ >= 8
 #define GATELET_UNROLL _Pragma("GCC unroll 8")
 #else
 #define GATELET_UNROLL
@@ -20,6 +20,8 @@
 /* Rows at once, and the most vectors of columns at once: as registers allow. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define GATELET_ROWS 4
+#elif GATELET_SMALL
+#define GATELET_ROWS 1
 #else
 #define GATELET_ROWS 2
 #endif

@@ -41,7 +41,7 @@ GATELET_INLINE vfloat v_of_pairs(const int16_t *from, const int16_t *q) {
     float lanes[GATELET_VL];
     (void)two;
     for (int lane = 0; lane < GATELET_VL; lane++) {
-        lanes[lane] = (float)(from[2 * lane] * q[0] + from[2 * lane + 1] * q[1]);
+        lanes[lane] = (float)((int32_t)from[2 * lane] * q[0] + (int32_t)from[2 * lane + 1] * q[1]);
     }
     return v_load(lanes);
 #endif
@@ -94,7 +94,7 @@ static void tile_int16(const struct pairs *p, const int16_t *q, float scale) {
 /* One row. */
 static void row_int16(const struct gatelet_matrix *w, int32_t first, int32_t tiles,
                       const struct gatelet_rows *row) {
-    int16_t q[GATELET_INT8_CHUNK];
+    int16_t q[GATELET_INNER];
     const struct gatelet_scale by = gatelet_scale_of(row->x, w->rows, w->limit);
     const size_t tile = (size_t)w->tile, padded = (size_t)(w->rows + 1) / 2 * 2;
     for (int32_t from = 0; from < w->rows; from += GATELET_INT8_CHUNK) {

@@ -8,7 +8,9 @@
 
 #define GATELET_HAS_INT8 /* to product.c */
 
+#include "product_block.h"
 #include "rounding.h"
+#include "sums.h"
 #include "vector.h"
 
 #if !defined(GATELET_PLAIN) && defined(__GNUC__) && defined(__SSE4_1__)
@@ -35,7 +37,7 @@ struct rounded {
 #if defined(GATELET_INT8_VNNI)
     uint8_t high[GATELET_INT8_CHUNK], low[GATELET_INT8_CHUNK];
 #else
-    int16_t q[GATELET_INT8_CHUNK];
+    int16_t q[GATELET_INNER];
 #endif
 };
 
@@ -147,6 +149,7 @@ static void tile_int8(const struct part *p, const struct rounded *r, int32_t row
 static void round_row(const float *x, int32_t n, int32_t limit, struct rounded *r) {
     (void)limit;
     gatelet_round_row(x, n, r->by.inverse, r->q);
+    gatelet_order_fours(r->q, n);
 }
 
 #if defined(GATELET_INT8_AVX2)
@@ -202,6 +205,33 @@ GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t
     }
 }
 
+#elif defined(GATELET_SUMS_DSP)
+
+/* Tiles of other widths than 64 are those of small layers. */
+GATELET_INLINE void sixteen_columns(const struct part *p, const int16_t *q, int32_t first,
+                                    int32_t *total) {
+    if (p->tile == 64) {
+        gatelet_sums_of_16(p->w + 4 * first, q, p->fours, total);
+        return;
+    }
+    for (int32_t column = 0; column < 16; column++) {
+        const int8_t *w = p->w + 4 * (first + column);
+        int32_t sum = 0;
+        for (int32_t k = 0; k < p->fours; k++, w += 4 * p->tile) {
+            const int16_t *x = q + 4 * k; /* as gatelet_order_fours leaves them */
+            sum += w[0] * x[0] + w[1] * x[2] + w[2] * x[1] + w[3] * x[3];
+        }
+        total[column] = sum;
+    }
+}
+
+#elif defined(GATELET_SUMS_MVE)
+
+GATELET_INLINE void sixteen_columns(const struct part *p, const int16_t *q, int32_t first,
+                                    int32_t *total) {
+    gatelet_sums_of_16(p->w + 4 * first, q, 4 * p->fours, total, 4 * p->tile);
+}
+
 #else
 
 GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t *total) {
@@ -218,6 +248,38 @@ GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t
 
 #endif
 
+#if defined(GATELET_SUMS)
+
+/* One tile of one row, sixteen columns at a time: the sums take less memory. */
+static void tile_int8(const struct part *p, const struct rounded *r, int32_t rows) {
+    (void)rows;
+    for (int32_t first = 0; first < p->tile; first += 16) {
+        int32_t total[16];
+        const float *scales = p->scales + first, *start = p->start;
+        float *z = p->z + first;
+        sixteen_columns(p, r->q, first, total);
+        if (start == NULL) {
+            memset(z, 0, sizeof total);
+            start = p->z;
+        }
+        start += first;
+#if defined(GATELET_HELIUM)
+        for (int32_t i = 0; i < 16; i += 4) {
+            const float32x4_t by = vmulq_n_f32(vldrwq_f32(scales + i), r->by.scale);
+            const float32x4_t sums = vcvtq_f32_s32(vldrwq_s32(total + i));
+            vstrwq_f32(z + i, vfmaq_f32(vldrwq_f32(start + i), sums, by));
+        }
+#else
+        GATELET_UNROLL
+        for (int32_t i = 0; i < 16; i++) {
+            z[i] = start[i] + (float)total[i] * (r->by.scale * scales[i]);
+        }
+#endif
+    }
+}
+
+#else
+
 /* One tile of one row. */
 static void tile_int8(const struct part *p, const struct rounded *r, int32_t rows) {
     int32_t total[GATELET_LARGEST_TILE];
@@ -228,6 +290,8 @@ static void tile_int8(const struct part *p, const struct rounded *r, int32_t row
         p->z[i] = start + (float)total[i] * (r->by.scale * p->scales[i]);
     }
 }
+
+#endif
 
 #endif
 

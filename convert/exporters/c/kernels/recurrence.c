@@ -5,6 +5,103 @@
  */
 #include "recurrence.h"
 
+static void start_at(float *state, const float *initial, int32_t rows, int32_t units,
+                     int32_t padded) {
+    memset(state, 0, (size_t)rows * (size_t)padded * sizeof(float));
+    for (int32_t b = 0; initial != NULL && b < rows; b++) {
+        memcpy(state + (size_t)b * (size_t)padded, initial + (size_t)b * (size_t)units,
+               (size_t)units * sizeof(float));
+    }
+}
+
+#if GATELET_SMALL
+
+/* What one row needs. Steps find the next states where the last ones are. */
+struct one_row {
+    float *z, *h, *c, *y, *spare;
+    size_t b;
+};
+
+static void small_step(const struct gatelet_recurrence *r, gatelet_stepper *step,
+                       const struct one_row *w, size_t place) {
+    const float *x = r->ids != NULL ? r->row : r->x + place * (size_t)r->features;
+    struct gatelet_ahead ahead = {0};
+    const struct gatelet_step s = {.rows = 1,
+                                   .z = w->z,
+                                   .h = w->h,
+                                   .c = w->c,
+                                   .h_next = w->h,
+                                   .c_next = w->c,
+                                   .spare = w->spare,
+                                   .ahead = &ahead};
+    if (r->ids != NULL) {
+        r->embed(r->table, r->ids + place, 1, r->row);
+    }
+    const struct gatelet_rows rows = {1, 0, 0, 0, x, r->bias, w->z};
+    gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
+    step(r, &s);
+}
+
+/* One row after the other: rows that are masked or have not entered take no step. */
+static void small_row(const struct gatelet_recurrence *r, gatelet_stepper *step,
+                      const struct one_row *w) {
+    const size_t units = (size_t)r->units, timesteps = (size_t)r->timesteps, at = w->b * units;
+    const size_t first = r->enter == NULL ? 0 : (size_t)r->enter[w->b];
+    const int32_t padded = GATELET_ROUND_UP(r->units);
+    const float *y = r->mask == NULL ? w->h : w->y;
+    float *to = r->y + w->b * (r->flags & GATELET_SEQUENCES ? timesteps : 1) * units;
+    start_at(w->h, gatelet_moved(r->h0, at), 1, r->units, padded);
+    if (w->c != NULL) {
+        start_at(w->c, gatelet_moved(r->c0, at), 1, r->units, padded);
+    }
+    if (r->mask != NULL) {
+        const float *before = r->flags & GATELET_OUTPUT_INITIAL_STATE ? r->h0 : NULL;
+        start_at(w->y, gatelet_moved(before, at), 1, r->units, padded);
+    }
+    if (r->flags & GATELET_SEQUENCES) {
+        memset(to, 0, first * units * sizeof(float)); /* which nobody reads */
+    }
+    for (size_t i = first; i < timesteps; i++) {
+        const size_t t = r->flags & GATELET_BACKWARDS ? timesteps - 1 - i : i;
+        if (r->mask == NULL || r->mask[w->b * timesteps + t]) {
+            small_step(r, step, w, w->b * timesteps + t);
+            if (r->mask != NULL) {
+                memcpy(w->y, w->h, units * sizeof(float));
+            }
+        } else if (r->flags & GATELET_ZERO_OUTPUT_FOR_MASK) {
+            memset(w->y, 0, units * sizeof(float));
+        }
+        if (r->flags & GATELET_SEQUENCES) {
+            memcpy(to + t * units, y, units * sizeof(float));
+        }
+    }
+    if (!(r->flags & GATELET_SEQUENCES)) {
+        memcpy(to, y, units * sizeof(float));
+    }
+    if (r->h != NULL) {
+        memcpy(r->h + at, w->h, units * sizeof(float));
+    }
+    if (r->c != NULL) {
+        memcpy(r->c + at, w->c, units * sizeof(float));
+    }
+}
+
+GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_stepper *step,
+                                 int has_cell, int32_t least_features) {
+    const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
+    const size_t columns = (size_t)r->kernel.tiles * (size_t)r->kernel.tile;
+    struct one_row w = {.z = r->work, .h = r->work + columns};
+    (void)least_features;
+    w.c = has_cell ? w.h + padded : NULL;
+    w.y = w.h + (has_cell ? 2 : 1) * padded;
+    w.spare = w.y + (r->mask == NULL ? 0 : padded);
+    for (w.b = 0; w.b < (size_t)r->rows; w.b++) {
+        small_row(r, step, &w);
+    }
+}
+
+#else
+
 struct walk {
     int32_t columns, padded, steps; /* of z; units rounded up; timesteps at a time */
     int goes_ahead, is_odd;
@@ -48,15 +145,6 @@ static int32_t running_rows(const struct gatelet_recurrence *r, int32_t t) {
         rows--;
     }
     return rows;
-}
-
-static void start_at(float *state, const float *initial, int32_t rows, int32_t units,
-                     int32_t padded) {
-    memset(state, 0, (size_t)rows * (size_t)padded * sizeof(float));
-    for (int32_t b = 0; initial != NULL && b < rows; b++) {
-        memcpy(state + (size_t)b * (size_t)padded, initial + (size_t)b * (size_t)units,
-               (size_t)units * sizeof(float));
-    }
 }
 
 static void give(float *to, const float *state, int32_t rows, int32_t units, int32_t padded) {
@@ -235,6 +323,8 @@ GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_ste
     give(r->h, w.h, r->rows, r->units, w.padded);
     give(r->c, w.c, r->rows, r->units, w.padded);
 }
+
+#endif
 
 GATELET_KERNEL void gatelet_unpack_gates(const float *z, int32_t gates, int32_t units, float *to) {
     for (int32_t from = 0; from < units; from += GATELET_LANES) {

@@ -13,6 +13,8 @@ enum {
     GATELET_OUTPUT_INITIAL_STATE = 8
 };
 
+struct gatelet_table;
+
 struct gatelet_recurrence {
     int32_t rows, timesteps, features, units;
     const float *x;                          /* [rows, timesteps, features] */
@@ -27,9 +29,15 @@ struct gatelet_recurrence {
     float *y;     /* [rows, timesteps, units] with SEQUENCES, else [rows, units] */
     float *h, *c; /* the last states [rows, units], or NULL */
     /* With C the kernel's columns and P the units rounded up to tiles, floats:
-     * rows C min(timesteps, GATELET_STEPS) + GATELET_WALK_STATES rows P
-     * + (rows + GATELET_WALK_SPARE_ROWS) C. */
+     * rows C min(timesteps, GATELET_STEPS) + GATELET_WALK_STATES rows P; where GATELET_SMALL is set
+     * C, and P for h, for c, and for the output beside a mask; and what a step has spare. */
     float *work;
+#if GATELET_SMALL /* where ids are given, not x: `embed` fills row with one timestep's */
+    void (*embed)(const struct gatelet_table *table, const int32_t *ids, size_t n, float *y);
+    const struct gatelet_table *table;
+    const int32_t *ids; /* [rows, timesteps] */
+    float *row;         /* [features] */
+#endif
 };
 
 /* Where a step finds and leaves things, of the rows that run. States are [rows, units rounded up].
@@ -39,7 +47,7 @@ struct gatelet_step {
     float *z; /* [rows, columns], the projected input; may be overwritten */
     const float *h, *c;
     float *h_next, *c_next;
-    float *spare;                /* (rows + GATELET_WALK_SPARE_ROWS) columns floats */
+    float *spare;                /* so many columns as each step says */
     struct gatelet_ahead *ahead; /* which a step may take pieces of */
     int is_odd;                  /* every other step is: it may take the weights from the end */
 };

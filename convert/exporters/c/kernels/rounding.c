@@ -36,6 +36,15 @@ GATELET_INLINE void round_some(const float *x, float inverse, int16_t *q) {
     const __m128i low = _mm_cvtps_epi32(_mm_mul_ps(_mm_loadu_ps(x), by));
     const __m128i high = _mm_cvtps_epi32(_mm_mul_ps(_mm_loadu_ps(x + 4), by));
     _mm_storeu_si128((__m128i *)(void *)q, _mm_packs_epi32(low, high));
+#elif GATELET_SMALL && defined(__GNUC__) && defined(__ARM_FP)
+    for (int k = 0; k < GATELET_ROUNDED_AT_ONCE; k++) {
+        float product = x[k] * inverse;
+        __asm__("" : "+t"(product)); /* is fused with nothing */
+        const float value = product + 12582912.0f;
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        q[k] = (int16_t)(uint16_t)(bits & 0xffffu);
+    }
 #else
     const float rounder = 12582912.0f; /* adding it leaves an integer in the low bits */
     GATELET_SETTLED float products[GATELET_ROUNDED_AT_ONCE];

@@ -14,7 +14,8 @@
 #define GATELET_VL 16
 #elif defined(__AVX__)
 #define GATELET_VL 8
-#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__wasm_simd128__)
+#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__wasm_simd128__) || \
+    (defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2))
 #define GATELET_VL 4
 #else
 #define GATELET_VL 1
@@ -23,6 +24,11 @@
 #if GATELET_VL > 1 && (defined(__x86_64__) || defined(__i386__))
 #define GATELET_X86
 #include <immintrin.h>
+#endif
+
+#if GATELET_VL == 4 && defined(__ARM_FEATURE_MVE)
+#define GATELET_HELIUM
+#include <arm_mve.h>
 #endif
 
 #if GATELET_VL == 1
@@ -64,12 +70,18 @@ GATELET_INLINE vint v_larger(vint a, vint b) {
 
 #endif
 
+#if GATELET_VL == 1 /* of 4 bytes that are aligned memcpy makes bytes, where processors want that \
+                     */
+GATELET_INLINE vfloat v_load(const float *from) { return *from; }
+GATELET_INLINE void v_store(float *to, vfloat x) { *to = x; }
+#else
 GATELET_INLINE vfloat v_load(const float *from) {
     vfloat x;
     memcpy(&x, from, sizeof x);
     return x;
 }
 GATELET_INLINE void v_store(float *to, vfloat x) { memcpy(to, &x, sizeof x); }
+#endif
 
 /* The first n < GATELET_VL floats; the others are 0. */
 GATELET_INLINE vfloat v_load_some(const float *from, int32_t n) {
@@ -87,6 +99,8 @@ GATELET_INLINE vfloat v_at_most(vfloat x, float limit) {
     return (vfloat)_mm512_min_ps((__m512)v_splat(limit), (__m512)x);
 #elif defined(GATELET_X86) && GATELET_VL == 8
     return (vfloat)_mm256_min_ps((__m256)v_splat(limit), (__m256)x);
+#elif defined(GATELET_HELIUM)
+    return vpselq_f32(vdupq_n_f32(limit), x, vcmpgtq_n_f32(x, limit));
 #else
     return v_select(x > v_splat(limit), v_splat(limit), x);
 #endif
@@ -96,6 +110,8 @@ GATELET_INLINE vfloat v_at_least(vfloat x, float limit) {
     return (vfloat)_mm512_max_ps((__m512)v_splat(limit), (__m512)x);
 #elif defined(GATELET_X86) && GATELET_VL == 8
     return (vfloat)_mm256_max_ps((__m256)v_splat(limit), (__m256)x);
+#elif defined(GATELET_HELIUM)
+    return vpselq_f32(vdupq_n_f32(limit), x, vcmpltq_n_f32(x, limit));
 #else
     return v_select(x < v_splat(limit), v_splat(limit), x);
 #endif
@@ -117,6 +133,14 @@ GATELET_INLINE int32_t v_largest(vint x) {
         }
     }
     return lanes[0];
+}
+/* x y + c: a step of a polynomial. */
+GATELET_INLINE vfloat v_then(vfloat x, vfloat y, float c) {
+#if defined(GATELET_HELIUM)
+    return vfmasq_n_f32(x, y, c);
+#else
+    return x * y + c;
+#endif
 }
 /* x 2^n for a whole n from -126 to 127. */
 GATELET_INLINE vfloat v_scale(vfloat x, vfloat n) {

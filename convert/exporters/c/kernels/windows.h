@@ -78,8 +78,8 @@ GATELET_INLINE void gatelet_one_window(const struct gatelet_function *f, struct 
 GATELET_INLINE void gatelet_by_padding(const struct gatelet_function *f, struct gatelet_call *call,
                                        gatelet_layers *layers) {
     float *const scratch = call->scratch;
-    if (call->rows == 1) {
-        layers(call, 1);
+    if (call->rows == 1 || f->rows_at_once == 1) {
+        gatelet_in_order(f, call, layers);
         return;
     }
     for (int32_t first = 0; first < call->rows; first += GATELET_WINDOW) {

@@ -27,9 +27,20 @@ enum ${prefix}_result {
 #define ${PREFIX}_LARGEST_SIZE $largest_size
 #define ${PREFIX}_WEIGHTS_BYTES ((size_t)$weights_bytes)
 
+/* 1 where memory counts more than speed: layers take a timestep at a time. Code and program are to
+ * be compiled with the same. */
+#ifndef ${PREFIX}_SMALL
+#if defined(__AVR__) || defined(__XTENSA__) || (defined(__riscv) && __riscv_xlen == 32) || \
+    (defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M')
+#define ${PREFIX}_SMALL 1
+#else
+#define ${PREFIX}_SMALL 0
+#endif
+#endif
+
 /* Rows that run together; more of them share the reading of weights, and take more memory. */
 #ifndef ${PREFIX}_ROWS_AT_ONCE
-#define ${PREFIX}_ROWS_AT_ONCE 8
+#define ${PREFIX}_ROWS_AT_ONCE (${PREFIX}_SMALL ? 1 : 8)
 #endif
 
 /* The bytes of scratch memory for B rows: a constant where the sizes are. */
