@@ -23,13 +23,14 @@ _TRIES = 20
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # of Linux
 
 
-def check_output_directory(out: Path, *, marker: str, kind: str) -> None:
+def check_output_directory(out: Path, *, marker: str, kind: str, flag: str = "--out") -> None:
     """Refuse an output place that is some other folder or file.
 
     Args:
         out: The folder that will be written.
         marker: The file whose presence says that the folder is ours.
         kind: What we write, for the message: 'bundle', 'run'.
+        flag: What the user names the folder by.
 
     Raises:
         OutputError: `out` is a file, or a folder that is neither empty nor ours, it lies in a
@@ -39,7 +40,7 @@ def check_output_directory(out: Path, *, marker: str, kind: str) -> None:
     if around is not None:
         raise OutputError(
             f"'{out}' is inside the bundle '{around}', which is copied and replaced as one: "
-            "choose an --out beside it",
+            f"choose another {flag} beside it",
             path=str(out),
         )
     if out.is_dir():
@@ -47,21 +48,21 @@ def check_output_directory(out: Path, *, marker: str, kind: str) -> None:
             return
         raise OutputError(
             f"'{out}' is a folder that is no {kind} (it has no {marker}): "
-            "nothing was written; choose another --out, or empty it first",
+            f"nothing was written; choose another {flag}, or empty it first",
             path=str(out),
         )
     if out.exists() or out.is_symlink():
-        raise OutputError(f"'{out}' is not a folder: choose another --out", path=str(out))
+        raise OutputError(f"'{out}' is not a folder: choose another {flag}", path=str(out))
     if not out.absolute().parent.is_dir():
         raise OutputError(
             f"the folder '{out.absolute().parent}' does not exist: create it, "
-            "or choose another --out",
+            f"or choose another {flag}",
             path=str(out),
         )
     if not os.access(out.absolute().parent, os.W_OK):
         raise OutputError(
             f"the folder '{out.absolute().parent}' cannot be written by this user: "
-            "choose another --out",
+            f"choose another {flag}",
             path=str(out),
         )
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
 from gatelet.runtime.graph.safetensors import Tensor, encode
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
@@ -99,6 +100,7 @@ def run_quickstart(bundle: Path, corpus: str) -> None:
 
 
 VOCABULARY, UNITS = 50, 4
+_DTYPES = {"ids": "int32", "features": "float32"}
 
 
 @pytest.fixture(scope="session")
@@ -163,6 +165,7 @@ def _write_bundle(
     max_batch: int | None = None,
     with_vectorizer: bool = True,
     stream: bool = False,
+    decisions: tuple[Decision, ...] = (),
 ) -> Path:
     import numpy as np
 
@@ -170,6 +173,7 @@ def _write_bundle(
     from gatelet.convert.exporters.artifacts import export_all, with_stream
     from gatelet.convert.exporters.exported import Exportable
     from gatelet.convert.passes.streaming import streaming_beside
+    from gatelet.convert.rows.calibration import Calibration
     from gatelet.convert.schemes import SCHEMES
     from gatelet.convert.worker.worker import Worker
     from gatelet.runtime.backends.reference import ReferenceBackend
@@ -179,7 +183,9 @@ def _write_bundle(
     named = labels if labels is not None else tuple(str(i) for i in range(max(2, outputs)))
     stage = out.with_name(f"{out.name}-stage")
     stage.mkdir(parents=True)
-    writer = BundleWriter(stage, {"name": out.name, "labels": list(named), "threshold": 0.5})
+    facts: dict[str, Any] = {"name": out.name, "labels": list(named), "threshold": 0.5}
+    facts |= {"decisions": [one.to_json() for one in decisions]} if decisions else {}
+    writer = BundleWriter(stage, facts)
     writer.add_part("graph", "graph", ".json", graph.to_json().encode())
     writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
     ids = np.arange(80).reshape(8, 10) % VOCABULARY
@@ -202,6 +208,10 @@ def _write_bundle(
         graph,
         _vectorizer() if with_vectorizer else None,
         streaming=streaming_beside(graph, wanted=None),
+        decisions=decisions,
+        calibration=Calibration({taken: np.asarray(rows, _DTYPES[taken])}, "golden rows")
+        if any(SCHEMES[scheme].activations != "float32" for _, scheme in artifacts)
+        else None,
     )
     form = to_stream(graph) if stream else None
     model = replace(model, streaming=form or model.streaming, stream_files=stream)

@@ -545,6 +545,6 @@ def test_documents_name_only_paths_that_exist() -> None:
 
 
 def test_constraints_pin_everything_exactly() -> None:
-    for name in ("constraints.txt", "constraints-tflite-runtime.txt"):
-        for line in (ROOT / name).read_text("utf-8").splitlines():
+    for name in ("", "-packages", "-tflite-runtime"):
+        for line in (ROOT / f"constraints{name}.txt").read_text("utf-8").splitlines():
             assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line)

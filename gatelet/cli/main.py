@@ -27,6 +27,7 @@ COMMANDS = {
     "convert": "convert a run or a Keras model to a bundle, and check its parity",
     "parity": "check that a bundle predicts what was trained",
     "diff": "compare two bundles: is the new one worse?",
+    "export": "make a package of a bundle: C, Arduino, ESP-IDF, Zephyr, MicroPython, ...",
     "predict": "predict with a bundle",
     "bench": "measure latency, throughput, cold start and memory",
     "devices": "list the devices that a bundle can be made for",

@@ -95,7 +95,7 @@ def test_an_out_that_is_something_else(
         out.mkdir()
         (out / "manifest.json").write_text('{"format_version": 1, "artifacts": []}')
         out = out / "new"
-        expected = "copied and replaced as one: choose an --out beside it"
+        expected = "copied and replaced as one: choose another --out beside it"
     else:
         out = tmp_path / "no" / "parent"
         expected = "does not exist: create it, or choose another --out"

@@ -36,7 +36,7 @@ def decision_values(
         several: The model has several outputs: their names are part of those in C.
     """
     source, header, levels = [], [], []
-    parts = _parts([one.output for one in decisions]) if several else [""] * len(decisions)
+    parts = parts_of([one.output for one in decisions]) if several else [""] * len(decisions)
     for index, (one, part) in enumerate(zip(decisions, parts, strict=True)):
         named = {**values, **_named(one, part)}
         source += [fill("decide.c", named), _exported(index, named)]
@@ -49,7 +49,7 @@ def decision_values(
     }
 
 
-def _parts(outputs: Sequence[str]) -> list[str]:
+def parts_of(outputs: Sequence[str]) -> list[str]:
     """Return what each output's names have behind the prefix; no two have the same."""
     parts: list[str] = []
     for name in outputs:
@@ -89,20 +89,20 @@ def _named(one: Decision, part: str) -> dict[str, str]:
         "what": "a timestep" if one.steps else "a row",
         "padding": " Padding has no label: leave its timesteps out." if one.steps else "",
         "after": f"after {one.activation}" if applied else "as the model gives them",
-        "labels": ", ".join(map(_text, one.labels)),
-        "thresholds": ", ".join(map(_at_least, one.thresholds)) or "0.0f",
+        "labels": ", ".join(map(c_text, one.labels)),
+        "thresholds": ", ".join(map(at_least, one.thresholds)) or "0.0f",
         "activate": "\n".join(lines),
         "chooses": "scores[i] >= thresholds[i]" if one.multi_label else "i == largest",
     }
 
 
-def _at_least(threshold: float) -> str:
+def at_least(threshold: float) -> str:
     """Write the smallest float32 that is not below a threshold: as many scores are above it."""
     single = np.float32(threshold)
     return number(float(single if single >= threshold else np.nextafter(single, np.float32(2))))
 
 
-def _text(label: str) -> str:
+def c_text(label: str) -> str:
     """Write a label as a string of C, whatever is in it."""
     plain = re.compile(r"[A-Za-z0-9 _.,:+-]")
     data = label.encode("utf-8", "backslashreplace").decode("latin-1")

@@ -46,8 +46,7 @@ _NEEDS = {
 }
 
 
-# of every project, so that no library can be called so
-_TARGETS_OF_CMAKE = (
+TARGETS_OF_CMAKE = (
     "all",
     "all_build",
     "clean",
@@ -61,12 +60,13 @@ _TARGETS_OF_CMAKE = (
     "test",
     "zero_check",
 )
+"""Of every project, so that no library can be called so."""
 
 
 def prefix_of(name: str) -> str:
     """Return the prefix of all C names for a model called `name`."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.lower().encode("ascii", "ignore").decode()).strip("_")
-    taken = plain in _TARGETS_OF_CMAKE or plain.startswith("gatelet") or plain[:1].isdigit()
+    taken = plain in TARGETS_OF_CMAKE or plain.startswith("gatelet") or plain[:1].isdigit()
     return f"model_{plain}".rstrip("_") if taken or not plain else plain
 
 

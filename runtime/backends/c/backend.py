@@ -151,6 +151,11 @@ class CBackend:
         found = library_of(code, self._path.name, level=level, steps=True)
         return CBackend(found, self._path, engine=self.engine)
 
+    def scratch_bytes(self, rows: int, sizes: list[int]) -> int:
+        """Return what a call of so many rows needs; `sizes` are those that the caller decides."""
+        given = (ctypes.c_int32 * max(len(sizes), 1))(*sizes)
+        return int(self._library.scratch_bytes(rows, given))
+
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run rows; see `Backend.run`. Arrays give arrays, nested lists give nested lists."""
         given = [inputs[name] for name, _, _ in self._inputs]
