@@ -213,6 +213,8 @@ def _check_out(config: TrainConfig) -> None:
 
 def _describe(prepared: Prepared) -> str:
     rows = ", ".join(f"{name} {n:,}" for name, n in prepared.parts.rows().items())
+    kept = prepared.source.get("test_rows_kept")
+    rows += f" ({kept:,} of them kept in the run)" if kept else ""
     dropped = prepared.source["dropped"]
     assert isinstance(dropped, dict)
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.items() if n)
@@ -254,7 +256,7 @@ def _fit(
             save_checkpoint(place, Checkpoint(course, trainer.state()), recipe)
 
     def check(network: Network) -> None:
-        check_space(config.out, network.saved_bytes + _bytes_of(prepared.parts.test))
+        check_space(config.out, network.saved_bytes + _bytes_of(prepared.kept_test()))
 
     watch = Watch(check, begin, keep, progress.step, progress.epoch)
     return fit_network(config, prepared, watch)
