@@ -19,6 +19,7 @@ from gatelet.train.inputs import fragments, read_given
 from gatelet.train.inputs.copies import without_copies
 from gatelet.train.inputs.fragments import Fragment, Stored
 from gatelet.train.model import Network
+from gatelet.train.progress import Progress
 
 ROWS, STEPS, FEATURES = 2000, 6, 3
 ROW_BYTES = 4 * STEPS * FEATURES
@@ -197,7 +198,10 @@ def test_a_training_by_fragments_learns_and_goes_on_bit_for_bit(
         train(stopped)
     monkeypatch.setattr(fit, "save_checkpoint", kept)
     assert checkpoint_of(stopped.out).is_file()
+    finished: list[int] = []
+    monkeypatch.setattr(Progress, "step", lambda self, done: finished.append(self.finished))
     assert are_equal(weights_of(train(stopped, resume=True)), weights_of(run))
+    assert sorted(set(finished)) == [1, 2]  # of which the time left is told
 
 
 @pytest.mark.usefixtures("on_disk")
@@ -251,6 +255,7 @@ def test_copies_are_those_that_a_dictionary_finds(seed: int) -> None:
     assert dropped == expected
 
 
+LONG = np.ones((250, STEPS, FEATURES))
 BAD_SHARDS: dict[str, tuple[dict[str, Any], str]] = {
     "other features": (
         {"x": np.zeros((9, STEPS, FEATURES + 1))},
@@ -261,6 +266,10 @@ BAD_SHARDS: dict[str, tuple[dict[str, Any], str]] = {
     "NaN": (
         {"x": np.where(np.arange(9)[:, None, None] == 7, np.nan, np.ones((9, STEPS, FEATURES)))},
         r"01.npz': 'x' is nan in row 7, timestep 0, feature 0",
+    ),
+    "NaN in another fragment": (
+        {"x": np.where(np.arange(250)[:, None, None] == 207, np.nan, LONG), "y": np.full(250, "u")},
+        r"01.npz': 'x' is nan in row 207, timestep 0, feature 0",
     ),
     "too large": ({"x": np.full((9, STEPS, FEATURES), 1e39)}, "01.npz': 'x' is .* in row 0"),
     "a table": ({"x": np.zeros((9, 4))}, r"01.npz': the features are \[9, 4\], expected one"),
