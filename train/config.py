@@ -43,7 +43,7 @@ class TrainConfig:
         default=None,
         metadata=about(
             "labelled texts: CSV, TSV or JSONL, also .gz, or a folder a label; or rows of numbers: "
-            ".npz, or with --window CSV, TSV or Parquet"
+            ".npz, a folder of them, or with --window CSV, TSV or Parquet"
         ),
     )
     corpus: str | None = field(default=None, metadata=about("public corpus to use, by name"))
@@ -224,7 +224,9 @@ class TrainConfig:
                 "padding would be read all the same",
                 field="conv",
             )
-        of_texts = self.window is None and (self.data is None or self.data.suffix != ".npz")
+        given = self.data
+        is_arrays = given is not None and (given.suffix == ".npz" or any(given.glob("*.npz")))
+        of_texts = self.window is None and not is_arrays
         if of_texts and self.conv and self.conv_width > self.maxlen:
             raise ConfigError(
                 f"'conv_width' is {self.conv_width}, and texts have {self.maxlen} timesteps "

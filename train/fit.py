@@ -7,7 +7,7 @@ Not the loop (`gatelet.train.epochs`), the model (`gatelet.train.model`) or the 
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,8 @@ from gatelet.train.checkpoints import (
     save_checkpoint,
 )
 from gatelet.train.config import TrainConfig
-from gatelet.train.epochs import Course, History
+from gatelet.train.epochs import Course, Epoch, History
+from gatelet.train.events import write_events
 from gatelet.train.fitting import Watch, fit_network, steps_of
 from gatelet.train.inputs.telling import Rows
 from gatelet.train.model import Network
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 _WRITTEN = "the run is written"
 
 
-def train(config: TrainConfig, *, resume: bool = False) -> Run:
+def train(config: TrainConfig, *, resume: bool = False, tensorboard: Path | None = None) -> Run:
     """Train a model, measure it on texts that it has not seen, and write the run directory.
 
     Progress goes to stderr. After each epoch a checkpoint is written beside the run, which goes
@@ -61,6 +62,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         config: Data, model, schedule, seed and the directory to write.
         resume: Go on from the checkpoint, if there is one: on the same machine the weights are
             those of a training that nothing stopped, bit for bit.
+        tensorboard: A folder for event files with the figures of each epoch; None for none.
 
     Returns:
         The complete run at `config.out`; a run that was there is replaced.
@@ -76,7 +78,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
             where the trained run is if that shows after the training only.
     """
     processes = distributed.begin()
-    _check_out(config)
+    _check_out(config, tensorboard)
     if processes.is_first:
         with stage_beside(config.out, marker=MARKER):
             pass  # a place that cannot be written is told before the training
@@ -98,7 +100,12 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
         # not at the end: Ctrl-C loses no training
         baseline = _baseline(config, prepared, progress) if processes.is_first else None
         network, history = _fit(
-            prepared, config=config, progress=progress, recipe=recipe, resume=resume
+            prepared,
+            config=config,
+            progress=progress,
+            recipe=recipe,
+            resume=resume,
+            report=_report(config, prepared, progress, tensorboard if processes.is_first else None),
         )
     except KeyboardInterrupt as error:
         raise GateletError(
@@ -193,15 +200,16 @@ def _home() -> Path:
         return Path.cwd()
 
 
-def _check_out(config: TrainConfig) -> None:
+def _check_out(config: TrainConfig, tensorboard: Path | None) -> None:
     check_output_directory(config.out, marker=MARKER, kind="run")
     check_place(checkpoint_of(config.out))
-    if config.data is not None and config.data.resolve().is_relative_to(config.out.resolve()):
-        raise OutputError(
-            f"the data '{config.data}' is in the folder '{config.out}' that would be replaced: "
-            "choose another --out",
-            path=str(config.out),
-        )
+    for name, path in (("data", config.data), ("event files", tensorboard)):
+        if path is not None and path.resolve().is_relative_to(config.out.resolve()):
+            raise OutputError(
+                f"the {name} '{path}' {'is' if name == 'data' else 'would be'} in the folder "
+                f"'{config.out}' that would be replaced: choose another --out",
+                path=str(config.out),
+            )
     for path in sorted(config.out.glob("*")):
         if path.is_dir():  # a bundle, say: training writes none
             raise OutputError(
@@ -213,6 +221,8 @@ def _check_out(config: TrainConfig) -> None:
 
 def _describe(prepared: Prepared) -> str:
     rows = ", ".join(f"{name} {n:,}" for name, n in prepared.parts.rows().items())
+    kept = prepared.source.get("test_rows_kept")
+    rows += f" ({kept:,} of them kept in the run)" if kept else ""
     dropped = prepared.source["dropped"]
     assert isinstance(dropped, dict)
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.items() if n)
@@ -240,12 +250,14 @@ def _fit(
     progress: Progress,
     recipe: Recipe,
     resume: bool,
+    report: Callable[[int, Epoch], None],
 ) -> tuple[Network, History]:
     place = checkpoint_of(config.out)
 
     def begin(trainer: Trainer) -> "Course[Weights] | None":
         start = _begun(place, recipe, progress) if resume else None
         if start is not None:
+            progress.finished = len(start.course.epochs)
             trainer.go_on(start.state)
         return None if start is None else start.course
 
@@ -254,10 +266,26 @@ def _fit(
             save_checkpoint(place, Checkpoint(course, trainer.state()), recipe)
 
     def check(network: Network) -> None:
-        check_space(config.out, network.saved_bytes + _bytes_of(prepared.parts.test))
+        check_space(config.out, network.saved_bytes + _bytes_of(prepared.kept_test()))
 
-    watch = Watch(check, begin, keep, progress.step, progress.epoch)
+    watch = Watch(check, begin, keep, progress.step, report)
     return fit_network(config, prepared, watch)
+
+
+def _report(
+    config: TrainConfig, prepared: Prepared, progress: Progress, tensorboard: Path | None
+) -> Callable[[int, Epoch], None]:
+    """Return what tells the figures of an epoch, to everybody who wants to know."""
+    if tensorboard is None:
+        return progress.epoch
+    figure = "accuracy" if prepared.task.labelled else "mae"
+    write = write_events(tensorboard, figure=figure, metric=config.metric, say=progress.say)
+
+    def report(number: int, epoch: Epoch) -> None:
+        progress.epoch(number, epoch)
+        write(number, epoch)
+
+    return report
 
 
 def _bytes_of(part: Rows) -> int:

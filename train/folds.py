@@ -16,6 +16,7 @@ from gatelet.train.config import TrainConfig
 from gatelet.train.fit import measure_part, rules_of
 from gatelet.train.fitting import fit_network
 from gatelet.train.inputs.copies import row_keys
+from gatelet.train.inputs.fragments import Stored
 from gatelet.train.inputs.telling import Rows
 from gatelet.train.prepare import Prepared, fitted, prepare
 from gatelet.train.tasks import Figures
@@ -105,7 +106,10 @@ def _joined(one: Rows, other: Rows) -> Rows:
     assert isinstance(one, Arrays) and isinstance(other, Arrays)
     pairs = ((one.targets, other.targets), (one.groups, other.groups))
     targets, groups = (None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs)
-    inputs = tuple(np.concatenate(two) for two in zip(one.inputs, other.inputs, strict=True))
+    inputs = tuple(
+        x.joined(y) if isinstance(x, Stored) and isinstance(y, Stored) else np.concatenate([x, y])
+        for x, y in zip(one.inputs, other.inputs, strict=True)
+    )
     return replace(one, inputs=inputs, targets=targets, groups=groups)
 
 

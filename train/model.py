@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BackendMissing, InputError, ModelError
 from gatelet.train.config import TrainConfig
+from gatelet.train.inputs.fragments import Stored, blocks_of
 from gatelet.train.layers import hidden_layers, set_memory
 from gatelet.train.tasks import Task, of_labels
 
@@ -36,7 +37,7 @@ class Examples:
     """Rows with what is right.
 
     Attributes:
-        inputs: Token ids int32 [N, T], or features float32 [N, T, F].
+        inputs: Token ids int32 [N, T], or features float32 [N, T, F], which may be on disk.
         targets: Label numbers [N], or [N, T] with -1 at padding; 0 and 1 [N, C]; values [N, K].
     """
 
@@ -151,7 +152,7 @@ class Network:
         result: list[list[float]] = self.predict(ids).tolist()
         return result
 
-    def predict(self, inputs: "Ids | NDArray[Any]") -> "NDArray[np.float64]":
+    def predict(self, inputs: "Ids | NDArray[Any] | Stored") -> "NDArray[np.float64]":
         """Return the model's own scores.
 
         Args:
@@ -166,6 +167,8 @@ class Network:
         """
         import numpy as np
 
+        if isinstance(inputs, Stored):
+            return np.concatenate([self.predict(block) for block in blocks_of(inputs)])
         array = np.asarray(inputs)
         if array.ndim == 2:
             array = array.astype(np.int32)

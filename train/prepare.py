@@ -1,28 +1,29 @@
 """From rows to what a model takes: parts, labels, vectorizer, ids or features, targets.
 
 Not the reading of files and corpora, nor the splitting itself: those are `gatelet.train.inputs`
-and `gatelet.runtime.data.dataset`.
+and `gatelet.train.splitting`.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import ConfigError, DataError
-from gatelet.runtime.data import dataset
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset, Split
 from gatelet.runtime.data.run import sha256_of_rows
 from gatelet.runtime.data.spread import spread_rows
-from gatelet.runtime.data.tags import aligned, tag_ids_of
-from gatelet.runtime.data.truth import label_ids_of, label_sets_of, values_of
+from gatelet.runtime.data.tags import aligned
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.config import TrainConfig
 from gatelet.train.inputs import Given, read_given
 from gatelet.train.inputs.copies import without_copies
-from gatelet.train.inputs.parting import PARTS, part_arrays, part_groups
+from gatelet.train.inputs.fragments import Stored, blocks_of
+from gatelet.train.inputs.parting import PARTS
 from gatelet.train.inputs.telling import Rows, tell_labels, tell_task
 from gatelet.train.model import Examples, Features
+from gatelet.train.splitting import check_learned, split, targets_of
 from gatelet.train.tasks import TASKS, Task
 from gatelet.train.weighting import balanced
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 FEWEST_ROWS = 50  # a part of 10 % is then empty once in 200 times
 CALIBRATION_ROWS = 256
+KEPT_BYTES = 64 * 2**20
+"""Of the features of a test part that is on disk, a run keeps about so many."""
 OOV_TOKEN = "<oov>"
 """Of a model that labels each token, where the settings name none: none may be dropped."""
 _LOOKED_AT = 4096
@@ -107,6 +110,13 @@ class Prepared:
         """Return what is right, as `targets_of` does."""
         return targets_of(part, self.task, self.labels, self.words, width=self.width)
 
+    def kept_test(self) -> Rows:
+        """Return what a run keeps of the test part: all, or evenly spaced rows of one on disk."""
+        part: Rows = self.parts.test
+        if not (isinstance(part, Arrays) and isinstance(part.inputs[0], Stored)):
+            return part
+        return part.rows(range(0, len(part), math.ceil(part.inputs[0].nbytes / KEPT_BYTES)))
+
     def calibration(self) -> Rows:
         """Choose rows of the training part: of every length, with as many words as they can.
 
@@ -123,43 +133,17 @@ class Prepared:
 
 
 def inputs_of(part: Rows, vectorizer: Vectorizer | None) -> "NDArray[Any]":
-    """Return what a model is given: ids int32 [N, T], or features float32 [N, T, F]."""
-    import numpy as np
+    """Return what a model is given: ids int32 [N, T], or features float32 [N, T, F].
 
-    if isinstance(part, Arrays):
-        return np.asarray(part.inputs[0], np.float32)
-    assert vectorizer is not None
-    return np.array([vectorizer.pad(text) for text in part.texts], np.int32)
-
-
-def targets_of(
-    part: Rows, task: Task, labels: Sequence[str], vectorizer: Vectorizer | None, *, width: int
-) -> "NDArray[Any]":
-    """Return what is right.
-
-    Args:
-        part: Rows with labels or values.
-        task: Of the model.
-        labels: C names.
-        vectorizer: Of texts.
-        width: Of values, how many a row has.
-
-    Returns:
-        Label numbers int32 [N], or [N, T] with -1 at padding; float32 [N, C] of 0 and 1; values
-        float64 [N, K].
-
-    Raises:
-        DataError: A label or value is none that the model could give.
+    Features that are on disk stay there: see `gatelet.train.inputs.fragments`.
     """
     import numpy as np
 
-    if task.steps:
-        return tag_ids_of(part, labels, vectorizer)
-    if not task.labelled:
-        return values_of(part, width=width)
-    if task.name == "multi-label":
-        return np.array(label_sets_of(part, labels), np.float32)
-    return np.array(label_ids_of(part, labels), np.int32)
+    if isinstance(part, Arrays):
+        (x,) = part.inputs
+        return x if isinstance(x, Stored) else np.asarray(x, np.float32)
+    assert vectorizer is not None
+    return np.array([vectorizer.pad(text) for text in part.texts], np.int32)
 
 
 def prepare(config: TrainConfig) -> Prepared:
@@ -184,10 +168,13 @@ def prepare(config: TrainConfig) -> Prepared:
             "more, so that train, validation and test each get some: add rows",
             path=kept.name,
         )
-    parts = _split(config, kept, task, labels, numbers)
-    _check_learned(parts, kept, task, labels)
+    parts = split(config, kept, task, labels, numbers)
+    check_learned(parts, kept, task, labels)
     found = fitted(config, parts, task, labels)
-    return replace(found, source=_source(config, given, dropped, parts))
+    source = _source(config, given, dropped, parts)
+    if len(kept_test := found.kept_test()) < len(parts.test):
+        source["test_rows_kept"] = len(kept_test)
+    return replace(found, source=source)
 
 
 def fitted(config: TrainConfig, parts: Split[Any], task: Task, labels: tuple[str, ...]) -> Prepared:
@@ -240,74 +227,21 @@ def _fit_features(config: TrainConfig, part: Arrays) -> Features:
             field="conv_width",
             value=config.conv_width,
         )
-    mean = x.mean(axis=(0, 1), dtype=np.float64)
-    variance = np.square(x - mean).mean(axis=(0, 1), dtype=np.float64)
+
+    def mean_of(numbers: "Callable[[NDArray[Any]], NDArray[Any]]") -> "NDArray[np.float64]":
+        # an array is one block: sums of parts differ from those of the whole in their last bits
+        total = np.zeros(x.shape[2])
+        for block in blocks_of(x) if isinstance(x, Stored) else [x]:
+            total += numbers(block).sum(axis=(0, 1), dtype=np.float64)
+        return total / math.prod(x.shape[:2])
+
+    mean = mean_of(lambda block: block)
+    variance = mean_of(lambda block: np.square(block - mean))
     return Features(
         timesteps=x.shape[1],
         mean=tuple(mean.tolist()),
         variance=tuple(np.where(variance > 0, variance, 1.0).tolist()),
     )
-
-
-def _split(
-    config: TrainConfig,
-    kept: Rows,
-    task: Task,
-    labels: Sequence[str],
-    numbers: "Sequence[int] | None",
-) -> Split[Any]:
-    """Split by time, by groups, or by the content of each row."""
-    if numbers is None and kept.groups is None:
-        if isinstance(kept, Dataset):
-            return dataset.split(kept)
-        numbers = part_arrays(kept)
-    if numbers is None:
-        assert kept.groups is not None
-        groups = kept.groups if isinstance(kept, Dataset) else kept.groups.tolist()
-        held = _labels_of_rows(kept, task, labels)
-        numbers = part_groups(groups, held, names=labels, name=kept.name)
-    places = [[row for row, part in enumerate(numbers) if part == at] for at in range(len(PARTS))]
-    for name, rows in zip(PARTS, places, strict=True):
-        if not rows:
-            by = "the windows within it" if config.window else "few rows"
-            raise DataError(
-                f"'{kept.name}' has {len(kept):,} rows, too few to split: the {name} part is empty "
-                f"({by}); add rows",
-                path=kept.name,
-            )
-    return Split(
-        *(
-            replace(kept.rows(rows), name=f"{kept.name} ({name})")
-            for name, rows in zip(PARTS, places, strict=True)
-        )
-    )
-
-
-def _labels_of_rows(rows: Rows, task: Task, labels: Sequence[str]) -> list[Sequence[int]]:
-    """Return the numbers of the labels that each row has."""
-    if not task.labelled:
-        return [()] * len(rows)
-    if isinstance(rows, Dataset) and task.steps:
-        number = {name: at for at, name in enumerate(labels)}
-        return [[number[one] for one in row] for row in rows.label_lists or ()]
-    found = targets_of(rows, task, labels, None, width=1)
-    if task.name == "multi-label":
-        return [row.nonzero()[0].tolist() for row in found]
-    return [sorted(set(row)) for row in found.reshape(len(rows), -1).tolist()]
-
-
-def _check_learned(parts: Split[Any], kept: Rows, task: Task, labels: Sequence[str]) -> None:
-    """Refuse a label that training would never see."""
-    seen = {one for row in _labels_of_rows(parts.train, task, labels) for one in row}
-    missing = [name for at, name in enumerate(labels) if at not in seen]
-    if missing:
-        raise DataError(
-            f"'{kept.name}' has the label '{missing[0]}' too rarely: no row of it is in the "
-            f"training part ({len(parts.train):,} rows); add rows of it, drop it, or name the "
-            "right column with --label-column",
-            path=kept.name,
-            label=missing[0],
-        )
 
 
 def _of_all_sizes(rows: Arrays) -> Arrays:

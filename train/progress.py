@@ -33,26 +33,39 @@ class Progress:
         self._figure = figure
         self._stream = sys.stderr if stream is None else stream
         self.watched = self._stream.isatty()
-        self._began_s = self._drawn_s = time.monotonic()
+        self.finished = 0  # epochs, also those of a training that goes on
+        self._began_s = self._drawn_s = self._first_s = time.monotonic()
 
     def say(self, text: str) -> None:
         """Print one line."""
         print(escaped(text), file=self._stream, flush=True)
 
     def step(self, done: int) -> None:
-        """Draw the bar of the running epoch.
+        """Draw the bar of the running epoch, and how long the steps to come will take.
 
         Args:
             done: Steps that are done.
         """
         now_s = time.monotonic()
+        if done == 1:  # which compiles, and says little of the others
+            self._first_s = now_s
         if not self.watched or now_s - self._drawn_s < REDRAW_S:
             return
         self._drawn_s = now_s
         filled = BAR_WIDTH * done // self._steps
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        self._stream.write(f"\r[{bar}] {done}/{self._steps}")
+        self._stream.write(f"\r[{bar}] {done}/{self._steps}{self._left(done, now_s)}\x1b[K")
         self._stream.flush()
+
+    def _left(self, done: int, now_s: float) -> str:
+        """Say how long the epoch's other steps take, and those of all epochs that may follow."""
+        if done < 2:
+            return ""
+        step_s = (now_s - self._first_s) / (done - 1)
+        left_s = step_s * max(0, self._steps - done)
+        after_s = step_s * self._steps * (self._epochs - self.finished - 1)
+        most = f", at most {_duration(left_s + after_s)} of training" if after_s else ""
+        return f", {_duration(left_s)} left{most}"
 
     def epoch(self, number: int, figures: Epoch) -> None:
         """Print the line of a finished epoch.
@@ -62,6 +75,7 @@ class Progress:
             figures: Its losses and accuracies.
         """
         now_s = time.monotonic()
+        self.finished = number
         if self.watched:
             self._stream.write("\r\x1b[K")
         self.say(
@@ -71,6 +85,16 @@ class Progress:
             f"{now_s - self._began_s:.1f} s"
         )
         self._began_s = now_s
+
+
+def _duration(time_s: float) -> str:
+    """Write a time: '8 s', '3 min 05 s', '2 h 07 min'."""
+    seconds = round(time_s)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
 
 
 def _shown(figure: float) -> str:

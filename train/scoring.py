@@ -12,7 +12,8 @@ from gatelet.runtime.data.distinct import Distinct
 from gatelet.runtime.data.run import Run
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.model import Network
-from gatelet.train.prepare import inputs_of, targets_of
+from gatelet.train.prepare import inputs_of
+from gatelet.train.splitting import targets_of
 from gatelet.train.tasks import TASKS, Figures, Rules, measure
 
 

@@ -3,6 +3,7 @@
 Not the deployed model, which reads every step: `gatelet.train.model` gives it these weights.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,12 @@ def can_skip(config: TrainConfig) -> bool:
 
 
 def batches_of(
-    lengths: "NDArray[np.integer[Any]] | None", *, rows: int, batch_size: int, seed: tuple[int, int]
+    lengths: "NDArray[np.integer[Any]] | None",
+    *,
+    rows: int,
+    batch_size: int,
+    seed: tuple[int, int],
+    shuffled: "Callable[[np.random.Generator], NDArray[np.intp]] | None" = None,
 ) -> "list[NDArray[np.intp]]":
     """Return the rows of each batch of an epoch, shuffled.
 
@@ -40,11 +46,12 @@ def batches_of(
         rows: N.
         batch_size: Rows a batch; the last ones of a window may be fewer.
         seed: Of the run, and the number of the epoch.
+        shuffled: Returns the rows in another random order, where they are not in memory.
     """
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    order = generator.permutation(rows)
+    order = generator.permutation(rows) if shuffled is None else shuffled(generator)
     if lengths is None:
         return [order[at : at + batch_size] for at in range(0, rows, batch_size)]
     size = batch_size * WINDOW_BATCHES

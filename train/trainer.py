@@ -13,6 +13,7 @@ from gatelet.runtime.data.tags import PADDING
 from gatelet.train.config import TrainConfig
 from gatelet.train.distributed import ALONE, JAX, TENSORFLOW, World
 from gatelet.train.epochs import Epoch
+from gatelet.train.inputs.fragments import Stored
 from gatelet.train.jax_steps import JaxSteps
 from gatelet.train.model import Examples, Network, import_keras, known_warnings
 from gatelet.train.regularize import forget_words, step_size
@@ -136,6 +137,7 @@ class Trainer:
             rows=len(inputs),
             batch_size=config.batch_size,
             seed=(config.seed, number),
+            shuffled=inputs.shuffled if isinstance(inputs, Stored) else None,
         )
         figures, counted = np.zeros(2), 0
         with known_warnings():

@@ -93,7 +93,7 @@ def _write_parts(
 ) -> None:
     if prepared.words is not None:
         prepared.words.save(run.vectorizer_path)
-    write_rows(prepared.parts.test, run.test_path)
+    write_rows(prepared.kept_test(), run.test_path)
     write_rows(prepared.calibration(), run.calibration_path)
     _write_json(run.path / "metrics.json", {"part": "test", **figures})
     values = not prepared.task.labelled

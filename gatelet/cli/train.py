@@ -30,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint of a stopped training"
     )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="write event files for TensorBoard there"
+    )
     parser.add_argument("--json", action="store_true", help="print the test figures as JSON")
 
 
@@ -73,7 +76,7 @@ def config_of(arguments: argparse.Namespace, **overrides: object) -> TrainConfig
 def run(arguments: argparse.Namespace) -> int:
     """Train; 130 after Ctrl-C, with the best epoch so far."""
     config = config_of(arguments)
-    trained = train(config, resume=arguments.resume)
+    trained = train(config, resume=arguments.resume, tensorboard=arguments.tensorboard)
     figures, interrupted = test_figures(trained), trained.provenance.get("interrupted")
     folds = _folds(config) if config.folds and not interrupted else {}
     if arguments.json:

@@ -6,7 +6,7 @@ Not texts, which are `gatelet.runtime.data.dataset`. NumPy is imported when a fi
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ _INPUT_KINDS = "fiub"
 GROUP = "group"
 """The array that says which rows belong together."""
 GROUP_KINDS = "iubUS"
+_HASHED_ROWS = 4096
+"""Rows that are hashed at once: some arrays are on disk."""
 _ZIP_MAGIC = b"PK\x03\x04"
 
 
@@ -34,7 +36,8 @@ class Arrays:
     """Rows for a model that takes numbers.
 
     Args:
-        inputs: One array [N, ...] for each input of the model, in its order.
+        inputs: One array [N, ...] for each input of the model, in its order; or what is used like
+            one and reads rows when it is asked for some.
         targets: y [N] or [N, ...]: class numbers, labels or values; None where there are none.
         name: Where they came from, for messages.
         groups: Which rows belong together, [N]: of one patient, one machine; None where nobody
@@ -50,10 +53,12 @@ class Arrays:
         """Count the rows."""
         return len(self.inputs[0])
 
-    def rows(self, places: Sequence[int]) -> "Arrays":
+    def rows(self, places: "Sequence[int] | NDArray[Any]") -> "Arrays":
         """Return some of the rows, by their places."""
-        kept = list(places)
-        inputs = tuple(one[kept] for one in self.inputs)
+        import numpy as np
+
+        kept = np.asarray(places, np.intp)
+        inputs = tuple(one.take(kept, axis=0) for one in self.inputs)
         targets, groups = (
             None if one is None else one[kept] for one in (self.targets, self.groups)
         )
@@ -61,7 +66,11 @@ class Arrays:
 
 
 def read_arrays(
-    path: Path | str, *, require_targets: bool = True, group: str | None = None
+    path: Path | str,
+    *,
+    require_targets: bool = True,
+    group: str | None = None,
+    x_of: "Callable[[Path], Any] | None" = None,
 ) -> Arrays:
     """Read a `.npz` file.
 
@@ -70,6 +79,7 @@ def read_arrays(
             `y` [N, ...]; and `group` [N], optional: which rows belong together.
         require_targets: False reads a file without y too.
         group: Another name for `group`, which must be there then.
+        x_of: Returns what stands for `x` of a file, if that is not to be read now.
 
     Returns:
         At least one row.
@@ -80,7 +90,7 @@ def read_arrays(
         BackendMissing: NumPy is not installed.
     """
     path = Path(path)
-    found = _load(path)
+    found = _load(path, x_of)
     names = ["x"] if "x" in found else sorted((n for n in found if n.startswith("x_")), key=_number)
     if not names:
         raise DataError(
@@ -132,7 +142,8 @@ def sha256_of_arrays(arrays: Arrays) -> str:
     for name, array in _named(arrays).items():
         if name != GROUP:
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            for at in range(0, len(array), _HASHED_ROWS):
+                digest.update(np.ascontiguousarray(array[at : at + _HASHED_ROWS]).tobytes())
     return digest.hexdigest()
 
 
@@ -143,7 +154,7 @@ def _named(arrays: Arrays) -> dict[str, "NDArray[Any]"]:
     return named | {name: one for name, one in rest.items() if one is not None}
 
 
-def _load(path: Path) -> dict[str, "NDArray[Any]"]:
+def _load(path: Path, x_of: "Callable[[Path], Any] | None") -> dict[str, "NDArray[Any]"]:
     try:
         import numpy as np
     except ImportError as error:
@@ -159,7 +170,10 @@ def _load(path: Path) -> dict[str, "NDArray[Any]"]:
                     "numpy.savez(file, x=features, y=labels)",
                     path=str(path),
                 )
-            return {name: archive[name] for name in archive.files}
+            return {
+                name: x_of(path) if x_of is not None and name == "x" else archive[name]
+                for name in archive.files
+            }
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split())[:200]
         raise DataError(f"'{path}' cannot be read as .npz: {said}", path=str(path)) from error

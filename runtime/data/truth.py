@@ -12,6 +12,7 @@ from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -30,13 +31,22 @@ def label_ids_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[int]:
     """
     if isinstance(data, Dataset):
         return data.label_ids(labels)
-    values = [] if data.targets is None else _one_a_row(data.targets, data.name, len(labels))
-    names = _as_names(values)
-    return Dataset(("",) * len(names), names, data.name).label_ids(labels)
+    if data.targets is None:
+        return []
+    import numpy as np
+
+    names, places = _named(_one_a_row(data.targets, data.name, len(labels)))
+    if not set(names) <= set(labels):
+        given = tuple(map(names.__getitem__, places.tolist()))
+        return Dataset(("",) * len(given), given, data.name).label_ids(labels)  # it says where
+    found: list[int] = np.array([labels.index(name) for name in names], np.intp)[places].tolist()
+    return found
 
 
 def label_names_of(data: Arrays) -> tuple[str, ...]:
     """Name the label of each row, or of each timestep of [N, T], one after the other.
+
+    All rows share the texts of a few names: there may be millions.
 
     Args:
         data: With y [N] or [N, T]; rows of which one number is 1 and the others 0 name its place.
@@ -44,14 +54,20 @@ def label_names_of(data: Arrays) -> tuple[str, ...]:
     assert data.targets is not None
     steps = data.inputs[0].shape[1:2]
     if data.targets.ndim > 1 and data.targets.shape[1:] == steps:
-        return _as_names(data.targets.reshape(-1).tolist())
-    width = int(data.targets[0].size)
-    return _as_names(_one_a_row(data.targets, data.name, width))
+        names, places = _named(data.targets.reshape(-1))
+    else:
+        width = int(data.targets[0].size)
+        names, places = _named(_one_a_row(data.targets, data.name, width))
+    return tuple(map(names.__getitem__, places.tolist()))
 
 
-def _as_names(values: Sequence[Any]) -> tuple[str, ...]:
-    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
-    return tuple(str(value) for value in whole)
+def _named(values: "NDArray[Any]") -> "tuple[list[str], NDArray[np.intp]]":
+    """Return the names of the values that occur, and of each value the place of its name."""
+    import numpy as np
+
+    distinct, places = np.unique(values, return_inverse=True)
+    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in distinct.tolist())
+    return [str(value) for value in whole], places
 
 
 def label_sets_of(data: Dataset | Arrays, labels: Sequence[str]) -> list[list[bool]]:
@@ -102,19 +118,20 @@ def _are_flags(targets: "NDArray[Any]") -> bool:
     return targets.dtype.kind in "fiub" and bool(((targets == 0) | (targets == 1)).all())
 
 
-def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> list[Any]:
+def _one_a_row(targets: "NDArray[Any]", name: str, classes: int) -> "NDArray[Any]":
     """Return one label a row; of one-hot rows the position of the one."""
     found = targets.reshape(len(targets), -1)
     width = found.shape[1]
     if width == 1:
-        return list(found[:, 0].tolist())
+        return found[:, 0]
     one_hot = width == classes and found.dtype.kind in "fiub"
     if not one_hot or not ((found == 0) | (found == 1)).all() or not (found.sum(axis=1) == 1).all():
         raise DataError(
             f"'{name}': 'y' has {width} values a row, expected one label, or {classes} of "
             "which one is 1 and the others 0"
         )
-    return list(found.argmax(axis=1).tolist())
+    places: NDArray[Any] = found.argmax(axis=1)
+    return places
 
 
 def values_of(data: Dataset | Arrays, *, width: int) -> "NDArray[Any]":

@@ -3,7 +3,8 @@
 Not the copies of texts, which `gatelet.runtime.data.dataset.deduplicate` knows.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,16 @@ from gatelet.errors import DataError
 from gatelet.runtime.data import dataset
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
+from gatelet.train.inputs.fragments import blocks_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
 def without_copies(
     rows: Dataset | Arrays, parts: "NDArray[Any] | None", *, labelled: bool
-) -> tuple[Dataset | Arrays, list[int] | None, dict[str, int]]:
+) -> "tuple[Dataset | Arrays, NDArray[Any] | None, dict[str, int]]":
     """Keep one row of each content, and none of what contradicts itself.
 
     Args:
@@ -38,17 +41,16 @@ def without_copies(
         return kept, None, asdict(dropped) | dict(rows.left_out)
     places, found = _distinct(rows, labelled=labelled)
     if parts is not None:
-        inside = [row for row in places if parts[row] >= 0]
+        inside = places[parts[places] >= 0]
         found["between two parts"] = len(places) - len(inside)
         places = inside
-    if not places:
+    if not len(places):
         raise DataError(
             f"'{rows.name}': no row is left of {len(rows):,} "
             f"({', '.join(f'{count:,} {why}' for why, count in found.items())})",
             path=rows.name,
         )
-    numbers = None if parts is None else [int(parts[row]) for row in places]
-    return rows.rows(places), numbers, found
+    return rows.rows(places), None if parts is None else parts[places], found
 
 
 def row_keys(rows: Arrays) -> Iterator[bytes]:
@@ -56,27 +58,33 @@ def row_keys(rows: Arrays) -> Iterator[bytes]:
     import numpy as np
 
     (x,) = rows.inputs
-    for row in x:
-        yield np.ascontiguousarray(row + np.float32(0)).tobytes()
+    for block in blocks_of(x):
+        for row in block + np.float32(0):
+            yield row.tobytes()
 
 
-def _distinct(rows: Arrays, *, labelled: bool) -> tuple[list[int], dict[str, int]]:
-    import hashlib
+def _distinct(rows: Arrays, *, labelled: bool) -> "tuple[NDArray[np.intp], dict[str, int]]":
+    """Return the places of the rows to keep, and how many others there are.
 
-    keys = [hashlib.blake2b(key, digest_size=16).digest() for key in row_keys(rows)]
-    answers: Sequence[Any] = [()] * len(rows)
-    if rows.targets is not None and labelled:
-        answers = [one.tobytes() for one in rows.targets]
-    first: dict[bytes, Any] = {}
-    against = {
-        key for key, one in zip(keys, answers, strict=True) if first.setdefault(key, one) != one
-    }
-    seen: set[bytes] = set()
-    places = []
-    for row, key in enumerate(keys):
-        if key not in seen and key not in against:
-            places.append(row)
-        seen.add(key)
-    contradictory = sum(key in against for key in keys)
-    duplicates = len(rows) - len(places) - contradictory
-    return places, {"duplicates": duplicates, "contradictory": contradictory}
+    Rows are told apart by 16 bytes each, sorted: ten million need half a gigabyte at most.
+    """
+    import numpy as np
+
+    digests = bytearray()
+    for key in row_keys(rows):
+        digests += hashlib.blake2b(key, digest_size=16).digest()
+    low, high = np.frombuffer(digests, np.uint64).reshape(-1, 2).T
+    order = np.lexsort((high, low))  # which is stable: the first of its copies comes first
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
+    begins = np.flatnonzero(is_first)
+    kept = order[begins]
+    contradictory = 0
+    if rows.targets is not None and labelled and len(begins) < len(rows):
+        copies = np.diff(np.append(begins, len(rows)))
+        first = np.repeat(kept, copies)
+        differs = (rows.targets[order] != rows.targets[first]).reshape(len(rows), -1).any(axis=1)
+        against = np.logical_or.reduceat(differs, begins)
+        kept, contradictory = kept[~against], int(copies[against].sum())
+    duplicates = len(rows) - len(kept) - contradictory
+    return np.sort(kept), {"duplicates": duplicates, "contradictory": contradictory}

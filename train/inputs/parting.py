@@ -5,11 +5,16 @@ Not the parts of rows that stand for themselves, texts (`gatelet.runtime.data.da
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from gatelet.errors import DataError
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import place_of
 from gatelet.train.inputs.copies import row_keys
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FRACTIONS = (0.8, 0.1, 0.1)
 PARTS = ("train", "validation", "test")
@@ -25,9 +30,11 @@ def part_of(key: bytes) -> int:
     return _TRAIN if place < FRACTIONS[0] else _VALIDATION if place < sum(FRACTIONS[:2]) else _TEST
 
 
-def part_arrays(rows: Arrays) -> list[int]:
+def part_arrays(rows: Arrays) -> "NDArray[np.int8]":
     """Part rows by a hash of what a model is given: a row's part never depends on the others."""
-    return [part_of(key) for key in row_keys(rows)]
+    import numpy as np
+
+    return np.fromiter(map(part_of, row_keys(rows)), np.int8, len(rows))
 
 
 def part_groups(

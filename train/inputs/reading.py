@@ -3,17 +3,18 @@
 Not their parts, and not what training makes of them: that is `gatelet.train.prepare`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import DataError
 from gatelet.runtime.data import dataset
-from gatelet.runtime.data.arrays import Arrays, read_arrays
+from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run
 from gatelet.train.config import TrainConfig
 from gatelet.train.corpora import load_corpus
+from gatelet.train.inputs.shards import read_features, shards_of
 from gatelet.train.inputs.tables import PARQUET
 from gatelet.train.inputs.windows import Spec, read_windows
 
@@ -54,7 +55,7 @@ def read_given(config: TrainConfig) -> Given:
 
 def takes_features(config: TrainConfig) -> bool:
     """Return whether a configuration's file holds features, as its name and its use tell."""
-    is_arrays = config.data is not None and config.data.suffix.lower() == ".npz"
+    is_arrays = config.data is not None and bool(shards_of(config.data))
     return is_arrays or config.window is not None
 
 
@@ -73,7 +74,7 @@ def read_like(run: Run, path: Path, **asked: str | None) -> Rows:
         return run.test_rows()
     kept, data = run.provenance.get("config"), run.provenance.get("data")
     settings = dict(kept) if isinstance(kept, dict) else {}
-    if path.suffix.lower() == ".npz":
+    if shards_of(path):
         settings.pop("group", None)  # a column of the table that the run was trained on
     settings |= {name: value for name, value in asked.items() if value is not None}
     settings |= {"data": path, "out": path, "task": run.task}
@@ -95,8 +96,8 @@ _READ = (
 
 
 def _read(path: Path, config: TrainConfig, *, columns: tuple[str, ...]) -> Given:
-    if path.suffix.lower() == ".npz":
-        return Given(_features(read_arrays(path, group=config.group)))
+    if shards_of(path):
+        return Given(read_features(path, group=config.group))
     if config.window is not None:
         spec = _spec(config, config.window, columns)
         made = read_windows(path, spec)
@@ -133,31 +134,3 @@ def _spec(config: TrainConfig, window: int, columns: tuple[str, ...]) -> Spec:
 
 def _split(names: str | None) -> tuple[str, ...]:
     return tuple(one.strip() for one in names.split(",") if one.strip()) if names else ()
-
-
-def _features(arrays: Arrays) -> Arrays:
-    """Check that arrays are features, and finite."""
-    import numpy as np
-
-    if len(arrays.inputs) != 1 or arrays.inputs[0].ndim != 3:
-        held = " and ".join(str(list(one.shape)) for one in arrays.inputs)
-        raise DataError(
-            f"'{arrays.name}': the features are {held}, expected one array 'x' [N, T, F] (rows, "
-            "timesteps, features): reshape it, and save it again",
-            path=arrays.name,
-        )
-    (x,) = arrays.inputs
-    if not x.shape[1] or not x.shape[2]:
-        raise DataError(f"'{arrays.name}': 'x' is {list(x.shape)}, so a row holds no number")
-    with np.errstate(over="ignore"):
-        found = x.astype(np.float32)
-    bad = np.argwhere(~np.isfinite(found))
-    if bad.size:
-        row, step, feature = bad[0].tolist()
-        raise DataError(
-            f"'{arrays.name}': 'x' is {x[row, step, feature]:g} in row {row}, timestep {step}, "
-            f"feature {feature} (counted from 0): put a finite number there, or leave the row out",
-            path=arrays.name,
-            row=row,
-        )
-    return replace(arrays, inputs=(found,))
