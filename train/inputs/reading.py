@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatelet.errors import DataError
+from gatelet.errors import ConfigError, DataError
 from gatelet.runtime.data import dataset
 from gatelet.runtime.data.arrays import Arrays, read_arrays
 from gatelet.runtime.data.dataset import Dataset
@@ -45,16 +45,43 @@ def read_given(config: TrainConfig) -> Given:
 
     Raises:
         DataError: The file cannot be used; the message names the place and the remedy.
+        ConfigError: The settings are not for a file of its kind.
     """
+    _check(config)
     if config.corpus is not None:
         return Given(load_corpus(config.corpus, folder=config.data))
     assert config.data is not None
     return _read(config.data, config, columns=_split(config.columns))
 
 
+def _check(config: TrainConfig) -> None:
+    """Refuse windows of arrays, and lists of columns with none, or one twice."""
+    if config.window is not None and config.data is not None and _is_arrays(config.data):
+        raise ConfigError(
+            f"'window' is for tables, and each row of '{config.data}' has its timesteps already: "
+            "leave --window out",
+            field="window",
+        )
+    for field_name in ("columns", "label_columns"):
+        given = getattr(config, field_name)
+        names = _split(given)
+        twice = next((one for one in names if names.count(one) > 1), None)
+        if given is not None and (twice is not None or not names):
+            problem = f"names '{twice}' twice" if names else f"is '{given}', and names none"
+            raise ConfigError(
+                f"'{field_name}' {problem}: name each column once, with commas between",
+                field=field_name,
+                value=given,
+            )
+
+
+def _is_arrays(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
+
+
 def takes_features(config: TrainConfig) -> bool:
     """Return whether a configuration's file holds features, as its name and its use tell."""
-    is_arrays = config.data is not None and config.data.suffix.lower() == ".npz"
+    is_arrays = config.data is not None and _is_arrays(config.data)
     return is_arrays or config.window is not None
 
 
@@ -73,7 +100,7 @@ def read_like(run: Run, path: Path, **asked: str | None) -> Rows:
         return run.test_rows()
     kept, data = run.provenance.get("config"), run.provenance.get("data")
     settings = dict(kept) if isinstance(kept, dict) else {}
-    if path.suffix.lower() == ".npz":
+    if _is_arrays(path):
         settings.pop("group", None)  # a column of the table that the run was trained on
     settings |= {name: value for name, value in asked.items() if value is not None}
     settings |= {"data": path, "out": path, "task": run.task}
@@ -95,7 +122,7 @@ _READ = (
 
 
 def _read(path: Path, config: TrainConfig, *, columns: tuple[str, ...]) -> Given:
-    if path.suffix.lower() == ".npz":
+    if _is_arrays(path):
         return Given(_features(read_arrays(path, group=config.group)))
     if config.window is not None:
         spec = _spec(config, config.window, columns)
