@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatelet.errors import DataError
+from gatelet.errors import ConfigError, DataError
 from gatelet.runtime.data import dataset
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
@@ -46,11 +46,34 @@ def read_given(config: TrainConfig) -> Given:
 
     Raises:
         DataError: The file cannot be used; the message names the place and the remedy.
+        ConfigError: The settings are not for a file of its kind.
     """
+    _check(config)
     if config.corpus is not None:
         return Given(load_corpus(config.corpus, folder=config.data))
     assert config.data is not None
     return _read(config.data, config, columns=_split(config.columns))
+
+
+def _check(config: TrainConfig) -> None:
+    """Refuse windows of arrays, and lists of columns with none, or one twice."""
+    if config.window is not None and config.data is not None and shards_of(config.data):
+        raise ConfigError(
+            f"'window' is for tables, and each row of '{config.data}' has its timesteps already: "
+            "leave --window out",
+            field="window",
+        )
+    for field_name in ("columns", "label_columns"):
+        given = getattr(config, field_name)
+        names = _split(given)
+        twice = next((one for one in names if names.count(one) > 1), None)
+        if given is not None and (twice is not None or not names):
+            problem = f"names '{twice}' twice" if names else f"is '{given}', and names none"
+            raise ConfigError(
+                f"'{field_name}' {problem}: name each column once, with commas between",
+                field=field_name,
+                value=given,
+            )
 
 
 def takes_features(config: TrainConfig) -> bool:

@@ -39,7 +39,10 @@ def tell_task(config: TrainConfig, rows: Rows) -> tuple[Task, Rows]:
     told = "regression" if config.horizon else told
     if isinstance(rows, Dataset):
         task = TASKS[told] if told else _of_texts(rows)
+        if not task.labelled:
+            values_of(rows, width=1)  # here a row has the number that it has in the file
     else:
+        _check_kind(rows)
         task = TASKS[told] if told else _of_arrays(rows)
         rows = _in_form(rows, task)
     if task.name in ("binary", "multiclass"):
@@ -79,12 +82,32 @@ def _names(rows: Rows, task: Task) -> tuple[str, ...]:
                 f"and the task is '{task.name}': say another --task, or name other labels",
                 path=rows.name,
             )
-        if rows.label_lists is not None:
-            flat = tuple(one for row in rows.label_lists for one in row)
-            return dataset.require_two_labels(Dataset(flat, flat, rows.name))
-        return dataset.require_two_labels(rows)
-    names = label_names_of(rows)
-    return dataset.require_two_labels(Dataset(names, names, rows.name))
+        if rows.label_lists is None:
+            return dataset.require_two_labels(rows)
+        flat = tuple(one for row in rows.label_lists for one in row)
+        empty = [f"{row:,}" for row, some in enumerate(rows.label_lists, 1) if "" in some]
+    else:
+        flat = label_names_of(rows)
+        steps = max(1, len(flat) // len(rows))
+        places = [at // steps for at, one in enumerate(flat) if not one]
+        empty = [f"{row:,} (counted from 0)" for row in places]
+    if empty:
+        raise DataError(
+            f"'{rows.name}': a label of row {empty[0]} is empty: fill it in, or leave the row out",
+            path=rows.name,
+        )
+    return dataset.require_two_labels(Dataset(flat, flat, rows.name))
+
+
+def _check_kind(rows: Arrays) -> None:
+    """Refuse answers that are neither numbers nor texts."""
+    assert rows.targets is not None
+    if rows.targets.dtype.kind not in "fiubUS":
+        raise DataError(
+            f"'{rows.name}': 'y' holds {rows.targets.dtype}, expected numbers or texts: save it as "
+            "such",
+            path=rows.name,
+        )
 
 
 def _names_of_sets(config: TrainConfig, rows: Rows) -> tuple[str, ...]:
