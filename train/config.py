@@ -11,7 +11,8 @@ from pathlib import Path
 from gatelet.errors import ConfigError
 from gatelet.runtime.data.rounding import ROUNDED
 from gatelet.runtime.vectorizer.tokenizer import KERAS_FILTERS
-from gatelet.train.corpora import CORPORA, check_corpus
+from gatelet.train.consistency import check_together
+from gatelet.train.corpora import CORPORA
 from gatelet.train.recipe import nearest, read_toml, recipe_file, toml_value
 from gatelet.train.settings import Setting, about
 from gatelet.train.tasks import METRICS, TASKS
@@ -176,6 +177,10 @@ class TrainConfig:
         default=0.0,
         metadata=about("share of the words that training takes for unknown", low=0, high=0.95),
     )
+    word_dropout_run: int = field(
+        default=1,
+        metadata=about("words in a row that are taken so, on average", low=1, high=1_000),
+    )
     label_smoothing: float = field(
         default=0.0,
         metadata=about("share of a label that training spreads over all labels", low=0, high=0.95),
@@ -196,6 +201,14 @@ class TrainConfig:
             high=10_000,
         ),
     )
+    pretrained: float = field(
+        default=0.0,
+        metadata=about(
+            "deviation of embeddings that begin with which words stand together; 0 for Keras' own",
+            low=0,
+            high=10,
+        ),
+    )
     baseline: bool = field(
         default=True,
         metadata=about("train TF-IDF with logistic regression too, for comparison: seconds"),
@@ -211,77 +224,7 @@ class TrainConfig:
             if value is None and setting.default is None and setting.name != "out":
                 continue
             setting.check(value)
-        if self.pooling != "last" and self.mask_zero:
-            raise ConfigError(
-                f"'pooling' {self.pooling!r} and 'mask_zero' exclude each other: a text without a "
-                "known word would have no timestep to pool",
-                field="pooling",
-                value=self.pooling,
-            )
-        if self.conv and self.mask_zero:
-            raise ConfigError(
-                "'conv' and 'mask_zero' exclude each other: Keras' Conv1D drops the mask, so "
-                "padding would be read all the same",
-                field="conv",
-            )
-        given = self.data
-        is_arrays = given is not None and (given.suffix == ".npz" or any(given.glob("*.npz")))
-        of_texts = self.window is None and not is_arrays
-        if of_texts and self.conv and self.conv_width > self.maxlen:
-            raise ConfigError(
-                f"'conv_width' is {self.conv_width}, and texts have {self.maxlen} timesteps "
-                "('maxlen'); allowed: at most as many",
-                field="conv_width",
-                value=self.conv_width,
-            )
-        self._check_data()
-        if self.aware is not None and self.aware_after >= self.epochs:
-            raise ConfigError(
-                f"'aware_after' is {self.aware_after}, and 'epochs' {self.epochs}: no epoch would "
-                "be left that rounds weights; allowed: fewer than 'epochs'",
-                field="aware_after",
-                value=self.aware_after,
-            )
-        if self.memory and self.cell == "rnn":
-            raise ConfigError(
-                "'memory' is set, and 'cell' is 'rnn', which has no gates: leave one out",
-                field="memory",
-            )
-        if self.split == "" and not self.char_level:
-            raise ConfigError("'split' is empty; allowed: one character or more", field="split")
-        if self.data is None and self.corpus is None:
-            raise ConfigError("expected either data or corpus, got neither", field="data")
-        if self.corpus is not None:
-            check_corpus(self.corpus, has_data=self.data is not None)
-
-    def _check_data(self) -> None:
-        """Refuse settings of windows without windows, and others that exclude each other."""
-        for name in ("stride", "columns", "horizon"):
-            if self.window is None and getattr(self, name) is not None:
-                raise ConfigError(
-                    f"'{name}' is for windows of rows of numbers: give --window too", field=name
-                )
-        if self.horizon is not None and self.task not in (None, "regression"):
-            raise ConfigError(
-                f"'horizon' predicts values, and 'task' is '{self.task}': leave one of them out",
-                field="horizon",
-            )
-        if self.horizon is not None and self.label_columns is not None:
-            raise ConfigError(
-                "'horizon' predicts one column, that of --label-column: leave --label-columns out",
-                field="horizon",
-            )
-        if self.folds in (1, 2):
-            raise ConfigError(
-                f"'folds' is {self.folds}; allowed: 0, or 3 and more: one to measure, one to "
-                "choose the epoch by, and the others to learn from",
-                field="folds",
-                value=self.folds,
-            )
-        if self.corpus is not None and self.window is not None:
-            raise ConfigError("'window' is for rows of numbers, not for a corpus", field="window")
-        if self.task is not None:
-            TASKS[self.task].check(self)
+        check_together(self)
 
     @property
     def patience_epochs(self) -> int:

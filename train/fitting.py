@@ -13,6 +13,7 @@ from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import Course, Epoch, History, fit_epochs
 from gatelet.train.interrupt import hold_interrupts
 from gatelet.train.model import Network
+from gatelet.train.neighbours import embeddings_of
 from gatelet.train.prepare import Prepared
 from gatelet.train.tasks import better_by
 from gatelet.train.trainer import Trainer
@@ -98,14 +99,23 @@ def fit_network(
 
 
 def build_network(config: TrainConfig, prepared: Prepared) -> Network:
-    """Build the network that the configuration asks for, of what the data are."""
-    return Network.build(
+    """Build the network that the configuration asks for, of what the data are.
+
+    Raises:
+        BackendMissing: `pretrained` needs scikit-learn.
+    """
+    network = Network.build(
         config,
         vocabulary_size=0 if prepared.words is None else prepared.words.vocabulary_size,
         labels=prepared.width if prepared.unit is not None else len(prepared.labels),
         task=prepared.task,
         features=prepared.features,
     )
+    if config.pretrained and prepared.words is not None:
+        first, *others = network.weights()
+        ids = prepared.inputs(prepared.parts.train)
+        network.restore([embeddings_of(ids, first, spread=config.pretrained), *others])
+    return network
 
 
 def steps_of(config: TrainConfig, prepared: Prepared) -> int:

@@ -23,12 +23,13 @@ def forget_words(
 ) -> "NDArray[np.int32]":
     """Return rows as the vectorizer would, if it did not know some of their words.
 
-    Each word of each row is unknown with the same chance, anew in each epoch. Unknown words become
+    Each word of each row is unknown with the same chance, anew in each epoch; those that stand
+    together may be so together, which leaves the pairs of the others whole. Unknown words become
     the token that stands for them; without one they are dropped, and the others close up.
 
     Args:
         ids: Padded rows [N, T]; 0 is padding.
-        config: word_dropout, padding, oov_token, seed.
+        config: word_dropout, word_dropout_run, padding, oov_token, seed.
         number: Of the epoch.
 
     Source: Iyyer et al. 2015, Deep Unordered Composition, section 3.2.
@@ -38,7 +39,12 @@ def forget_words(
     if not config.word_dropout:
         return ids
     generator = np.random.default_rng((config.seed, number, _FORGETTING))
-    known = generator.random(ids.shape, np.float32) >= config.word_dropout
+    chances = generator.random(ids.shape, np.float32)
+    if config.word_dropout_run > 1:
+        begins = generator.random(ids.shape, np.float32) < 1 / config.word_dropout_run
+        places = np.where(begins, np.arange(ids.shape[1]), 0)
+        chances = np.take_along_axis(chances, np.maximum.accumulate(places, axis=1), axis=1)
+    known = chances >= config.word_dropout
     if config.oov_token is not None:
         return np.where(known | (ids == 0), ids, np.int32(_OOV_ID))
     left = np.where(known, ids, np.int32(0))

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gatelet.train.config import TrainConfig
-from gatelet.train.layers import CELL_LAYERS
+from gatelet.train.layers import CELL_LAYERS, hidden_layers
 from gatelet.train.model import Network
 from gatelet.train.padding_steps import padded
 
@@ -26,9 +26,14 @@ def can_skip(config: TrainConfig) -> bool:
     """Return whether padding in front can be left out with the same result.
 
     The states behind it are the same in every row, or a mask leaves them at zero; a backward pass
-    ends in it, and a convolution reads across its end.
+    ends in it.
     """
-    return config.padding == "pre" and not config.bidirectional and not config.conv
+    return config.padding == "pre" and not config.bidirectional
+
+
+def _read_across(config: TrainConfig) -> int:
+    """Return how many steps before a row's first token are read together with it."""
+    return config.conv_width - 1 if config.conv else 0
 
 
 def batches_of(
@@ -71,9 +76,9 @@ def real_lengths(ids: "NDArray[np.int32]") -> "NDArray[np.intp]":
     return found
 
 
-def cut(ids: "NDArray[np.int32]") -> "NDArray[np.int32]":
-    """Return a batch without what all its rows pad in front."""
-    longest = -(-int(real_lengths(ids).max()) // _STEP) * _STEP
+def cut(ids: "NDArray[np.int32]", config: TrainConfig) -> "NDArray[np.int32]":
+    """Return a batch without what all its rows pad in front, but for what a convolution reads."""
+    longest = -(-int(real_lengths(ids).max()) // _STEP) * _STEP + _read_across(config)
     return ids[:, max(ids.shape[1] - longest, 0) :]
 
 
@@ -101,13 +106,17 @@ def skipping_model(keras: ModuleType, config: TrainConfig, network: Network) -> 
                 network.vocabulary_size, config.embedding, mask_zero=config.mask_zero
             )
             self.dropout = layers.Dropout(config.dropout)
+            self.before = hidden_layers(keras, config)[: bool(config.conv)]
+            width = config.conv or config.embedding
+            for layer in self.before:
+                layer.build((None, None, config.embedding))
             cell = getattr(layers, CELL_LAYERS[config.cell])
             self.recurrent = [
                 cell(config.units, return_sequences=True, return_state=True)
                 for _ in range(config.layers)
             ]
             for place, layer in enumerate(self.recurrent):
-                layer.build((None, None, config.units if place else config.embedding))
+                layer.build((None, None, config.units if place else width))
             self.head = layers.Dense.from_config(network.model.layers[-1].get_config())
 
         def call(self, ids: Any, training: bool | None = None) -> Any:
@@ -121,8 +130,13 @@ def skipping_model(keras: ModuleType, config: TrainConfig, network: Network) -> 
         def _behind_padding(self, ids: Any, x: Any, training: bool | None) -> Any:
             """Return what is pooled of the steps of x [B, t, F] and of those before."""
             rows, pads = ops.shape(ids)[0], config.maxlen - ops.shape(ids)[1]
-            before = self.embedding(ops.zeros((1, pads), "int32"))
-            before = self.dropout(before, training=training)[0]
+            # one step too many: a convolution of none is an error
+            read = pads + _read_across(config) + 1
+            before = self.embedding(ops.zeros((1, read), "int32"))
+            before = self.dropout(before, training=training)
+            for layer in self.before:
+                before, x = layer(before), layer(x)
+            before = before[0, :pads]
             for layer in self.recurrent:
                 before, states = self._padded(layer, before)
                 states = [ops.repeat(one[None], rows, axis=0) for one in states]

@@ -144,7 +144,7 @@ class Trainer:
             if number == config.aware_after + 1:
                 self._begin_to_round()
             for done, rows in enumerate(batches, 1):
-                taken = cut(inputs[rows]) if self._skips else inputs[rows]
+                taken = cut(inputs[rows], config) if self._skips else inputs[rows]
                 if self._rounding is not None:
                     self._rounding.copy(taken if number > config.aware_after else None)
                 # the first step's weights are the first average
@@ -234,7 +234,7 @@ class Trainer:
         parts = []
         for at in range(0, len(order), SCORING_ROWS):
             rows = inputs[order[at : at + SCORING_ROWS]]
-            parts.append(self._steps.score(cut(rows) if self._skips else rows))
+            parts.append(self._steps.score(cut(rows, self._config) if self._skips else rows))
         scores = np.concatenate(parts).astype(np.float64)
         placed = np.empty_like(scores)
         placed[order] = scores

@@ -51,6 +51,16 @@ def test_forgotten_words_are_dropped_and_the_others_close_up(ids: Any, padding: 
     assert (given == (ids if padding == "pre" else ids[:, [2, 3, 4, 5, 0, 1]])).all()
 
 
+def test_words_are_forgotten_in_runs() -> None:
+    rows = np.full((500, 80), 2, np.int32)
+    asked = config(maxlen=80, word_dropout=0.25, word_dropout_run=4, oov_token="?")
+    gone = forget_words(rows, asked, number=1) == 1
+    assert abs(gone.mean() - 0.25) < 0.02
+    after = gone[:, 1:][gone[:, :-1]].mean()  # stays in its run, or meets another such run
+    assert abs(after - (3 / 4 + 1 / 4 * 0.25)) < 0.02
+    assert (forget_words(rows, asked, number=1) == 1).tolist() == gone.tolist()
+
+
 def test_forgotten_words_become_the_token_of_unknown_ones(ids: Any) -> None:
     found = forget_words(ids + (ids > 0), config(word_dropout=0.5, oov_token="?"), number=1)
     assert set(np.unique(found[:, :2])) == {0}

@@ -35,6 +35,8 @@ def ids() -> Any:
         {"cell": "gru", "layers": 2, "pooling": "mean"},
         {"cell": "rnn", "pooling": "max"},
         {"layers": 2, "mask_zero": True},
+        {"conv": 4, "conv_width": 3, "pooling": "max"},
+        {"conv": 4, "conv_width": 2, "layers": 2},
     ],
     ids=lambda one: " ".join(map(str, one.values())) or "usual",
 )
@@ -57,12 +59,15 @@ def test_scores_and_gradients_are_those_of_the_usual_model(
         gradients = tape.gradient(loss, model.trainable_variables)
         return scores.numpy(), [tf.convert_to_tensor(one).numpy() for one in gradients]
 
-    assert cut(ids).shape == (4, 8)
+    asked = config(**settings)
+    assert cut(ids, asked).shape == (4, 8 + (asked.conv_width - 1 if asked.conv else 0))
     scores, gradients = found(network.model, ids)
-    same, others = found(skipping, cut(ids))
+    same, others = found(skipping, cut(ids, asked))
     assert np.abs(scores - same).max() <= 1e-6
     for one, other in zip(gradients, others, strict=True):
         assert np.abs(one - other).max() <= 1e-5 * np.abs(one).max()
+    whole, _ = found(skipping, ids)
+    assert np.abs(scores - whole).max() <= 1e-6
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("rnn", 1)])
@@ -98,7 +103,6 @@ def test_gradients_of_padding_are_differences(cell: str, gates: int) -> None:
     [
         {"padding": "post"},
         {"bidirectional": True},
-        {"conv": 4},
     ],
 )
 def test_padding_that_counts_is_read(settings: dict[str, Any]) -> None:
@@ -122,4 +126,4 @@ def test_an_epoch_has_each_row_once_and_rows_of_like_length_together() -> None:
 
 def test_a_row_of_padding_alone_keeps_its_last_step(ids: Any) -> None:
     assert real_lengths(ids).tolist() == [1, 3, 7, 1]
-    assert cut(ids[3:]).shape == (1, 4)
+    assert cut(ids[3:], config()).shape == (1, 4)
