@@ -6,8 +6,7 @@ Not where a form puts them: see `gatelet.convert.packages.forms`.
 import math
 
 from gatelet.convert.exporters.c.decisions import c_text
-from gatelet.convert.exporters.c.source import comment
-from gatelet.convert.exporters.c.writer import number
+from gatelet.convert.exporters.c.source import comment, number
 from gatelet.convert.packages.filling import fill, wrapped
 from gatelet.convert.packages.package import Package
 from gatelet.convert.packages.printing import print_values
