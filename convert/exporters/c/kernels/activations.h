@@ -42,7 +42,7 @@ enum gatelet_activation_kind {
 #if !defined(GATELET_KINDS)
 #define GATELET_KINDS 0xffffffffu
 #endif
-#define GATELET_HAS_KIND(one) ((GATELET_KINDS >> (one)&1) != 0)
+#define GATELET_HAS_KIND(one) (((uint32_t)GATELET_KINDS >> (one)&1) != 0)
 
 /* a, b and c are its parameters: relu's negative_slope, threshold and max_value (infinity: none);
  * the slope, alpha, threshold or b of the others; threshold's default_value is b, gelu is
