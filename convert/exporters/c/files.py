@@ -16,12 +16,12 @@ from gatelet.convert.exporters.c.layout import assertions
 from gatelet.convert.exporters.c.ranges import range_declarations
 from gatelet.convert.exporters.c.sizes import LARGEST_SIZE
 from gatelet.convert.exporters.c.source import (
-    activation_kinds,
     c_bytes,
     comment,
     fill,
     kernel_headers_text,
     kernel_text,
+    kinds_of,
     levels_text,
 )
 from gatelet.convert.exporters.c.steps import NO_STEPS, step_values
@@ -103,14 +103,17 @@ def render(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, An
 
 def _used(calls: str) -> list[str]:
     """Return the definitions that leave out what no call names: activations, tiles of floats."""
-    kinds = enumerate(activation_kinds())
+    kinds = enumerate(kinds_of("activations.h"))
     used = sum(1 << bit for bit, one in kinds if re.search(rf"\b{one}\b", calls))
+    kinds = enumerate(kinds_of("integer.h"))
+    integers = sum(1 << bit for bit, one in kinds if re.search(rf"\b{one}\b", calls))
     found = set(re.findall(r"\.floats = .*\.tile = (\d+)\}", calls))
     tiles = sum(1 << int(tile) // LANES - 1 for tile in found)
     rounded = re.findall(r"\.limit = \d+, \.rows = (\d+)", calls)
     inner = min(INT8_CHUNK, max((int(rows) + 7 for rows in rounded), default=8) // 8 * 8)
     return [
         f"#define GATELET_KINDS {used:#x}u",
+        f"#define GATELET_Q_KINDS {integers:#x}u",
         f"#define GATELET_TILES {tiles}",
         f"#define GATELET_INNER {inner}",
     ]

@@ -14,6 +14,7 @@ from gatelet.convert.exporters.c.integer_values import (
     WIDE_UNIT,
     as_integers,
     as_word,
+    feature_scales,
     stored_bias,
     stored_matrix,
     tail_table,
@@ -32,8 +33,9 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     """Write an `LSTM`, `GRU` or `SimpleRNN` node."""
     writer.kernels |= {"integer", "recurrence", "product", "activations"}
     node, attributes = call.node, call.node.attributes
-    x, x_scale = as_integers(writer, call.x)
-    fields = _weights(writer, call, x_scale)
+    taken, x_scale = _taken(writer, call)
+    x = call.x
+    fields = taken | _weights(writer, call, x_scale)
     units = len(call.weights["recurrent_kernel"])
     rows, timesteps = x.dims[:2]
     sequence = (timesteps,) if attributes["return_sequences"] else ()
@@ -44,7 +46,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
         ]
     pairs = zip(call.inputs[1:], STATE_UNITS[node.op], strict=False)
     states = [as_word(writer, one, unit) for one, unit in pairs]
-    fields |= {"x": x.name, "y": outputs[0].name, "units": str(units)}
+    fields |= {"y": outputs[0].name, "units": str(units)}
     fields |= {"rows": rows.text, "timesteps": timesteps.text}
     fields |= dict(zip(("h0", "c0"), (one.name for one in states), strict=False))
     fields |= dict(zip(("h", "c"), (one.name for one in outputs[1:]), strict=False))
@@ -56,8 +58,10 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     flags = [flag for name, flag in FLAGS.items() if attributes.get(name)]
     fields["flags"] = " | ".join(flags) or "0"
     fields["tail"] = tail_table(writer)
-    work = writer.work(str(2 * call.weights["kernel"].shape[1] + 3 * units))
-    fields["work"] = f"(int32_t *)(void *){work}"
+    features, columns = call.weights["kernel"].shape
+    row = -(-max(features, units) // 8) * 4
+    gates = columns * (2 if node.op == "GRU" else 1)
+    fields["work"] = f"(int32_t *)(void *){writer.work(str(gates + 3 * units + row))}"
     name = writer.name("recurrence")
     writer.line(f"const struct gatelet_integer_recurrence {name} = {{")
     for field, text in fields.items():
@@ -67,12 +71,24 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     return outputs
 
 
+def _taken(writer: Writer, call: Call) -> tuple[dict[str, str], float | Array]:
+    """Return the fields that say what a recurrence takes, and its scale."""
+    if call.x.made:
+        return dict(call.x.made), call.x.scale
+    if call.x.kind == "float":
+        scales = feature_scales(writer, call.x)
+        return {"numbers": call.x.name, "inverse": writer.weights(1.0 / scales)}, scales
+    x, scale = as_integers(writer, call.x)
+    return {"x": x.name}, scale
+
+
 def _weights(writer: Writer, call: Call, x_scale: float | Array) -> dict[str, str]:
     """Store the weights, and return the fields that say where, and what they make."""
     node, kind = call.node, _KINDS[call.node.op]
     bits = input_bits(call.weights, x_scale)
     unit, row = 2.0**-bits, None
-    fields = {"kernel": stored_matrix(writer, call.part("kernel"), x_scale, unit)}
+    most = np.abs(call.weights.get("bias", np.zeros(1))).max() / unit
+    fields = {"kernel": stored_matrix(writer, call.part("kernel"), x_scale, unit, bias=most)}
     recurrent = call.part("recurrent_kernel")
     if node.op == "GRU" and not node.attributes.get("reset_after", True):
         kind = "GRU_RESET_BEFORE"
@@ -83,7 +99,8 @@ def _weights(writer: Writer, call: Call, x_scale: float | Array) -> dict[str, st
     elif node.op == "GRU" and "bias" in call.weights:
         row = 0
         fields["recurrent_bias"] = stored_bias(writer, call, unit, row=1)
-    fields["recurrent"] = stored_matrix(writer, recurrent, UNIT, unit)
+    own = most if row is not None else 0.0
+    fields["recurrent"] = stored_matrix(writer, recurrent, UNIT, unit, bias=own)
     fields["bias"] = stored_bias(writer, call, unit, row=row)
     return {"kind": f"GATELET_Q_{kind}", "bits": str(bits), **fields}
 

@@ -59,7 +59,9 @@ def fixed_point(factors: Array, rounded: Callable[[Array], Array] = np.rint) -> 
     return Fixed(np.clip(exact, 0, 2**_MULTIPLIER_BITS - 1).astype(np.int64), shift)
 
 
-def stored_matrix(writer: Writer, part: Part, x_scale: float | Array, scale: float) -> str:
+def stored_matrix(
+    writer: Writer, part: Part, x_scale: float | Array, scale: float, *, bias: float = 0.0
+) -> str:
     """Store a kernel [rows, columns] and give the name of its struct.
 
     Args:
@@ -67,6 +69,7 @@ def stored_matrix(writer: Writer, part: Part, x_scale: float | Array, scale: flo
         part: Float weights.
         x_scale: Of what it is multiplied with; for features one a row.
         scale: Of what comes out.
+        bias: The largest magnitude of what is added, in that scale.
     """
     kernel = part.array
     rows, columns = kernel.shape
@@ -90,9 +93,16 @@ def stored_matrix(writer: Writer, part: Part, x_scale: float | Array, scale: flo
         "rows": rows,
         "columns": columns,
         "shift": fixed.shift,
+        "fits": int(_fits(integers, multipliers * 2.0**-fixed.shift, bias)),
     }
     writer.line(f"const struct gatelet_integer_matrix {name} = {initializer(fields)};")
     return name
+
+
+def _fits(integers: Array, factors: Array, bias: float) -> bool:
+    """Return whether no int16 makes a sum whose multiple, with the bias, leaves 30 bits."""
+    sums = np.abs(integers.astype(np.float64)).sum(axis=1) * 2**15
+    return bool((sums * factors).max(initial=0.0) + bias + 2 < 2**30)
 
 
 def stored_bias(writer: Writer, call: Call, scale: float, *, row: int | None = None) -> str:
@@ -110,15 +120,20 @@ def as_integers(writer: Writer, value: Value) -> tuple[Value, float | Array]:
     """Return a value as integers, with its scale: features have one each."""
     if value.kind == "int16":
         return value, value.scale
-    largest = writer.observed.get(value.fed)
-    if value.kind != "float" or largest is None:
-        raise ConversionError(f"c full-int8 knows no range of '{value.name}': {WAY_OUT}")
-    scales = np.where(largest > 0, largest, 1.0) * HEADROOM * HEADROOM / 32767
+    scales = feature_scales(writer, value)
     y = writer.make(value.dims, "int16")
     inverse = writer.weights(1.0 / scales)
     n, features = elements(value.dims[:-1]), str(len(scales))
     writer.call("gatelet_integers_of_features", value.name, inverse, n, features, y.name)
     return y, scales
+
+
+def feature_scales(writer: Writer, value: Value) -> Array:
+    """Return what the integers of each feature are multiples of."""
+    largest = writer.observed.get(value.fed)
+    if value.kind != "float" or largest is None:
+        raise ConversionError(f"c full-int8 knows no range of '{value.name}': {WAY_OUT}")
+    return np.asarray(np.where(largest > 0, largest, 1.0) * HEADROOM * HEADROOM / 32767)
 
 
 def tail_table(writer: Writer) -> str:

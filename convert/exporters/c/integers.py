@@ -120,11 +120,15 @@ def write_embedding(writer: Writer, call: Call) -> list[Value]:
     largest = np.abs(table).max(axis=1, keepdims=True).astype(np.float64)
     multipliers = np.clip(np.ceil(largest / 127 * 256 / unit), 1, 65535)
     integers = np.clip(np.rint(table / (multipliers * unit / 256)), -127, 127)
-    y = writer.make((*ids.dims, known(F)), "int16", scale=unit)
     values, by_row = writer.store(integers, "int8_t"), writer.store(multipliers[:, 0], "uint16_t")
     along = [{"along": "rows", **by_row.entry}]
     writer.section(call.part("embeddings"), values, scales=along, step=unit / 256)
     stored = (values.pointer, by_row.pointer)
+    if call.feeds_one:
+        names = ("table", "table_multipliers", "vocabulary", "ids")
+        made = dict(zip(names, (*stored, str(V), ids.name), strict=True))
+        return [Value(ids.name, "int16", (*ids.dims, known(F)), ids.slot, scale=unit, made=made)]
+    y = writer.make((*ids.dims, known(F)), "int16", scale=unit)
     n = elements(ids.dims)
     writer.call("gatelet_integer_embedding", *stored, str(V), str(F), ids.name, n, y.name)
     return [y]

@@ -111,10 +111,11 @@ def kernel_names() -> list[str]:
     return sorted(set(_DECLARED.findall(kernel_headers_text())))
 
 
-def activation_kinds() -> list[str]:
-    """Return the names of activations in C, in their order."""
-    text = (KERNELS / "activations.h").read_text("utf-8")
-    return re.findall(r"GATELET_\w+", text.partition("activation_kind {")[2].partition("}")[0])
+def kinds_of(header: str) -> list[str]:
+    """Return the names of activations, and of recurrences, that a kernel's header enumerates."""
+    text = (KERNELS / header).read_text("utf-8")
+    enums = re.findall(r"^enum (?:\w+_activation\w* )?\{(.*?)^\}", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^    (GATELET_\w+)", "".join(enums), re.MULTILINE)
 
 
 def _with_headers(name: str, seen: set[str]) -> str:

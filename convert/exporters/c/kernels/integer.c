@@ -1,7 +1,7 @@
 /* Layers in integers: the walk over time with the steps of LSTM, GRU and SimpleRNN, and what is
  * around it. The equations are those of lstm.c, gru.c and simple_rnn.c.
  *
- * Not for speed: plain C, for processors without a floating-point unit. Everything between the
+ * Not for the speed of large processors: plain C, and sums.h beside it. Everything between the
  * border functions at the end is integer arithmetic, so every processor gives the same bits. Source
  * of the arithmetic: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
  * Integer-Arithmetic-Only Inference", section 2.2, with 16-bit activations.
@@ -9,6 +9,7 @@
 #include "integer.h"
 
 #include "recurrence.h"
+#include "sums.h"
 
 /* Not an enum: on some processors an int has 16 bits. */
 #define Q_LARGEST_Z 0x3fffffff    /* of each of two numbers whose sum holds 32 bits */
@@ -55,11 +56,80 @@ GATELET_INLINE int64_t q_column(const struct gatelet_integer_matrix *w, const in
     return q_shifted(sum * w->multipliers[j], w->shift);
 }
 
-/* z [columns] = x W + bias. */
-static void q_project(const struct gatelet_integer_matrix *w, const int16_t *x, const int32_t *bias,
-                      int32_t *z) {
-    for (int32_t j = 0; j < w->columns; j++) {
-        z[j] = (int32_t)q_clamped(q_column(w, x, j) + (bias == NULL ? 0 : bias[j]), Q_LARGEST_Z);
+/* z = x W + bias, or z += x W. */
+struct q_product {
+    const struct gatelet_integer_matrix *w;
+    const int32_t *bias;
+    int32_t *z;
+    int adds;
+};
+
+GATELET_INLINE void q_put(const struct q_product *p, int32_t j, int64_t found) {
+    if (p->adds) {
+        p->z[j] += (int32_t)q_clamped(found, Q_LARGEST_Z);
+    } else {
+        p->z[j] = (int32_t)q_clamped(found + (p->bias == NULL ? 0 : p->bias[j]), Q_LARGEST_Z);
+    }
+}
+
+#if defined(GATELET_SUMS)
+
+/* z = start + x W of the first columns, of what fits, with a shift of 1 to 31: see q_put. */
+GATELET_APART static void q_short_fours(const struct gatelet_integer_matrix *w, const int16_t *x,
+                                        const int32_t *start, int32_t *z) {
+    const int32_t n = w->rows, shift = w->shift, back = 32 - shift;
+    const int64_t half = (int64_t)1 << (shift - 1);
+    const int8_t *values = w->values;
+    const int32_t *multipliers = w->multipliers, *const end = multipliers + (w->columns & ~3);
+    for (; multipliers < end; values += 4 * n) {
+        int32_t sums[4];
+        gatelet_sums_of_columns(values, x, n, sums);
+        GATELET_UNROLL
+        for (int i = 0; i < 4; i++) {
+            const uint64_t product = (uint64_t)((int64_t)sums[i] * *multipliers++ + half);
+            const uint32_t low = (uint32_t)product >> shift;
+            *z++ = *start++ + (int32_t)(low | (uint32_t)(product >> 32) << back);
+        }
+    }
+}
+
+/* Four columns at a time, of at most Q_CHUNK rows; x as gatelet_order_fours leaves it. */
+static int32_t q_fours(const struct q_product *p, const int16_t *x) {
+    const struct gatelet_integer_matrix *w = p->w;
+    const int32_t n = w->rows, *start = p->adds ? p->z : p->bias;
+    int32_t j = 0, sums[4];
+    if (n < 4 || n > Q_CHUNK) {
+        return 0;
+    }
+    if (w->fits && start != NULL && w->shift > 0 && w->shift < 32) {
+        q_short_fours(w, x, start, p->z);
+        return w->columns & ~3;
+    }
+    for (; j + 4 <= w->columns; j += 4) {
+        gatelet_sums_of_columns(w->values + (size_t)j * (size_t)n, x, n, sums);
+        for (int i = 0; i < 4; i++) {
+            q_put(p, j + i, q_shifted((int64_t)sums[i] * w->multipliers[j + i], w->shift));
+        }
+    }
+    return j;
+}
+
+#endif
+
+static void q_project(const struct q_product *p, const int16_t *x, int16_t *row) {
+    int32_t j = 0;
+    (void)row;
+#if defined(GATELET_SUMS)
+    const int32_t whole = p->w->rows <= Q_CHUNK ? p->w->rows & ~3 : 0;
+    if (x != row) {
+        memcpy(row, x, (size_t)p->w->rows * sizeof *row);
+    }
+    gatelet_order_fours(row, whole);
+    j = q_fours(p, row);
+    gatelet_order_fours(row, whole); /* which is its own inverse */
+#endif
+    for (; j < p->w->columns; j++) {
+        q_put(p, j, q_column(p->w, x, j));
     }
 }
 
@@ -82,8 +152,9 @@ static int32_t q_hard_sigmoid(int32_t kind, int32_t z, int32_t bits) {
 
 /* Of z of scale 2^-bits the activation of scale 2^-31. That of -z is 1 minus a gate, with all the
  * bits of a small number. */
-static int32_t q_activate(int32_t kind, const int32_t *tail, int32_t z, int32_t bits) {
-    if (kind == GATELET_Q_HARD_SIGMOID || kind == GATELET_Q_HARD_SIGMOID_KERAS2) {
+GATELET_INLINE int32_t q_activation(int32_t kind, const int32_t *tail, int32_t z, int32_t bits) {
+    if (GATELET_Q_HAS_HARD &&
+        (kind == GATELET_Q_HARD_SIGMOID || kind == GATELET_Q_HARD_SIGMOID_KERAS2)) {
         return q_hard_sigmoid(kind, z, bits);
     }
     const uint32_t size = z < 0 ? 0u - (uint32_t)z : (uint32_t)z;
@@ -95,6 +166,11 @@ static int32_t q_activate(int32_t kind, const int32_t *tail, int32_t z, int32_t 
     return (int32_t)(0x80000000u - small);
 }
 
+static GATELET_UNUSED int32_t q_activate(int32_t kind, const int32_t *tail, int32_t z,
+                                         int32_t bits) {
+    return q_activation(kind, tail, z, bits);
+}
+
 GATELET_INLINE int16_t q_narrow(int64_t x) { return (int16_t)q_clamped(x, INT16_MAX); }
 
 /* A state's 16 bits, which products see. */
@@ -102,34 +178,48 @@ GATELET_INLINE int16_t q_output(int32_t x, int32_t shift) {
     return (int16_t)q_saturated((x + (INT32_C(1) << (shift - 1))) >> shift, INT16_MAX);
 }
 
-/* What one row needs: its gates, its states, its last output. */
+typedef int32_t q_activating(int32_t kind, const int32_t *tail, int32_t z, int32_t bits);
+
+/* What one row needs: its gates, its states, its last output, and what is multiplied. */
 struct q_row {
-    int32_t *z, *zh;
-    int32_t *wide; /* an LSTM's c, a GRU's h of 32 bits */
+    int32_t *z, *zh; /* zh: of a GRU */
+    int32_t *wide;   /* an LSTM's c, a GRU's h of 32 bits */
     int16_t *h, *y;
     uint16_t *rest; /* of an LSTM's c: 16 bits more */
     int16_t *reset; /* of a GRU: r h */
+    int16_t *row;   /* x, or what is multiplied in another order */
 };
 
 /* c' = c - (1 - f) c + i g is one sum of 64 bits, {c, rest, 1/2}, of which the upper word is c' and
  * the next half word the rest: what a step loses the next one has, so c never stops short. */
-static void q_lstm(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
-    const int32_t n = r->units, bits = r->bits, gate = r->recurrent_activation;
-    q_project(&r->recurrent, w->h, NULL, w->zh);
+GATELET_INLINE void q_lstm_units(const struct gatelet_integer_recurrence *r, const struct q_row *w,
+                                 const int32_t gate, const int32_t activation,
+                                 q_activating *activate) {
+    const int32_t n = r->units, bits = r->bits;
     for (int32_t unit = 0; unit < n; unit++) {
-        const int32_t *z = w->z + unit, *zh = w->zh + unit;
-        const int32_t i = q_activate(gate, r->tail, z[0] + zh[0], bits);
-        const int32_t leak = q_activate(gate, r->tail, -(z[n] + zh[n]), bits);
-        const int32_t g = q_activate(r->activation, r->tail, z[2 * n] + zh[2 * n], bits);
-        const int32_t o = q_activate(gate, r->tail, z[3 * n] + zh[3 * n], bits);
+        const int32_t *z = w->z + unit;
+        const int32_t i = activate(gate, r->tail, z[0], bits);
+        const int32_t leak = activate(gate, r->tail, -z[n], bits);
+        const int32_t g = activate(activation, r->tail, z[2 * n], bits);
+        const int32_t o = activate(gate, r->tail, z[3 * n], bits);
         const uint64_t fraction = (uint32_t)w->rest[unit] << 16 | 0x8000u;
         int64_t sum = (int64_t)((uint64_t)(uint32_t)w->wide[unit] << 32 | fraction);
         sum += ((int64_t)i * g) >> (30 - Q_CELL_BITS);
         sum -= (int64_t)leak * (2 * w->wide[unit]);
         w->rest[unit] = (uint16_t)((uint32_t)sum >> 16);
         w->wide[unit] = q_saturated((int32_t)(sum >> 32), Q_LARGEST_CELL);
-        const int32_t seen = q_activate(r->activation, r->tail, w->wide[unit], Q_CELL_BITS);
+        const int32_t seen = activate(activation, r->tail, w->wide[unit], Q_CELL_BITS);
         w->h[unit] = q_output((int32_t)(((int64_t)o * seen) >> 32), 15);
+    }
+}
+
+static void q_lstm(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
+    const struct q_product recurrent = {&r->recurrent, NULL, w->z, 1};
+    q_project(&recurrent, w->h, w->row);
+    if (r->recurrent_activation == GATELET_Q_SIGMOID && r->activation == GATELET_Q_TANH) {
+        q_lstm_units(r, w, GATELET_Q_SIGMOID, GATELET_Q_TANH, q_activation);
+    } else {
+        q_lstm_units(r, w, r->recurrent_activation, r->activation, q_activate);
     }
 }
 
@@ -139,7 +229,8 @@ static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row
     const int32_t n = r->units, bits = r->bits, gate = r->recurrent_activation;
     const int after = r->kind == GATELET_Q_GRU;
     int32_t *const reset = w->z + n, *const again = w->zh + 2 * n;
-    q_project(&r->recurrent, w->h, r->recurrent_bias, w->zh);
+    const struct q_product recurrent = {&r->recurrent, r->recurrent_bias, w->zh, 0};
+    q_project(&recurrent, w->h, w->row);
     for (int32_t unit = 0; unit < n; unit++) {
         reset[unit] = q_activate(gate, r->tail, reset[unit] + w->zh[n + unit], bits);
     }
@@ -147,7 +238,8 @@ static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row
         for (int32_t unit = 0; unit < n; unit++) {
             w->reset[unit] = (int16_t)q_shifted((int64_t)reset[unit] * w->h[unit], 31);
         }
-        q_project(&r->candidate, w->reset, NULL, again);
+        const struct q_product candidate = {&r->candidate, NULL, again, 0};
+        q_project(&candidate, w->reset, w->row);
     }
     for (int32_t unit = 0; unit < n; unit++) {
         const int64_t inner =
@@ -164,10 +256,10 @@ static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row
 }
 
 static void q_simple_rnn(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
-    q_project(&r->recurrent, w->h, NULL, w->zh);
+    const struct q_product recurrent = {&r->recurrent, NULL, w->z, 1};
+    q_project(&recurrent, w->h, w->row);
     for (int32_t unit = 0; unit < r->units; unit++) {
-        const int32_t z = w->z[unit] + w->zh[unit];
-        w->h[unit] = q_output(q_activate(r->activation, r->tail, z, r->bits) >> 1, 15);
+        w->h[unit] = q_output(q_activate(r->activation, r->tail, w->z[unit], r->bits) >> 1, 15);
     }
 }
 
@@ -213,24 +305,47 @@ static void q_end_row(const struct gatelet_integer_recurrence *r, size_t b, cons
     }
 }
 
-static void q_step_row(const struct gatelet_integer_recurrence *r, const int16_t *x,
+/* What a step takes: integers, or the row that an id or features make. */
+static const int16_t *q_input(const struct gatelet_integer_recurrence *r, size_t place,
+                              const struct q_row *w) {
+    const size_t features = (size_t)r->kernel.rows;
+    if (r->x != NULL) {
+        return r->x + place * features;
+    }
+    if (r->numbers != NULL) {
+        gatelet_integers_of_features(r->numbers + place * features, r->inverse, 1, r->kernel.rows,
+                                     w->row);
+    } else {
+        gatelet_integer_embedding(r->table, r->table_multipliers, r->vocabulary, r->kernel.rows,
+                                  r->ids + place, 1, w->row);
+    }
+    return w->row;
+}
+
+static void q_step_row(const struct gatelet_integer_recurrence *r, size_t place,
                        const struct q_row *w) {
-    q_project(&r->kernel, x, r->bias, w->z);
-    switch (r->kind) {
-    case GATELET_Q_LSTM: q_lstm(r, w); break;
-    case GATELET_Q_SIMPLE_RNN: q_simple_rnn(r, w); break;
-    default: q_gru(r, w); break;
+    const struct q_product kernel = {&r->kernel, r->bias, w->z, 0};
+    q_project(&kernel, q_input(r, place, w), w->row);
+    if (GATELET_Q_HAS(GATELET_Q_LSTM) && r->kind == GATELET_Q_LSTM) {
+        q_lstm(r, w);
+    } else if (GATELET_Q_HAS(GATELET_Q_SIMPLE_RNN) && r->kind == GATELET_Q_SIMPLE_RNN) {
+        q_simple_rnn(r, w);
+    } else if (GATELET_Q_HAS(GATELET_Q_GRU) || GATELET_Q_HAS(GATELET_Q_GRU_RESET_BEFORE)) {
+        q_gru(r, w);
     }
 }
 
 GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence *r) {
     const size_t units = (size_t)r->units, bytes = units * sizeof(int16_t);
     const size_t columns = (size_t)r->kernel.columns;
-    struct q_row w = {.z = r->work, .zh = r->work + columns, .wide = r->work + 2 * columns};
+    const int adds = r->kind == GATELET_Q_LSTM || r->kind == GATELET_Q_SIMPLE_RNN;
+    struct q_row w = {.z = r->work, .zh = r->work + columns};
+    w.wide = w.zh + (adds ? 0 : columns);
     w.h = (int16_t *)(void *)(w.wide + units);
     w.y = w.h + units;
     w.reset = w.y + units;
     w.rest = (uint16_t *)(void *)(w.reset + units);
+    w.row = w.reset + 2 * units;
     for (size_t b = 0; b < (size_t)r->rows; b++) {
         q_start_row(r, b, &w);
         const int32_t first = r->enter == NULL ? 0 : r->enter[b];
@@ -241,7 +356,7 @@ GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence
             const int32_t t = r->flags & GATELET_BACKWARDS ? r->timesteps - 1 - i : i;
             const size_t place = b * (size_t)r->timesteps + (size_t)t;
             if (r->mask == NULL || r->mask[place]) {
-                q_step_row(r, r->x + place * (size_t)r->kernel.rows, &w);
+                q_step_row(r, place, &w);
                 memcpy(w.y, w.h, bytes);
             } else if (r->flags & GATELET_ZERO_OUTPUT_FOR_MASK) {
                 memset(w.y, 0, bytes);

@@ -9,6 +9,13 @@
 
 #include "common.h"
 
+#if !defined(GATELET_Q_KINDS)
+#define GATELET_Q_KINDS 0xffu
+#endif
+#define GATELET_Q_HAS(kind) ((GATELET_Q_KINDS >> (kind)&1) != 0)
+#define GATELET_Q_HAS_HARD \
+    (GATELET_Q_HAS(GATELET_Q_HARD_SIGMOID) || GATELET_Q_HAS(GATELET_Q_HARD_SIGMOID_KERAS2))
+
 enum gatelet_integer_activation {
     GATELET_Q_TANH,
     GATELET_Q_SIGMOID,
@@ -21,10 +28,12 @@ struct gatelet_integer_matrix {
     const int8_t *values;
     const int32_t *multipliers; /* [columns], below 2^24 */
     int32_t rows, columns, shift;
+    int32_t fits; /* with whatever is multiplied no result, with the bias, leaves 30 bits */
 };
 
+/* Behind the activations, so that GATELET_Q_KINDS has a bit for each: as GATELET_KINDS. */
 enum {
-    GATELET_Q_LSTM,
+    GATELET_Q_LSTM = GATELET_Q_HARD_SIGMOID_KERAS2 + 1,
     GATELET_Q_GRU, /* the reset gate after the product */
     GATELET_Q_GRU_RESET_BEFORE,
     GATELET_Q_SIMPLE_RNN
@@ -35,7 +44,12 @@ enum {
  * h of 2^-29; a SimpleRNN's h in the upper half. A state of zero is a word of zero. */
 struct gatelet_integer_recurrence {
     int32_t kind, rows, timesteps, units, activation, recurrent_activation, flags;
-    const int16_t *x; /* [rows, timesteps, features] */
+    const int16_t *x; /* [rows, timesteps, features]; NULL where each step makes its own: */
+    const float *numbers, *inverse; /* of features; NULL where there are none: */
+    const int8_t *table;            /* of the rows of ids */
+    const uint16_t *table_multipliers;
+    const int32_t *ids; /* [rows, timesteps] */
+    int32_t vocabulary;
     struct gatelet_integer_matrix kernel, recurrent, candidate;
     int32_t bits;                         /* 16 to 24: of what goes into the activations */
     const int32_t *bias, *recurrent_bias; /* [gates * units], or NULL */
@@ -45,7 +59,9 @@ struct gatelet_integer_recurrence {
     const int32_t *tail;                  /* s(-a), a = 0, 1/32 ... 16, of scale 2^-31 */
     int16_t *y;
     int32_t *h, *c; /* the last states, or NULL */
-    int32_t *work;  /* (2 gates + 3) units */
+    /* gates units (GRU: twice that) + 3 units + half the larger of features and units, eighths up
+     */
+    int32_t *work;
 };
 
 GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence *r);

@@ -12,7 +12,7 @@
 #if defined(__clang__)
 #define GATELET_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__) && __GNUC__ >= 8
-#define GATELET_UNROLL _Pragma("GCC unroll 8")
+#define GATELET_UNROLL _Pragma("GCC unroll 16")
 #else
 #define GATELET_UNROLL
 #endif
@@ -25,7 +25,11 @@
 #else
 #define GATELET_ROWS 2
 #endif
+#if GATELET_SMALL && GATELET_VL == 1 && (defined(__ARM_FP) || defined(__riscv_flen))
+#define GATELET_MANY 16 /* of 32 registers */
+#else
 #define GATELET_MANY 8
+#endif
 
 /* n weights a column, w_stride apart, and some rows. */
 struct gatelet_block {
@@ -117,7 +121,10 @@ GATELET_INLINE void gatelet_skip(struct gatelet_block *b, int columns) {
 /* A tile of one row. `columns`, the tile's, is a constant where it is used. */
 GATELET_INLINE void gatelet_multiply_row(struct gatelet_block b, const int columns) {
     const int vectors = columns / GATELET_VL;
-    const int most = vectors % 8 == 0 ? 8 : vectors % 6 == 0 ? 6 : vectors;
+    const int most = vectors % GATELET_MANY == 0 ? GATELET_MANY
+                     : vectors % 8 == 0          ? 8
+                     : vectors % 6 == 0          ? 6
+                                                 : vectors;
     for (int i = 0; i < vectors; i += most, gatelet_skip(&b, most * GATELET_VL)) {
         gatelet_multiply(&b, 1, most);
     }

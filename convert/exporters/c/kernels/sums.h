@@ -41,8 +41,8 @@ GATELET_INLINE void gatelet_order_fours(int16_t *x, int32_t n) {
 
 /* The four sums of the columns at w, w + n, w + 2 n and w + 3 n, over `fours` times four numbers.
  */
-GATELET_ASSEMBLER void gatelet_sums_of_columns(const int8_t *w, const int16_t *x, int32_t fours,
-                                               int32_t n, int32_t *sums) {
+GATELET_ASSEMBLER void gatelet_sums_of_whole_fours(const int8_t *w, const int16_t *x, int32_t fours,
+                                                   int32_t n, int32_t *sums) {
     __asm__(".syntax unified\n"
             "push {r4-r11, lr}\n"
             "movs r4, #0\n movs r5, #0\n movs r6, #0\n movs r7, #0\n"
@@ -64,6 +64,17 @@ GATELET_ASSEMBLER void gatelet_sums_of_columns(const int8_t *w, const int16_t *x
             "ldr r8, [sp, #36]\n"
             "stmia r8, {r4-r7}\n"
             "pop {r4-r11, pc}\n");
+}
+
+/* The same over n numbers, of which those behind the last four are in their own order. */
+GATELET_INLINE void gatelet_sums_of_columns(const int8_t *w, const int16_t *x, int32_t n,
+                                            int32_t *sums) {
+    gatelet_sums_of_whole_fours(w, x, n / 4, n, sums);
+    for (int32_t k = n & ~3; k < n; k++) {
+        for (int i = 0; i < 4; i++) {
+            sums[i] += x[k] * w[i * n + k];
+        }
+    }
 }
 
 #define GATELET_FOUR_OF_A_TILE                         \
@@ -109,11 +120,12 @@ GATELET_ASSEMBLER void gatelet_sums_of_columns(const int8_t *w, const int16_t *x
             "movs r4, #0\n movs r6, #0\n mov r8, #0\n mov r10, #0\n"
             "adds r5, r0, r2\n adds r7, r5, r2\n add r9, r7, r2\n"
             "dlstp.16 lr, r2\n"
+            "mov r2, r9\n"
             "1: vldrh.u16 q0, [r1], #16\n"
             "vldrb.s16 q1, [r0], #8\n vmladava.s16 r4, q0, q1\n"
             "vldrb.s16 q1, [r5], #8\n vmladava.s16 r6, q0, q1\n"
             "vldrb.s16 q1, [r7], #8\n vmladava.s16 r8, q0, q1\n"
-            "vldrb.s16 q1, [r9], #8\n vmladava.s16 r10, q0, q1\n"
+            "vldrb.s16 q1, [r2], #8\n vmladava.s16 r10, q0, q1\n"
             "letp lr, 1b\n"
             "str r4, [r3]\n str r6, [r3, #4]\n str r8, [r3, #8]\n str r10, [r3, #12]\n"
             "pop {r4-r10, pc}\n");
