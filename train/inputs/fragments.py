@@ -6,8 +6,10 @@ Not the files that fragments are of: those are `gatelet.train.inputs.shards`.
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from gatelet.runtime.data.arrays import Arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,6 +188,13 @@ class _Cache:
             self._read[number] = self._fragments[number].read()
         self._read.move_to_end(number)
         return self._read[number]
+
+
+def in_memory(rows: Arrays) -> Arrays:
+    """Read rows that are on disk, for what is done with few."""
+    import numpy as np
+
+    return replace(rows, inputs=tuple(map(np.asarray, rows.inputs)))
 
 
 def blocks_of(features: "Stored | NDArray[Any]") -> "Iterator[NDArray[Any]]":
