@@ -1,8 +1,9 @@
-"""Does training need memory for its rows? `python benchmarks/train_memory.py ROWS [--folder F]`.
+"""Does training need memory for its rows? `python benchmarks/train_memory.py ROWS [--parquet]`.
 
-Makes ROWS rows (16 timesteps of 10 features, one of 100 a copy) in a folder of `.npz` shards,
-trains one epoch on them in a process of its own, and reads what the kernel says of each process.
-Linux only. Exits 1 if the memory of one, anonymous and file pages together, ever passed 3 GB.
+Makes ROWS rows (16 timesteps of 10 features, one of 100 a copy) in a folder of `.npz` shards, or
+of Parquet files whose windows they are. Trains one epoch on them in a process of its own, and
+reads what the kernel says of each process. Linux only. Exits 1 if the memory of one, anonymous and
+file pages together, ever passed 3 GB.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,33 +33,50 @@ def main() -> int:
     """Make, train, and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=int)
+    parser.add_argument("--parquet", action="store_true", help="rows of numbers, by --window 16")
     parser.add_argument("--folder", type=Path, help="where to put the rows; they stay there")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         data = arguments.folder or Path(made) / "shards"
-        make(data, arguments.rows)
-        return train(data, Path(made) / "run")
+        make(data, arguments.rows, parquet=arguments.parquet)
+        return train(data, Path(made) / "run", parquet=arguments.parquet)
 
 
-def make(folder: Path, rows: int) -> None:
+def make(folder: Path, rows: int, *, parquet: bool) -> None:
     """Write shards of made rows whose label is whether a feature's sum is large."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, at in enumerate(range(0, rows, SHARD_ROWS)):
-        path = folder / f"{number:05}.npz"
+        path = folder / f"{number:05}.{'parquet' if parquet else 'npz'}"
         if path.exists():
             continue
         rng = np.random.default_rng(number)
         count = min(SHARD_ROWS, rows - at)
         x = rng.standard_normal((count, TIMESTEPS, FEATURES), np.float32)
         x[COPIES::COPIES] = np.random.default_rng(0).standard_normal(x.shape[1:], np.float32)
-        np.savez(path, x=x, y=(x[:, :, 0].sum(axis=1) > 0).astype(np.int8))
+        y = (x[:, :, 0].sum(axis=1) > 0).astype(np.int8)
+        if parquet:
+            write_table(path, x, y, number)
+        else:
+            np.savez(path, x=x, y=y)
 
 
-def train(data: Path, out: Path) -> int:
+def write_table(path: Path, x: Any, y: Any, number: int) -> None:
+    """Write rows as windows of recordings, a hundred in each, by row groups of 10 MB."""
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {f"f{at}": x[:, :, at].ravel() for at in range(FEATURES)}
+    of = number * SHARD_ROWS + np.repeat(np.arange(len(x)) // 100, TIMESTEPS)
+    table = pyarrow.table({"of": of, **columns, "label": np.repeat(y, TIMESTEPS)})
+    pyarrow.parquet.write_table(table, path, row_group_size=250_000)
+
+
+def train(data: Path, out: Path, *, parquet: bool) -> int:
     """Train in a child, and print the largest memory of each process that it is or starts."""
     command = [sys.executable, "-m", "gatelet", "train", "--data", str(data), "--out", str(out)]
     began_s = time.monotonic()
-    child = subprocess.Popen([*command, *SETTINGS])
+    windows = ["--window", str(TIMESTEPS), "--group", "of"] if parquet else []
+    child = subprocess.Popen([*command, *windows, *SETTINGS])
     peaks: dict[int, dict[str, int]] = {}
     while child.poll() is None:
         for process in _family(child.pid):

@@ -19,7 +19,7 @@ from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from gatelet.train.config import TrainConfig
 from gatelet.train.inputs import Given, read_given
 from gatelet.train.inputs.copies import without_copies
-from gatelet.train.inputs.fragments import Stored, blocks_of
+from gatelet.train.inputs.fragments import Stored, blocks_of, in_memory
 from gatelet.train.inputs.parting import PARTS
 from gatelet.train.inputs.telling import Rows, tell_labels, tell_task
 from gatelet.train.model import Examples, Features
@@ -115,7 +115,8 @@ class Prepared:
         part: Rows = self.parts.test
         if not (isinstance(part, Arrays) and isinstance(part.inputs[0], Stored)):
             return part
-        return part.rows(range(0, len(part), math.ceil(part.inputs[0].nbytes / KEPT_BYTES)))
+        times = max(1, math.ceil(part.inputs[0].nbytes / KEPT_BYTES))
+        return part.rows(range(0, len(part), times))
 
     def calibration(self) -> Rows:
         """Choose rows of the training part: of every length, with as many words as they can.
@@ -125,8 +126,9 @@ class Prepared:
         part = self.parts.train
         step = max(1, len(part) // _LOOKED_AT)
         some = part.rows(range(0, len(part), step))
-        if self.words is None:
-            return _of_all_sizes(some)
+        if isinstance(some, Arrays):
+            return _of_all_sizes(in_memory(some))
+        assert self.words is not None
         ids = [self.words.ids(text) for text in some.texts]
         kept: Dataset = some.rows(spread_rows(ids, list(map(len, ids)), count=CALIBRATION_ROWS))
         return kept

@@ -14,9 +14,11 @@ from gatelet.convert.passes import skip_padding
 from gatelet.convert.passes.rewriting import padded_timesteps
 from gatelet.convert.reading.model_source import open_source
 from gatelet.convert.schemes import SCHEMES
+from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.measure.latency import median_latencies_us
 from gatelet.runtime.stages import temporary_folder
 from gatelet.train.config import TrainConfig
+from gatelet.train.inputs.fragments import in_memory
 from gatelet.train.model import Network, known_warnings
 from gatelet.train.prepare import Prepared
 from gatelet.train.tune.config import Measure
@@ -48,7 +50,8 @@ def _exported_bytes(
 
 
 def _latency_us(network: Network, prepared: Prepared, config: TrainConfig, *, scheme: str) -> float:
-    validation = prepared.parts.validation
+    part = prepared.parts.validation
+    rows = part.rows(range(min(ROWS, len(part))))
     with temporary_folder() as folder, known_warnings():
         bundle, _ = convert_with_report(
             network.model,
@@ -58,7 +61,7 @@ def _latency_us(network: Network, prepared: Prepared, config: TrainConfig, *, sc
             vectorizer=prepared.words,
             labels=prepared.labels,
             multi_label=prepared.task.name == "multi-label",
-            data=validation.rows(range(min(ROWS, len(validation)))),
+            data=in_memory(rows) if isinstance(rows, Arrays) else rows,
             with_keras=False,
         )
         return median_latencies_us(bundle)[TARGET, scheme]

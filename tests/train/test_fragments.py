@@ -84,6 +84,7 @@ def are_equal(one: list[Any], other: list[Any]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.ci  # trains
 def test_what_fits_into_one_pool_gives_the_weights_of_memory_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ def test_an_epoch_takes_each_row_once_and_never_holds_more_than_a_pool(
     assert np.unique(orders[0][:32] * 3 // 100).size > 3
 
 
+@pytest.mark.ci  # trains
 @pytest.mark.usefixtures("on_disk")
 def test_a_training_by_fragments_learns_and_goes_on_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -204,6 +206,7 @@ def test_a_training_by_fragments_learns_and_goes_on_bit_for_bit(
     assert sorted(set(finished)) == [1, 2]  # of which the time left is told
 
 
+@pytest.mark.ci  # trains
 @pytest.mark.usefixtures("on_disk")
 def test_a_run_keeps_rows_of_a_large_test_part_and_its_figures_are_of_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -223,6 +226,7 @@ def test_a_run_keeps_rows_of_a_large_test_part_and_its_figures_are_of_all(
         assert re.search(rf"float32 +{rows:,} ", capsys.readouterr().out)
 
 
+@pytest.mark.ci  # trains
 @pytest.mark.usefixtures("on_disk")
 def test_folds_are_of_all_rows_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from gatelet.train.folds import cross_validate

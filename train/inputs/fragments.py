@@ -6,8 +6,10 @@ Not the files that fragments are of: those are `gatelet.train.inputs.shards`.
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from gatelet.runtime.data.arrays import Arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +46,10 @@ class Stored:
 
     Args:
         fragments: One after the other, all rows there are.
-        row: The shape of each, (T, F).
+        row: The shape of each, (T, F); of windows (F,).
         places: Those of its rows; None for all.
+        window: Of rows of a table: how many, from each place on, are a row here. Each fragment
+            has as many rows of the next as that takes. None for rows that are whole.
         cache: Fragments that were read, shared with what it was taken of.
     """
 
@@ -55,6 +59,7 @@ class Stored:
         row: tuple[int, ...],
         *,
         places: "NDArray[np.intp] | None" = None,
+        window: int | None = None,
         cache: "_Cache | None" = None,
     ) -> None:
         import numpy as np
@@ -63,7 +68,9 @@ class Stored:
         self._ends = np.cumsum([one.rows for one in self.fragments], dtype=np.intp)
         self._places = np.arange(self._ends[-1], dtype=np.intp) if places is None else places
         self._cache = _Cache(self.fragments, row) if cache is None else cache
-        self.shape = (len(self._places), *row)
+        self._row, self._window = row, window
+        steps = () if window is None else (window,)
+        self.shape = (len(self._places), *steps, *row)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(np.float32)
         self.nbytes = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
@@ -81,8 +88,10 @@ class Stored:
         found = np.empty((len(places), *self.shape[1:]), np.float32)
         for number in self._cache.at_hand_first(np.unique(numbers).tolist()):
             inside = np.flatnonzero(numbers == number)
-            begin = self._ends[number] - self.fragments[number].rows
-            found[inside] = self._cache.read(number)[places[inside] - begin]
+            local = places[inside] - (self._ends[number] - self.fragments[number].rows)
+            if self._window is not None:
+                local = local[:, None] + np.arange(self._window)
+            found[inside] = self._cache.read(number)[local]
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> "NDArray[Any]":
@@ -151,7 +160,9 @@ class Stored:
         return np.searchsorted(self._ends, places, side="right").astype(np.int32)
 
     def _of(self, places: "NDArray[np.intp]") -> "Stored":
-        return Stored(self.fragments, self.shape[1:], places=places, cache=self._cache)
+        return Stored(
+            self.fragments, self._row, places=places, window=self._window, cache=self._cache
+        )
 
 
 class _Cache:
@@ -177,6 +188,13 @@ class _Cache:
             self._read[number] = self._fragments[number].read()
         self._read.move_to_end(number)
         return self._read[number]
+
+
+def in_memory(rows: Arrays) -> Arrays:
+    """Read rows that are on disk, for what is done with few."""
+    import numpy as np
+
+    return replace(rows, inputs=tuple(map(np.asarray, rows.inputs)))
 
 
 def blocks_of(features: "Stored | NDArray[Any]") -> "Iterator[NDArray[Any]]":

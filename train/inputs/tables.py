@@ -143,10 +143,15 @@ def _read_parquet(path: Path) -> Table:
     try:
         found = pyarrow.parquet.ParquetFile(path).read()
     except (OSError, ValueError, pyarrow.lib.ArrowException) as error:
-        said = " ".join(str(error).split())[:200]
-        raise DataError(f"'{path}' cannot be read as Parquet: {said}", path=str(path)) from error
+        raise unreadable(path, error) from error
     columns = {name: found.column(name).to_pylist() for name in found.column_names}
     return Table(str(path), columns, lambda row: f"row {row + 1:,}")
+
+
+def unreadable(path: Path, error: Exception) -> DataError:
+    """Return what is said of a Parquet file that cannot be read."""
+    said = " ".join(str(error).split())[:200]
+    return DataError(f"'{path}' cannot be read as Parquet: {said}", path=str(path))
 
 
 def _text(cell: object) -> str:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from gatelet.errors import DataError
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.datafiles import shown
+from gatelet.train.inputs import fragments
+from gatelet.train.inputs.fragments import Stored
 from gatelet.train.inputs.parting import FRACTIONS
+from gatelet.train.inputs.rowgroups import RowGroups, open_row_groups
 from gatelet.train.inputs.tables import Table, read_table
 
 if TYPE_CHECKING:
@@ -75,6 +78,9 @@ def read_windows(path: Path, spec: Spec) -> Windows:
     """
     import numpy as np
 
+    stored = open_row_groups(path)
+    if stored is not None and (path.is_dir() or _is_large(stored, spec)):
+        return _on_disk(stored, spec)
     table = read_table(path)
     columns = spec.columns or _features(table, spec)
     given = np.stack([table.numbers(one, "--columns") for one in columns], axis=1)
@@ -88,18 +94,66 @@ def read_windows(path: Path, spec: Spec) -> Windows:
     pairs = list(zip(recordings, starts, strict=True))
     last = np.concatenate([rows[at + spec.window - 1] for rows, at in pairs])
     within = np.concatenate([rows[at[:, None] + np.arange(spec.window)] for rows, at in pairs])
-    if spec.horizon:
-        ahead = np.arange(spec.window, spec.window + spec.horizon)
-        targets = table.numbers(spec.label_columns[0], "--label-column")[
-            np.concatenate([rows[at[:, None] + ahead] for rows, at in pairs])
-        ]
-    else:
-        targets = _answers(table, spec, within if spec.task == "tags" else last)
+    asked = [rows[np.add.outer(at, _asked(spec))] for rows, at in pairs]
+    targets = _answers(table, spec, np.concatenate(asked))
     arrays = Arrays(
         (features[within],), targets, str(path), None if groups is None else groups[last]
     )
     parts = None if groups is not None else _parts_by_time(starts[0], len(table), spec)
     return Windows(arrays, tuple(columns), {"short recordings": short} if short else {}, parts)
+
+
+def _is_large(rows: RowGroups, spec: Spec) -> bool:
+    """Return whether windows would be too much for memory, as far as a file's head tells."""
+    if not len(rows):
+        return False
+    columns = spec.columns or _features(rows.head(), spec)
+    return 4 * len(rows) * len(columns) * spec.window > fragments.IN_MEMORY_BYTES * spec.stride
+
+
+def _on_disk(table: RowGroups, spec: Spec) -> Windows:
+    """Return windows whose features stay on disk: the same ones, in the same order."""
+    import numpy as np
+
+    head = table.head()
+    columns = spec.columns or _features(head, spec)
+    flags = {
+        **dict.fromkeys(spec.label_columns, "--label-column"),
+        **dict.fromkeys(columns, "--columns"),
+        **({spec.group: "--group"} if spec.group else {}),
+    }
+    for name, flag in flags.items():
+        head.column(name, flag)
+    names, ends = table.recordings(spec.group) if spec.group else ([""], np.array([0, len(table)]))
+    each = [_starts(rows, spec) for rows in np.diff(ends).tolist()]
+    short = sum(not len(one) for one in each)
+    if short == len(each):
+        raise _too_long(table, spec, int(np.diff(ends).max()))
+    starts = np.concatenate([one + first for one, first in zip(each, ends, strict=False)])
+    answers = []
+    number_of = np.searchsorted(table.ends, starts, side="right")
+    for number in np.unique(number_of).tolist():
+        asked = np.add.outer(starts[number_of == number] - table.begin(number), _asked(spec))
+        rows = table.rows(spec.label_columns, number, asked.ravel())
+        answers.append(_answers(rows, spec, np.arange(asked.size).reshape(asked.shape)))
+    parts = table.fragments(columns, overlap=spec.window - 1)
+    stored: Any = Stored(parts, (len(columns),), places=starts, window=spec.window)
+    groups = np.repeat(names, [*map(len, each)]) if spec.group else None
+    return Windows(
+        Arrays((stored,), np.concatenate(answers), table.name, groups),
+        tuple(columns),
+        {"short recordings": short} if short else {},
+        None if spec.group else _parts_by_time(starts, len(table), spec),
+    )
+
+
+def _asked(spec: Spec) -> "NDArray[np.intp]":
+    """Return which rows, counted from a window's first, hold its answers; of one a number."""
+    import numpy as np
+
+    if spec.horizon:
+        return np.arange(spec.window, spec.window + spec.horizon)
+    return np.arange(spec.window) if spec.task == "tags" else np.array(spec.window - 1)
 
 
 def _features(table: Table, spec: Spec) -> tuple[str, ...]:
@@ -187,7 +241,7 @@ def _parts_by_time(starts: "NDArray[np.intp]", rows: int, spec: Spec) -> "NDArra
     return np.where(first == np.searchsorted(borders, ends, side="right"), first, OUTSIDE)
 
 
-def _too_long(table: Table, spec: Spec, longest: int) -> DataError:
+def _too_long(table: Table | RowGroups, spec: Spec, longest: int) -> DataError:
     need = f"{spec.window:,} rows"
     if spec.horizon:
         need = f"{spec.window:,} rows and {spec.horizon:,} of the horizon"
