@@ -99,7 +99,8 @@ def search(asked: argparse.Namespace, study: Path) -> list[str]:
         for line in child.stderr:
             sys.stderr.write(line)
             if stop is not None and f"({stop + 1} of " in line:
-                _wait(child.pid, draw.uniform(0, LONGEST_S))
+                if asked.engine == "optuna":  # Ray's workers do the work
+                    _wait(child.pid, draw.uniform(0, LONGEST_S))
                 child.kill()
                 print(f"killed after {stop + 1} trials", flush=True)
                 break
