@@ -4,7 +4,7 @@ Not the answers that need no training (`gatelet.runtime.data.baseline`). A netwo
 better than this one has nothing to offer but its bytes: a table of n-grams needs megabytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,20 @@ class Baseline:
         """Return what a bundle keeps of it, as JSON values; {} where it was not measured."""
         kept = ("name", "C", "rows", "accuracy", "macro_f1", "roc_auc", "brier")
         return {} if self.figures is None else {name: self.to_dict()[name] for name in kept}
+
+
+def baseline_line(figures: Mapping[str, Any]) -> str:
+    """Say in a line what the baseline reaches, or why that is not known; '' without one.
+
+    Args:
+        figures: Of a test part, as metrics.json has them.
+    """
+    found = figures.get("baseline")
+    if found is None:
+        return ""
+    if "missing" in found:
+        return f"{found['name']}: not measured, {found['missing']}"
+    return f"{found['name']}, on whole texts: {found['accuracy']:.4f}"
 
 
 @dataclass(frozen=True)

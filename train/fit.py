@@ -4,10 +4,11 @@ Not the loop (`gatelet.train.epochs`), the model (`gatelet.train.model`) or the 
 (`gatelet.train.prepare`).
 """
 
+import contextlib
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,15 +99,17 @@ def train(config: TrainConfig, *, resume: bool = False, tensorboard: Path | None
             progress.say(f"'{config.out}' is complete: there is nothing to resume")
             return Run.open(config.out)
         # not at the end: Ctrl-C loses no training
-        baseline = _baseline(config, prepared, progress) if processes.is_first else None
-        network, history = _fit(
-            prepared,
-            config=config,
-            progress=progress,
-            recipe=recipe,
-            resume=resume,
-            report=_report(config, prepared, progress, tensorboard if processes.is_first else None),
-        )
+        is_first = processes.is_first
+        baseline = baseline_beside(config, prepared, progress.say) if is_first else None
+        with _told_to_resume(config.out):
+            network, history = _fit(
+                prepared,
+                config=config,
+                progress=progress,
+                recipe=recipe,
+                resume=resume,
+                report=_report(config, prepared, progress, tensorboard if is_first else None),
+            )
     except KeyboardInterrupt as error:
         raise GateletError(
             "training was interrupted before its first epoch ended: nothing was written"
@@ -114,7 +117,8 @@ def train(config: TrainConfig, *, resume: bool = False, tensorboard: Path | None
     if not processes.is_first:
         processes.wait(_WRITTEN)
         return Run.open(config.out)
-    figures = write_run(config, prepared, network, history, baseline)
+    with _told_to_resume(config.out):
+        figures = write_run(config, prepared, network, history, baseline)
     if history.interrupted:
         progress.say(
             f"the checkpoint '{checkpoint_of(config.out)}' stays: the same command with --resume "
@@ -130,6 +134,22 @@ def train(config: TrainConfig, *, resume: bool = False, tensorboard: Path | None
     )
     processes.wait(_WRITTEN)
     return Run.open(config.out)
+
+
+@contextlib.contextmanager
+def _told_to_resume(out: Path) -> Iterator[None]:
+    """Say of what could not be written how the training goes on, if there is a checkpoint."""
+    try:
+        yield
+    except OutputError as error:
+        place = checkpoint_of(out)
+        if "kept" in error.facts or not place.exists():
+            raise
+        raise OutputError(
+            f"{error}; the checkpoint '{place}' stays: make room, and the same command with "
+            "--resume goes on from it",
+            **error.facts,
+        ) from error
 
 
 def write_run(
@@ -337,9 +357,18 @@ def measure_part(network: Network, prepared: Prepared, part: Rows, rules: Rules)
     return measure(prepared.task, prepared.targets(part), scores, rules)
 
 
-def _baseline(config: TrainConfig, prepared: Prepared, progress: Progress) -> Baseline | None:
+def baseline_beside(
+    config: TrainConfig, prepared: Prepared, say: Callable[[str], None]
+) -> Baseline | None:
+    """Train what is shown beside a network's figures; None where there is none for the task.
+
+    Args:
+        config: Whether it is asked for.
+        prepared: The rows.
+        say: Called before it begins.
+    """
     one_label = prepared.task.name in ("binary", "multiclass")
     if not config.baseline or prepared.words is None or not one_label:
         return None
-    progress.say("training the baseline, TF-IDF with logistic regression")
+    say("training the baseline, TF-IDF with logistic regression")
     return measure_baseline(prepared.parts, prepared.labels, char_level=prepared.words.char_level)

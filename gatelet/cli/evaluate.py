@@ -16,7 +16,7 @@ from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.bundle.opening import Bundle, is_bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays, read_arrays
 from gatelet.runtime.data.baseline import forecast, majority
-from gatelet.runtime.data.dataset import Dataset, read
+from gatelet.runtime.data.dataset import Dataset, read, sha256_of
 from gatelet.runtime.data.distinct import Distinct, distinct_of
 from gatelet.runtime.data.metrics import Metrics, SetMetrics, evaluate, evaluate_sets
 from gatelet.runtime.data.regression import RegressionMetrics, evaluate_regression
@@ -83,14 +83,48 @@ def run(arguments: argparse.Namespace) -> int:
         raise ModelError(f"'{path}' {what}: give a folder that gatelet train or convert wrote")
     bundle, data = open_bundle(path), read_data(arguments, require_labels=True)
     measured = _evaluate_bundle(bundle, data)
-    name, baseline = baseline_of(bundle.labels, data, measured[0][2])
+    name, guess = baseline_of(bundle.labels, data, measured[0][2])
+    trained = _trained_beside(bundle, data)
     if arguments.json:
-        told = told_of(name, baseline)
+        told = {"baseline": trained[0]} if trained else told_of(name, guess)
         print_json([{"target": t, "scheme": s, **f.to_dict(), **told} for t, s, f in measured])
     else:
-        print_figures([*measured, ("no model", name, baseline)])
+        beside = [("no network", str(trained[0]["name"]), trained[1])] if trained else []
+        print_figures([*measured, *beside, ("no model", name, guess)])
     warn_of_seen(bundle.manifest.get("provenance", {}).get("training") or {}, data)
     return 0
+
+
+def _trained_beside(
+    bundle: Bundle, data: Dataset | Arrays
+) -> tuple[Mapping[str, Any], Metrics] | None:
+    """Return what was trained beside the model, as the manifest has it, and as figures.
+
+    They are known of the run's test part only: over other rows, and of a damaged manifest, None.
+    """
+    provenance = bundle.manifest.get("provenance") or {}
+    found = (provenance.get("training") or {}).get("baseline")
+    if not (found and isinstance(data, Dataset)):
+        return None
+    if sha256_of(data) != provenance.get("test_data_sha256"):
+        return None
+    area = found.get("roc_auc")
+    try:
+        figures = Metrics(
+            rows=int(found["rows"]),
+            accuracy=float(found["accuracy"]),
+            macro_f1=float(found["macro_f1"]),
+            brier=float(found["brier"]),
+            precision=math.nan,
+            recall=math.nan,
+            roc_auc=None if area is None else float(area),
+            confusion_matrix=(),
+            per_label=(),
+            labels=(),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return found, figures
 
 
 def told_of(name: str, baseline: Figures) -> dict[str, Any]:

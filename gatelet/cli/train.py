@@ -12,6 +12,7 @@ from typing import Any
 from gatelet.cli.show import command_line, print_json, print_line, progress
 from gatelet.runtime.data.run import Run
 from gatelet.train import train
+from gatelet.train.baseline import baseline_line
 from gatelet.train.config import TrainConfig, settings
 from gatelet.train.recipe import recipe_names
 from gatelet.train.tasks import headline
@@ -112,13 +113,8 @@ def test_figures(trained: Run) -> dict[str, Any]:
 
 def print_baseline(figures: Mapping[str, Any]) -> None:
     """Print what the baseline reaches on the same rows, or why that is not known."""
-    found = figures.get("baseline")
-    if found is None:
-        return
-    if "missing" in found:
-        print_line(f"{found['name']}: not measured, {found['missing']}")
-    else:
-        print_line(f"{found['name']}, on whole texts: {found['accuracy']:.4f}")
+    if line := baseline_line(figures):
+        print_line(line)
 
 
 def _metavar(kind: type) -> str:

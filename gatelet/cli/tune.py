@@ -9,7 +9,7 @@ from typing import Any
 
 from gatelet.cli.convert import output_folder
 from gatelet.cli.show import command_line, print_json, print_line, print_table
-from gatelet.cli.train import add_settings, config_of, counted, test_figures
+from gatelet.cli.train import add_settings, config_of, counted, print_baseline, test_figures
 from gatelet.cli.tune_measures import exporting, timing
 from gatelet.train.config import settings
 from gatelet.train.inputs.reading import takes_features
@@ -92,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"chosen: trial {chosen}, test {headline(figures)} on {figures['rows']:,} "
         f"{counted(result.run)}"
     )
+    print_baseline(figures)
     print_line(f"next: {command_line('convert', result.run.path, '--out', 'BUNDLE')}")
     return 0
 

@@ -12,6 +12,7 @@ import pytest
 from gatelet.cli import convert as convert_command
 from gatelet.convert.parity import ArtifactReport, Check, ParityReport
 from gatelet.runtime import load, open_bundle
+from gatelet.runtime.data.dataset import read, sha256_of
 from tests.fixture_types import EditManifest, PutPart
 
 RunCli = Callable[..., Any]
@@ -100,6 +101,35 @@ def test_evaluate_measures_every_artifact(cli: RunCli, written_bundle: Path, dat
     assert len(table) == 4
     assert table[-1].startswith("no model  always '")
     assert float32["baseline"]["roc_auc"] == 0.5
+
+
+def test_evaluate_shows_what_was_trained_beside_the_model_on_the_same_rows(
+    cli: RunCli, bundle: Path, data: Path, edit_manifest: EditManifest
+) -> None:
+    beside = {"name": "TF-IDF", "C": 4, "rows": 20, "accuracy": 0.65, "macro_f1": 0.5}
+    beside |= {"roc_auc": None, "brier": 0.25}
+
+    def table(digest: str, found: object = beside) -> list[str]:
+        provenance = {"training": {"baseline": found}, "test_data_sha256": digest}
+        edit_manifest(bundle, provenance=provenance)
+        done = cli("evaluate", bundle, "--data", data)
+        return [line.rstrip() for line in done.out.splitlines()]
+
+    digest = sha256_of(read(data))
+    assert table(digest)[-2].split() == [
+        "no",
+        "network",
+        "TF-IDF",
+        "20",
+        "0.6500",
+        "0.5000",
+        "-",
+        "0.2500",
+    ]
+    (one, _) = json.loads(cli("evaluate", bundle, "--data", data, "--json").out)
+    assert one["baseline"] == beside
+    for other in (table("0" * 64), table(digest, {**beside, "brier": None})):
+        assert len(other) == 4 and other[-1].startswith("no model")
 
 
 def test_evaluate_leaves_out_what_cannot_run(

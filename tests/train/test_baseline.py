@@ -73,6 +73,11 @@ def test_train_prints_it_writes_it_and_leaves_it_out(
     assert beside["rows"] == figures["rows"] and beside["C"] in STRENGTHS
     assert beside["accuracy"] >= 0.9
     assert f"{NAME}, on whole texts: {beside['accuracy']:.4f}\n" in capsys.readouterr().out
+    assert main(["evaluate", str(run), "--data", str(run / "test.jsonl")]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("no network")]
+    assert len(shown) == 1 and NAME in shown[0] and f"{beside['accuracy']:.4f}" in shown[0]
+    assert main(["evaluate", str(run), "--data", str(data)]) == 0  # other rows
+    assert "no network" not in capsys.readouterr().out
     assert main([*words, "--no-baseline", "--json"]) == 0
     assert "baseline" not in json.loads((run / "metrics.json").read_bytes())
     assert "baseline" not in json.loads(capsys.readouterr().out)

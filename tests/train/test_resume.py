@@ -1,8 +1,10 @@
 """A training that was stopped goes on where it was."""
 
+import errno
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from gatelet.cli import main
 from gatelet.errors import ConfigError, DataError, ModelError, OutputError
+from gatelet.runtime import files
 from gatelet.runtime.data.run import Run
 from gatelet.train import TrainConfig, train
 from gatelet.train.checkpoints import checkpoint_of
@@ -144,6 +147,47 @@ def test_ctrl_c_keeps_the_best_epoch_and_ends_with_130(
     assert "going on after epoch 2" in capsys.readouterr().err
     assert not checkpoint_of(out).exists()
     assert Run.open(out).provenance["interrupted"] is False
+
+
+WRITES = 4
+"""Checkpoints of a whole training; what is written after them is the run."""
+
+
+@pytest.mark.ci  # 5 s each: two trainings
+@pytest.mark.parametrize("full_at", [1, 3, WRITES + 1])
+def test_a_full_disk_is_told_in_a_sentence_and_loses_nothing(
+    data: Path,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    full_at: int,
+) -> None:
+    write_all, calls = files._write_all, count(1)
+
+    def full(handle: int, content: bytes) -> None:
+        if next(calls) >= full_at:
+            write_all(handle, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_all(handle, content)
+
+    out = tmp_path / "run"
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    command = ["train", "--data", str(data), "--out", str(out), *words]
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_write_all", full)
+        assert main(command) == 1
+    (said,) = (one for one in capsys.readouterr().err.splitlines() if one.startswith("gatelet: "))
+    assert "No space left on device" in said
+    kept = f"the checkpoint '{checkpoint_of(out)}' stays: make room, and the same command"
+    assert (kept in said) == (full_at > 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"] * (full_at > 1)
+
+    assert main([*command, "--resume"]) == 0
+    resumed = Run.open(out)
+    for one, other in zip(weights(run), weights(resumed), strict=True):
+        assert np.array_equal(one, other)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_damaged_checkpoint_is_told(data: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Not the picture itself, which is `gatelet.train.tune.picture`.
 
 import json
 
+from gatelet.train.baseline import baseline_line
 from gatelet.train.tasks import headline
 from gatelet.train.tune.folder import TRIALS
 from gatelet.train.tune.picture import safe
@@ -44,6 +45,8 @@ def page(result: Result, picture: str) -> str:
         if states.count(state)
     )
     test = json.loads((result.run.path / "metrics.json").read_text("utf-8"))
+    line = baseline_line(test)
+    beside = f" Beside it {safe(line)}." if line else ""
     rows = "\n".join(_row(result, one) for one in result.front)
     header = "".join(f"<th>{name or config.figure}</th>" for name in HEADER)
     return f"""<!doctype html>
@@ -61,7 +64,7 @@ in {safe(config.scheme)}: predicted, and of the file that was exported.</p>
 {rows}
 </table>
 <p>Trial {result.chosen.trial.number} was chosen. Of the test part, which no trial has seen:
-{headline(test)} on {test["rows"]:,} rows.</p>
+{headline(test)} on {test["rows"]:,} rows.{beside}</p>
 <p><code>gatelet train --config {TRIALS}/{result.chosen.trial.number:04}.toml --out RUN</code>
 trains the model of a trial again.</p>
 </html>

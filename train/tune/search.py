@@ -14,7 +14,7 @@ from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.stages import check_output_directory
 from gatelet.train.config import TrainConfig
 from gatelet.train.epochs import History
-from gatelet.train.fit import write_run
+from gatelet.train.fit import baseline_beside, write_run
 from gatelet.train.interrupt import Interrupt, hold_interrupts
 from gatelet.train.prepare import Prepared, prepare, refitted
 from gatelet.train.tasks import LOSS
@@ -282,7 +282,8 @@ def _write_run(search: Search, whole: Prepared, chosen: Finished, watching: Watc
     network.restore(search.folder.weights(chosen.number))
     if prepared.unit is not None:
         network.scale_values(prepared.unit.deviation, prepared.unit.mean)
-    write_run(settings, prepared, network, History(chosen.epochs, chosen.best))
+    baseline = baseline_beside(settings, prepared, watching.say)
+    write_run(settings, prepared, network, History(chosen.epochs, chosen.best), baseline)
     return Run.open(settings.out)
 
 

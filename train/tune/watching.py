@@ -30,11 +30,11 @@ class Watching:
         self._before = len(finished)
         config = self._config
         parts = ", ".join(f"{part} {rows[part]:,}" for part in ("train", "validation"))
-        self._say(
+        self.say(
             f"{name}: {parts} rows; {config.trials} trials over {', '.join(config.space.names)}"
         )
         if finished:
-            self._say(f"going on: {len(finished)} trials have ended before")
+            self.say(f"going on: {len(finished)} trials have ended before")
 
     def epoch(self, number: int, epoch: int, figures: Epoch) -> None:
         """Show an epoch of the running trial, where somebody watches."""
@@ -59,19 +59,19 @@ class Watching:
             text += f"; best so far {self._figures(highest[0])} (trial {highest[0].number})"
         if best is not None and best.number != highest[0].number:
             text += f", chosen {self._figures(best)} (trial {best.number})"
-        self._say(f"{text}; {self._left(len(trials))}")
+        self.say(f"{text}; {self._left(len(trials))}")
 
     def judging(self, number: int) -> None:
         """Say that the test part is opened now."""
-        self._say(f"judging trial {number} on the test part")
+        self.say(f"judging trial {number} on the test part")
 
     def exporting(self, number: int) -> None:
         """Say that an artifact is made."""
-        self._say(f"exporting trial {number}")
+        self.say(f"exporting trial {number}")
 
     def interrupted(self, ended: int) -> None:
         """Say how to go on."""
-        self._say(
+        self.say(
             f"interrupted: {ended} of {self._config.trials} trials have ended; the same command "
             "goes on"
         )
@@ -101,7 +101,8 @@ class Watching:
             left_s = min(left_s, max(0.0, 60 * self._config.minutes - spent_s))
         return f"{spent_s:.0f} s, about {left_s:.0f} s left" if to_do else f"{spent_s:.0f} s"
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line."""
         if sys.stderr is not None:
             clear = "\r\x1b[K" if sys.stderr.isatty() else ""
             print(f"{clear}{escaped(text)}", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from gatelet.errors import ConfigError, DataError, GateletError, OutputError, TrainingError
+from gatelet.runtime import files
 from gatelet.train import TrainConfig
 from gatelet.train.epochs import Epoch
 from gatelet.train.tune import folder as folder_module
@@ -32,6 +34,8 @@ SPACE = {
     "learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
     "maxlen": [8, 12],
 }
+
+BASE: dict[str, Any] = {"units": 32, "maxlen": 12, "vocabulary": 60, "baseline": False}
 
 Tuned = Callable[..., Result]
 
@@ -80,7 +84,7 @@ def tuned(monkeypatch: pytest.MonkeyPatch, rows: Path, tmp_path: Path) -> Iterat
     """Return a function that searches, and may be killed when a trial of a number begins."""
     judged: list[tuple[str, int]] = []
 
-    def write_run(config: TrainConfig, prepared: Any, network: Weights, history: Any) -> None:
+    def write_run(config: TrainConfig, prepared: Any, network: Weights, *_: object) -> None:
         judged.append((config.out.parent.name, int(network.restored[0][0])))
         assert len(prepared.parts.test) > 0
         config.out.mkdir(exist_ok=True)
@@ -115,9 +119,7 @@ def tuned(monkeypatch: pytest.MonkeyPatch, rows: Path, tmp_path: Path) -> Iterat
         settings = {"space": SPACE, "trials": 12, **given}
         space = space_of(settings.pop("space"))
         base = settings.pop("base", {})
-        config = TrainConfig(
-            out=out / "run", data=data, **{"units": 32, "maxlen": 12, "vocabulary": 60, **base}
-        )
+        config = TrainConfig(out=out / "run", data=data, **{**BASE, **base})
         result = tune(TuneConfig(base=config, out=out, space=space, **settings))
         chosen = (name, result.chosen.trial.number)
         assert judged.count(chosen) == 1, "the test part is judged once"
@@ -321,6 +323,41 @@ def test_a_full_disk_is_told_in_a_sentence_and_loses_nothing(
             tuned(trials=6)
 
     assert told(tuned(trials=6)) == told(whole)
+
+
+@pytest.mark.parametrize("full_at", [1, 2, 5, -1])
+def test_a_full_disk_at_any_file_loses_no_trial(
+    tuned: Tuned, monkeypatch: pytest.MonkeyPatch, full_at: int
+) -> None:
+    """The first file is the marker, the next ones are weights, the last ones show the results."""
+    write_all, calls, written = files._write_all, count(1), 0
+
+    def counted(handle: int, content: bytes) -> None:
+        nonlocal written
+        written += 1
+        write_all(handle, content)
+
+    def full(handle: int, content: bytes) -> None:
+        if next(calls) >= (full_at if full_at > 0 else written):
+            write_all(handle, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_all(handle, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_write_all", counted)
+        whole = tuned(name="whole", trials=6)
+        patch.setattr(files, "_write_all", full)
+        with pytest.raises(OutputError, match=r"cannot write .*: No space left on device") as found:
+            tuned(trials=6)
+    assert "\n" not in str(found.value)
+
+    result = tuned(trials=6)
+    assert told(result) == told(whole)
+    names, others = (
+        {path.relative_to(one.config.out) for path in one.config.out.rglob("*")}
+        for one in (result, whole)
+    )
+    assert names == others
 
 
 def test_weights_that_are_gone_are_told(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:

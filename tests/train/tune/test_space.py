@@ -71,6 +71,7 @@ def test_the_default_space_of_texts_holds_the_default_recipe() -> None:
     ("text", "words"),
     [
         ("unit = [8]", ["unknown setting 'unit'", "did you mean 'units'?"]),
+        ("[lstm]\nunits = [8]", ["unknown setting 'lstm'", "known: ", "units"]),
         ("zzz = [8]", ["unknown setting 'zzz'", "known: ", "units"]),
         ("seed = [1, 2]", ["'seed'", "cannot vary"]),
         ("data = ['x.csv']", ["'data'", "cannot vary"]),
