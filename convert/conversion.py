@@ -184,7 +184,7 @@ def _convert_through_the_graph(
         streaming=model.streaming,
         stream_files=model.stream_files,
         scratch=worker.scratch,
-        platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles)),
+        platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles if not one.is_bare)),
     )
     optional = not choice.by_name and not choice.profiles
     making = Making(writer, exportable, worker, optional, progress, choice.what_fits)

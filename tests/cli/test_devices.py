@@ -22,7 +22,9 @@ def test_a_name_that_is_not_known_is_one_line(cli: RunCli, tmp_path: Path) -> No
     for words in ("devices", "pi"), ("convert", "m", "--out", tmp_path / "b", "--device", "pi"):
         done = cli(*words)
         assert done.code == 2
-        assert "device 'pi' is not known: known are beaglebone-black, " in done.err
+        assert (
+            "device 'pi' is not known: did you mean 'pico'? known are arduino-zero, "
+        ) in done.err
 
 
 def test_a_conversion_for_a_device_puts_its_library_into_the_bundle(
