@@ -31,6 +31,7 @@ FLAGS = (
     "-fno-trapping-math",
     "-fPIC",
     "-ffunction-sections",
+    "-Werror=shift-count-overflow",
 )
 _LIBRARY_FLAGS = ("-fvisibility=hidden", "-DGATELET_LIBRARY")
 

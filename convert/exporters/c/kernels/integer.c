@@ -10,10 +10,13 @@
 
 #include "recurrence.h"
 
+/* Not an enum: on some processors an int has 16 bits. */
+#define Q_LARGEST_Z 0x3fffffff    /* of each of two numbers whose sum holds 32 bits */
+#define Q_LARGEST_CELL 0x3fffffff /* 16,384 of scale 2^-16; one instruction cuts so */
+#define Q_LARGEST_WIDE 0x1fffffff /* 1 of scale 2^-29 */
+#define Q_HALF 0x40000000         /* of scale 2^-31 */
+
 enum {
-    Q_LARGEST_Z = (1 << 30) - 1,    /* of each of two numbers whose sum holds 32 bits */
-    Q_LARGEST_CELL = (1 << 30) - 1, /* 16,384 of scale 2^-16; one processor instruction cuts so */
-    Q_LARGEST_WIDE = (1 << 29) - 1, /* 1 of scale 2^-29 */
     Q_CELL_BITS = 16,
     Q_INPUT_BITS = 16, /* of what goes into an activation that stands alone */
     Q_TAIL_BITS = 5,   /* the table of s has steps of 2^-5 */
@@ -73,7 +76,7 @@ GATELET_INLINE int32_t q_tail(const int32_t *tail, uint32_t a, int32_t bits) {
 /* z times 1/6 or 1/5, as a fraction of 2^-32, and 1/2. */
 static int32_t q_hard_sigmoid(int32_t kind, int32_t z, int32_t bits) {
     const int64_t part = kind == GATELET_Q_HARD_SIGMOID ? 715827883 : 858993459;
-    const int64_t y = ((z * part) >> (bits + 1)) + (1 << 30);
+    const int64_t y = ((z * part) >> (bits + 1)) + Q_HALF;
     return y < 0 ? 0 : y > INT32_MAX ? INT32_MAX : (int32_t)y;
 }
 
@@ -96,7 +99,7 @@ GATELET_INLINE int16_t q_narrow(int64_t x) { return (int16_t)q_clamped(x, INT16_
 
 /* A state's 16 bits, which products see. */
 GATELET_INLINE int16_t q_output(int32_t x, int32_t shift) {
-    return (int16_t)q_saturated((x + (1 << (shift - 1))) >> shift, INT16_MAX);
+    return (int16_t)q_saturated((x + (INT32_C(1) << (shift - 1))) >> shift, INT16_MAX);
 }
 
 /* What one row needs: its gates, its states, its last output. */
@@ -152,7 +155,8 @@ static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row
         const int32_t z = w->z[2 * n + unit] + (int32_t)inner;
         const int32_t leak = q_activate(gate, r->tail, -(w->z[unit] + w->zh[unit]), bits);
         const int32_t far = (q_activate(r->activation, r->tail, z, bits) >> 1) - 2 * w->wide[unit];
-        int64_t sum = (int64_t)((uint64_t)(uint32_t)w->wide[unit] << 32 | (far < 0 ? 0 : ~0u));
+        int64_t sum =
+            (int64_t)((uint64_t)(uint32_t)w->wide[unit] << 32 | (far < 0 ? 0 : UINT32_MAX));
         sum += (int64_t)leak * far;
         w->wide[unit] = (int32_t)(sum >> 32);
         w->h[unit] = q_output(w->wide[unit], 14);
@@ -301,7 +305,7 @@ GATELET_KERNEL void gatelet_integer_relu(const int16_t *x, size_t n, int16_t *y)
 static int32_t q_weight_of(const uint16_t *exponential, int32_t below, int32_t multiplier,
                            int32_t shift) {
     const int64_t distance = q_shifted((int64_t)below * multiplier, shift);
-    if (distance >= 16 << 16) {
+    if (distance >= INT32_C(16) << 16) {
         return 0;
     }
     /* between the table's entries on a line */

@@ -11,7 +11,7 @@
 
 #if defined(__clang__)
 #define GATELET_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && __GNUC__ >= 8
 #define GATELET_UNROLL _Pragma("GCC unroll 8")
 #else
 #define GATELET_UNROLL

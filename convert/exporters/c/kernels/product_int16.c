@@ -41,7 +41,7 @@ GATELET_INLINE vfloat v_of_pairs(const int16_t *from, const int16_t *q) {
     float lanes[GATELET_VL];
     (void)two;
     for (int lane = 0; lane < GATELET_VL; lane++) {
-        lanes[lane] = (float)(from[2 * lane] * q[0] + from[2 * lane + 1] * q[1]);
+        lanes[lane] = (float)((int32_t)from[2 * lane] * q[0] + (int32_t)from[2 * lane + 1] * q[1]);
     }
     return v_load(lanes);
 #endif
