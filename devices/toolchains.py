@@ -36,8 +36,8 @@ class Machine:
     counts: bool = True
 
 
-_SYSTEM = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none")
-_SYSTEM += ("-semihosting-config", "enable=on,target=native", "-icount", "shift=0")
+_QUIET = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none")
+_SYSTEM = (*_QUIET, "-semihosting-config", "enable=on,target=native", "-icount", "shift=0")
 _MIB = 1 << 20
 
 

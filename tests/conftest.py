@@ -170,6 +170,7 @@ def _write_bundle(
     from gatelet.convert.exporters.artifacts import export_all, with_stream
     from gatelet.convert.exporters.exported import Exportable
     from gatelet.convert.passes.streaming import streaming_beside
+    from gatelet.convert.rows.calibration import Calibration
     from gatelet.convert.schemes import SCHEMES
     from gatelet.convert.worker.worker import Worker
     from gatelet.runtime.backends.reference import ReferenceBackend
@@ -184,7 +185,7 @@ def _write_bundle(
     writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
     ids = np.arange(80).reshape(8, 10) % VOCABULARY
     rows = ids if features is None else ids[:, :, None] / np.full(features, 50.0)
-    taken = graph.inputs[0].name
+    taken, dtype = graph.inputs[0].name, graph.inputs[0].dtype
     found = ReferenceBackend(graph, dtype=np.float64).run({taken: rows})["scores"]
     texts = [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
     if with_vectorizer:
@@ -197,10 +198,12 @@ def _write_bundle(
         "outputs": {"scores": found.tolist()},
     }
     writer.add_part("golden", "golden", ".json", json.dumps(golden).encode())
+    integers = any(SCHEMES[scheme].activations != "float32" for _, scheme in artifacts)
     model = Exportable(
         graph,
         graph,
         _vectorizer() if with_vectorizer else None,
+        calibration=Calibration({taken: rows.astype(dtype)}, "these rows") if integers else None,
         streaming=streaming_beside(graph, wanted=None),
     )
     form = to_stream(graph) if stream else None

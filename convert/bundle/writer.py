@@ -112,7 +112,7 @@ class BundleWriter:
             one |= {"judged": judged[one["path"]]} if one["path"] in judged else {}
         for one in manifest["artifacts"]:
             one["parity"] |= {"judged": judged[one["path"]]} if one["path"] in judged else {}
-        write_atomically(self.stage / MANIFEST, _as_text(manifest))
+        write_atomically(self.stage / MANIFEST, manifest_text(manifest))
 
     def _manifest(self, reports: Mapping[tuple[str, str], Mapping[str, Any]]) -> bytes:
         artifacts = [
@@ -132,7 +132,7 @@ class BundleWriter:
             "files": self.files,
             "artifacts": artifacts,
         }
-        return _as_text(manifest)
+        return manifest_text(manifest)
 
     def _add(self, stem: str, suffix: str, data: bytes) -> dict[str, Any]:
         name = stored_name(stem, suffix, data)
@@ -140,7 +140,8 @@ class BundleWriter:
         return {"path": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _as_text(manifest: Mapping[str, Any]) -> bytes:
+def manifest_text(manifest: Mapping[str, Any]) -> bytes:
+    """Return a manifest as it is written."""
     return json.dumps(manifest, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
@@ -166,7 +167,7 @@ def commit(stage: Path, out: Path) -> None:
     try:
         if not is_bundle(out) and _take_place(stage, out):
             return
-        with _locked(out):
+        with locked(out):
             _replace_files(stage, out)
     except OSError as error:
         raise OutputError(
@@ -220,7 +221,7 @@ def _has_same_content(new: Path, old: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other commits out: each deletes files that its own manifest does not list.
 
     The lock is the folder's own: it leaves no file, and ends with the process.

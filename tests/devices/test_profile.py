@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-import gatelet.devices
 from gatelet.convert.bundle.device_fit import check_flash
 from gatelet.convert.exporters.c.build import ZIG_TARGETS
 from gatelet.convert.exporters.choice import choose
@@ -15,8 +14,7 @@ from gatelet.devices import profile_names, read_profile
 from gatelet.devices.profile import BARE, SOURCED, profile_of
 from gatelet.devices.toolchains import LINUX, TOOLCHAINS
 from gatelet.errors import ConfigError, ConversionError
-
-PROFILES = Path(gatelet.devices.__file__).parent / "profiles"
+from tests.devices.conftest import PROFILES
 
 FACTS: dict[str, Any] = {
     "title": "a board",
