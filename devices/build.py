@@ -103,6 +103,7 @@ class Built:
 
     Args:
         program: The ELF file.
+        archive: The model and its weights as a static library.
         sections: Bytes of each section that takes memory.
         compiler: As it tells its version.
         flags: What the model's source was compiled with.
@@ -111,6 +112,7 @@ class Built:
     """
 
     program: bytes
+    archive: bytes
     sections: Mapping[str, int]
     compiler: str
     flags: tuple[str, ...]
@@ -224,7 +226,8 @@ def _built(made: Path, compiler: Compiler, profile: DeviceProfile) -> Built:
     sections[".weights"] = sections.get(".weights", 0) + sections.pop(".gatelet_weights", 0)
     flags = (*_shown(compiler), *FLAGS, *profile.flags)
     buffers = (own.get(".bss.scratch", 0), own.get(".bss.state", 0))
-    return Built(data, sections, compiler.version, flags, *buffers)
+    archive = compiler.archive("model.a", ["model.o", "weights.o"], folder=made.parent)
+    return Built(data, archive, sections, compiler.version, flags, *buffers)
 
 
 def _shown(compiler: Compiler) -> tuple[str, ...]:
@@ -241,7 +244,7 @@ def _compile(
     (folder / case.header_name).write_bytes(case.header)
     (folder / "case.h").write_text(case.to_header(), "utf-8")
     (folder / "weights.bin").write_bytes(case.weights)
-    section = ".rodata.weights" if start == AVR else ".gatelet_weights"
+    section = ".gatelet_weights" if start == LINUX else ".rodata.gatelet_weights"
     digest = hashlib.sha256(case.weights).hexdigest()
     text = _WEIGHTS.format(section=section, prefix=case.prefix, digest=digest)
     (folder / "weights.c").write_text(text, "utf-8")

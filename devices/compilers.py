@@ -29,13 +29,26 @@ class Compiler:
         kind: GCC or ZIG.
         command: The program and its flags for the processor.
         version: As it tells it: 'zig 0.15.1'.
+        archiver: What makes static libraries of its objects.
         cache: Where zig may keep what it builds; None for its own place.
     """
 
     kind: str
     command: tuple[str, ...]
     version: str
+    archiver: tuple[str, ...]
     cache: Path | None = None
+
+    def archive(self, name: str, objects: Sequence[str], *, folder: Path) -> bytes:
+        """Make a static library in a folder, the same bytes of the same objects.
+
+        Raises:
+            CompilerFailed: The archiver cannot be run, or fails.
+        """
+        done = _run([*self.archiver, "rcsD", name, *objects], folder=folder, cache=self.cache)
+        if done.returncode:
+            raise CompilerFailed(f"{self.archiver[0]} fails: {done.stderr[:_SAID_CHARACTERS]}")
+        return (folder / name).read_bytes()
 
     def run(self, words: Sequence[str], *, folder: Path) -> None:
         """Run it in a folder.
@@ -71,7 +84,9 @@ def find_compiler(cpu: Toolchain, *, kind: str = "", cache: Path | None = None) 
             words = (program, *(("cc", *cpu.zig_flags) if one == ZIG else cpu.gcc_flags))
             if one == ZIG:
                 words = (*words, *_FREESTANDING)
-            return Compiler(one, words, version, cache)
+            gcc = program.removesuffix("gcc")
+            archiver = (program, "ar") if one == ZIG else (f"{gcc}ar",)
+            return Compiler(one, words, version, archiver, cache)
     ways = [*(["pip install ziglang"] if cpu.zig_flags and kind != GCC else [])]
     ways += [f"apt-get install {cpu.gcc[1]}"] if cpu.gcc and kind != ZIG else []
     raise CompilerFailed(

@@ -12,13 +12,13 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gatelet.convert.exporters.exported import Exported, stored_name
+from gatelet.convert.exporters.exported import Companion, Exported, stored_name
 from gatelet.convert.schemes import revision_of
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle.opening import (
@@ -69,19 +69,25 @@ class BundleWriter:
             "ops": list(exported.ops),
             "max_batch": exported.max_batch,
         }
-        companions = {}
-        for one in exported.companions:
-            entry = self._add(one.stem, one.suffix, one.data)
-            companions[one.role] = entry["path"]
-            if entry not in self.files:  # two artifacts may share a file
-                self.files.append(entry)
-        if companions:
-            facts["companions"] = companions
         self.add_artifact(target, scheme, suffix, exported.data, **facts)
+        self.add_companions(target, scheme, exported.companions)
+
+    def add_companions(self, target: str, scheme: str, companions: Sequence[Companion]) -> None:
+        """Add files beside an artifact."""
+        entry = self.entry_of(target, scheme)
+        for one in companions:
+            file = self._add(one.stem, one.suffix, one.data)
+            entry.setdefault("companions", {})[one.role] = file["path"]
+            if file not in self.files:  # two artifacts may share a file
+                self.files.append(file)
+
+    def entry_of(self, target: str, scheme: str) -> dict[str, Any]:
+        """Return an artifact's entry, as the manifest will have it."""
+        return next(a for a in self.artifacts if (a["target"], a["scheme"]) == (target, scheme))
 
     def remove(self, target: str, scheme: str) -> None:
         """Take an artifact out again, with the files that no other one shares."""
-        gone = next(a for a in self.artifacts if (a["target"], a["scheme"]) == (target, scheme))
+        gone = self.entry_of(target, scheme)
         self.artifacts.remove(gone)
         shared = {path for a in self.artifacts for path in _paths(a)}
         for path in _paths(gone) - shared:

@@ -18,6 +18,19 @@ from gatelet.devices.emulators import Outcome
 
 Array = NDArray[Any]
 
+ARCHIVE_ROLE, FIRMWARE_ROLE = "archive:", "firmware:"
+"""What companions for a processor and a device are called, before its name."""
+LINKED = (
+    "compiler",
+    "flags",
+    "flash_bytes",
+    "code_bytes",
+    "linked_ram_bytes",
+    "scratch_bytes",
+    "state_bytes",
+)
+"""The fields of a verdict that a linked program tells."""
+
 PASS, FAIL, NOT_RUN, TOO_LARGE = "pass", "fail", "not run", "does not fit"
 
 
@@ -71,7 +84,6 @@ def sizes_of(built: Built) -> dict[str, Any]:
     return {
         "flash_bytes": built.flash_bytes,
         "code_bytes": built.code_bytes,
-        "weights_bytes": built.sections.get(".weights", 0),
         "linked_ram_bytes": built.variable_bytes,
         "scratch_bytes": built.scratch_bytes,
         "state_bytes": built.state_bytes,

@@ -3,7 +3,7 @@
 Not the verdict's fields, which are in `verdict.py`, nor its place in the bundle.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 from gatelet.convert.onboard.case import Examiner, Posed
 from gatelet.convert.onboard.verdict import (
     FAIL,
+    FIRMWARE_ROLE,
+    LINKED,
     NOT_RUN,
     PASS,
     TOO_LARGE,
@@ -29,7 +31,7 @@ from gatelet.convert.rows.likely import read_likely
 from gatelet.convert.rows.rows import Rows
 from gatelet.devices.build import Built, build, has_room, refuse
 from gatelet.devices.compilers import find_compiler
-from gatelet.devices.emulators import Outcome, converse, script_of, takes_input
+from gatelet.devices.emulators import Outcome, converse, script_of
 from gatelet.devices.profile import DeviceProfile
 from gatelet.devices.protocol import Conversation
 from gatelet.devices.toolchains import TOOLCHAINS
@@ -103,7 +105,7 @@ def verify_all(question: Question, artifacts: Sequence[Artifact]) -> list[Verdic
     with question.way.link(question.profile, Path()) as link:
         hello = Conversation(link).hello()
     for artifact in artifacts:
-        trial = _Trial(question, artifact, hello.steps)
+        trial = Trial(question, artifact, hello.steps)
         if trial.examiner.source_sha256.startswith(hello.source):
             return [trial.verdict()]
     raise DeviceError(
@@ -125,12 +127,17 @@ def verify(question: Question, artifact: Artifact) -> Verdict:
     if not {"source", "header"} <= set(artifact.companions):
         return _verdict(question, artifact, NOT_RUN, note="the bundle lacks its C source")
     refusals = []
-    for steps in (False, True) if artifact.states else (False,):
+    for steps in forms_of(artifact):
         try:
-            return _Trial(question, artifact, steps).verdict()
+            return Trial(question, artifact, steps).verdict()
         except DoesNotFit as error:
             refusals.append(str(error))
     return _verdict(question, artifact, TOO_LARGE, note=refusals[-1])
+
+
+def forms_of(artifact: Artifact) -> tuple[bool, ...]:
+    """Return whether steps can be fed, for each form that it has, the preferred one first."""
+    return (False, True) if artifact.states else (False,)
 
 
 def fitting(question: Question, artifacts: Sequence[Artifact]) -> list[str]:
@@ -138,10 +145,7 @@ def fitting(question: Question, artifacts: Sequence[Artifact]) -> list[str]:
     return [
         artifact.scheme
         for artifact in artifacts
-        if any(
-            _Trial(question, artifact, steps).fits()
-            for steps in ((False, True) if artifact.states else (False,))
-        )
+        if any(Trial(question, artifact, steps).fits() for steps in forms_of(artifact))
     ]
 
 
@@ -151,8 +155,8 @@ def _verdict(question: Question, artifact: Artifact, verdict: str, **more: Any) 
 
 
 @dataclass
-class _Trial:
-    """One artifact in one form."""
+class Trial:
+    """One artifact in one form: `steps`, or whole rows."""
 
     question: Question
     artifact: Artifact
@@ -168,18 +172,29 @@ class _Trial:
             self.more = _drawn(self.question.bundle, self.golden)
 
     def verdict(self) -> Verdict:
+        """Run it, or say why not; errors are those of `gatelet.convert.onboard.verify.verify`."""
         question, profile = self.question, self.question.profile
         form = "steps" if self.steps else "whole"
         facts: dict[str, Any] = {
             "form": form,
+            "weights_bytes": self.artifact.bytes,
             "source_sha256": self.examiner.source_sha256,
             "on": question.way.told(profile),
             "limit": limit_of(self.artifact.scheme),
         }
         with temporary_folder() as folder:
             program = folder / "selftest.elf"
-            if question.way.builds:
-                built = self._build(folder)
+            stored = self._stored() if question.way.builds else {}
+            if stored:
+                facts |= stored
+                role = f"{FIRMWARE_ROLE}{profile.name}"
+                path = self.artifact.companions[role]
+                program.write_bytes(question.bundle.contents.read(path))
+                ram = facts["linked_ram_bytes"] + profile.stack_bytes
+                refuse("flash", facts["flash_bytes"], profile.flash_bytes, profile)
+                refuse("RAM", ram, profile.ram_bytes, profile)
+            elif question.way.builds:
+                built = self.build(folder)
                 facts |= {"compiler": built.compiler, "flags": built.flags, **sizes_of(built)}
                 why = question.way.refusal(profile, has_room=has_room(profile, built))
                 if why:
@@ -200,12 +215,18 @@ class _Trial:
         """Return whether it can be linked to size."""
         try:
             with temporary_folder() as folder:
-                self._build(folder)
+                self.build(folder)
         except DoesNotFit:
             return False
         return True
 
-    def _build(self, folder: Path) -> Built:
+    def build(self, folder: Path) -> Built:
+        """Build the self-test.
+
+        Raises:
+            DoesNotFit: The device has less room.
+            CompilerFailed: There is no compiler, or it refuses the source.
+        """
         question, profile = self.question, self.question.profile
         compiler = find_compiler(
             TOOLCHAINS[profile.cpu], kind=question.compiler, cache=question.cache
@@ -213,14 +234,34 @@ class _Trial:
         question.progress(
             f"building c {self.artifact.scheme} for {profile.name} with {compiler.version}"
         )
-        script = "" if takes_input(profile) else self._script()
+        script = "" if question.way.takes_input(profile) else self._script()
         return build(self.examiner.case(self._largest()), profile, compiler, folder, script=script)
+
+    def _stored(self) -> Mapping[str, Any]:
+        """Return what the bundle says of the program for the device that it holds; {} of none.
+
+        Rows of one's own may be longer than those that it was built for.
+        """
+        device = self.question.profile.name
+        role = f"{FIRMWARE_ROLE}{device}"
+        if role not in self.artifact.companions or self.question.rows is not None:
+            return {}
+        for entry in self.artifact.entry.get("devices", []):
+            same = entry.get("source_sha256") == self.examiner.source_sha256
+            form = "steps" if self.steps else "whole"
+            if entry["device"] == device and same and entry.get("form") == form:
+                return {key: entry[key] for key in LINKED if key in entry}
+        return {}
 
     def _run(self, program: Path) -> Outcome:
         question = self.question
         counted = question.way.counts(question.profile)
         least = len(self.golden)
-        rows = self._scripted() if not takes_input(question.profile) else self._posed(counted)
+        rows = (
+            self._scripted()
+            if not question.way.takes_input(question.profile)
+            else self._posed(counted)
+        )
         with question.way.link(question.profile, program) as link:
             return converse(
                 link,

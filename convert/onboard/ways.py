@@ -47,6 +47,10 @@ class Way:
         """Return whether instructions or cycles are counted there."""
         return self.kind == EMULATOR and MACHINES[profile.emulator].counts
 
+    def takes_input(self, profile: DeviceProfile) -> bool:
+        """Return whether programs there are given what a host sends."""
+        return self.kind != EMULATOR or takes_input(profile)
+
     def told(self, profile: DeviceProfile) -> str:
         """Say what the model runs on."""
         if self.kind == EMULATOR:
@@ -88,7 +92,7 @@ class Way:
         elif self.kind == SSH:
             with _by_ssh(self.place, program) as link:
                 yield link
-        elif takes_input(profile):
+        elif self.takes_input(profile):
             with emulated(profile, program, answer_s=ANSWER_S[EMULATOR]) as link:
                 yield link
         else:
