@@ -19,6 +19,7 @@ from gatelet.convert.exporters.exported import Exportable
 from gatelet.convert.keras_route.convert import convert_past_the_graph
 from gatelet.convert.ladder import Making, climb, leave_uncalibrated
 from gatelet.convert.lowering.lower_source import lower_source, with_meaning
+from gatelet.convert.onboard.deliver import deliver
 from gatelet.convert.parity import ParityReport
 from gatelet.convert.passes import rewrite
 from gatelet.convert.proving import ask_draft, prove_draft
@@ -28,6 +29,7 @@ from gatelet.convert.settings import ConversionSettings, Progress
 from gatelet.convert.worker.place import place_for_tools
 from gatelet.convert.worker.timing import Timings, spent_s
 from gatelet.convert.worker.worker import Worker
+from gatelet.runtime.backends.c.cache import own_folder
 from gatelet.runtime.bundle.opening import MANIFEST, Bundle, open_bundle
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
@@ -184,7 +186,7 @@ def _convert_through_the_graph(
         streaming=model.streaming,
         stream_files=model.stream_files,
         scratch=worker.scratch,
-        platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles)),
+        platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles if not one.is_bare)),
     )
     optional = not choice.by_name and not choice.profiles
     making = Making(writer, exportable, worker, optional, progress, choice.what_fits)
@@ -197,6 +199,10 @@ def _convert_through_the_graph(
     if left_out:
         writer.facts["left_out"] = [one.to_dict() for one in left_out]
     check_flash(choice.profiles, writer.artifacts, writer.files)
+    if any(one.is_bare for one in choice.profiles):
+        zig = own_folder() / "zig"
+        named = choice.all_named
+        deliver(writer, choice.profiles, all_named=named, cache=zig, progress=progress)
     return prove_draft(writer, oracle, settings, worker)
 
 

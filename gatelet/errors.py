@@ -20,6 +20,8 @@ GateletError
 │   ├── BundleNewer         its format is newer than this gatelet knows
 │   ├── BundleDamaged       a file is missing, or is not what the manifest says
 │   └── BundleUnsafe        a path in the manifest leaves the bundle
+├── DeviceError             a device, emulated or real, on which a model cannot be checked
+│   └── DoesNotFit          a model needs more flash, RAM or stack than the device has
 ├── ParityRefused           an artifact that failed parity and was not asked for explicitly
 └── BackendError            an engine that could not run an artifact
     └── BackendMissing      the engine is not installed
@@ -106,6 +108,14 @@ class BundleDamaged(BundleError):
 
 class BundleUnsafe(BundleError):
     """A path in the manifest leaves the bundle."""
+
+
+class DeviceError(GateletError):
+    """A model cannot be checked on a device, emulated or real."""
+
+
+class DoesNotFit(DeviceError):
+    """A model needs more flash, RAM or stack than the device has."""
 
 
 class ParityRefused(GateletError):

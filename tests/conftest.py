@@ -190,7 +190,7 @@ def _write_bundle(
     writer.add_part("weights", "weights", ".safetensors", encode(graph.weights))
     ids = np.arange(80).reshape(8, 10) % VOCABULARY
     rows = ids if features is None else ids[:, :, None] / np.full(features, 50.0)
-    taken = graph.inputs[0].name
+    taken, dtype = graph.inputs[0].name, graph.inputs[0].dtype
     found = ReferenceBackend(graph, dtype=np.float64).run({taken: rows})["scores"]
     texts = [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
     if with_vectorizer:
@@ -203,10 +203,12 @@ def _write_bundle(
         "outputs": {"scores": found.tolist()},
     }
     writer.add_part("golden", "golden", ".json", json.dumps(golden).encode())
+    integers = any(SCHEMES[scheme].activations != "float32" for _, scheme in artifacts)
     model = Exportable(
         graph,
         graph,
         _vectorizer() if with_vectorizer else None,
+        calibration=Calibration({taken: rows.astype(dtype)}, "these rows") if integers else None,
         streaming=streaming_beside(graph, wanted=None),
         decisions=decisions,
         calibration=Calibration({taken: np.asarray(rows, _DTYPES[taken])}, "golden rows")

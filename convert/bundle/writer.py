@@ -12,13 +12,13 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gatelet.convert.exporters.exported import Exported, stored_name
+from gatelet.convert.exporters.exported import Companion, Exported, stored_name
 from gatelet.convert.schemes import revision_of
 from gatelet.errors import OutputError
 from gatelet.runtime.bundle.opening import (
@@ -69,19 +69,25 @@ class BundleWriter:
             "ops": list(exported.ops),
             "max_batch": exported.max_batch,
         }
-        companions = {}
-        for one in exported.companions:
-            entry = self._add(one.stem, one.suffix, one.data)
-            companions[one.role] = entry["path"]
-            if entry not in self.files:  # two artifacts may share a file
-                self.files.append(entry)
-        if companions:
-            facts["companions"] = companions
         self.add_artifact(target, scheme, suffix, exported.data, **facts)
+        self.add_companions(target, scheme, exported.companions)
+
+    def add_companions(self, target: str, scheme: str, companions: Sequence[Companion]) -> None:
+        """Add files beside an artifact."""
+        entry = self.entry_of(target, scheme)
+        for one in companions:
+            file = self._add(one.stem, one.suffix, one.data)
+            entry.setdefault("companions", {})[one.role] = file["path"]
+            if file not in self.files:  # two artifacts may share a file
+                self.files.append(file)
+
+    def entry_of(self, target: str, scheme: str) -> dict[str, Any]:
+        """Return an artifact's entry, as the manifest will have it."""
+        return next(a for a in self.artifacts if (a["target"], a["scheme"]) == (target, scheme))
 
     def remove(self, target: str, scheme: str) -> None:
         """Take an artifact out again, with the files that no other one shares."""
-        gone = next(a for a in self.artifacts if (a["target"], a["scheme"]) == (target, scheme))
+        gone = self.entry_of(target, scheme)
         self.artifacts.remove(gone)
         shared = {path for a in self.artifacts for path in _paths(a)}
         for path in _paths(gone) - shared:
@@ -112,7 +118,7 @@ class BundleWriter:
             one |= {"judged": judged[one["path"]]} if one["path"] in judged else {}
         for one in manifest["artifacts"]:
             one["parity"] |= {"judged": judged[one["path"]]} if one["path"] in judged else {}
-        write_atomically(self.stage / MANIFEST, _as_text(manifest))
+        write_atomically(self.stage / MANIFEST, manifest_text(manifest))
 
     def _manifest(self, reports: Mapping[tuple[str, str], Mapping[str, Any]]) -> bytes:
         artifacts = [
@@ -132,7 +138,7 @@ class BundleWriter:
             "files": self.files,
             "artifacts": artifacts,
         }
-        return _as_text(manifest)
+        return manifest_text(manifest)
 
     def _add(self, stem: str, suffix: str, data: bytes) -> dict[str, Any]:
         name = stored_name(stem, suffix, data)
@@ -140,7 +146,8 @@ class BundleWriter:
         return {"path": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _as_text(manifest: Mapping[str, Any]) -> bytes:
+def manifest_text(manifest: Mapping[str, Any]) -> bytes:
+    """Return a manifest as it is written."""
     return json.dumps(manifest, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
@@ -166,7 +173,7 @@ def commit(stage: Path, out: Path) -> None:
     try:
         if not is_bundle(out) and _take_place(stage, out):
             return
-        with _locked(out):
+        with locked(out):
             _replace_files(stage, out)
     except OSError as error:
         raise OutputError(
@@ -220,7 +227,7 @@ def _has_same_content(new: Path, old: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other commits out: each deletes files that its own manifest does not list.
 
     The lock is the folder's own: it leaves no file, and ends with the process.

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "measure a run or a bundle on labelled data",
     "convert": "convert a run or a Keras model to a bundle, and check its parity",
     "parity": "check that a bundle predicts what was trained",
+    "verify": "run a bundle on a device, emulated or real, and judge it to the bit",
     "diff": "compare two bundles: is the new one worse?",
     "export": "make a package of a bundle: C, Arduino, ESP-IDF, Zephyr, MicroPython, ...",
     "predict": "predict with a bundle",

@@ -3,10 +3,17 @@
 import json
 from pathlib import Path
 
-from gatelet.devices import profile_names
+import pytest
+
+from gatelet.convert.bundle.writer import BundleWriter
+from gatelet.convert.onboard.deliver import deliver
+from gatelet.devices import profile_names, read_profile
+from gatelet.errors import ConversionError
 from gatelet.runtime.bundle.opening import open_bundle
 from tests.cli.conftest import RunCli
 from tests.convert.reading.hostile_files import write_keras
+from tests.devices.conftest import PROFILES, device_or_skip
+from tests.fixture_types import WriteBundle
 
 
 def test_devices_are_listed_and_shown(cli: RunCli) -> None:
@@ -22,7 +29,9 @@ def test_a_name_that_is_not_known_is_one_line(cli: RunCli, tmp_path: Path) -> No
     for words in ("devices", "pi"), ("convert", "m", "--out", tmp_path / "b", "--device", "pi"):
         done = cli(*words)
         assert done.code == 2
-        assert "device 'pi' is not known: known are beaglebone-black, " in done.err
+        assert (
+            "device 'pi' is not known: did you mean 'pico'? known are arduino-zero, "
+        ) in done.err
 
 
 def test_a_conversion_for_a_device_puts_its_library_into_the_bundle(
@@ -33,3 +42,75 @@ def test_a_conversion_for_a_device_puts_its_library_into_the_bundle(
     assert cli("convert", model, "--out", tmp_path / "b", *flags).code == 0
     (artifact,) = open_bundle(tmp_path / "b").artifacts
     assert "library:aarch64-linux" in artifact.companions
+
+
+@pytest.mark.ci
+def test_a_conversion_for_a_microcontroller_has_its_library_and_firmware(
+    cli: RunCli, tmp_path: Path
+) -> None:
+    device_or_skip("bluepill")
+    model = write_keras(tmp_path / "model.keras")
+    flags = ("--target", "c", "--scheme", "float32", "--no-keras", "--device", "bluepill")
+    assert cli("convert", model, "--out", tmp_path / "b", *flags).code == 0
+    bundle = open_bundle(tmp_path / "b")
+    (artifact,) = bundle.artifacts
+    assert {"archive:cortex-m3", "firmware:bluepill"} <= set(artifact.companions)
+    archive = bundle.contents.read(artifact.companions["archive:cortex-m3"])
+    assert archive.startswith(b"!<arch>\n")
+    (linked,) = artifact.entry["devices"]
+    assert linked["verdict"] == "not run"
+    assert linked["note"] == "linked to size, not run: gatelet verify runs it"
+    done = cli("verify", tmp_path / "b", "--device", "bluepill")
+    assert done.code == 0
+    assert "building" not in done.err  # the program that is there was run
+    (found,) = open_bundle(tmp_path / "b").artifacts[0].entry["devices"]
+    assert found["verdict"] == "pass"
+    for key in ("flash_bytes", "linked_ram_bytes", "compiler", "source_sha256", "flags"):
+        assert found[key] == linked[key]
+
+
+@pytest.mark.ci
+def test_a_conversion_that_does_not_fit_a_device_is_refused_with_its_bytes(
+    cli: RunCli, tmp_path: Path
+) -> None:
+    device_or_skip("bluepill")
+    text = (PROFILES / "bluepill.toml").read_text()
+    (tmp_path / "tiny.toml").write_text(text.replace("flash_bytes = 65_536", "flash_bytes = 900"))
+    model = write_keras(tmp_path / "model.keras")
+    flags = ("--target", "c", "--no-keras", "--device", tmp_path / "tiny.toml")
+    for scheme in (("--scheme", "float32"), ()):
+        done = cli("convert", model, "--out", tmp_path / "b", *flags, *scheme)
+        assert done.complaint.startswith("c float32 needs ")
+        assert "bytes of flash; profile 'tiny' offers 900 (over by " in done.complaint
+        assert done.complaint.endswith("; no other scheme here fits")
+        assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.ci
+def test_what_fits_no_microcontroller_is_left_out_and_told(
+    cli: RunCli, tmp_path: Path, write_bundle: WriteBundle
+) -> None:
+    device_or_skip("bluepill")
+    text = (PROFILES / "bluepill.toml").read_text()
+    (tmp_path / "mine.toml").write_text(
+        text.replace("flash_bytes = 65_536", "flash_bytes = 16_000")
+    )
+    profiles = [read_profile(str(tmp_path / "mine.toml"))]
+    for profile in (profiles, [*profiles, read_profile("raspberry-pi-4")]):
+        folder = tmp_path / f"of {len(profile)}"
+        artifacts = (("c", "float32"), ("c", "full-int8"))
+        write_bundle(folder, features=3, artifacts=artifacts, with_vectorizer=False)
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        facts = {key: manifest[key] for key in ("name", "labels", "threshold")}
+        writer = BundleWriter(folder, facts, files=manifest["files"])
+        writer.artifacts = manifest["artifacts"]
+        writer.parts = {key: manifest[key] for key in ("graph", "weights", "golden")}
+        with pytest.raises(ConversionError, match=r"c float32 needs .*\); fits: full-int8"):
+            deliver(writer, profile, all_named=True, cache=None, progress=lambda text: None)
+        told: list[str] = []
+        deliver(writer, profile, all_named=False, cache=None, progress=told.append)
+        left = {one["scheme"] for one in writer.artifacts}
+        # a Linux board has room for all
+        assert left == ({"full-int8"} if len(profile) == 1 else {"float32", "full-int8"})
+        (line,) = (one for one in told if one.startswith("leaving out"))
+        assert line.startswith("leaving out c float32 for mine: it needs ")

@@ -50,14 +50,19 @@ ZIG_TARGETS = {
     "x86_64-linux": "x86_64-linux-musl",
     "aarch64-linux": "aarch64-linux-musl",
     "armv7-linux": "arm-linux-musleabihf",
+    "armv6-linux": "arm-linux-musleabihf",
+    "riscv64-linux": "riscv64-linux-musl",
 }
 """By platform. The C library named is of no account: libraries are linked with none."""
 
 # NEON, and nothing that came after it; no tables for unwinding, which need functions of a libc
-_ARMV7 = ("-mcpu=cortex_a8", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
-_PLATFORM_FLAGS = {"armv7-linux": _ARMV7}
-# that processor divides by functions of the compiler's own library
-_LINK_FLAGS = {"armv7-linux": ("-lcompiler_rt",)}
+_NO_TABLES = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
+_PLATFORM_FLAGS = {
+    "armv7-linux": ("-mcpu=cortex_a8", *_NO_TABLES),
+    "armv6-linux": ("-mcpu=arm1176jzf_s", *_NO_TABLES),
+}
+# these processors divide by functions of the compiler's own library
+_LINK_FLAGS = {"armv7-linux": ("-lcompiler_rt",), "armv6-linux": ("-lcompiler_rt",)}
 
 
 @dataclass(frozen=True)

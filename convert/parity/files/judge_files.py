@@ -33,6 +33,9 @@ from gatelet.runtime.graph.states import STREAM_ROLE
 from gatelet.runtime.graph.streaming import to_stream
 from gatelet.runtime.stages import temporary_folder
 
+_FOR_DEVICES = ("archive:", "firmware:")
+"""How roles of files for microcontrollers begin."""
+
 Reports = tuple[ArtifactReport, ...]
 
 
@@ -120,7 +123,11 @@ def companions_of(
         found[STREAM_ROLE] = _of_stream(case, artifact, reports)
     unknown = not_run("this gatelet does not know what it is")
     same = {artifact.companions[role]: one for role, one in found.items()}
-    return {role: same.get(path, unknown) for role, path in artifact.companions.items()}
+    on_device = not_run("it is for a device: gatelet verify runs it there")
+    return {
+        role: on_device if role.startswith(_FOR_DEVICES) else same.get(path, unknown)
+        for role, path in artifact.companions.items()
+    }
 
 
 def _of_c(case: Case, artifact: Artifact, reports: Sequence[ArtifactReport]) -> dict[str, Finding]:
