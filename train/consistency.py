@@ -58,11 +58,6 @@ def _check_training(config: "TrainConfig") -> None:
             field="aware_after",
             value=config.aware_after,
         )
-    if config.memory and config.cell == "rnn":
-        raise ConfigError(
-            "'memory' is set, and 'cell' is 'rnn', which has no gates: leave one out",
-            field="memory",
-        )
     if config.split == "" and not config.char_level:
         raise ConfigError("'split' is empty; allowed: one character or more", field="split")
     if config.data is None and config.corpus is None:

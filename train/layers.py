@@ -61,7 +61,8 @@ def set_memory(model: Any, config: TrainConfig) -> None:
     """Let the gates of a fresh model remember for up to `memory` timesteps, each unit its own time.
 
     Units that forget after two steps, as Keras' own initial biases have it, learn little from the
-    words that a long text begins with.
+    words that a long text begins with. A cell without gates is left alone, and no time is longer
+    than a row.
 
     Args:
         model: Built.
@@ -71,16 +72,17 @@ def set_memory(model: Any, config: TrainConfig) -> None:
     """
     import numpy as np
 
-    if not config.memory:
+    if not config.memory or config.cell == "rnn":
         return
     generator, units = np.random.default_rng(config.seed), config.units
+    longest = min(config.memory, model.input_shape[1] or config.memory)
     for layer in model.layers:
         both = [getattr(layer, name, None) for name in ("forward_layer", "backward_layer")]
         for one in filter(None, both if any(both) else [layer]):
             if type(one).__name__ != CELL_LAYERS[config.cell]:
                 continue
             bias = np.array(one.cell.bias)
-            kept = np.log(generator.uniform(1, max(config.memory - 1, 1), units))
+            kept = np.log(generator.uniform(1, max(longest - 1, 1), units))
             if config.cell == "lstm":  # i, f, g, o
                 bias[:units], bias[units : 2 * units] = -kept, kept
             else:  # the update gate of a GRU keeps

@@ -19,7 +19,7 @@ _OOV_ID = 1
 
 
 def forget_words(
-    ids: "NDArray[np.int32]", config: TrainConfig, *, number: int
+    ids: "NDArray[np.int32]", config: TrainConfig, *, number: int, in_place: bool = False
 ) -> "NDArray[np.int32]":
     """Return rows as the vectorizer would, if it did not know some of their words.
 
@@ -31,6 +31,8 @@ def forget_words(
         ids: Padded rows [N, T]; 0 is padding.
         config: word_dropout, word_dropout_run, padding, oov_token, seed.
         number: Of the epoch.
+        in_place: Each timestep has a label, so none may be dropped: there is a token, which the
+            settings need not name.
 
     Source: Iyyer et al. 2015, Deep Unordered Composition, section 3.2.
     """
@@ -45,7 +47,7 @@ def forget_words(
         places = np.where(begins, np.arange(ids.shape[1]), 0)
         chances = np.take_along_axis(chances, np.maximum.accumulate(places, axis=1), axis=1)
     known = chances >= config.word_dropout
-    if config.oov_token is not None:
+    if in_place or config.oov_token is not None:
         return np.where(known | (ids == 0), ids, np.int32(_OOV_ID))
     left = np.where(known, ids, np.int32(0))
     is_word = left != 0

@@ -130,7 +130,7 @@ class Trainer:
         config = self._config
         inputs, targets = train.inputs, train.targets
         if self._of_texts:
-            inputs = forget_words(inputs, config, number=number)
+            inputs = forget_words(inputs, config, number=number, in_place=self._task.steps)
         weights = weights_of(self._task, targets, self._weights) if self._steps.weighted else None
         batches = batches_of(
             real_lengths(inputs) if self._skips else None,

@@ -12,12 +12,12 @@ def resolve(**overrides: object) -> TrainConfig:
     return TrainConfig.resolve(overrides={"data": "d.csv", "out": "run", **overrides})
 
 
-def test_the_defaults_are_the_classic_recipe() -> None:
+def test_the_defaults_are_the_classic_network() -> None:
     config = resolve()
     assert (config.vocabulary, config.maxlen, config.padding) == (10_000, 100, "pre")
     assert (config.embedding, config.cell, config.units) == (64, "lstm", 64)
-    assert (config.batch_size, config.epochs, config.mask_zero) == (64, 10, False)
-    assert config.learning_rate == 1e-3
+    assert (config.layers, config.pooling, config.conv) == (1, "last", 0)
+    assert (config.batch_size, config.mask_zero, config.bidirectional) == (64, False, False)
 
 
 def test_flags_go_over_the_file_over_the_corpus_over_the_defaults(tmp_path: Path) -> None:

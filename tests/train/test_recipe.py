@@ -33,6 +33,7 @@ def test_the_seed_recipe_is_the_classic_one() -> None:
     assert config.patience >= config.epochs
     assert (config.dropout, config.averaging, config.word_dropout) == (0, 0, 0)
     assert (config.label_smoothing, config.weight_decay, config.schedule) == (0, 0, "constant")
+    assert (config.memory, config.pretrained) == (0, 0)
     assert not (config.bidirectional or config.conv or config.mask_zero)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatelet.errors import ConfigError
 from gatelet.train.config import TrainConfig
 from gatelet.train.model import Examples, Network
 from gatelet.train.regularize import forget_words, step_size
@@ -19,8 +18,10 @@ ROWS = np.arange(1, 13, dtype=np.int32).reshape(2, 6)
 
 
 def config(**settings: Any) -> TrainConfig:
-    small = {"maxlen": 6, "units": 3, "embedding": 2, "vocabulary": WORDS, "averaging": 0.0}
-    return TrainConfig(data=Path("d.csv"), out=Path("run"), **(small | {"dropout": 0.0} | settings))
+    plain = {"dropout": 0.0, "averaging": 0.0, "word_dropout": 0.0, "word_dropout_run": 1}
+    plain |= {"label_smoothing": 0.0, "schedule": "constant", "memory": 0, "pretrained": 0.0}
+    small = {"maxlen": 6, "units": 3, "embedding": 2, "vocabulary": WORDS}
+    return TrainConfig(data=Path("d.csv"), out=Path("run"), **(small | plain | settings))
 
 
 @pytest.fixture
@@ -68,6 +69,12 @@ def test_forgotten_words_become_the_token_of_unknown_ones(ids: Any) -> None:
         assert set(np.unique(found[:, place])) == {1, place}
 
 
+def test_words_with_a_label_each_stay_where_they_are(ids: Any) -> None:
+    found = forget_words(ids + (ids > 0), config(word_dropout=0.5), number=1, in_place=True)
+    for place in range(2, 6):
+        assert set(np.unique(found[:, place])) == {1, place}
+
+
 def test_the_step_size_follows_its_course() -> None:
     sizes = {
         name: [
@@ -85,7 +92,7 @@ def test_the_step_size_follows_its_course() -> None:
 @pytest.mark.parametrize(("cell", "both"), [("lstm", False), ("lstm", True), ("gru", False)])
 def test_gates_remember_each_for_its_own_time(cell: str, both: bool) -> None:
     plain, asked = (
-        config(cell=cell, bidirectional=both, units=40, layers=2, memory=memory)
+        config(cell=cell, bidirectional=both, units=40, layers=2, maxlen=200, memory=memory)
         for memory in (0, 100)
     )
     usual, found = (
@@ -105,8 +112,16 @@ def test_gates_remember_each_for_its_own_time(cell: str, both: bool) -> None:
         steps = np.exp(f)  # odds of keeping: a state halves after about so many steps
         assert 1 <= steps.min() < 15 and 85 < steps.max() <= 99
     assert changed == (4 if both else 2)
-    with pytest.raises(ConfigError, match="'cell' is 'rnn', which has no gates"):
-        config(cell="rnn", memory=9)
+
+
+def test_gates_remember_no_longer_than_a_row_and_a_cell_without_any_is_as_it_was() -> None:
+    def weights(**settings: Any) -> Any:
+        return Network.build(config(**settings), vocabulary_size=WORDS, labels=2).weights()
+
+    longer, row = weights(memory=100), weights(memory=6)
+    assert all((one == other).all() for one, other in zip(longer, row, strict=True))
+    plain, asked = weights(cell="rnn", memory=0), weights(cell="rnn", memory=9)
+    assert all((one == other).all() for one, other in zip(plain, asked, strict=True))
 
 
 def trained(labels: int, **settings: Any) -> tuple[Any, Any, Trainer]:
