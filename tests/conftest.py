@@ -211,9 +211,6 @@ def _write_bundle(
         calibration=Calibration({taken: rows.astype(dtype)}, "these rows") if integers else None,
         streaming=streaming_beside(graph, wanted=None),
         decisions=decisions,
-        calibration=Calibration({taken: np.asarray(rows, _DTYPES[taken])}, "golden rows")
-        if any(SCHEMES[scheme].activations != "float32" for _, scheme in artifacts)
-        else None,
     )
     form = to_stream(graph) if stream else None
     model = replace(model, streaming=form or model.streaming, stream_files=stream)
