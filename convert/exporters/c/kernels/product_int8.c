@@ -24,6 +24,11 @@
 #endif
 #endif
 
+#if !defined(GATELET_PLAIN) && defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
+#define GATELET_DOT_PRODUCT
+#endif
+
 /* Rows that are rounded, and then multiplied, together. */
 #if defined(GATELET_INT8_VNNI)
 #define GATELET_INT8_ROWS 4
@@ -201,6 +206,48 @@ GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t
         for (int v = 0; v < 4; v += 2) {
             _mm_storeu_si128((__m128i *)(void *)(total + column + 2 * v),
                              _mm_hadd_epi32(sums[v], sums[v + 1]));
+        }
+    }
+}
+
+#elif defined(GATELET_DOT_PRODUCT)
+
+/* q is 128 high + low, of which each is a byte: two dot products of four, of four columns each. A
+ * matrix product of bytes (i8mm) would take as many instructions, and weights in another order. */
+GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t *total) {
+    int8_t high[GATELET_INNER], low[GATELET_INNER];
+    const int is_single = p->limit <= 127; /* low is all there is */
+    const size_t next = (size_t)p->tile * 4;
+    for (int32_t k = 0; k < 4 * p->fours; k++) {
+        high[k] = (int8_t)(q[k] >> 7);
+        low[k] = is_single ? (int8_t)q[k] : (int8_t)(q[k] & 127);
+    }
+    for (int32_t column = 0; column < p->tile; column += 16) {
+        const int8_t *w = p->w + 4 * column;
+        int32x4_t a[4], b[4];
+        for (int v = 0; v < 4; v++) {
+            a[v] = b[v] = vdupq_n_s32(0);
+        }
+        for (int32_t k = 0; k < 4 * p->fours; k += 4, w += next) {
+            int32_t four;
+            memcpy(&four, low + k, 4);
+            const int8x16_t below = vreinterpretq_s8_s32(vdupq_n_s32(four));
+            if (is_single) {
+                for (int v = 0; v < 4; v++) {
+                    b[v] = vdotq_s32(b[v], vld1q_s8(w + 16 * v), below);
+                }
+                continue;
+            }
+            memcpy(&four, high + k, 4);
+            const int8x16_t above = vreinterpretq_s8_s32(vdupq_n_s32(four));
+            for (int v = 0; v < 4; v++) {
+                const int8x16_t weights = vld1q_s8(w + 16 * v);
+                a[v] = vdotq_s32(a[v], weights, above);
+                b[v] = vdotq_s32(b[v], weights, below);
+            }
+        }
+        for (int v = 0; v < 4; v++) {
+            vst1q_s32(total + column + 4 * v, vaddq_s32(vshlq_n_s32(a[v], 7), b[v]));
         }
     }
 }
