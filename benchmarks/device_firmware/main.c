@@ -47,7 +47,10 @@ static void say_number(const char *name, uint64_t number) {
     say("\n");
 }
 
+static uintptr_t from_here; /* the stack of the model begins here */
+
 static __attribute__((noinline)) int run(float *scores) {
+    from_here = (uintptr_t)__builtin_frame_address(0);
 #if defined(BY_STEPS)
     int error = 0;
     CALL(reset)(state, 1);
@@ -84,7 +87,7 @@ int main(void) {
     }
     say_number("error", (uint64_t)error);
     say_number("ticks", after - before);
-    say_number("stack", here - (uintptr_t)deepest);
+    say_number("stack", from_here - (uintptr_t)deepest);
     say_number("scratch", sizeof scratch);
     say_number("state", STATE_BYTES);
     for (int i = 0; i < SCORES; i++) {

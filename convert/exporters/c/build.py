@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,8 @@ LEVELS = {
     "v3": (*_V3, "-DGATELET_SUFFIX=_v3"),
     "v4": (*_V4, "-DGATELET_SUFFIX=_v4"),
 }
+
+_DOT_PRODUCT = {"zig": "-mcpu=generic+v8_2a+dotprod", "cc": "-march=armv8.2-a+dotprod"}
 
 ZIG_TARGETS = {
     "x86_64-linux": "x86_64-linux-musl",
@@ -137,6 +139,15 @@ def build_libraries(
     return libraries
 
 
+def _levels_of(platform: str, command: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return what a platform's library is compiled for, more than once; {} of all others."""
+    if platform == "aarch64-linux":
+        flag = _DOT_PRODUCT["zig" if len(command) > 1 else "cc"]
+        suffixes = {"plain": (), "dotprod": (flag,)}
+        return {name: (*own, f"-DGATELET_SUFFIX=_{name}") for name, own in suffixes.items()}
+    return LEVELS if platform.startswith("x86_64") else {}
+
+
 def _build(
     command: Sequence[str],
     platform: str,
@@ -149,10 +160,11 @@ def _build(
     model, chooser, made = (folder / n for n in ("model.c", "levels.c", "library.so"))
     model.write_text(linked, "utf-8")
     objects = []
-    if platform.startswith("x86_64"):
+    by_level = _levels_of(platform, command)
+    if by_level:
         chooser.write_text(levels, "utf-8")
         objects.append(_object(command, chooser, (), folder / "levels.o"))
-        for level, flags in LEVELS.items():
+        for level, flags in by_level.items():
             objects.append(kernel_object(command, flags))
             objects.append(_object(command, model, flags, folder / f"{level}.o"))
     else:

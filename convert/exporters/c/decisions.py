@@ -121,7 +121,7 @@ def _chosen_by_level(index: int, named: dict[str, object]) -> str:
     function = f"{named['prefix']}{named['part']}_decide_plain"
     given = "const float *outputs, float *scores, uint8_t *chosen"
     return (
-        "#if defined(__x86_64__)\n"
+        "#if defined(__x86_64__) || defined(__aarch64__)\n"
         f"extern int32_t {function}({given});\n{_handed_out(index, function)}#endif\n"
     )
 

@@ -54,6 +54,23 @@ def test_the_library_of_a_device_gives_the_references_scores(
     assert np.abs(found - expected).max() < 1e-6
 
 
+@pytest.mark.ci
+def test_dot_products_give_the_bits_of_the_baseline(tmp_path: Path) -> None:
+    graph = small_graph(vocabulary=200, units=40)
+    model = Exportable(graph, graph, name="m", platforms=("aarch64-linux",))
+    exported = export_c(model, SCHEMES["dynamic-int8"])
+    ids = np.random.default_rng(4).integers(0, 200, (11, TIMESTEPS)).astype(np.int32)
+    baseline, chosen = (
+        run_emulated(exported, "aarch64-linux", ids, tmp_path, "-cpu", processor)
+        for processor in ("cortex-a53", "max")
+    )
+    assert np.ptp(baseline) > 1e-3 and (baseline == chosen).all()
+    (library,) = (o for o in exported.companions if o.role == "library:aarch64-linux")
+    # SDOT of four words: of every vector register
+    words = np.frombuffer(library.data[: len(library.data) // 4 * 4], np.uint32)
+    assert ((words & 0xFFE0FC00) == 0x4E809400).sum() >= 8
+
+
 def test_a_bundle_has_a_library_for_each_device_and_this_machine(exported: Exported) -> None:
     roles = {one.role for one in exported.companions if one.role.startswith("library:")}
     assert roles == {f"library:{one}" for one in (*SYSTEMS, host_platform())}
@@ -68,7 +85,7 @@ def test_another_platform_needs_ziglang(monkeypatch: pytest.MonkeyPatch) -> None
         build_libraries("", "", ["aarch64-linux"])
 
 
-def run_emulated(exported: Exported, platform: str, ids: Any, folder: Path) -> Any:
+def run_emulated(exported: Exported, platform: str, ids: Any, folder: Path, *processor: str) -> Any:
     """Run rows through a library under qemu-user, with Debian's C library of that system."""
     system, loader, emulator = SYSTEMS[platform]
     root = Path("/usr") / system
@@ -85,7 +102,10 @@ def run_emulated(exported: Exported, platform: str, ids: Any, folder: Path) -> A
     files = ("-o", str(program), str(PROGRAM))
     run_compiler([*compilers()["zig"], *flags, *given, *files, *linked])
     done = subprocess.run(
-        [emulator, "-L", str(root), str(program)], cwd=folder, check=False, capture_output=True
+        [emulator, *processor, "-L", str(root), str(program)],
+        cwd=folder,
+        check=False,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stderr
     return np.frombuffer(done.stdout, np.float32)

@@ -25,9 +25,18 @@ HERE = Path(__file__).parent
 PROGRAM = HERE / "c_kernels.c"
 BARE = ("-std=c11", "-fno-builtin", "-ffp-contract=fast", "-fno-stack-protector", f"-I{HERE}")
 CROSS = {
-    "aarch64": ("-target", "aarch64-linux-musl"),
-    "arm": ("-target", "arm-linux-musleabihf", "-mcpu=cortex_a7"),
+    "aarch64": (("qemu-aarch64",), ("-target", "aarch64-linux-musl")),
+    "dot products": (
+        ("qemu-aarch64", "-cpu", "max"),
+        ("-target", "aarch64-linux-musl", "-mcpu=generic+v8_2a+dotprod"),
+    ),
+    "arm": (("qemu-arm",), ("-target", "arm-linux-musleabihf", "-mcpu=cortex_a7")),
+    "cortex-m4": (
+        ("qemu-arm", "-cpu", "max"),
+        ("-target", "thumb-linux-musleabihf", "-mcpu=cortex_m4+vfp4d16sp", "-fomit-frame-pointer"),
+    ),
 }
+"""The emulator, and what the compiler is told. None of Helium runs without a system."""
 ROWS, LENGTH = 24, 256
 SHAPES = ((5, 261, 20, 1), (3, 37, 70, 1), (1, 30, 96, 4))
 """Rows, inner dimension, columns and gates of the products."""
@@ -68,12 +77,13 @@ def test_every_level_rounds_and_multiplies_alike(compiler: str, level: str, tmp_
 
 @pytest.mark.parametrize("processor", CROSS)
 def test_other_processors_round_and_multiply_alike(processor: str, tmp_path: Path) -> None:
-    emulator = shutil.which(f"qemu-{processor}") or shutil.which(f"qemu-{processor}-static")
+    (name, *settings), flags = CROSS[processor]
+    emulator = shutil.which(name) or shutil.which(f"{name}-static")
     if emulator is None:  # .ci/run installs it; contributors need no emulator
-        pytest.skip(f"qemu-{processor} is not installed: apt-get install qemu-user")
+        pytest.skip(f"{name} is not installed: apt-get install qemu-user")
     write_cases(tmp_path)
-    zig = [sys.executable, "-m", "ziglang", "cc", *CROSS[processor], "-fno-sanitize=all"]
-    assert result(zig, tmp_path, emulator) == 0
+    zig = [sys.executable, "-m", "ziglang", "cc", *flags, "-fno-sanitize=all"]
+    assert result(zig, tmp_path, emulator, *settings) == 0
 
 
 @pytest.mark.parametrize("level", ["v3", "v4"])
@@ -101,12 +111,12 @@ def test_the_rows_tell_a_fused_product_from_a_rounded_one() -> None:
     assert ((fused != rounded(x, inverses)).sum(axis=1) > 3).all()
 
 
-def result(command: list[str], folder: Path, emulator: str | None = None) -> int:
+def result(command: list[str], folder: Path, *emulator: str) -> int:
     """Compile the program without a C library, run it, and return its exit code."""
     program, made = folder / "kernels", str(folder / "kernels.o")
     run_compiler([*command, *BARE, "-O2", f"-I{folder}", "-c", str(PROGRAM), "-o", made])
     run_compiler([*command, "-static", "-nostdlib", made, "-o", str(program)])
-    runs = [*([emulator] if emulator else []), str(program)]
+    runs = [*emulator, str(program)]
     return subprocess.run(runs, check=False, timeout=120).returncode
 
 

@@ -1,4 +1,5 @@
-/* Chooses among the x86-64 levels that a library was compiled for, when it is opened.
+/* Chooses among the levels of x86-64, or of aarch64, that a library was compiled for, when it is
+ * opened.
  *
  * Not part of the model's own code: a program that compiles that chooses by its own flags.
  */
@@ -53,6 +54,30 @@ static inline const struct gatelet_library *choose(const struct gatelet_library 
         const struct gatelet_library *const tables[] = {&library##_plain, &library##_v2,           \
                                                         &library##_v3, &library##_v4};             \
         return choose(tables, level);                                                              \
+    }
+
+#elif defined(__aarch64__)
+
+extern unsigned long getauxval(unsigned long type) __attribute__((weak)); /* of Linux */
+
+enum { HARDWARE = 16, DOT_PRODUCT = 20 };
+
+/* The best level; what is asked for by number is of x86-64. */
+static inline const struct gatelet_library *choose(const struct gatelet_library *const *tables,
+                                                   int32_t level) {
+    if (level > 0) {
+        return NULL;
+    }
+    const int is_known = getauxval != NULL;
+    return tables[is_known && (getauxval(HARDWARE) >> DOT_PRODUCT & 1)];
+}
+
+/* Defines what opens the library of one function of a model. */
+#define GATELET_LEVELS(open, library)                                                          \
+    extern const struct gatelet_library library##_plain, library##_dotprod;                    \
+    GATELET_EXPORT const struct gatelet_library *open(int32_t level) {                         \
+        const struct gatelet_library *const tables[] = {&library##_plain, &library##_dotprod}; \
+        return choose(tables, level);                                                          \
     }
 
 #endif

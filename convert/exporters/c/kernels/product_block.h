@@ -16,6 +16,11 @@
 #else
 #define GATELET_UNROLL
 #endif
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define GATELET_UNROLL_SOME _Pragma("GCC unroll 4")
+#else
+#define GATELET_UNROLL_SOME
+#endif
 
 /* Rows at once, and the most vectors of columns at once: as registers allow. */
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -121,10 +126,10 @@ GATELET_INLINE void gatelet_skip(struct gatelet_block *b, int columns) {
 /* A tile of one row. `columns`, the tile's, is a constant where it is used. */
 GATELET_INLINE void gatelet_multiply_row(struct gatelet_block b, const int columns) {
     const int vectors = columns / GATELET_VL;
-    const int most = vectors % GATELET_MANY == 0 ? GATELET_MANY
-                     : vectors % 8 == 0          ? 8
-                     : vectors % 6 == 0          ? 6
-                                                 : vectors;
+    const int most = vectors > GATELET_MANY && vectors % GATELET_MANY == 0 ? GATELET_MANY
+                     : vectors % 8 == 0                                    ? 8
+                     : vectors % 6 == 0                                    ? 6
+                                                                           : vectors;
     for (int i = 0; i < vectors; i += most, gatelet_skip(&b, most * GATELET_VL)) {
         gatelet_multiply(&b, 1, most);
     }

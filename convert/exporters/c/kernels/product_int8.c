@@ -24,6 +24,11 @@
 #endif
 #endif
 
+#if !defined(GATELET_PLAIN) && defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
+#define GATELET_DOT_PRODUCT
+#endif
+
 /* Rows that are rounded, and then multiplied, together. */
 #if defined(GATELET_INT8_VNNI)
 #define GATELET_INT8_ROWS 4
@@ -205,6 +210,69 @@ GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t
     }
 }
 
+#elif defined(GATELET_DOT_PRODUCT)
+
+/* Of four columns a vector; `lane` has the four numbers, `twice` says whether high counts. */
+#define GATELET_DOT_PRODUCTS(lane, twice)                             \
+    for (int v = 0; v < 4; v++) {                                     \
+        const int8x16_t weights = vld1q_s8(w + lane * next + 16 * v); \
+        b[v] = vdotq_laneq_s32(b[v], weights, below, lane);           \
+        if (twice) {                                                  \
+            a[v] = vdotq_laneq_s32(a[v], weights, above, lane);       \
+        }                                                             \
+    }
+
+/* q is 128 high + low, of which each is a byte: two dot products of four, of four columns each. A
+ * matrix product of bytes (i8mm) would take as many instructions, and weights in another order. */
+GATELET_INLINE void columns_int8(const struct part *p, const int16_t *q, int32_t *total) {
+    int8_t high[GATELET_INNER], low[GATELET_INNER];
+    const int is_single = p->limit <= 127; /* low is all there is */
+    const size_t next = (size_t)p->tile * 4;
+    for (int32_t k = 0; k < 4 * p->fours; k += 8) {
+        const int16x8_t both = vld1q_s16(q + k);
+        const int16x8_t below = is_single ? both : vandq_s16(both, vdupq_n_s16(127));
+        vst1_s8(high + k, vshrn_n_s16(both, 7));
+        vst1_s8(low + k, vmovn_s16(below));
+    }
+    for (int32_t column = 0; column < p->tile; column += 16) {
+        const int8_t *w = p->w + 4 * column;
+        int32x4_t a[4], b[4];
+        for (int v = 0; v < 4; v++) {
+            a[v] = b[v] = vdupq_n_s32(0);
+        }
+        int32_t k = 0;
+        for (; k + 16 <= 4 * p->fours; k += 16, w += 4 * next) {
+            const int8x16_t below = vld1q_s8(low + k), above = vld1q_s8(high + k);
+            if (is_single) {
+                GATELET_DOT_PRODUCTS(0, 0)
+                GATELET_DOT_PRODUCTS(1, 0)
+                GATELET_DOT_PRODUCTS(2, 0)
+                GATELET_DOT_PRODUCTS(3, 0)
+            } else {
+                GATELET_DOT_PRODUCTS(0, 1)
+                GATELET_DOT_PRODUCTS(1, 1)
+                GATELET_DOT_PRODUCTS(2, 1)
+                GATELET_DOT_PRODUCTS(3, 1)
+            }
+        }
+        for (; k < 4 * p->fours; k += 4, w += next) {
+            int32_t four;
+            memcpy(&four, low + k, 4);
+            const int8x16_t below = vreinterpretq_s8_s32(vdupq_n_s32(four));
+            memcpy(&four, high + k, 4);
+            const int8x16_t above = vreinterpretq_s8_s32(vdupq_n_s32(four));
+            if (is_single) {
+                GATELET_DOT_PRODUCTS(0, 0)
+            } else {
+                GATELET_DOT_PRODUCTS(0, 1)
+            }
+        }
+        for (int v = 0; v < 4; v++) {
+            vst1q_s32(total + column + 4 * v, vaddq_s32(vshlq_n_s32(a[v], 7), b[v]));
+        }
+    }
+}
+
 #elif defined(GATELET_SUMS_DSP)
 
 /* Tiles of other widths than 64 are those of small layers. */
@@ -270,7 +338,7 @@ static void tile_int8(const struct part *p, const struct rounded *r, int32_t row
             vstrwq_f32(z + i, vfmaq_f32(vldrwq_f32(start + i), sums, by));
         }
 #else
-        GATELET_UNROLL
+        GATELET_UNROLL_SOME
         for (int32_t i = 0; i < 16; i++) {
             z[i] = start[i] + (float)total[i] * (r->by.scale * scales[i]);
         }
@@ -285,10 +353,18 @@ static void tile_int8(const struct part *p, const struct rounded *r, int32_t row
     int32_t total[GATELET_LARGEST_TILE];
     (void)rows;
     columns_int8(p, r->q, total);
+#if defined(GATELET_DOT_PRODUCT)
+    for (int32_t i = 0; i < p->tile; i += 4) {
+        const float32x4_t start = p->start != NULL ? vld1q_f32(p->start + i) : vdupq_n_f32(0.0f);
+        const float32x4_t by = vmulq_n_f32(vld1q_f32(p->scales + i), r->by.scale);
+        vst1q_f32(p->z + i, vfmaq_f32(start, vcvtq_f32_s32(vld1q_s32(total + i)), by));
+    }
+#else
     for (int32_t i = 0; i < p->tile; i++) {
         const float start = p->start != NULL ? p->start[i] : 0.0f;
         p->z[i] = start + (float)total[i] * (r->by.scale * p->scales[i]);
     }
+#endif
 }
 
 #endif
