@@ -18,7 +18,12 @@ ROWS = np.arange(1, 13, dtype=np.int32).reshape(2, 6)
 
 
 def config(**settings: Any) -> TrainConfig:
-    plain = {"dropout": 0.0, "averaging": 0.0, "word_dropout": 0.0, "word_dropout_run": 1}
+    plain: dict[str, Any] = {
+        "dropout": 0.0,
+        "averaging": 0.0,
+        "word_dropout": 0.0,
+        "word_dropout_run": 1,
+    }
     plain |= {"label_smoothing": 0.0, "schedule": "constant", "memory": 0, "pretrained": 0.0}
     small = {"maxlen": 6, "units": 3, "embedding": 2, "vocabulary": WORDS}
     return TrainConfig(data=Path("d.csv"), out=Path("run"), **(small | plain | settings))
