@@ -82,7 +82,7 @@ def notes_on_calibration(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 def notes_on_forgetting(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a sentence for each artifact in integers whose states a kernel keeps, or forgets."""
     return tuple(
-        f"tflm {one.get('scheme')} was written by an older gatelet, and is right with the reference "
+        f"tflm {one.get('scheme')} was written by an older gatelet; it is right with the reference "
         "kernels of TensorFlow Lite for Microcontrollers only: the LSTM kernel of CMSIS-NN forgets "
         "its states at each call; convert it again"
         for one in _artifacts(manifest)
