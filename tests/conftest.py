@@ -9,15 +9,17 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
+from gatelet.runtime.graph.operations import GATES
 from gatelet.runtime.graph.safetensors import Tensor, encode
 from gatelet.runtime.vectorizer.tokenizer import Vectorizer
 from tests import tiers
@@ -166,6 +168,8 @@ def _write_bundle(
     with_vectorizer: bool = True,
     stream: bool = False,
     decisions: tuple[Decision, ...] = (),
+    cell: str = "LSTM",
+    **settings: Any,
 ) -> Path:
     import numpy as np
 
@@ -179,7 +183,9 @@ def _write_bundle(
     from gatelet.runtime.backends.reference import ReferenceBackend
     from gatelet.runtime.graph.streaming import to_stream
 
-    graph = _graph(outputs=outputs, timesteps=timesteps, features=features)
+    graph = _graph(
+        outputs=outputs, timesteps=timesteps, features=features, cell=cell, settings=settings
+    )
     named = labels if labels is not None else tuple(str(i) for i in range(max(2, outputs)))
     stage = out.with_name(f"{out.name}-stage")
     stage.mkdir(parents=True)
@@ -231,7 +237,14 @@ def _vectorizer() -> Vectorizer:
     )
 
 
-def _graph(*, outputs: int, timesteps: int | None, features: int | None) -> Graph:
+def _graph(
+    *,
+    outputs: int,
+    timesteps: int | None,
+    features: int | None,
+    cell: str = "LSTM",
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Graph:
     """Make Embedding 3, LSTM 4, Dense and its activation; or the same without the Embedding."""
     generator = random.Random(11)
     weights: dict[str, Tensor] = {}
@@ -254,9 +267,10 @@ def _graph(*, outputs: int, timesteps: int | None, features: int | None) -> Grap
         tensor("embedding.embeddings", VOCABULARY, width)
         shape = (None, timesteps, width)
         nodes.append(node("Embedding", "ids", "embedding", shape, "embeddings"))
-    tensor("lstm.kernel", width, 4 * UNITS)
-    tensor("lstm.recurrent_kernel", UNITS, 4 * UNITS)
-    tensor("lstm.bias", 4 * UNITS)
+    gates = GATES[cell] * UNITS
+    tensor("lstm.kernel", width, gates)
+    tensor("lstm.recurrent_kernel", UNITS, gates)
+    tensor("lstm.bias", *((2,) if settings.get("reset_after") else ()), gates)
     tensor("dense.kernel", UNITS, outputs)
     tensor("dense.bias", outputs)
     settings = {
@@ -266,10 +280,11 @@ def _graph(*, outputs: int, timesteps: int | None, features: int | None) -> Grap
         "return_state": False,
         "go_backwards": False,
         "zero_output_for_mask": False,
+        **settings,
     }
     source = "features" if features else "embedding"
     roles = ("kernel", "recurrent_kernel", "bias")
-    nodes.append(node("LSTM", source, "lstm", (None, UNITS), *roles, **settings))
+    nodes.append(node(cell, source, "lstm", (None, UNITS), *roles, **settings))
     nodes.append(node("Dense", "lstm", "dense", (None, outputs), "kernel", "bias"))
     activation = "sigmoid" if outputs == 1 else "softmax"
     nodes.append(node("Activation", "dense", "scores", (None, outputs), activation=activation))

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from gatelet.convert.packages.described import described
 from gatelet.convert.packages.filling import TEMPLATES, fill
+from gatelet.convert.packages.micropython import write_micropython
 from gatelet.convert.packages.package import Package
 from gatelet.convert.packages.programs import programs
 
@@ -63,6 +64,7 @@ FORMS: Mapping[str, Form] = {
         programs={"examples/selftest/main": _SELF_TEST, "examples/predict/main": ("MAIN", *_BOARD)},
     ),
     "zephyr": Form("Zephyr", programs={"samples/selftest/src": _SELF_TEST}),
+    "micropython": Form("MicroPython", write=write_micropython),
     "cmsis-pack": Form("tools of CMSIS-Packs", programs={"examples/selftest": _SELF_TEST}),
 }
 """By what `--to` is given."""

@@ -12,18 +12,19 @@ from gatelet.convert.packages.programs import limit_of
 from gatelet.runtime.terminal import one_line
 
 
-def readme(package: Package, form: str, told: str, made: Collection[str]) -> str:
+def readme(package: Package, form: str, told: str, made: Mapping[str, bytes]) -> str:
     """Return README.md.
 
     Args:
         package: The package.
         form: Its form.
         told: Whom that is for.
-        made: The paths of its files.
+        made: Its files, by their paths.
     """
     count = len(package.golden.inputs)
     limit, _ = limit_of(package.artifact.scheme)
     texts = "example" if _has(made, "text.h") else ""
+    is_c = "model.h" in made or "src/model.h" in made
     c_files = " ".join(name for name in package.sources if name.endswith(".c"))
     values = {
         **package.values,
@@ -31,7 +32,8 @@ def readme(package: Package, form: str, told: str, made: Collection[str]) -> str
         "form_told": told,
         "gatelet": gatelet.__version__,
         "c_files": c_files,
-        "memory": _table(memory_rows(package)),
+        "memory": _table(memory_rows(package) if is_c else _of_files(package, made)),
+        "names": fill("names.md", package.values) if is_c else "",
         "verdict": verdict(package),
         "golden_rows": f"{count} golden row{'s' * (count > 1)}",
         "engine": package.engine,
@@ -41,6 +43,12 @@ def readme(package: Package, form: str, told: str, made: Collection[str]) -> str
     }
     values["example_lines"] = _examples(made, c_files, form, texts=bool(texts))
     return fill("README.md", {**values, "usage": fill(f"usage/{form}.md", values)})
+
+
+def _of_files(package: Package, made: Mapping[str, bytes]) -> list[tuple[str, str, str]]:
+    """Return what a module and its weights need: the interpreter decides about RAM."""
+    names = (f"{package.name}.py", f"{package.name}.bin")
+    return [(f"`{name}`", "flash", f"{len(made[name]):,}") for name in names if name in made]
 
 
 def _examples(made: Collection[str], c_files: str, form: str, *, texts: bool) -> str:

@@ -21,6 +21,8 @@ from gatelet.runtime.backends.tflm_tables import tables_of
 
 CONTRACT = "gatelet"
 """The name of the file's metadata that say how its steps are fed; see docs/tflm.md."""
+STATES_CONTRACT = "gatelet-states"
+"""The same of a file whose states are inputs and outputs, which older readers would not feed."""
 TABLE_ROLE = "embedding"
 """How the roles of companions begin that are embedding tables."""
 _ARENA_BYTES = 1 << 20
@@ -61,7 +63,7 @@ def read_contract(data: bytes) -> dict[str, Any]:
     model = schema.Model.GetRootAs(data, 0)
     for index in range(model.MetadataLength()):
         one = model.Metadata(index)
-        if one.Name() == CONTRACT.encode():
+        if one.Name() in (CONTRACT.encode(), STATES_CONTRACT.encode()):
             found: dict[str, Any] = json.loads(model.Buffers(one.Buffer()).DataAsNumpy().tobytes())
             return found
     raise BackendError(
@@ -193,12 +195,17 @@ class TflmBackend:
         """Run the steps that are kept, and give the place of each among them."""
         shaped = [(_as_steps(values, order), order) for values, order in feeds]
         last = len(kept) - 1
+        carried = self._contract.get("states", ())
+        states = [np.zeros(one["shape"], one["dtype"]) for one in carried]
         for place, t in enumerate(kept):
             # the arena reuses the inputs' memory, so every call sets them anew
             for index, (values, order) in enumerate(shaped):
                 at = {"forward": t, "backward": kept[last - place], "once": 0}[order]
                 interpreter.set_input(values[at], index)
+            for one, state in zip(carried, states, strict=True):
+                interpreter.set_input(state, one["input"])
             interpreter.invoke()
+            states = [np.array(interpreter.get_output(one["output"])) for one in carried]
             if self._observe is not None:
                 self._observe(interpreter)
             yield place

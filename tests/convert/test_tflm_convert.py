@@ -64,12 +64,12 @@ def test_fewer_words_are_kept_on_request(small_run: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.full
-def test_the_quickstart_in_integers_fits_4_kb_and_flips_few_labels(
+def test_the_quickstart_in_integers_fits_6_kb_and_flips_few_labels(
     quickstart: Any, tmp_path: Path
 ) -> None:
     bundle = convert(quickstart.run, tmp_path / "mcu", targets=["tflm"])
     assert bundle.verdict == "pass"
     entry = entry_of(bundle, "full-int8")
-    assert entry["arena_bytes"] <= 4096
+    assert entry["arena_bytes"] <= 6144  # half of it pointers of 64 bits
     (flips,) = (one for one in entry["parity"]["checks"] if one["name"] == "flips")
     assert flips["figure"] <= 0.005

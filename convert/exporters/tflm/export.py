@@ -15,7 +15,7 @@ from gatelet.convert.exporters.tflm.companions import companions, table_companio
 from gatelet.convert.exporters.tflm.contract import contract, written
 from gatelet.convert.exporters.tflm.long_streams import long_stream_refusal
 from gatelet.convert.exporters.tflm.observe import losses, observe
-from gatelet.convert.exporters.tflm.recurrent import FUSED_RANGE, can_fuse, check_bounded
+from gatelet.convert.exporters.tflm.recurrent import can_fuse, check_bounded
 from gatelet.convert.exporters.tflm.slow_units import slow_unit_refusal
 from gatelet.convert.exporters.tflm.step import StepWriter
 from gatelet.convert.exporters.tflm.walk import write_step
@@ -42,18 +42,16 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
             "pip install 'gatelet[tflm]'"
         )
     graph = model.graph
-    fused = fused_of(graph)
     facts: dict[str, Any] = {}
     if scheme.activations == "float32":
-        writer = StepWriter(fused=fused, outside=scheme.outside)
+        writer = StepWriter(fused=fused_of(graph), outside=scheme.outside)
     else:
         for node in graph.nodes:
             check_bounded(node)
         if model.calibration is None:
             raise ConversionError(f"the scheme {scheme.name} needs calibration rows")
         observed = observe(graph, model.calibration.rows)
-        fused = frozenset(name for name in fused if _fits(name, observed.ranges))
-        writer = StepWriter(ranges=observed.ranges, fused=fused, outside=scheme.outside)
+        writer = StepWriter(ranges=observed.ranges, outside=scheme.outside)
         why = slow_unit_refusal(graph, writer, _timesteps(model.calibration))
         if why:
             raise Refused(f"tflm {scheme.name}: {why}", target="tflm")
@@ -68,7 +66,7 @@ def export_tflm(model: Exportable, scheme: Scheme) -> Exported:
             raise Refused(f"tflm {scheme.name}: {why}", target="tflm")
         facts["calibration"]["losses"] = losses(graph, model.calibration.rows, data, writer)
     facts["steps"] = contract(graph, writer, step)
-    facts["arena_bytes"] = arena_bytes(data, inputs=len(step.inputs))
+    facts["arena_bytes"] = arena_bytes(data, inputs=len(step.tensors[0]))
     facts["resource_variables"] = sum(one.dtype == "resource" for one in writer.file.made)
     beside = (
         *companions(data, writer.file.ops, facts, name=model.name, scheme=scheme.name),
@@ -82,15 +80,10 @@ def _timesteps(calibration: Calibration) -> int:
 
 
 def fused_of(graph: Graph) -> frozenset[str]:
-    """Name the nodes that become the fused operator."""
+    """Name the nodes that become the fused operator, in floats."""
     return frozenset(node.name for node in graph.nodes if _is_fused(node))
 
 
 def _is_fused(node: Node) -> bool:
     """Return whether an LSTM becomes the fused operator: it is a plain one, and gives no states."""
     return can_fuse(node) and len(node.outputs) == 1
-
-
-def _fits(name: str, ranges: dict[str, float]) -> bool:
-    """Return whether the fused operator's integers hold what was observed."""
-    return max(ranges[f"{name}_input"], ranges[f"{name}_recurrent"]) < FUSED_RANGE

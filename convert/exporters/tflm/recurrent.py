@@ -1,4 +1,4 @@
-"""The steps of LSTM, GRU and SimpleRNN; their states stay in the interpreter until it is reset.
+"""The steps of LSTM, GRU and SimpleRNN; their states are variables, or inputs and outputs.
 
 Not the order of steps, nor masks: see `walk`.
 """
@@ -10,19 +10,9 @@ import numpy as np
 
 from gatelet.convert.exporters.tflm.activations import activate
 from gatelet.convert.exporters.tflm.file import Tensor
-from gatelet.convert.exporters.tflm.step import (
-    CELL_BITS,
-    HEADROOM,
-    LARGEST_INT16,
-    UNIT_SCALE,
-    Array,
-    StepWriter,
-)
+from gatelet.convert.exporters.tflm.step import Array, StepWriter
 from gatelet.errors import ConversionError
 from gatelet.runtime.graph.graph import Node
-
-FUSED_RANGE = 8.0
-"""The fused operator in integers cuts each of x @ kernel + bias and h @ recurrent_kernel here."""
 
 _GATES = 4
 _STATE_INPUTS = (18, 19)
@@ -132,18 +122,12 @@ def simple_rnn(
 
 
 def _fused_lstm(writer: StepWriter, node: Node, x: Tensor, weights: Mapping[str, Array]) -> Tensor:
-    """Write UNIDIRECTIONAL_SEQUENCE_LSTM over one timestep, without clipping.
+    """Write UNIDIRECTIONAL_SEQUENCE_LSTM over one timestep, in floats, without clipping.
 
     Source: its kernel in TensorFlow Lite for Microcontrollers, lstm_eval.
     """
     U = weights["recurrent_kernel"].shape[0]
-    inputs: list[Tensor | None] = [None] * _INPUTS
-    dtype = "float32"
-    scales: tuple[float | None, float | None] = (None, None)
-    if writer.integers:
-        x = writer.as_integer(x)
-        dtype, scales = "int16", (UNIT_SCALE, cell_scale(writer, node))
-    inputs[0] = x
+    inputs: list[Tensor | None] = [x, *[None] * (_INPUTS - 1)]
     bias = weights.get("bias", np.zeros(_GATES * U, np.float32))
     kernels = np.split(weights["kernel"].T, _GATES), np.split(weights["recurrent_kernel"].T, _GATES)
     # gates lie i, f, g, o in the Graph and in the operator's inputs
@@ -152,11 +136,11 @@ def _fused_lstm(writer: StepWriter, node: Node, x: Tensor, weights: Mapping[str,
         inputs[1 + gate], inputs[5 + gate], inputs[12 + gate] = _gate_weights(
             writer, x, kernel, recurrent, part
         )
-    for place, scale, role in zip(_STATE_INPUTS, scales, "hc", strict=True):
+    for place, role in zip(_STATE_INPUTS, "hc", strict=True):
         inputs[place] = writer.file.tensor(
-            f"{node.name}_{role}", (1, U), dtype, scale=scale, is_variable=True
+            f"{node.name}_{role}", (1, U), "float32", is_variable=True
         )
-    y = writer.file.tensor(f"{node.name}_y", (1, 1, U), dtype, scale=scales[0])
+    y = writer.file.tensor(f"{node.name}_y", (1, 1, U), "float32")
     tanh = 4
     options = writer.file.options(
         "UnidirectionalSequenceLSTM", fusedActivationFunction=tanh, cellClip=0.0, projClip=0.0
@@ -171,14 +155,6 @@ def _gate_weights(
     """Return a gate's kernel [U, F], recurrent kernel [U, U] and bias [U]."""
     made = writer.kernel(kernel)
     return made, writer.kernel(recurrent), writer.bias(bias, x, made)
-
-
-def cell_scale(writer: StepWriter, node: Node) -> float:
-    """Return the finest power of two that holds the cell state, which the operator asks for."""
-    assert writer.ranges is not None
-    largest = max(HEADROOM * writer.ranges[f"{node.name}_next"], 1.0)
-    bits = int(np.floor(np.log2(LARGEST_INT16 / largest)))
-    return float(2.0 ** -min(CELL_BITS, bits))
 
 
 def _gate(writer: StepWriter, node: Node, x: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator
 from reprlib import repr as show
 
-from gatelet.convert.exporters.tflm.recurrent import cell_scale
 from gatelet.convert.exporters.tflm.step import HEADROOM, StepWriter
 from gatelet.convert.exporters.time_constants import LEAKS, slow, time_constants
 from gatelet.runtime.graph.graph import Graph, Node
@@ -46,8 +45,7 @@ def _reasons(graph: Graph, node: Node, writer: StepWriter, timesteps: int) -> It
     assert writer.ranges is not None
     state = "next" if node.op == "LSTM" else "y"
     seen = max(writer.ranges[f"{node.name}_{state}"], 1e-9)
-    fused = node.name in writer.fused
-    step = cell_scale(writer, node) if fused else writer.scale_of(f"{node.name}_{state}") or 0.0
+    step = writer.scale_of(f"{node.name}_{state}") or 0.0
     # half a step of the gate changes the constant, and less than half a step of the state is lost
     off = max(t * _GATE_STEP / 2, t * step / 2 / seen)
     if off > LIMIT:

@@ -21,11 +21,9 @@ Array = NDArray[Any]
 
 LARGEST_INT16 = 32767
 UNIT_SCALE = 2.0**-15
-"""Of results in -1..1: the kernels of LOGISTIC, TANH and the LSTM give no other."""
+"""Of results in -1..1: the kernels of LOGISTIC and TANH give no other."""
 HEADROOM = 2.0
 """Of a range beyond what calibration saw: a bit of 16, so that a row it did not see is not cut."""
-CELL_BITS = 12
-"""The finest cell state is a multiple of 2**-12, of range 8: where its tanh loses nothing."""
 
 _INT16_UNARY = ("LOGISTIC", "TANH")
 _INT16_BINARY = ("ADD", "MUL", "SUB")
@@ -45,7 +43,8 @@ class StepWriter:
     Args:
         ranges: The largest magnitude of each float tensor, by name, for a file that computes in
             integers; None for floats.
-        fused: Use the fused LSTM operator, whose inside cannot be observed.
+        fused: Use the fused LSTM operator, whose inside cannot be observed; of floats only, since
+            the kernel of CMSIS-NN for integers forgets its states at each call.
         outside: Leave embeddings out of the file, which then takes their rows.
         rounds: In floats, store what the integers of kernels and tables would stand for.
     """
@@ -63,6 +62,7 @@ class StepWriter:
         self.outside = outside
         self.tables: dict[str, Table] = {}
         self.fused = fused
+        self.states: list[tuple[Tensor, Tensor]] = []
         self.ranges = ranges
         self._node, self._count = "", 0
         self._converted: dict[tuple[int, str], Tensor] = {}
@@ -277,17 +277,25 @@ class StepWriter:
         return self._converted[key]
 
     def read_state(self, name: str, units: int, *, scale: float | None) -> tuple[Tensor, Tensor]:
-        """Add a variable [1, 1, units] that is zero at first: give its handle and its value."""
+        """Add a state [1, 1, units] that is zero at first: give its handle and its value.
+
+        In floats it is a variable, in integers an input, which `assign_state` gives its output.
+        """
+        if self.integers:
+            value = self.file.tensor(name, (1, 1, units), "int16", scale=scale)
+            return value, value
         handle = self.file.tensor(f"{name}_handle", (), "resource")
         options = self.file.options("VarHandle", container="", sharedName=name)
         self.file.operator("VAR_HANDLE", [], [handle], options)
-        dtype = "int16" if self.integers else "float32"
-        value = self.file.tensor(name, (1, 1, units), dtype, scale=scale)
+        value = self.file.tensor(name, (1, 1, units), "float32")
         self.file.operator("READ_VARIABLE", [handle], [value], self.file.options("ReadVariable"))
         return handle, value
 
     def assign_state(self, handle: Tensor, value: Tensor) -> None:
-        """Add the change of a variable."""
+        """Add the change of a state."""
+        if self.integers:
+            self.states.append((handle, value))
+            return
         options = self.file.options("AssignVariable")
         self.file.operator("ASSIGN_VARIABLE", [handle, value], [], options)
 

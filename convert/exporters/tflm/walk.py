@@ -32,7 +32,8 @@ class Step:
         inputs: What is fed, in the file's order: the graph input, the order of its steps and,
             where rows are fed, the name of the table that its ids look up, else ''.
         outputs: The graph output and the order in which its steps come; 'once' is after the last.
-        tensors: The file's inputs and outputs.
+        tensors: The file's inputs and outputs, and behind them what it takes and gives of each
+            state, in one order.
         skip: Which timesteps are not run; None runs all.
     """
 
@@ -61,7 +62,10 @@ def write_step(graph: Graph, writer: StepWriter) -> Step:
     fed = tuple(walk.fed)
     if not fed:
         raise ConversionError("the model's outputs do not depend on its inputs")
-    return Step(fed, tuple(orders), (tuple(walk.fed.values()), tuple(made)), walk.skip)
+    inputs = [*walk.fed.values(), *(given for given, _ in writer.states)]
+    for _, after in writer.states:
+        made.append(writer.copy(after) if after in made or after in inputs else after)
+    return Step(fed, tuple(orders), (tuple(inputs), tuple(made)), walk.skip)
 
 
 def check_steps(graph: Graph) -> None:

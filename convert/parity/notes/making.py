@@ -9,6 +9,7 @@ from typing import Any
 from gatelet.convert.parity.notes.pruning import notes_on_pruning
 
 _TOLD = 3
+_FUSED = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 
 
 def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -18,6 +19,7 @@ def notes_on_making(manifest: Mapping[str, Any]) -> tuple[str, ...]:
         *notes_on_pruning(manifest),
         *notes_on_tables(manifest),
         *notes_on_calibration(manifest),
+        *notes_on_forgetting(manifest),
     )
 
 
@@ -75,6 +77,19 @@ def notes_on_calibration(manifest: Mapping[str, Any]) -> tuple[str, ...]:
             said = f"{one.get('target')} {one.get('scheme')} {_rows(calibration)}"
             found.append(said + _losses(calibration.get("losses")))
     return tuple(found)
+
+
+def notes_on_forgetting(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a sentence for each artifact in integers whose states a kernel keeps, or forgets."""
+    return tuple(
+        f"tflm {one.get('scheme')} was written by an older gatelet; it is right with the reference "
+        "kernels of TensorFlow Lite for Microcontrollers only: the LSTM kernel of CMSIS-NN forgets "
+        "its states at each call; convert it again"
+        for one in _artifacts(manifest)
+        if one.get("target") == "tflm"
+        and "calibration" in one
+        and _FUSED in (one["ops"] if isinstance(one.get("ops"), list) else ())
+    )
 
 
 def _rows(calibration: Mapping[str, Any]) -> str:

@@ -122,11 +122,71 @@ def test_full_int8_is_near_and_names_the_tensors_that_lose_most(tmp_path: Path) 
     assert made.facts["calibration"]["rows"] == len(IDS)
 
 
-def test_sums_beyond_eight_are_not_left_to_the_fused_operator(tmp_path: Path) -> None:
-    graph = lstm_graph(embedding=30.0)
+def test_integers_need_no_kernel_that_keeps_a_state(tmp_path: Path) -> None:
+    graph = lstm_graph(units=16)
     made = exported(graph, "full-int8")
-    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" not in made.ops
-    assert np.abs(run(made, tmp_path) - expected(graph)).max() < 0.05
+    right = run(made, tmp_path)
+    assert np.array_equal(run_forgetting(made), right)
+    assert np.abs(right - expected(graph)).max() < 0.01
+    # the test can see it: floats keep their states in the library, whose float kernel keeps them
+    floats = exported(graph)
+    assert np.abs(run_forgetting(floats) - run(floats, tmp_path)).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["GRU", "SimpleRNN", "Bidirectional"])
+def test_no_recurrence_in_integers_keeps_a_state(kind: str, tmp_path: Path) -> None:
+    maker = GraphMaker(scale=0.5)
+    x = maker.input("ids", None, None, vocabulary=V)
+    table = {"embeddings": maker.weight(V, 6)}
+    x = maker.one("Embedding", [x], (None, None, 6), weights=table)
+    if kind == "Bidirectional":
+        both = [maker.recurrence("LSTM", [x], features=6, units=5, go_backwards=b) for b in (0, 1)]
+        made = maker.one("Concatenate", [one[0] for one in both], (None, 10), axis=-1)
+    else:
+        (made,) = maker.recurrence(kind, [x], features=6, units=5)
+    files = exported(maker.finish(made), "full-int8")
+    assert files.facts["resource_variables"] == 0
+    assert len(files.facts["steps"]["states"]) == {"Bidirectional": 4}.get(kind, 1)
+    assert np.array_equal(run_forgetting(files), run(files, tmp_path))
+
+
+def run_forgetting(made: Exported) -> Any:
+    """Run a file by kernels that lose what they keep: variables are reset before each call.
+
+    That is what the LSTM kernel of CMSIS-NN does in integers.
+    """
+    from gatelet.runtime.backends.tflm import TflmBackend
+
+    backend = TflmBackend(made.data, engine="forgets")
+    opened = backend._opens
+
+    class Forgets:
+        def __init__(self) -> None:
+            self._interpreter = opened()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._interpreter, name)
+
+        def invoke(self) -> None:
+            self._interpreter.reset()
+            self._interpreter.invoke()
+
+    backend._interpreter = Forgets()
+    (found,) = backend.run({"ids": IDS}).values()
+    return found
+
+
+def test_a_reader_of_before_refuses_a_file_whose_states_it_would_not_feed() -> None:
+    from gatelet.runtime.backends.tflm import CONTRACT, STATES_CONTRACT
+
+    names = {}
+    for scheme in ("float32", "full-int8"):
+        model = schema().Model.GetRootAs(exported(lstm_graph(), scheme).data, 0)
+        names[scheme] = {model.Metadata(i).Name() for i in range(model.MetadataLength())}
+    # it looks for the first name alone
+    assert CONTRACT.encode() in names["float32"] and STATES_CONTRACT != CONTRACT
+    assert CONTRACT.encode() not in names["full-int8"]
+    assert STATES_CONTRACT.encode() in names["full-int8"]
 
 
 def test_rows_of_an_embedding_that_differ_much_have_scales_of_their_own(tmp_path: Path) -> None:

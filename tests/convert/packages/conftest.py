@@ -29,6 +29,11 @@ MODELS: dict[str, dict[str, Any]] = {
             Decision("scores", ("x", "y", "z"), thresholds=(0.3, 0.2, 0.4), multi_label=True),
         ),
     },
+    "gru": {"cell": "GRU", "reset_after": True, "features": 3, "with_vectorizer": False},
+    "gru_before": {"cell": "GRU", "reset_after": False},
+    "simple": {"cell": "SimpleRNN", "features": 2, "with_vectorizer": False},
+    "hard": {"recurrent_activation": "hard_sigmoid", "features": 3, "with_vectorizer": False},
+    "backwards": {"go_backwards": True, "features": 3, "with_vectorizer": False},
     "decided": {
         "schemes": ("float32",),
         "outputs": 3,
