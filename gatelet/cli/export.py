@@ -64,5 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     told = FORMS[arguments.to].told
     print_line(f"{one_line(str(arguments.out))}: '{package.name}' {package.version} for {told}")
     print_line(verdict(package).replace("**", ""))
-    print_table(("memory", "where", "bytes"), memory_rows(package))
+    if FORMS[arguments.to].write is None:  # what C needs
+        print_table(("memory", "where", "bytes"), memory_rows(package))
     return 0
