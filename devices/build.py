@@ -23,6 +23,7 @@ FLAGS = ("-O2", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-tra
 _SECTIONS = ("-ffunction-sections", "-fdata-sections")
 _WIDE_BYTES = 32 << 20
 """Of flash and of RAM, to find out how much is needed."""
+_WIDE_AVR_BYTES = 4 << 20
 _PAINTED_BYTES = 64 << 10
 _STORED = (".isr", ".harness", ".text", ".rodata", ".ARM.exidx", ".weights", ".data")
 _VARIABLES = (".data", ".bss", ".noinit")
@@ -284,7 +285,8 @@ def _link(
     words = ["-Wl,--gc-sections", "-o", _MADE]
     if TOOLCHAINS[profile.cpu].start == AVR:
         # the symbols that avr-libc's linker script has for this
-        sizes = {} if wide else {"TEXT": flash, "DATA": ram - stack}
+        wanted = (_WIDE_AVR_BYTES, _WIDE_AVR_BYTES) if wide else (flash, ram - stack)
+        sizes = dict(zip(("TEXT", "DATA"), wanted, strict=True))
         words += [f"-Wl,--defsym=__{name}_REGION_LENGTH__={n}" for name, n in sizes.items()]
         compiler.run([*words, *objects], folder=folder)
         return

@@ -5,6 +5,7 @@ Not what is compiled: see `build.py`.
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from gatelet.errors import CompilerFailed
 
 BUILD_TIMEOUT_S = 600
 _SAID_CHARACTERS = 300
+
+_TELLING = re.compile(
+    r"\b(error: (?!ld returned)|undefined|overflow|ASSERT|truncated|will not fit)"
+)
 
 _FREESTANDING = ("-fno-unwind-tables", "-fno-exceptions", "-fno-sanitize=all", "-g0")
 
@@ -58,8 +63,9 @@ class Compiler:
         """
         done = _run([*self.command, *words], folder=folder, cache=self.cache)
         if done.returncode:
-            said = [one for one in done.stderr.splitlines() if "error" in one or "ASSERT" in one]
-            text = " ".join((said[0] if said else done.stderr).split())
+            lines = [one for one in done.stderr.splitlines() if one.strip()]
+            said = [one for one in lines if _TELLING.search(one)] or lines or [""]
+            text = " ".join(said[0].split())
             raise CompilerFailed(f"{self.version} refuses the self-test: {text[:_SAID_CHARACTERS]}")
 
 

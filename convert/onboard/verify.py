@@ -58,6 +58,7 @@ class Question:
         rows: Beside the golden ones; None for seeded random inputs.
         compiler: 'gcc' or 'zig'; '' for the better one that is installed.
         budget: See BUDGET.
+        golden: The most golden rows.
         cache: Where compilers keep what they built; None for their own place.
         progress: Called with what is being done.
     """
@@ -68,6 +69,7 @@ class Question:
     rows: Rows | None = None
     compiler: str = ""
     budget: int = BUDGET
+    golden: int = 1000
     cache: Path | None = None
     progress: Callable[[str], None] = lambda text: None
 
@@ -166,7 +168,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.examiner = Examiner(self.question.bundle, self.artifact, steps=self.steps)
-        self.golden = golden_rows(self.question.bundle)
+        self.golden = golden_rows(self.question.bundle)[: self.question.golden]
         self.more = self.question.rows
         if self.more is None:
             self.more = _drawn(self.question.bundle, self.golden)

@@ -87,6 +87,7 @@ def _show_bundle(path: Path, *, as_json: bool) -> None:
         ],
     )
     _show_files(bundle)
+    _show_devices(bundle)
     streaming = [f"{one.target} {one.scheme}" for one in bundle.artifacts if one.states]
     if streaming:
         print_line()
@@ -119,6 +120,30 @@ def _show_files(bundle: Bundle) -> None:
         )
     if bundle.doubt:
         print_line(one_line(f"warning: {bundle.doubt}"))
+
+
+def _show_devices(bundle: Bundle) -> None:
+    """Show what was found out on devices, of the source that the bundle has."""
+    digests = {one.path: one.sha256 for one in bundle.files}
+    rows = []
+    for artifact in bundle.artifacts:
+        for one in artifact.entry.get("devices", []):
+            source = digests.get(artifact.companions.get("source", ""))
+            is_of_it = one.get("source_sha256", source) == source
+            figures = ("flash_bytes", "linked_ram_bytes", "stack_bytes")
+            rows.append(
+                (
+                    str(one["device"]),
+                    f"{artifact.target} {artifact.scheme}",
+                    *(f"{one[key]:,}" if key in one else "-" for key in figures),
+                    f"{one['count']['timestep']:,}" if "count" in one else "-",
+                    str(one["verdict"]) if is_of_it else "of another source",
+                )
+            )
+    if rows:
+        print_line()
+        header = ("device", "artifact", "flash", "RAM", "stack", "a timestep", "verdict")
+        print_table(header, sorted(rows))
 
 
 _MEANT = {"pass": "judged", "fail": "failed"}

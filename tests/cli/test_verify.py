@@ -55,6 +55,10 @@ def test_a_verdict_is_printed_and_kept(cli: RunCli, small: Path) -> None:
     (entry,) = (one for one in after["artifacts"] if one["scheme"] == "full-int8")
     del entry["devices"]
     assert after == before
+    (row,) = (x for x in cli("inspect", small).out.splitlines() if x.startswith("stm32f405"))
+    assert row.split()[1:3] == ["c", "full-int8"]
+    assert row.endswith("  pass")
+    assert f"{found['flash_bytes']:,}" in row
     shown = cli("verify", small, "--device", "stm32f405", "--scheme", "full-int8", "--json")
     (line,) = json.loads(shown.out)
     assert {**line, "when": ""} == {"scheme": "full-int8", **found, "when": ""}
