@@ -76,6 +76,7 @@ def test_balanced_weights_are_scikit_learns() -> None:
 
 def config(**settings: Any) -> TrainConfig:
     small = {"units": 3, "dropout": 0.0, "averaging": 0.0, "batch_size": 16, "epochs": 1}
+    small["label_smoothing"] = 0.0
     return TrainConfig(data=Path("d.npz"), out=Path("run"), **(small | settings))
 
 
