@@ -26,6 +26,10 @@ _PLACES = ("out", "data", "corpus", "text_column", "label_column", "baseline")
 """Settings that leave a network alone but for its rows: no part of what is described."""
 
 
+MOST_ROWS_A_STEP, FEWEST_ROWS_A_STEP, STEPS_AN_EPOCH = 128, 8, 48
+"""Where no batch size is given: the rows of a step, and the fewest steps of an epoch, if it can."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything that decides what a training run gives.
@@ -147,14 +151,21 @@ class TrainConfig:
         metadata=about("share of the embedding's numbers that training drops", low=0, high=0.95),
     )
     mask_zero: bool = field(default=False, metadata=about("skip padding instead of reading it"))
-    batch_size: int = field(default=64, metadata=about("rows a step", low=1, high=65_536))
+    batch_size: int | None = field(
+        default=None,
+        metadata=about(
+            "rows a step; if not given 128, or fewer where an epoch would have less than 48 steps",
+            low=1,
+            high=65_536,
+        ),
+    )
     epochs: int = field(default=8, metadata=about("most epochs to train", low=1, high=10_000))
     patience: int = field(
-        default=3,
+        default=2,
         metadata=about("epochs without a better one before training stops", low=1, high=10_000),
     )
     learning_rate: float = field(
-        default=2e-3, metadata=about("step size of adam", low=1e-7, high=1)
+        default=3e-3, metadata=about("step size of adam", low=1e-7, high=1)
     )
     averaging: float = field(
         default=0.4,
@@ -234,6 +245,18 @@ class TrainConfig:
         Those before are scored with rounded weights too, which were not trained to be so.
         """
         return max(self.patience, self.aware_after + 1) if self.aware else self.patience
+
+    def rows_a_step(self, rows: int) -> int:
+        """Return how many of so many training rows a step takes, where none is told.
+
+        Few rows are learned from in small steps: there would be too few of them otherwise.
+        """
+        if self.batch_size is not None:
+            return self.batch_size
+        size = MOST_ROWS_A_STEP
+        while size > FEWEST_ROWS_A_STEP and rows < STEPS_AN_EPOCH * size:
+            size //= 2
+        return size
 
     @classmethod
     def resolve(

@@ -69,7 +69,7 @@ def fit_network(
         trainer = Trainer(
             network,
             config,
-            steps=steps_of(config, prepared),
+            rows=len(prepared.parts.train),
             prepared=prepared,
             processes=processes,
         )
@@ -120,4 +120,5 @@ def build_network(config: TrainConfig, prepared: Prepared) -> Network:
 
 def steps_of(config: TrainConfig, prepared: Prepared) -> int:
     """Return the steps of an epoch."""
-    return math.ceil(len(prepared.parts.train) / config.batch_size)
+    rows = len(prepared.parts.train)
+    return math.ceil(rows / config.rows_a_step(rows))

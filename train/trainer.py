@@ -4,6 +4,7 @@ Not which epoch is the best, nor when to end: `gatelet.train.epochs`. Between ep
 holds the average of the weights; the steps go on from where the last one left them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ class Trainer:
     Args:
         network: Fresh from `Network.build`, of the same configuration.
         config: The schedule, the dropout and the seed.
-        steps: Of an epoch.
+        rows: Of the training part.
         prepared: What is learned; None for one label a text, all alike.
         processes: That train it together.
 
@@ -56,10 +57,12 @@ class Trainer:
         network: Network,
         config: TrainConfig,
         *,
-        steps: int,
+        rows: int,
         prepared: "Prepared | None" = None,
         processes: World = ALONE,
     ) -> None:
+        self._rows_a_step = config.rows_a_step(rows)
+        steps = math.ceil(rows / self._rows_a_step)
         keras = import_keras()
         backend = _backend(keras, config)
         self._network = network
@@ -102,7 +105,7 @@ class Trainer:
         variables = (self._model, self._optimizer, self._averages)
         self._steps: Steps | JaxSteps
         if backend == JAX:
-            given |= {"batch_size": config.batch_size, "processes": processes}
+            given |= {"batch_size": self._rows_a_step, "processes": processes}
             self._steps = JaxSteps(*variables, **given)
         else:
             given |= {"features": not of_texts, "changed": self._changed}
@@ -135,7 +138,7 @@ class Trainer:
         batches = batches_of(
             real_lengths(inputs) if self._skips else None,
             rows=len(inputs),
-            batch_size=config.batch_size,
+            batch_size=self._rows_a_step,
             seed=(config.seed, number),
             shuffled=inputs.shuffled if isinstance(inputs, Stored) else None,
         )

@@ -17,7 +17,7 @@ def test_the_defaults_are_the_classic_network() -> None:
     assert (config.vocabulary, config.maxlen, config.padding) == (10_000, 100, "pre")
     assert (config.embedding, config.cell, config.units) == (64, "lstm", 64)
     assert (config.layers, config.pooling, config.conv) == (1, "last", 0)
-    assert (config.batch_size, config.mask_zero, config.bidirectional) == (64, False, False)
+    assert (config.batch_size, config.mask_zero, config.bidirectional) == (None, False, False)
 
 
 def test_flags_go_over_the_file_over_the_corpus_over_the_defaults(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_an_unknown_corpus_names_the_nearest_and_all() -> None:
 def test_every_setting_can_be_a_flag() -> None:
     by_flag = {setting.flag: setting for setting in settings()}
     assert by_flag["--batch-size"].kind is int
-    assert by_flag["--batch-size"].default == 64
+    assert by_flag["--batch-size"].default is None
     assert by_flag["--char-level"].kind is bool
     assert by_flag["--oov-token"].kind is str
     assert by_flag["--out"].kind is Path

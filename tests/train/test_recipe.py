@@ -40,8 +40,8 @@ def test_the_seed_recipe_is_the_classic_one() -> None:
 def test_every_named_recipe_says_all_that_another_says() -> None:
     keys = [set(read_toml(recipe_file(name))) for name in recipe_names()]
     assert recipe_names() == ("default", "seed")
-    assert all(one == keys[0] for one in keys)
-    assert keys[0] < {one.name for one in settings()}
+    assert keys[1] - keys[0] == {"batch_size"} and keys[0] < keys[1]  # by the rows, if not given
+    assert keys[1] < {one.name for one in settings()}
 
 
 def test_flags_go_over_the_config_over_the_recipe(tmp_path: Path) -> None:
@@ -97,3 +97,12 @@ def test_the_config_of_a_run_as_recipe_gives_the_same_bits(
     assert read_toml(first / "config.toml") == read_toml(again / "config.toml") | {
         "out": str(first)
     }
+
+
+def test_few_rows_are_learned_in_small_steps_unless_a_size_is_given() -> None:
+    config = TrainConfig(corpus="reviews-en", out=Path("run"))
+    sizes = [config.rows_a_step(rows) for rows in (100_000, 6_144, 6_143, 1_000, 200, 1)]
+    assert sizes == [128, 128, 64, 16, 8, 8]
+    for given in (1, 4_096):
+        config = TrainConfig(corpus="reviews-en", out=Path("run"), batch_size=given)
+        assert config.rows_a_step(200) == given

@@ -133,7 +133,7 @@ def trained(labels: int, **settings: Any) -> tuple[Any, Any, Trainer]:
     """Take one step on two rows; return the weights before and after it."""
     asked = config(epochs=2, batch_size=2, learning_rate=0.01, patience=5, **settings)
     network = Network.build(asked, vocabulary_size=WORDS, labels=labels)
-    before, trainer = network.weights(), Trainer(network, asked, steps=1)
+    before, trainer = network.weights(), Trainer(network, asked, rows=2)
     rows = Examples(ROWS, np.array([1, labels - 1]))
     trainer.fit_epoch(1, rows, rows, on_step=lambda done: None)
     return before, network.weights(), trainer
@@ -176,7 +176,7 @@ def test_a_schedule_is_what_the_steps_take_resumed_too() -> None:
     _, first, trainer = trained(2, schedule="linear", word_dropout=0.3)
     network, asked = trainer._network, trainer._config
     again = Network.build(asked, vocabulary_size=WORDS, labels=2)
-    resumed = Trainer(again, asked, steps=1)
+    resumed = Trainer(again, asked, rows=2)
     resumed.go_on(trainer.state())
     rows = Examples(ROWS, np.array([1, 1]))
     for one in (trainer, resumed):

@@ -115,7 +115,7 @@ def test_a_step_is_keras_own(name: str, weighted: bool) -> None:
         features=features,
         weights=weights,
     )
-    trainer = Trainer(network, settings, steps=1, prepared=prepared)
+    trainer = Trainer(network, settings, rows=2, prepared=prepared)
     rows = Examples(x, targets)
     epoch = trainer.fit_epoch(1, rows, rows, on_step=lambda done: None)
 

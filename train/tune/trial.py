@@ -6,7 +6,6 @@ figures: those are `gatelet.train.tune.sampling` and `gatelet.train.tune.search`
 
 import gc
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,8 +89,7 @@ def run_trial(
     network = new_network(config, prepared)
     learned = prepared.examples(prepared.parts.train)
     validation = prepared.examples(prepared.parts.validation)
-    steps = math.ceil(len(learned.inputs) / config.batch_size)
-    trainer = Trainer(network, config, steps=steps, prepared=prepared)
+    trainer = Trainer(network, config, rows=len(learned.inputs), prepared=prepared)
     epochs: list[Epoch] = []
 
     def after(number: int, epoch: Epoch) -> None:
