@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.graph.graph import Graph, GraphInput, Node, Shape
@@ -34,6 +35,9 @@ for name in (
     "TF_NUM_INTEROP_THREADS",
 ):
     os.environ.setdefault(name, "1")
+# a machine that does other work beside is no fault of a test
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 # before TensorFlow is imported: it multiplies images with channels first by oneDNN only, which is
 # its default on processors with AVX-512 VNNI alone
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
