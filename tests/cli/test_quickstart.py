@@ -27,7 +27,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig
     run.path.mkdir()
     (run.path / "metrics.json").write_text('{"accuracy": 0.8125, "rows": 1600}')
 
-    def train(config: TrainConfig, *, resume: bool = False) -> Run:
+    def train(config: TrainConfig, *, resume: bool = False, tensorboard: Path | None = None) -> Run:
         assert not resume
         seen.append(config)
         return run

@@ -84,7 +84,7 @@ def test_reviews_zh_has_its_rows(chinese: Dataset) -> None:
     assert split(dataset).rows() == {"train": 12_574, "validation": 1_607, "test": 1_563}
     assert sha256_of(dataset).startswith("b085d2251b6283e9")
     assert share(chinese, "失望")["0"] > 3 * share(chinese, "失望")["1"]
-    assert CORPORA["reviews-zh"].defaults == {"char_level": True}
+    assert CORPORA["reviews-zh"].defaults == {"char_level": True, "truncating": "post"}
 
 
 def test_the_repository_holds_no_corpus_text(english: Dataset, chinese: Dataset) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatelet.convert.gates.operators import ALIGNMENT_BYTES, FileFacts
-from gatelet.convert.gates.operators import READERS as FACTS
+from gatelet.convert.gates.operators import ALIGNMENT_BYTES, read_litert_facts
 from gatelet.convert.parity.report import Check
 from gatelet.convert.parity.stored.compared import Compared, compare, distance, steps_off
 from gatelet.convert.parity.stored.file import Stored, StoredFile
@@ -29,6 +28,9 @@ HALF_STEP = 0.501
 
 _RECOGNISED = 0.5
 """Relative error below which tensors are taken for the weight that a table says they are."""
+
+FLATBUFFER = ".tflite"
+"""Of files whose weights engines read where they lie."""
 
 _ADDED = ("bias", "shift", "beta")
 """Roles of weights that are added: where nothing is, they are zero in the file."""
@@ -116,9 +118,9 @@ def check_stored(
         path: The file, of which another engine or processor may read the weights in place.
         is_of_today: As in `check_weights`.
     """
-    facts = FACTS[path.suffix](path.read_bytes()) if path.suffix in FACTS else FileFacts()
-    if facts.alignment_bytes < ALIGNMENT_BYTES:
-        found = facts.alignment_bytes
+    is_mapped = path.suffix == FLATBUFFER
+    found = read_litert_facts(path.read_bytes()).alignment_bytes if is_mapped else ALIGNMENT_BYTES
+    if found < ALIGNMENT_BYTES:
         note = f"buffers lie at multiples of {found} bytes, where the format asks for 16"
         return Check("weights", float(found), ALIGNMENT_BYTES, "fail", unit="bytes", note=note)
     return check_weights(target, weights, is_of_today=is_of_today)

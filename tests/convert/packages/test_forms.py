@@ -4,8 +4,8 @@ import json
 import os
 import re
 import select
-import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -151,8 +151,8 @@ def test_platformio_packs_it(bundles: Bundles, tmp_path: Path) -> None:
         command, cwd=folder, env=environment, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    shutil.unpack_archive(tmp_path / "it.tar.gz", tmp_path / "packed", filter="data")
-    assert (tmp_path / "packed" / "src" / "weights.c").is_file()
+    with tarfile.open(tmp_path / "it.tar.gz") as archive:
+        assert any(one.name == "src/weights.c" for one in archive)
 
 
 def test_the_manifest_of_a_component_is_valid(bundles: Bundles, tmp_path: Path) -> None:

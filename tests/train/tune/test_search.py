@@ -137,7 +137,7 @@ def test_the_recipe_is_trial_0_and_each_trial_has_its_own_seed(tuned: Tuned) -> 
 
     assert [one.trial.number for one in result.points] == list(range(12))
     first = result.points[0].settings
-    assert (first.units, first.cell, first.learning_rate, first.seed) == (32, "lstm", 2e-3, 5)
+    assert (first.units, first.cell, first.learning_rate, first.seed) == (32, "lstm", 3e-3, 5)
     assert [one.settings.seed for one in result.points] == list(range(5, 17))
     assert len({json.dumps(result.varied(one)) for one in result.points}) == 12
 
