@@ -17,12 +17,6 @@
 #define Q_LARGEST_WIDE 0x1fffffff /* 1 of scale 2^-29 */
 #define Q_HALF 0x40000000         /* of scale 2^-31 */
 
-/* Not an enum: on some processors an int has 16 bits. */
-#define Q_LARGEST_Z 0x3fffffff    /* of each of two numbers whose sum holds 32 bits */
-#define Q_LARGEST_CELL 0x3fffffff /* 16,384 of scale 2^-16; one instruction cuts so */
-#define Q_LARGEST_WIDE 0x1fffffff /* 1 of scale 2^-29 */
-#define Q_HALF 0x40000000         /* of scale 2^-31 */
-
 enum {
     Q_CELL_BITS = 16,
     Q_INPUT_BITS = 16, /* of what goes into an activation that stands alone */

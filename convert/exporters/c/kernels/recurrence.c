@@ -22,8 +22,8 @@ struct one_row {
     size_t b;
 };
 
-static void small_step(const struct gatelet_recurrence *r, gatelet_stepper *step,
-                       const struct one_row *w, size_t place) {
+static void step_row(const struct gatelet_recurrence *r, gatelet_stepper *step,
+                     const struct one_row *w, size_t place) {
     const float *x = r->ids != NULL ? r->row : r->x + place * (size_t)r->features;
     struct gatelet_ahead ahead = {0};
     const struct gatelet_step s = {.rows = 1,
@@ -64,7 +64,7 @@ static void small_row(const struct gatelet_recurrence *r, gatelet_stepper *step,
     for (size_t i = first; i < timesteps; i++) {
         const size_t t = r->flags & GATELET_BACKWARDS ? timesteps - 1 - i : i;
         if (r->mask == NULL || r->mask[w->b * timesteps + t]) {
-            small_step(r, step, w, w->b * timesteps + t);
+            step_row(r, step, w, w->b * timesteps + t);
             if (r->mask != NULL) {
                 memcpy(w->y, w->h, units * sizeof(float));
             }
