@@ -90,14 +90,10 @@ def test_a_conversion_that_does_not_fit_a_device_is_refused_with_its_bytes(
 def test_what_fits_no_microcontroller_is_left_out_and_told(
     cli: RunCli, tmp_path: Path, write_bundle: WriteBundle
 ) -> None:
-    device_or_skip("bluepill")
-    text = (PROFILES / "bluepill.toml").read_text()
-    (tmp_path / "mine.toml").write_text(
-        text.replace("flash_bytes = 65_536", "flash_bytes = 16_000")
-    )
-    profiles = [read_profile(str(tmp_path / "mine.toml"))]
-    for profile in (profiles, [*profiles, read_profile("raspberry-pi-4")]):
-        folder = tmp_path / f"of {len(profile)}"
+    bluepill = device_or_skip("bluepill")
+
+    def written(name: str) -> BundleWriter:
+        folder = tmp_path / name
         artifacts = (("c", "float32"), ("c", "full-int8"))
         write_bundle(folder, features=3, artifacts=artifacts, with_vectorizer=False)
         manifest = json.loads((folder / "manifest.json").read_bytes())
@@ -105,6 +101,19 @@ def test_what_fits_no_microcontroller_is_left_out_and_told(
         writer = BundleWriter(folder, facts, files=manifest["files"])
         writer.artifacts = manifest["artifacts"]
         writer.parts = {key: manifest[key] for key in ("graph", "weights", "golden")}
+        return writer
+
+    fitting = written("fitting")
+    deliver(fitting, [bluepill], all_named=True, cache=None, progress=lambda text: None)
+    (linked,) = fitting.entry_of("c", "float32")["devices"]
+    offered = linked["flash_bytes"] - 1
+    text = (PROFILES / "bluepill.toml").read_text()
+    (tmp_path / "mine.toml").write_text(
+        text.replace("flash_bytes = 65_536", f"flash_bytes = {offered}")
+    )
+    profiles = [read_profile(str(tmp_path / "mine.toml"))]
+    for profile in (profiles, [*profiles, read_profile("raspberry-pi-4")]):
+        writer = written(f"of {len(profile)}")
         with pytest.raises(ConversionError, match=r"c float32 needs .*\); fits: full-int8"):
             deliver(writer, profile, all_named=True, cache=None, progress=lambda text: None)
         told: list[str] = []

@@ -109,6 +109,19 @@ def small_run(quickstart: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
+def classic_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return such a run of the recipe 'seed', whose units are fast enough for tflm's integers."""
+    from gatelet.train import TrainConfig, train
+
+    def make(folder: Path) -> None:
+        settings = {"corpus": "reviews-en", "out": folder / "run", "epochs": 2, "baseline": False}
+        train(TrainConfig.resolve(recipe="seed", overrides=settings))
+        _small(folder / "run", folder / "small")
+
+    return made_once(tmp_path_factory, "classic-run", make) / "small"
+
+
+@pytest.fixture(scope="session")
 def other_run(
     quickstart: Any,
     tmp_path_factory: pytest.TempPathFactory,

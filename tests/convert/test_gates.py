@@ -223,7 +223,9 @@ def test_files_for_microcontrollers_pass_with_every_recurrence(
     rows = np.random.default_rng(2).integers(1, 300, (16, 9)).astype(np.int32)
     model = Exportable(graph, graph, calibration=choose_rows({"ids": rows}, source="drawn"))
     made = export_tflm(model, SCHEMES[scheme])
-    assert ("VAR_HANDLE" in made.ops) == (cell != "LSTM")
+    # the operator of an LSTM has its own state; integers have states as inputs and outputs
+    with_variables = scheme.startswith("float32") and cell != "LSTM"
+    assert ("VAR_HANDLE" in made.ops) == with_variables
     check_exported("tflm", SCHEMES[scheme], made, graph)
     path = tmp_path / "model.tflite"
     path.write_bytes(made.data)

@@ -17,8 +17,8 @@ def entry_of(bundle: Bundle, scheme: str) -> Any:
 
 
 @pytest.mark.usefixtures("no_tensorflow")
-def test_a_run_becomes_files_for_microcontrollers(small_run: Path, tmp_path: Path) -> None:
-    bundle = convert(small_run, tmp_path / "mcu", targets=["tflm"])
+def test_a_run_becomes_files_for_microcontrollers(classic_run: Path, tmp_path: Path) -> None:
+    bundle = convert(classic_run, tmp_path / "mcu", targets=["tflm"])
     assert bundle.verdict != "fail"
     for scheme in ("float32", "full-int8"):
         entry = entry_of(bundle, scheme)
@@ -36,9 +36,9 @@ def test_a_run_becomes_files_for_microcontrollers(small_run: Path, tmp_path: Pat
 
 @pytest.mark.usefixtures("no_tensorflow")
 def test_rows_of_the_test_part_that_calibrate_are_not_judged_and_the_report_says_so(
-    small_run: Path, tmp_path: Path
+    classic_run: Path, tmp_path: Path
 ) -> None:
-    run = shutil.copytree(small_run, tmp_path / "run")
+    run = shutil.copytree(classic_run, tmp_path / "run")
     (run / "calibration.jsonl").unlink()  # a run of before there was one
     _, report = convert_with_report(
         run, tmp_path / "mcu", targets=["tflm"], schemes=["full-int8"], with_keras=False

@@ -12,6 +12,7 @@ from gatelet.devices import profile_names, read_profile
 from gatelet.devices.toolchains import TOOLCHAINS
 from gatelet.runtime.bundle.opening import open_bundle
 from tests.devices.conftest import PROFILES, SCHEMES, question
+from tests.fixture_types import WriteBundle
 
 pytestmark = pytest.mark.ci  # each compiles two models, and runs an emulator
 
@@ -80,9 +81,12 @@ def _look_at(found: Verdict, *, bare: bool) -> None:
 
 
 def test_rows_that_no_memory_has_room_for_are_fed_step_by_step(
-    written: Path, tmp_path: Path
+    write_bundle: WriteBundle, tmp_path: Path
 ) -> None:
-    asked = question(written, _smaller("bluepill", tmp_path, ram_bytes=9000), compiler="gcc")
+    # a row has 8,000 bytes, and the stack 4,096
+    artifacts = (("c", "float32"),)
+    wide = write_bundle(tmp_path / "wide", features=200, artifacts=artifacts, with_vectorizer=False)
+    asked = question(wide, _smaller("bluepill", tmp_path, ram_bytes=9000), compiler="gcc")
     (artifact,) = c_artifacts(asked.bundle, ["float32"])
     found = verify(asked, artifact)
     assert (found.verdict, found.form) == ("pass", "steps")
