@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy: as the command does, to the same bits
 import numpy as np
 from recipes import paired_interval
 

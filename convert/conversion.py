@@ -189,7 +189,7 @@ def _convert_through_the_graph(
         platforms=tuple(dict.fromkeys(one.platform for one in choice.profiles if not one.is_bare)),
     )
     optional = not choice.by_name and not choice.profiles
-    making = Making(writer, exportable, worker, optional, progress, choice.what_fits)
+    making = Making(writer, exportable, worker, optional, progress, not choice.all_named)
     before_s = spent_s(worker)
     making.make([one for one in chosen if (one[0], one[1].name) not in choice.rungs])
     exports_s = max(0.0, spent_s(worker) - before_s)
