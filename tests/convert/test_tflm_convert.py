@@ -8,6 +8,7 @@ import pytest
 
 from gatelet.convert import convert, convert_with_report
 from gatelet.convert.rows.calibration import CALIBRATION_ROWS
+from gatelet.errors import Refused
 from gatelet.runtime.bundle.opening import Bundle
 
 
@@ -64,12 +65,23 @@ def test_fewer_words_are_kept_on_request(small_run: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.full
-def test_the_quickstart_in_integers_fits_6_kb_and_flips_few_labels(
-    quickstart: Any, tmp_path: Path
+def test_a_small_recipe_in_integers_fits_6_kb_and_flips_few_labels(
+    classic_run: Path, tmp_path: Path
 ) -> None:
-    bundle = convert(quickstart.run, tmp_path / "mcu", targets=["tflm"])
-    assert bundle.verdict == "pass"
+    bundle = convert(classic_run, tmp_path / "mcu", targets=["tflm"])
+    assert bundle.verdict != "fail"
     entry = entry_of(bundle, "full-int8")
     assert entry["arena_bytes"] <= 6144  # half of it pointers of 64 bits
     (flips,) = (one for one in entry["parity"]["checks"] if one["name"] == "flips")
     assert flips["figure"] <= 0.005
+
+
+@pytest.mark.full
+def test_the_quickstart_has_slow_units_and_keeps_its_float_file(
+    quickstart: Any, tmp_path: Path
+) -> None:
+    bundle = convert(quickstart.run, tmp_path / "mcu", targets=["tflm"])
+    assert [(one.target, one.scheme) for one in bundle.artifacts] == [("tflm", "float32")]
+    assert bundle.verdict == "pass"
+    with pytest.raises(Refused, match="time constant"):
+        convert(quickstart.run, tmp_path / "named", targets=["tflm"], schemes=["full-int8"])
