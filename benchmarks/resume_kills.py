@@ -183,7 +183,7 @@ def _train_here(words: list[str], log: Path, pipe: int) -> None:
             return found
 
         fit.save_checkpoint = marked(fit.save_checkpoint, "checkpoint")
-        Trainer.fit_epoch = marked(Trainer.fit_epoch, "epoch")  # type: ignore[method-assign]
+        Trainer.fit_epoch = marked(Trainer.fit_epoch, "epoch")  # type: ignore[method-assign]  # to be told of it
         fit.write_run = write_run
         code = main(["train", *words])
     finally:
@@ -291,9 +291,9 @@ def disturb(case: Case, folder: Path, seed: int, ran: Counter[str]) -> int:
 
 def _import() -> None:
     """Import once for all processes what takes half of their time; nothing is computed here."""
-    import sklearn.linear_model  # noqa: F401
+    import sklearn.linear_model  # noqa: F401  loaded before the fork
 
-    from gatelet.cli import train  # noqa: F401
+    from gatelet.cli import train  # noqa: F401  loaded before the fork
     from gatelet.train.model import import_keras
 
     import_keras()

@@ -19,7 +19,7 @@ def arrays(**changed: object) -> Write:
     """Return what writes arrays; x, y and others are changed as told."""
 
     def write(folder: Path) -> Path:
-        np.savez(folder / "d.npz", **{"x": X, "y": HALF, **changed})  # type: ignore[arg-type]
+        np.savez(folder / "d.npz", **{"x": X, "y": HALF, **changed})  # type: ignore[arg-type]  # wrong kinds too
         return folder / "d.npz"
 
     return write
@@ -168,7 +168,7 @@ def test_bad_data_end_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, kind: str
 ) -> None:
     if command == "tune" and importlib.util.find_spec("optuna") is None:
-        pytest.skip("needs Optuna")
+        pytest.skip("Optuna is not installed: pip install 'gatelet[tune]'")
     write, flags, said = BAD[kind]
     data, out = write(tmp_path), tmp_path / "out"
     out.mkdir()
