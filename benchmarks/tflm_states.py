@@ -6,8 +6,8 @@ LSTM and GRU layers of 8 to 32 units with time constants of 10 to 20,000 steps, 
 Normalization and some of random weights, are converted to full-int8 and fed constants, sines,
 noise and bursts, over 200 time constants: 20,000 to 100,000 steps. Each is refused, or every output
 stays within 1 % of the output's span of float32.
-Where all units forget within 50 steps, rows of calibration show what 8-bit weights cost, and a
-stream may cost up to twice what they do. A refused layer is measured as well: some are within
+Where all units forget within 50 steps, rows of calibration show what 8-bit weights cost, and no
+stream may cost more. A refused layer is measured as well: some are within
 the limit.
 """
 
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> int:
     for kind, units, seed, taus, scaled in chosen:
         why, of_rows, off = measured(kind, units, seed, taus, scaled)
         fits = off <= LIMIT
-        fast = max(taus) < FAST_STEPS and off <= 2 * of_rows
+        fast = max(taus) < FAST_STEPS and off <= of_rows
         said = "within" if fits else "as their rows" if fast else "wrong"
         if why:
             said = "needlessly" if fits else "refused"

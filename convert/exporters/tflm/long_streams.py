@@ -23,10 +23,16 @@ from gatelet.runtime.graph.streaming import streaming_refusal
 
 LIMIT = 0.008
 """Of an output's span: how far integers may be from float, so that other inputs stay within 1 %."""
+WITHIN = 0.01
+"""Of an output's span: how far streams may be off where rows of calibration are off by less."""
+NO_MEMORY = 9
+"""A unit that forgets within these steps is judged by rows alone."""
 FAST_STEPS = 50
 """A unit that forgets within these, or a tenth of a row, has shown on rows what weights cost."""
 GROSS = 0.25
 """Where all units forget within a row, how far another stream than the rows in turn may be off."""
+GROSS_OF_ROWS = 0.25
+"""How far the rows in turn may be off then; parity judges what smaller errors do to decisions."""
 SHARE = 0.95
 """Of a stream, how many steps are held to float with what the integers stand for."""
 BUDGET_S = 4.0
@@ -53,7 +59,8 @@ def long_stream_refusal(
     files = _files(graph, data, writer)
     timesteps = max(array.shape[1] for array in rows.values() if array.ndim > 1)
     limit, slowest = LIMIT, units[0]
-    if slowest.constant <= max(FAST_STEPS, timesteps / 10):
+    is_fast = slowest.constant <= max(FAST_STEPS, timesteps / 10)
+    if is_fast:
         limit = np.inf
     streams = [
         _Stream(name, files, inputs, outputs=len(graph.outputs))
@@ -62,6 +69,8 @@ def long_stream_refusal(
     # what forgets sooner is long as rows are, and parity judges it by those alone
     is_slow = CONSTANTS * slowest.constant > SHORTEST
     found = _worst(streams, limit, is_slow=is_slow)
+    if not found and is_fast and _is_shown_whole(graph, slowest.constant, timesteps):
+        found = _worse_than_rows(streams)
     if not found:
         return ""
     layer = show(slowest.node.source or slowest.node.name)
@@ -95,7 +104,7 @@ def _worst(streams: Sequence["_Stream"], limit: float, *, is_slow: bool) -> str:
         own = np.maximum(one.spans, _LEAST_SPAN * spans)
         of_rounded = LIMIT if (one.name == IN_TURN and is_slow) or limit == LIMIT else GROSS
         for figure, highest, said in (
-            (one.off(own), limit, "float"),
+            (one.off(own), min(limit, GROSS_OF_ROWS) if one.name == IN_TURN else limit, "float"),
             (one.rounded_off(own), of_rounded, "float with its own weights"),
         ):
             if figure > highest:
@@ -104,6 +113,26 @@ def _worst(streams: Sequence["_Stream"], limit: float, *, is_slow: bool) -> str:
                     f"output's span off {said} (limit {highest:.1%})"
                 )
     return ""
+
+
+def _is_shown_whole(graph: Graph, constant: float, timesteps: int) -> bool:
+    """Return whether rows of features show all that a unit of some memory does; texts do not."""
+    features = all(one.dtype.startswith("float") for one in graph.inputs)
+    return features and constant >= NO_MEMORY and CONSTANTS * constant <= timesteps
+
+
+def _worse_than_rows(streams: Sequence["_Stream"]) -> str:
+    """Say which stream is off by more than the rows in turn are, which show all of the memory."""
+    spans = np.max([one.spans for one in streams], axis=0)
+    off = {one.name: one.off(np.maximum(one.spans, _LEAST_SPAN * spans)) for one in streams}
+    limit = max(WITHIN, off.pop(IN_TURN))
+    worst = max(off, key=off.__getitem__)
+    if off[worst] <= limit:
+        return ""
+    return (
+        f"over {worst} its integers are {off[worst]:.1%} of the output's span off float "
+        f"(limit {limit:.1%})"
+    )
 
 
 class _Stream:
