@@ -10,9 +10,8 @@ converts the model, with the artifacts that the fault can change, and judges not
 parity` of the tree without the fault then judges the bundle, with the model and its rows. A fault
 of the runtime, which judges too, stays for that. Found is what parity fails or refuses to judge.
 Where nothing is converted, or the bundle is the same to the byte, there is nothing wrong to judge:
-another fault is drawn. So is one where a fault of the runtime changes nothing that anybody could
-see (harmless_faults.json says why) or no use of these models meets it (inert_faults.json). Exit
-code 1 if more than one in twenty is missed.
+another fault is drawn. So is one where a fault changes no answer (harmless_faults.json says why)
+or no use of these models meets it (inert_faults.json). Exit code 1 if more than one in twenty is missed.
 """
 
 import argparse
@@ -39,7 +38,7 @@ ROOMS = {
 """Where the files of each room lie; C sources are all .c and .h of what a conversion makes."""
 _C_FILES = "convert/exporters/c/"
 INERT = Path(__file__).with_name("inert_faults.json")
-"""Of the runtime: faults that no use of these three models meets, each with the reason."""
+"""Faults that no use of these three models meets, each with the reason."""
 JOURNAL, MISSED = "executed.jsonl", 1 / 20
 MOST_NAMED = 4
 

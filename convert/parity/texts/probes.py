@@ -39,7 +39,9 @@ def probes_of(vectorizer: AnyVectorizer) -> tuple[Probe, ...]:
     words = sorted(vectorizer.vocabulary, key=vectorizer.vocabulary.__getitem__)
     is_whole = not isinstance(vectorizer, Vectorizer) and vectorizer.split is None
     most = 1 if is_whole else vectorizer.maxlen
-    found = [("",), (separator,), tuple(islice(cycle(words or [""]), most + _MORE_THAN_MAXLEN))]
+    too_many = tuple(islice(cycle(words or [""]), most + _MORE_THAN_MAXLEN))
+    # separators around words do not count as words, wherever a text is cut
+    found = [("",), (separator,), too_many, ("", *too_many, "")]
     held: list[str] = []
     count = 0
     for piece in _forms(words, vectorizer):
