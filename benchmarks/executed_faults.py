@@ -11,7 +11,8 @@ parity` of the tree without the fault then judges the bundle, with the model and
 of the runtime, which judges too, stays for that. Found is what parity fails or refuses to judge.
 Where nothing is converted, or the bundle is the same to the byte, there is nothing wrong to judge:
 another fault is drawn. So is one where a fault changes no answer (harmless_faults.json says why)
-or no use of these models meets it (inert_faults.json). Exit code 1 if more than one in twenty is missed.
+or no use of these models meets it (inert_faults.json). Exit code 1 if more than one in twenty is
+missed.
 """
 
 import argparse
