@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatelet.errors import BackendMissing, DataError
-from gatelet.train.inputs.fragments import Fragment
-from gatelet.train.inputs.tables import PARQUET, Table, unreadable
+from gatelet.train.inputs.fragments import Fragment, Stored
+from gatelet.train.inputs.tables import PARQUET, Table, too_large, unreadable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,36 +49,45 @@ class RowGroups:
         first, batch = next(self._batches(0, 1))
         return _table(self.name, batch, first)
 
-    def fragments(self, columns: Sequence[str], *, overlap: int) -> list[Fragment]:
-        """Return columns of numbers, [rows + overlap, F], by row groups.
+    def windows(self, columns: Sequence[str], starts: "NDArray[np.intp]", window: int) -> Stored:
+        """Return windows that stay on disk, [N, T, F].
 
         Args:
-            columns: F names.
-            overlap: Rows of what follows that each has too.
+            columns: F names, of numbers.
+            starts: The first row of each.
+            window: Rows of each, T.
         """
         found = []
         for number, end in enumerate(self.ends.tolist()):
             rows = end - self.begin(number)
-            read = partial(self._numbers, tuple(columns), number, rows + overlap)
+            read = partial(self._numbers, tuple(columns), number, rows + window - 1)
             found.append(Fragment(rows, read))
-        return found
+        return Stored(found, (len(columns),), places=starts, window=window)
 
-    def rows(self, columns: Sequence[str], number: int, places: "NDArray[np.intp]") -> Table:
-        """Read some rows, from a row group on.
+    def at(
+        self, columns: Sequence[str], places: "NDArray[np.intp]"
+    ) -> Iterator[tuple[Table, "NDArray[np.intp]"]]:
+        """Read rows [N, ...]: a table for each row group that one of the N begins in.
 
         Args:
             columns: Of them.
-            number: Of the row group.
-            places: Of the rows, counted from its first.
+            places: Of the rows; the first of each of the N, in order.
+
+        Returns:
+            Tables, and which of their rows the places are.
         """
+        import numpy as np
         import pyarrow
 
-        count = int(places.max()) + 1
-        batches = [batch for _, batch in self._batches(number, count, columns)]
-        taken = pyarrow.Table.from_batches(batches).take(pyarrow.array(places))
-        cells = {name: taken.column(name).to_pylist() for name in columns}
-        begin = self.begin(number)
-        return Table(self.name, cells, lambda row: f"row {begin + int(places[row]) + 1:,}")
+        group_of = np.searchsorted(self.ends, places.reshape(len(places), -1)[:, 0], side="right")
+        for number in np.unique(group_of).tolist():
+            begin, asked = self.begin(number), places[group_of == number]
+            local = asked.ravel() - begin
+            batches = [one for _, one in self._batches(number, int(local.max()) + 1, columns)]
+            taken = pyarrow.Table.from_batches(batches).take(pyarrow.array(local))
+            cells = {name: taken.column(name).to_pylist() for name in columns}
+            where = partial(_where, asked.ravel())
+            yield Table(self.name, cells, where), np.arange(asked.size).reshape(asked.shape)
 
     def recordings(self, column: str) -> "tuple[list[str], NDArray[np.intp]]":
         """Return the text of each recording, and the first row of each and of what follows.
@@ -153,11 +162,8 @@ class RowGroups:
         bad = np.argwhere(~np.isfinite(found))
         if bad.size:
             row, place = bad[0].tolist()
-            raise DataError(
-                f"'{self.name}' row {self.begin(number) + row + 1:,}: the column "
-                f"'{columns[place]}' is more than float32 holds: use another unit",
-                path=self.name,
-            )
+            where = f"row {self.begin(number) + row + 1:,}"
+            raise too_large(self.name, where, columns[place])
         return found
 
 
@@ -215,6 +221,10 @@ def _column(name: str, batch: Any, first: int, column: str) -> "NDArray[np.float
     if np.isfinite(numbers).all():
         return numbers
     return _table(name, batch, first).numbers(column, "--columns")
+
+
+def _where(places: "NDArray[np.intp]", row: int) -> str:
+    return f"row {int(places[row]) + 1:,}"
 
 
 def _table(name: str, batch: Any, first: int) -> Table:

@@ -4,7 +4,7 @@ Not the windows of their rows, which are `gatelet.train.inputs.windows`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,72 @@ class Table:
     def numeric(self) -> list[str]:
         """Name the columns whose first cell is a number."""
         return [n for n, cells in self.columns.items() if not math.isnan(_number(cells[0], ""))]
+
+
+class TableRows:
+    """The rows of a table, recording after recording.
+
+    Args:
+        table: In memory.
+    """
+
+    def __init__(self, table: Table) -> None:
+        import numpy as np
+
+        self.name, self._table = table.name, table
+        self._order = np.arange(len(table))
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._table)
+
+    def head(self) -> Table:
+        """Return the table."""
+        return self._table
+
+    def recordings(self, column: str) -> "tuple[list[str], NDArray[np.intp]]":
+        """Put the rows in order; return each recording's text, its first row and what follows."""
+        import numpy as np
+
+        texts, first, number, counts = np.unique(
+            np.array(self._table.texts(column, "--group")),
+            return_index=True,
+            return_inverse=True,
+            return_counts=True,
+        )
+        order = np.argsort(first)  # that of the file
+        self._order = np.argsort(first[number], kind="stable")
+        return texts[order].tolist(), np.append(0, np.cumsum(counts[order]))
+
+    def windows(
+        self, columns: Sequence[str], starts: "NDArray[np.intp]", window: int
+    ) -> "NDArray[np.float32]":
+        """Return columns of numbers of so many rows from each start on, [N, T, F]."""
+        import numpy as np
+
+        given = np.stack([self._table.numbers(one, "--columns") for one in columns], axis=1)
+        with np.errstate(over="ignore"):
+            found = given.astype(np.float32)
+        bad = np.argwhere(~np.isfinite(found))
+        if bad.size:
+            row, place = bad[0].tolist()
+            raise too_large(self.name, self._table.where(row), columns[place])
+        taken: NDArray[np.float32] = found[self._order[starts[:, None] + np.arange(window)]]
+        return taken
+
+    def at(
+        self, columns: Sequence[str], places: "NDArray[np.intp]"
+    ) -> Iterator[tuple[Table, "NDArray[np.intp]"]]:
+        """Return the table, and which of its rows the places are, whose columns it has all."""
+        yield self._table, self._order[places]
+
+
+def too_large(name: str, where: str, column: str) -> DataError:
+    """Return what is said of a number that float32 does not hold."""
+    return DataError(
+        f"'{name}' {where}: the column '{column}' is more than float32 holds: use another unit",
+        path=name,
+    )
 
 
 def read_table(path: Path) -> Table:

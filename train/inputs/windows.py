@@ -3,7 +3,6 @@
 Not the table, which is `gatelet.train.inputs.tables`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,9 @@ from gatelet.errors import DataError
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.datafiles import shown
 from gatelet.train.inputs import fragments
-from gatelet.train.inputs.fragments import Stored
 from gatelet.train.inputs.parting import FRACTIONS
 from gatelet.train.inputs.rowgroups import RowGroups, open_row_groups
-from gatelet.train.inputs.tables import Table, read_table
+from gatelet.train.inputs.tables import Table, TableRows, read_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,43 +77,10 @@ def read_windows(path: Path, spec: Spec) -> Windows:
     import numpy as np
 
     stored = open_row_groups(path)
-    if stored is not None and (path.is_dir() or _is_large(stored, spec)):
-        return _on_disk(stored, spec)
-    table = read_table(path)
-    columns = spec.columns or _features(table, spec)
-    given = np.stack([table.numbers(one, "--columns") for one in columns], axis=1)
-    features = _as_float32(given, columns, table)
-    groups = np.array(table.texts(spec.group, "--group")) if spec.group else None
-    recordings = _recordings(groups, len(table))
-    starts = [_starts(len(rows), spec) for rows in recordings]
-    short = sum(not len(one) for one in starts)
-    if short == len(recordings):
-        raise _too_long(table, spec, max(map(len, recordings)))
-    pairs = list(zip(recordings, starts, strict=True))
-    last = np.concatenate([rows[at + spec.window - 1] for rows, at in pairs])
-    within = np.concatenate([rows[at[:, None] + np.arange(spec.window)] for rows, at in pairs])
-    asked = [rows[np.add.outer(at, _asked(spec))] for rows, at in pairs]
-    targets = _answers(table, spec, np.concatenate(asked))
-    arrays = Arrays(
-        (features[within],), targets, str(path), None if groups is None else groups[last]
-    )
-    parts = None if groups is not None else _parts_by_time(starts[0], len(table), spec)
-    return Windows(arrays, tuple(columns), {"short recordings": short} if short else {}, parts)
-
-
-def _is_large(rows: RowGroups, spec: Spec) -> bool:
-    """Return whether windows would be too much for memory, as far as a file's head tells."""
-    if not len(rows):
-        return False
-    columns = spec.columns or _features(rows.head(), spec)
-    return 4 * len(rows) * len(columns) * spec.window > fragments.IN_MEMORY_BYTES * spec.stride
-
-
-def _on_disk(table: RowGroups, spec: Spec) -> Windows:
-    """Return windows whose features stay on disk: the same ones, in the same order."""
-    import numpy as np
-
-    head = table.head()
+    is_stored = stored is not None and (path.is_dir() or _is_large(stored, spec))
+    rows: RowGroups | TableRows
+    rows = stored if stored is not None and is_stored else TableRows(read_table(path))
+    head = rows.head()
     columns = spec.columns or _features(head, spec)
     flags = {
         **dict.fromkeys(spec.label_columns, "--label-column"),
@@ -124,27 +89,30 @@ def _on_disk(table: RowGroups, spec: Spec) -> Windows:
     }
     for name, flag in flags.items():
         head.column(name, flag)
-    names, ends = table.recordings(spec.group) if spec.group else ([""], np.array([0, len(table)]))
-    each = [_starts(rows, spec) for rows in np.diff(ends).tolist()]
+    names, ends = rows.recordings(spec.group) if spec.group else ([""], np.array([0, len(rows)]))
+    each = [_starts(count, spec) for count in np.diff(ends).tolist()]
     short = sum(not len(one) for one in each)
     if short == len(each):
-        raise _too_long(table, spec, int(np.diff(ends).max()))
+        raise _too_long(rows.name, spec, int(np.diff(ends).max()))
     starts = np.concatenate([one + first for one, first in zip(each, ends, strict=False)])
-    answers = []
-    number_of = np.searchsorted(table.ends, starts, side="right")
-    for number in np.unique(number_of).tolist():
-        asked = np.add.outer(starts[number_of == number] - table.begin(number), _asked(spec))
-        rows = table.rows(spec.label_columns, number, asked.ravel())
-        answers.append(_answers(rows, spec, np.arange(asked.size).reshape(asked.shape)))
-    parts = table.fragments(columns, overlap=spec.window - 1)
-    stored: Any = Stored(parts, (len(columns),), places=starts, window=spec.window)
+    features: Any = rows.windows(columns, starts, spec.window)
+    asked = np.add.outer(starts, _asked(spec))
+    answers = [_answers(*part, spec) for part in rows.at(spec.label_columns, asked)]
     groups = np.repeat(names, [*map(len, each)]) if spec.group else None
     return Windows(
-        Arrays((stored,), np.concatenate(answers), table.name, groups),
+        Arrays((features,), np.concatenate(answers), rows.name, groups),
         tuple(columns),
         {"short recordings": short} if short else {},
-        None if spec.group else _parts_by_time(starts, len(table), spec),
+        None if spec.group else _parts_by_time(starts, len(rows), spec),
     )
+
+
+def _is_large(rows: RowGroups, spec: Spec) -> bool:
+    """Return whether windows would be too much for memory, as far as a file's head tells."""
+    if not len(rows):
+        return False
+    columns = spec.columns or _features(rows.head(), spec)
+    return 4 * len(rows) * len(columns) * spec.window > fragments.IN_MEMORY_BYTES * spec.stride
 
 
 def _asked(spec: Spec) -> "NDArray[np.intp]":
@@ -169,43 +137,13 @@ def _features(table: Table, spec: Spec) -> tuple[str, ...]:
     return found
 
 
-def _as_float32(
-    features: "NDArray[np.float64]", columns: Sequence[str], table: Table
-) -> "NDArray[np.float32]":
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        found = features.astype(np.float32)
-    bad = np.argwhere(~np.isfinite(found))
-    if bad.size:
-        row, column = bad[0].tolist()
-        raise DataError(
-            f"'{table.name}' {table.where(row)}: the column '{columns[column]}' is "
-            f"{features[row, column]:g}, more than float32 holds: use another unit",
-            path=table.name,
-        )
-    return found
-
-
-def _recordings(groups: "NDArray[np.str_] | None", rows: int) -> "list[NDArray[np.intp]]":
-    """Return the rows of each recording in the order of the file."""
-    import numpy as np
-
-    if groups is None:
-        return [np.arange(rows)]
-    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
-    order = np.argsort(number, kind="stable")
-    found = np.split(order, np.cumsum(np.bincount(number))[:-1])
-    return [found[at] for at in np.argsort(first, kind="stable")]
-
-
 def _starts(rows: int, spec: Spec) -> "NDArray[np.intp]":
     import numpy as np
 
     return np.arange(0, rows - spec.window - spec.horizon + 1, spec.stride, dtype=np.intp)
 
 
-def _answers(table: Table, spec: Spec, rows: "NDArray[np.intp]") -> "NDArray[Any]":
+def _answers(table: Table, rows: "NDArray[np.intp]", spec: Spec) -> "NDArray[Any]":
     """Return what stands in the label columns of some rows, [...] or [..., K]."""
     import numpy as np
 
@@ -241,14 +179,14 @@ def _parts_by_time(starts: "NDArray[np.intp]", rows: int, spec: Spec) -> "NDArra
     return np.where(first == np.searchsorted(borders, ends, side="right"), first, OUTSIDE)
 
 
-def _too_long(table: Table | RowGroups, spec: Spec, longest: int) -> DataError:
+def _too_long(name: str, spec: Spec, longest: int) -> DataError:
     need = f"{spec.window:,} rows"
     if spec.horizon:
         need = f"{spec.window:,} rows and {spec.horizon:,} of the horizon"
     return DataError(
-        f"a window has {need}, and the longest recording of '{table.name}' has {longest:,}: give "
-        "a smaller --window, or longer recordings",
-        path=table.name,
+        f"a window has {need}, and the longest recording of '{name}' has {longest:,}: give a "
+        "smaller --window, or longer recordings",
+        path=name,
         window=spec.window,
         longest=longest,
     )
