@@ -36,7 +36,11 @@ PASS, FAIL, NOT_RUN, TOO_LARGE = "pass", "fail", "not run", "does not fit"
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict for one artifact on one device; docs/bundle.md says what each field means."""
+    """A verdict for one artifact on one device; docs/bundle.md says what each field means.
+
+    `files` is not among them: the roles of the bundle's files whose bytes were run, or made again,
+    with RUN or REGENERATED.
+    """
 
     device: str
     scheme: str
@@ -62,11 +66,12 @@ class Verdict:
     stack_bytes: int | None = None
     count: Mapping[str, Any] = field(default_factory=dict)
     when: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return its entry in the manifest: what is known."""
         found = {**asdict(self), "flags": list(self.flags)}
-        del found["scheme"]
+        del found["scheme"], found["files"]
         known = {key: one for key, one in found.items() if one not in (None, "", [], {})}
         return {**known, "rows": self.rows}
 
