@@ -25,6 +25,7 @@ from gatelet.convert.onboard.verdict import (
     limit_of,
     now,
     sizes_of,
+    stored_bytes,
 )
 from gatelet.convert.onboard.ways import Way
 from gatelet.convert.parity.files.verdict import REGENERATED, RUN
@@ -181,7 +182,7 @@ class Trial:
         form = "steps" if self.steps else "whole"
         facts: dict[str, Any] = {
             "form": form,
-            "weights_bytes": self.artifact.bytes,
+            **stored_bytes(question.bundle, self.artifact),
             "source_sha256": self.examiner.source_sha256,
             "on": question.way.told(profile),
             "limit": limit_of(self.artifact.scheme),
