@@ -76,16 +76,15 @@ def test_a_conversion_for_a_microcontroller_has_its_library_and_firmware(
     assert told["c float32 firmware:bluepill"]["verdict"] == "pass"
     assert told["c float32 archive:cortex-m3"]["runs"][0]["version"].startswith("Cortex-M3 on ")
     # a file of other bytes was not judged by that run
-    artifact = after.artifacts[0]
-    for path in {
-        artifact.companions["archive:cortex-m3"],
-        artifact.companions["firmware:bluepill"],
-    }:
-        _replace(tmp_path / "b", path, (tmp_path / "b" / path).read_bytes() + b"\0")
+    companions = after.artifacts[0].companions
+    firmware = (tmp_path / "b" / companions["firmware:bluepill"]).read_bytes()
+    _replace(tmp_path / "b", companions["firmware:bluepill"], firmware + b"\0")
+    _replace(tmp_path / "b", companions["archive:cortex-m3"], archive + b"\0")
     told = {one["what"]: one for one in json.loads(cli(*strict).out)["files"]}
     assert told["c float32 archive:cortex-m3"]["verdict"] == "not run"
     assert told["c float32 firmware:bluepill"]["verdict"] == "not run"
     # an archive that its source does not make is not in what was run
+    _replace(tmp_path / "b", companions["firmware:bluepill"], firmware)
     assert cli("verify", tmp_path / "b", "--device", "bluepill").code == 0
     assert _judged(open_bundle(tmp_path / "b"))["firmware"] == ("pass", "run")
     told = {one["what"]: one for one in json.loads(cli(*strict).out)["files"]}
