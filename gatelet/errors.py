@@ -117,6 +117,10 @@ class DeviceError(GateletError):
 class DoesNotFit(DeviceError):
     """A model needs more flash, RAM or stack than the device has."""
 
+    what: str
+    needed: int
+    offered: int
+
 
 class ParityRefused(GateletError):
     """An artifact failed parity and was not asked for explicitly."""

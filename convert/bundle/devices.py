@@ -6,6 +6,7 @@ Not the finding out: see `gatelet.convert.onboard`.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gatelet.convert.bundle.writer import locked, manifest_text
@@ -20,12 +21,28 @@ def add_device(entry: dict[str, Any], found: Mapping[str, Any]) -> None:
     entry["devices"] = sorted([*others, dict(found)], key=lambda one: str(one["device"]))
 
 
-def record(bundle: Bundle, found: Mapping[str, Mapping[str, Any]]) -> None:
+def _add_run(entry: dict[str, Any], run: Mapping[str, Any] | None) -> None:
+    """Add a run to those by which parity judged an artifact's bytes; of other bytes to none."""
+    judged = entry.get("parity", {}).get("judged", {})
+    same = judged.get("verdict") == "pass" and judged.get("sha256") == entry["sha256"]
+    if run is not None and same and run not in judged.setdefault("runs", []):
+        judged["runs"].append(run)
+
+
+def record(
+    bundle: Bundle,
+    found: Mapping[str, Mapping[str, Any]],
+    *,
+    judged: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    runs: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
     """Write what was found out into the manifest, whole or not at all.
 
     Args:
         bundle: As it was verified.
         found: The entry for the device, by the scheme of the c artifact.
+        judged: What is said of the bytes of files, by their paths.
+        runs: Where the weights of an artifact passed, by its scheme.
 
     Raises:
         OutputError: The bundle was replaced meanwhile, or cannot be written; it is as it was.
@@ -40,9 +57,12 @@ def record(bundle: Bundle, found: Mapping[str, Mapping[str, Any]]) -> None:
                     "again",
                     path=str(path),
                 )
+            for one in manifest["files"]:
+                one |= {"judged": judged[one["path"]]} if one["path"] in judged else {}
             for entry in manifest["artifacts"]:
                 if entry["target"] == "c" and entry["scheme"] in found:
                     add_device(entry, found[entry["scheme"]])
+                    _add_run(entry, runs.get(entry["scheme"]))
             write_atomically(path, manifest_text(manifest))
     except OSError as error:
         raise OutputError(

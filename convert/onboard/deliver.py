@@ -17,6 +17,7 @@ from gatelet.convert.onboard.verdict import (
     Verdict,
     now,
     sizes_of,
+    stored_bytes,
 )
 from gatelet.convert.onboard.verify import Question, Trial, forms_of
 from gatelet.convert.onboard.ways import Way
@@ -115,10 +116,10 @@ def _add(writer: BundleWriter, question: Question, artifact: Artifact) -> str:
             cpu=profile.cpu,
             form="steps" if steps else "whole",
             source_sha256=trial.examiner.source_sha256,
-            weights_bytes=artifact.bytes,
             compiler=built.compiler,
             flags=built.flags,
             when=now(),
+            **stored_bytes(question.bundle, artifact),
             **sizes_of(built),
         )
         writer.add_companions("c", artifact.scheme, _files(artifact, profile, built))

@@ -15,6 +15,7 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.tolerances import FLOAT32_FLOOR
 from gatelet.devices.build import Built
 from gatelet.devices.emulators import Outcome
+from gatelet.runtime.bundle.opening import Artifact, Bundle
 
 Array = NDArray[Any]
 
@@ -36,7 +37,11 @@ PASS, FAIL, NOT_RUN, TOO_LARGE = "pass", "fail", "not run", "does not fit"
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict for one artifact on one device; docs/bundle.md says what each field means."""
+    """A verdict for one artifact on one device; docs/bundle.md says what each field means.
+
+    `files` is not among them: the roles of the bundle's files whose bytes were run, or made again,
+    with RUN or REGENERATED.
+    """
 
     device: str
     scheme: str
@@ -56,17 +61,19 @@ class Verdict:
     flash_bytes: int | None = None
     code_bytes: int | None = None
     weights_bytes: int | None = None
+    vocabulary_bytes: int | None = None
     linked_ram_bytes: int | None = None
     scratch_bytes: int | None = None
     state_bytes: int | None = None
     stack_bytes: int | None = None
     count: Mapping[str, Any] = field(default_factory=dict)
     when: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return its entry in the manifest: what is known."""
         found = {**asdict(self), "flags": list(self.flags)}
-        del found["scheme"]
+        del found["scheme"], found["files"]
         known = {key: one for key, one in found.items() if one not in (None, "", [], {})}
         return {**known, "rows": self.rows}
 
@@ -77,6 +84,15 @@ def limit_of(scheme: str) -> float:
     Integers are the same everywhere; of floats each processor rounds sums in its own order.
     """
     return 0.0 if SCHEMES[scheme].activations != "float32" else FLOAT32_FLOOR
+
+
+def stored_bytes(bundle: Bundle, artifact: Artifact) -> dict[str, Any]:
+    """Return what an artifact stores beside its code: weights, and the tables that read texts."""
+    found = {"weights_bytes": artifact.bytes}
+    words = artifact.companions.get("vocabulary")
+    if words is not None:
+        found["vocabulary_bytes"] = next(one.bytes for one in bundle.files if one.path == words)
+    return found
 
 
 def sizes_of(built: Built) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gatelet.convert.onboard.case import Examiner, Posed
 from gatelet.convert.onboard.verdict import (
+    ARCHIVE_ROLE,
     FAIL,
     FIRMWARE_ROLE,
     LINKED,
@@ -24,8 +25,10 @@ from gatelet.convert.onboard.verdict import (
     limit_of,
     now,
     sizes_of,
+    stored_bytes,
 )
 from gatelet.convert.onboard.ways import Way
+from gatelet.convert.parity.files.verdict import REGENERATED, RUN
 from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.rows.likely import read_likely
 from gatelet.convert.rows.rows import Rows
@@ -35,7 +38,7 @@ from gatelet.devices.emulators import Outcome, converse, script_of
 from gatelet.devices.profile import DeviceProfile
 from gatelet.devices.protocol import Conversation
 from gatelet.devices.toolchains import TOOLCHAINS
-from gatelet.errors import ConfigError, DeviceError, DoesNotFit
+from gatelet.errors import CompilerFailed, ConfigError, DeviceError, DoesNotFit
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.stages import temporary_folder
 
@@ -179,13 +182,14 @@ class Trial:
         form = "steps" if self.steps else "whole"
         facts: dict[str, Any] = {
             "form": form,
-            "weights_bytes": self.artifact.bytes,
+            **stored_bytes(question.bundle, self.artifact),
             "source_sha256": self.examiner.source_sha256,
             "on": question.way.told(profile),
             "limit": limit_of(self.artifact.scheme),
         }
         with temporary_folder() as folder:
             program = folder / "selftest.elf"
+            built: Built | None = None
             stored = self._stored() if question.way.builds else {}
             if stored:
                 facts |= stored
@@ -195,6 +199,7 @@ class Trial:
                 ram = facts["linked_ram_bytes"] + profile.stack_bytes
                 refuse("flash", facts["flash_bytes"], profile.flash_bytes, profile)
                 refuse("RAM", ram, profile.ram_bytes, profile)
+                built = self._again(folder)
             elif question.way.builds:
                 built = self.build(folder)
                 facts |= {"compiler": built.compiler, "flags": built.flags, **sizes_of(built)}
@@ -204,6 +209,8 @@ class Trial:
                     del facts["on"], facts["limit"]
                     return _verdict(question, self.artifact, NOT_RUN, note=note, **facts)
                 program.write_bytes(built.program)
+            if question.way.builds:
+                facts["files"] = self._files(program.read_bytes(), built)
             question.progress(f"running c {self.artifact.scheme} ({form}) on {facts['on']}")
             outcome = self._run(program)
         found = compared(outcome, self.expected, self.timesteps)
@@ -254,6 +261,32 @@ class Trial:
             if entry["device"] == device and same and entry.get("form") == form:
                 return {key: entry[key] for key in LINKED if key in entry}
         return {}
+
+    def _again(self, folder: Path) -> Built | None:
+        """Build what the bundle has once more, to compare the bytes; None where nothing builds."""
+        made = folder / "again"
+        made.mkdir()
+        try:
+            return self.build(made)
+        except (CompilerFailed, DoesNotFit) as error:
+            self.question.progress(f"the static library is not compared: {error}")
+            return None
+
+    def _files(self, program: bytes, built: Built | None) -> dict[str, str]:
+        """Return which of the bundle's files a run of a program judges, and how.
+
+        The archive is in the program where both were made again, to the byte, of the same objects.
+        """
+        profile, names = self.question.profile, self.artifact.companions
+        made = {f"{FIRMWARE_ROLE}{profile.name}": (program, RUN)}
+        if built is not None and built.program == program:
+            made[f"{ARCHIVE_ROLE}{profile.cpu}"] = built.archive, REGENERATED
+        read = self.question.bundle.contents.read
+        return {
+            role: by
+            for role, (data, by) in made.items()
+            if role in names and read(names[role]) == data
+        }
 
     def _run(self, program: Path) -> Outcome:
         question = self.question

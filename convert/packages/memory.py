@@ -5,12 +5,11 @@ Not stack and code, which are measured on the device: `gatelet verify`.
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from gatelet.convert.exporters.c.macros import HeaderSizes
 from gatelet.convert.packages.golden import golden_sizes
-from gatelet.runtime.backends.backend import used_companions
-from gatelet.runtime.backends.c.backend import open_artifact
-from gatelet.runtime.bundle.opening import Artifact, Bundle, Golden
+from gatelet.errors import BundleDamaged
+from gatelet.runtime.bundle.opening import Artifact, Golden
 from gatelet.runtime.graph.graph import Graph
 
 
@@ -39,34 +38,34 @@ class Memory:
         return asdict(self)
 
 
-def memory_of(
-    bundle: Bundle, artifact: Artifact, graph: Graph, golden: Golden, header: str
-) -> Memory:
-    """Ask the artifact's library, and its header, what it needs.
+def memory_of(artifact: Artifact, graph: Graph, golden: Golden, header: str) -> Memory:
+    """Evaluate what the artifact's header says, as the compiler of a microcontroller will.
 
     Args:
-        bundle: The bundle.
-        artifact: Its c artifact.
+        artifact: Of the target c.
         graph: What it takes.
         golden: Rows, whose sizes are taken for usual ones.
         header: The C header.
+
+    Raises:
+        BundleDamaged: The header says no sizes.
     """
-    sizes = golden_sizes(graph, golden.inputs)
-    companions = used_companions("c", artifact.companions)
-    files: Any = {role: bundle.path / path for role, path in companions.items()}
-    backend = open_artifact(
-        bundle.path / artifact.path, module="ctypes", threads=1, companions=files
-    )
-    steps, state = 0, 0
-    found = re.search(r"_STATE_FLOATS (\d+)", header)
-    if artifact.states and found is not None:
-        steps, state = backend.steps().scratch_bytes(1, [1] * len(sizes)), 4 * int(found[1])
+    prefix = str(artifact.entry.get("prefix", "model")).upper()
+    found = HeaderSizes(header, {f"{prefix}_SMALL": 1})
+    sizes, steps, state = golden_sizes(graph, golden.inputs), 0, 0
+    try:
+        scratch = found.value(f"{prefix}_SCRATCH_BYTES", (1, *sizes))
+        if artifact.states:
+            steps = found.value(f"{prefix}_STEP_SCRATCH_BYTES", (1,) * (1 + len(sizes)))
+            state = found.value(f"{prefix}_STATE_BYTES", (1,))
+    except ValueError as error:
+        raise BundleDamaged(f"c {artifact.scheme}: {error}: convert it again") from error
     vocabulary = re.search(r"_VOCABULARY_BYTES \(\(size_t\)(\d+)\)", header)
     return Memory(
         weights_bytes=artifact.bytes,
         vocabulary_bytes=int(vocabulary[1]) if vocabulary else 0,
         timesteps=max(sizes, default=0),
-        scratch_bytes=backend.scratch_bytes(1, sizes),
+        scratch_bytes=scratch,
         step_scratch_bytes=steps,
         state_bytes=state,
     )

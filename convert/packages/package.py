@@ -131,7 +131,7 @@ def open_package(
             predictor,
             with_texts=f"{prefix_of(artifact)}_predict_text(" in sources["model.h"],
         ),
-        memory=memory_of(bundle, artifact, graph, golden, sources["model.h"]),
+        memory=memory_of(artifact, graph, golden, sources["model.h"]),
         sources=sources,
         engine=predictor.engine,
     )

@@ -9,6 +9,7 @@ import gatelet
 from gatelet.convert.packages.filling import fill
 from gatelet.convert.packages.package import Package
 from gatelet.convert.packages.programs import limit_of
+from gatelet.runtime.bundle.device_figures import HEADER, rows_of
 from gatelet.runtime.terminal import one_line
 
 
@@ -34,7 +35,7 @@ def readme(package: Package, form: str, told: str, made: Mapping[str, bytes]) ->
         "c_files": c_files,
         "memory": _table(memory_rows(package) if is_c else _of_files(package, made)),
         "names": fill("names.md", package.values) if is_c else "",
-        "verdict": verdict(package),
+        "verdict": verdict(package) + _devices(package),
         "golden_rows": f"{count} golden row{'s' * (count > 1)}",
         "engine": package.engine,
         "limit_text": ", to the bit" if not limit else f", within {limit:g}",
@@ -87,6 +88,18 @@ def memory_rows(package: Package) -> list[tuple[str, str, str]]:
 def _table(rows: Collection[tuple[str, str, str]]) -> str:
     lines = ["| what | where | bytes |", "|---|---|---:|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _devices(package: Package) -> str:
+    """Return what is known of the artifact on devices: sizes, instructions, verdict, compiler."""
+    rows = rows_of(package.bundle, package.artifact)
+    if not rows:
+        return ""
+    lines = (f"| {' | '.join(row)} |" for row in (HEADER, ("---",) * len(HEADER), *rows))
+    text = "\n".join(one_line(line) for line in lines)
+    return (
+        f"\n\nOn devices, linked with the self-test and run (`gatelet verify`), in bytes:\n\n{text}"
+    )
 
 
 def verdict(package: Package) -> str:

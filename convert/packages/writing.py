@@ -14,6 +14,7 @@ from gatelet.convert.packages.filling import TEMPLATES
 from gatelet.convert.packages.forms import FORMS, write_files
 from gatelet.convert.packages.package import Package
 from gatelet.convert.packages.readme import license_text, readme
+from gatelet.runtime.bundle.device_figures import entries_of
 from gatelet.runtime.stages import check_output_directory, replace_directory, stage_beside
 
 MARKER = "gatelet-package.json"
@@ -78,5 +79,6 @@ def _marker(package: Package, form: str, files: Mapping[str, bytes]) -> dict[str
         "artifact_sha256": artifact.sha256,
         "verdict": artifact.verdict,
         "memory": package.memory.to_dict(),
+        "devices": [dict(one) for one in entries_of(package.bundle, artifact)],
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }

@@ -12,6 +12,7 @@ from gatelet.convert.parity.decisions import meant, rule_of_rows
 from gatelet.convert.parity.measured import Measured
 from gatelet.convert.report.cards import cards
 from gatelet.convert.report.charts.axes import chart
+from gatelet.convert.report.charts.devices import devices
 from gatelet.convert.report.charts.files import files_table
 from gatelet.convert.report.charts.histogram import histogram
 from gatelet.convert.report.charts.latency import latency
@@ -167,6 +168,9 @@ def _charts(story: Story) -> Iterator[Element]:
         )
     files = [(f"{a.target} {a.scheme}", a.bytes) for a in bundle.artifacts]
     yield sizes(layers(bundle.graph()), files, files_table(sizes_of(bundle)))
+    on_devices = devices(bundle)
+    if on_devices is not None:
+        yield on_devices
     yield latency({f"{t} {s}": taken for (t, s), taken in story.latencies_us.items()})
     if measured is not None and measured.scores:
         examples = worst_examples(bundle, measured, with_texts=story.with_texts)

@@ -10,6 +10,7 @@ from pathlib import Path
 from gatelet.cli.show import print_json, print_line, print_table
 from gatelet.cli.show_graph import show_graph
 from gatelet.errors import ModelError
+from gatelet.runtime.bundle.device_figures import HEADER, rows_of
 from gatelet.runtime.bundle.manifest import judged_of
 from gatelet.runtime.bundle.opening import MANIFEST, Bundle, is_bundle, open_bundle
 from gatelet.runtime.bundle.sizes import Sizes, layers_of, sizes_of
@@ -124,26 +125,10 @@ def _show_files(bundle: Bundle) -> None:
 
 def _show_devices(bundle: Bundle) -> None:
     """Show what was found out on devices, of the source that the bundle has."""
-    digests = {one.path: one.sha256 for one in bundle.files}
-    rows = []
-    for artifact in bundle.artifacts:
-        for one in artifact.entry.get("devices", []):
-            source = digests.get(artifact.companions.get("source", ""))
-            is_of_it = one.get("source_sha256", source) == source
-            figures = ("flash_bytes", "linked_ram_bytes", "stack_bytes")
-            rows.append(
-                (
-                    str(one["device"]),
-                    f"{artifact.target} {artifact.scheme}",
-                    *(f"{one[key]:,}" if key in one else "-" for key in figures),
-                    f"{one['count']['timestep']:,}" if "count" in one else "-",
-                    str(one["verdict"]) if is_of_it else "of another source",
-                )
-            )
-    if rows:
+    found = sorted(row for artifact in bundle.artifacts for row in rows_of(bundle, artifact))
+    if found:
         print_line()
-        header = ("device", "artifact", "flash", "RAM", "stack", "a timestep", "verdict")
-        print_table(header, sorted(rows))
+        print_table(HEADER, found)
 
 
 _MEANT = {"pass": "judged", "fail": "failed"}

@@ -12,6 +12,7 @@ from gatelet.cli.ending import ended_in_order
 from gatelet.cli.evaluate import add_data, read_data
 from gatelet.cli.show import format_figure, print_json, print_line, print_table, progress
 from gatelet.convert.bundle.devices import record
+from gatelet.convert.onboard.judged import artifact_runs, judged_files
 from gatelet.convert.onboard.rows import rows_for
 from gatelet.convert.onboard.verdict import FAIL, NOT_RUN, PASS, TOO_LARGE, Verdict
 from gatelet.convert.onboard.verify import Question, c_artifacts, fitting, verify_all
@@ -79,7 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
             print_json([{"scheme": one.scheme, **one.to_manifest()} for one in found])
         else:
             _print(bundle, profile, found)
-        record(bundle, {one.scheme: one.to_manifest() for one in found})
+        record(
+            bundle,
+            {one.scheme: one.to_manifest() for one in found},
+            judged=judged_files(bundle, found),
+            runs=artifact_runs(found),
+        )
     return 0 if _is_good(found) else 1
 
 

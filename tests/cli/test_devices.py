@@ -1,5 +1,6 @@
 """The command `devices`, and `convert --device`."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from gatelet.convert.bundle.writer import BundleWriter
 from gatelet.convert.onboard.deliver import deliver
 from gatelet.devices import profile_names, read_profile
 from gatelet.errors import ConversionError
-from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from tests.cli.conftest import RunCli
 from tests.convert.reading.hostile_files import write_keras
 from tests.devices.conftest import PROFILES, device_or_skip
@@ -62,11 +63,52 @@ def test_a_conversion_for_a_microcontroller_has_its_library_and_firmware(
     assert linked["note"] == "linked to size, not run: gatelet verify runs it"
     done = cli("verify", tmp_path / "b", "--device", "bluepill")
     assert done.code == 0
-    assert "building" not in done.err  # the program that is there was run
-    (found,) = open_bundle(tmp_path / "b").artifacts[0].entry["devices"]
+    after = open_bundle(tmp_path / "b")
+    (found,) = after.artifacts[0].entry["devices"]
     assert found["verdict"] == "pass"
     for key in ("flash_bytes", "linked_ram_bytes", "compiler", "source_sha256", "flags"):
         assert found[key] == linked[key]
+    assert _judged(after) == {"archive": ("pass", "regenerated"), "firmware": ("pass", "run")}
+    artifact_runs = after.artifacts[0].parity["judged"]["runs"]
+    assert artifact_runs[-1]["machine"] == "cortex-m3"
+    strict = ("parity", tmp_path / "b", "--no-keras", "--json")
+    told = {one["what"]: one for one in json.loads(cli(*strict).out)["files"]}
+    assert told["c float32 firmware:bluepill"]["verdict"] == "pass"
+    assert told["c float32 archive:cortex-m3"]["runs"][0]["version"].startswith("Cortex-M3 on ")
+    # a file of other bytes was not judged by that run
+    companions = after.artifacts[0].companions
+    firmware = (tmp_path / "b" / companions["firmware:bluepill"]).read_bytes()
+    _replace(tmp_path / "b", companions["firmware:bluepill"], firmware + b"\0")
+    _replace(tmp_path / "b", companions["archive:cortex-m3"], archive + b"\0")
+    told = {one["what"]: one for one in json.loads(cli(*strict).out)["files"]}
+    assert told["c float32 archive:cortex-m3"]["verdict"] == "not run"
+    assert told["c float32 firmware:bluepill"]["verdict"] == "not run"
+    # an archive that its source does not make is not in what was run
+    _replace(tmp_path / "b", companions["firmware:bluepill"], firmware)
+    assert cli("verify", tmp_path / "b", "--device", "bluepill").code == 0
+    assert _judged(open_bundle(tmp_path / "b"))["firmware"] == ("pass", "run")
+    told = {one["what"]: one for one in json.loads(cli(*strict).out)["files"]}
+    assert told["c float32 archive:cortex-m3"]["verdict"] == "not run"
+
+
+def _judged(bundle: Bundle) -> dict[str, tuple[str, str]]:
+    """Return verdicts of the files for devices, by the beginning of their roles."""
+    entries = {one["path"]: one.get("judged", {}) for one in bundle.manifest["files"]}
+    (artifact,) = bundle.artifacts
+    return {
+        role.partition(":")[0]: (entries[path]["verdict"], entries[path]["by"])
+        for role, path in artifact.companions.items()
+        if role.startswith(("archive:", "firmware:"))
+    }
+
+
+def _replace(bundle: Path, path: str, data: bytes) -> None:
+    """Change a file, and repair its digest and length, but not the verdict."""
+    (bundle / path).write_bytes(data)
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    (entry,) = (one for one in manifest["files"] if one["path"] == path)
+    entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.ci

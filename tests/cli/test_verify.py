@@ -57,8 +57,17 @@ def test_a_verdict_is_printed_and_kept(cli: RunCli, small: Path) -> None:
     assert after == before
     (row,) = (x for x in cli("inspect", small).out.splitlines() if x.startswith("stm32f405"))
     assert row.split()[1:3] == ["c", "full-int8"]
-    assert row.endswith("  pass")
-    assert f"{found['flash_bytes']:,}" in row
+    assert "  pass     arm-none-eabi-gcc " in row
+    for key in ("flash", "code", "weights", "linked_ram", "scratch", "stack"):
+        assert f" {found[f'{key}_bytes']:,} " in row
+    assert f" {found['count']['timestep']:,} " in row
+    out = small.with_name("package")
+    packed = cli("export", small, out, "--to", "c", "--scheme", "full-int8", "--json")
+    assert json.loads(packed.out)["devices"] == [found]
+    cells = [line.split(" | ") for line in (out / "README.md").read_text().splitlines()]
+    (told,) = (one for one in cells if one[0] == "| stm32f405")
+    assert told[-1].startswith("arm-none-eabi-gcc ") and told[-2] == "pass"
+    assert f"{found['stack_bytes']:,}" in told and f"{found['code_bytes']:,}" in told
     shown = cli("verify", small, "--device", "stm32f405", "--scheme", "full-int8", "--json")
     (line,) = json.loads(shown.out)
     assert {**line, "when": ""} == {"scheme": "full-int8", **found, "when": ""}

@@ -19,6 +19,7 @@ from gatelet.convert.parity.files.verdict import (
     RUN,
     FileVerdict,
     Finding,
+    Run,
     not_run,
     run_here,
     worst_of,
@@ -28,6 +29,7 @@ from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import check_stored, match_weights
 from gatelet.convert.schemes import is_of_today
 from gatelet.errors import GateletError
+from gatelet.runtime.bundle.manifest import judged_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.graph.states import STREAM_ROLE
 from gatelet.runtime.graph.streaming import to_stream
@@ -123,11 +125,26 @@ def companions_of(
         found[STREAM_ROLE] = _of_stream(case, artifact, reports)
     unknown = not_run("this gatelet does not know what it is")
     same = {artifact.companions[role]: one for role, one in found.items()}
-    on_device = not_run("it is for a device: gatelet verify runs it there")
     return {
-        role: on_device if role.startswith(_FOR_DEVICES) else same.get(path, unknown)
+        role: _on_device(case.bundle, path)
+        if role.startswith(_FOR_DEVICES)
+        else same.get(path, unknown)
         for role, path in artifact.companions.items()
     }
+
+
+def _on_device(bundle: Bundle, path: str) -> Finding:
+    """Return what `gatelet verify` found of a file's bytes, where it ran these."""
+    (entry,) = (one for one in bundle.manifest["files"] if one["path"] == path)
+    judged = judged_of(entry) or {}
+    if judged.get("sha256") != entry["sha256"] or judged.get("verdict") not in ("pass", "fail"):
+        return not_run("it is for a device: gatelet verify runs it there")
+    runs = tuple(
+        Run(*(str(one.get(key, "")) for key in ("engine", "version", "machine")))
+        for one in judged.get("runs", [])
+    )
+    note = f"gatelet verify, {judged.get('when', '')}"
+    return Finding(str(judged["verdict"]), str(judged.get("by", "")), note, runs)
 
 
 def _of_c(case: Case, artifact: Artifact, reports: Sequence[ArtifactReport]) -> dict[str, Finding]:

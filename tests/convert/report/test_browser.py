@@ -17,7 +17,7 @@ import pytest
 from gatelet.cli import main
 from gatelet.convert.report import Story, page
 from tests.conftest import Quickstart
-from tests.convert.report.conftest import HOSTILE, TellStory
+from tests.convert.report.conftest import HOSTILE, TellStory, on_devices
 
 pytestmark = pytest.mark.browser
 
@@ -96,7 +96,7 @@ def test_a_report_of_everything_that_can_go_wrong_is_fine_too(
     )
     failed = replace(first, checks=checks, note=HOSTILE[0] * 20)
     missing = replace(second, checks=(), note="a" * 3000)
-    bundle = replace(story.bundle, name="x" * 500)
+    bundle = replace(on_devices(story.bundle), name="x" * 500)
     story = replace(
         story, bundle=bundle, report=replace(story.report, artifacts=(failed, missing, missing))
     )

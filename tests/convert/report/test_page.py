@@ -15,7 +15,7 @@ from gatelet.convert.report.figures import describe
 from gatelet.convert.report.page import layers
 from gatelet.convert.report.style import STYLE
 from gatelet.runtime.bundle.sizes import sizes_of
-from tests.convert.report.conftest import HOSTILE, Page, TellStory
+from tests.convert.report.conftest import HOSTILE, Page, TellStory, on_devices
 
 MAX_BYTES = 500_000
 CHARTS = (
@@ -300,3 +300,23 @@ def test_weights_that_layers_share_are_counted_once(judged: Story) -> None:
     twin = replace(lstm, name="twin", outputs=("twin",), source="other")
     shared = replace(graph, nodes=(*graph.nodes, twin))
     assert sum(layer.bytes for layer in layers(shared)) == 4 * graph.parameters
+
+
+def test_devices_have_a_table_and_a_picture_of_what_they_count(judged: Story) -> None:
+    assert 'id="devices"' not in page(judged)
+    text = page(replace(judged, bundle=on_devices(judged.bundle)))
+    found = Page(text)
+    assert ("h2", {"id": "devices"}) in found.tags
+    assert '<th scope="row">pico</th><td>onnx float32</td><td class="number">11,516</td>' in text
+    assert '<td class="fail">fail</td>' in text and "of another source" not in found.shown
+    lines = [line for line in re.findall(r">([^<>]+)</text>", text) if "onnx float32: " in line]
+    assert lines == [
+        "nano, onnx float32: 9,123",
+        "mega-2560, onnx float32: 222,913 cycles",
+        "pico, onnx float32: 222,913",
+    ]
+    section = text[text.index('<h2 id="devices">') :]
+    section = section[: section.index("</section>")]
+    widths = [float(one) for one in re.findall(r'<rect [^>]*width="([\d.]+)"', section)]
+    assert len(widths) == 3 and 0 < widths[0] < widths[1] == widths[2]
+    assert "<script>alert(1)" not in text
