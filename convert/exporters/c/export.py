@@ -31,7 +31,7 @@ from gatelet.runtime.backends.reference import array_of
 from gatelet.runtime.graph.graph import Graph, GraphInput
 from gatelet.runtime.graph.operations import FLOATS, VECTOR_RECURRENCES
 from gatelet.runtime.graph.operations import OPERATIONS as TABLE
-from gatelet.runtime.graph.states import STREAM_ROLE
+from gatelet.runtime.graph.states import STREAM_ROLE, State
 
 _KINDS = {"int32": "ids", "float32": "float"}
 _C_TYPES = {"int32": "int32_t", "float32": "float"}
@@ -107,10 +107,8 @@ def write_model(
     states = pieces.states if pieces else ()
     graphs = (model.skipping, pieces.graph if pieces else None)
     whole, steps = (
-        None if graph is None else write_function(writer, graph, words=words)
-        for writer, graph, words in zip(
-            writers, graphs, (0, len(states) if integers else 0), strict=True
-        )
+        None if graph is None else write_function(writer, graph, carried)
+        for writer, graph, carried in zip(writers, graphs, ((), states), strict=True)
     )
     assert whole is not None
     if integers and model.calibration is not None:
@@ -142,8 +140,11 @@ def _observed(model: Exportable, scheme: Scheme) -> dict[str, Any]:
     return observe(model.graph, model.calibration.rows)
 
 
-def write_function(writer: Writer, graph: Graph, *, words: int = 0) -> Function:
-    """Write a Graph's nodes as calls; so many of its last outputs are states in integers."""
+def write_function(writer: Writer, graph: Graph, states: tuple[State, ...] = ()) -> Function:
+    """Write a Graph's nodes as calls; its last outputs are the states that it carries, if any."""
+    words = len(states) if writer.integers else 0
+    writer.places = _places(graph, states)
+    own = dict(writer.places)
     arrays = {name: array_of(tensor) for name, tensor in graph.weights.items()}
     parameters: list[tuple[int, int]] = []
     values = {
@@ -166,10 +167,27 @@ def write_function(writer: Writer, graph: Graph, *, words: int = 0) -> Function:
         if index < len(graph.outputs) - words:
             value = layers.as_floats(writer, value)
         outputs.append(value)
-        count = elements(value.dims)
-        writer.line(f"memcpy(call->to[{index}], {value.name}, sizeof(float) * {count});")
+        if own.get(name) != index or name in writer.places:
+            count = elements(value.dims)
+            writer.line(f"memcpy(call->to[{index}], {value.name}, sizeof(float) * {count});")
     scratch = [slot.floats for slot in writer.slots]
     return Function(graph, writer.lines, outputs, parameters, scratch, words)
+
+
+def _places(graph: Graph, states: tuple[State, ...]) -> dict[str, int]:
+    """Return which states may be made where the caller has them: nobody else reads the last ones.
+
+    A recurrence is through with a row's last states when it gives the next, which may lie there.
+    """
+    readers = {
+        one.input: {node.op for node in graph.nodes if one.input in node.inputs} for one in states
+    }
+    first = len(graph.outputs) - len(states)
+    return {
+        name: index
+        for index, (one, name) in enumerate(zip(states, graph.outputs[first:], strict=True), first)
+        if readers[one.input] <= {*VECTOR_RECURRENCES, "PadState"}
+    }
 
 
 def _input(writer: Writer, one: GraphInput, index: int, parameters: list[tuple[int, int]]) -> Value:

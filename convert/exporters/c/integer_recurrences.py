@@ -19,7 +19,7 @@ from gatelet.convert.exporters.c.integer_values import (
     stored_matrix,
     tail_table,
 )
-from gatelet.convert.exporters.c.recurrent import FLAGS, entering, gru_columns
+from gatelet.convert.exporters.c.recurrent import FLAGS, entering, gru_columns, make_state
 from gatelet.convert.exporters.c.sizes import known
 from gatelet.convert.exporters.c.writer import Array, Call, Value, Writer
 
@@ -42,7 +42,8 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     outputs = [writer.make((rows, *sequence, known(units)), "int16", scale=UNIT)]
     if attributes.get("return_state"):
         outputs += [
-            writer.make((rows, known(units)), "word", scale=unit) for unit in STATE_UNITS[node.op]
+            make_state(writer, name, (rows, known(units)), "word", scale=unit)
+            for name, unit in zip(node.outputs[1:], STATE_UNITS[node.op], strict=True)
         ]
     pairs = zip(call.inputs[1:], STATE_UNITS[node.op], strict=False)
     states = [as_word(writer, one, unit) for one, unit in pairs]
@@ -58,10 +59,7 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     flags = [flag for name, flag in FLAGS.items() if attributes.get(name)]
     fields["flags"] = " | ".join(flags) or "0"
     fields["tail"] = tail_table(writer)
-    features, columns = call.weights["kernel"].shape
-    row = -(-max(features, units) // 8) * 4
-    gates = columns * (2 if node.op == "GRU" else 1)
-    fields["work"] = f"(int32_t *)(void *){writer.work(str(gates + 3 * units + row))}"
+    fields["work"] = f"(int32_t *)(void *){writer.work(_work_words(call))}"
     name = writer.name("recurrence")
     writer.line(f"const struct gatelet_integer_recurrence {name} = {{")
     for field, text in fields.items():
@@ -103,6 +101,16 @@ def _weights(writer: Writer, call: Call, x_scale: float | Array) -> dict[str, st
     fields["recurrent"] = stored_matrix(writer, recurrent, UNIT, unit, bias=own)
     fields["bias"] = stored_bias(writer, call, unit, row=row)
     return {"kind": f"GATELET_Q_{kind}", "bits": str(bits), **fields}
+
+
+def _work_words(call: Call) -> str:
+    """Return the words of `work` as kernels/integer.h has them."""
+    (features, columns), units = call.weights["kernel"].shape, len(call.weights["recurrent_kernel"])
+    node, attributes = call.node, call.node.attributes
+    is_gru, resets_before = node.op == "GRU", not attributes.get("reset_after", True)
+    halves = 1 + (not is_gru) + (call.mask is not None) + resets_before
+    wide = units * (node.op != "SimpleRNN" and not attributes.get("return_state", False))
+    return str(columns * (1 + is_gru) + wide + halves * -(-units // 2) + -(-features // 2))
 
 
 def input_bits(weights: Mapping[str, Array], x_scale: float | Array) -> int:

@@ -12,7 +12,7 @@ from gatelet.convert.exporters.c.recurrent import (
     STEPS,
     WALK_STATES,
 )
-from gatelet.convert.exporters.c.sizes import LARGEST_SIZE, MAX_RANK, SCRATCH_FLOATS
+from gatelet.convert.exporters.c.sizes import LARGEST_SIZE, MAX_RANK, SCRATCH_FLOATS, SMALL_FLOATS
 from gatelet.convert.exporters.c.writer import ACTIVATION_LIMIT
 from gatelet.convert.layouts import LANES, LARGEST_TILE, NIBBLE_ZERO, NIBBLES
 
@@ -34,6 +34,7 @@ LAYOUT = {
     "MAX_RANK": MAX_RANK,
     "LARGEST_SIZE": LARGEST_SIZE,
     "SCRATCH_FLOATS": SCRATCH_FLOATS,
+    "SMALL_FLOATS": SMALL_FLOATS,
 }
 """By the name in C, without its GATELET_."""
 

@@ -4,9 +4,11 @@ Not their steps, which are in kernels/.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gatelet.convert.exporters.c.activations import activation_text
 from gatelet.convert.exporters.c.convolution import window_of, write_kernels
+from gatelet.convert.exporters.c.forms import C_TYPES
 from gatelet.convert.exporters.c.sizes import Size, known, largest_elements
 from gatelet.convert.exporters.c.source import initializer
 from gatelet.convert.exporters.c.writer import Call, Value, Writer
@@ -38,11 +40,14 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     units = call.weights["recurrent_kernel"].shape[0]
     fields = _weights(writer, call, gates)
     rows, timesteps, features = x.dims
-    outputs = [writer.make(_output_dims(call, (known(units),)))]
     states = len(OPERATIONS[node.op].states)
-    if node.attributes.get("return_state"):
-        outputs += [writer.make((rows, known(units))) for _ in range(states)]
+    gives_states = node.attributes.get("return_state", False)
+    kept = [make_state(writer, one, (rows, known(units))) for one in node.outputs[1:]]
+    is_last_h = gives_states and call.mask is None and not node.attributes["return_sequences"]
+    outputs = [kept[0] if is_last_h else writer.make(_output_dims(call, (known(units),))), *kept]
     fields |= _pointers(call, outputs, states)
+    if is_last_h:
+        del fields["y"]
     fields |= entering(writer, call, call.inputs[1:])
     fields |= {
         "rows": rows.text,
@@ -53,12 +58,26 @@ def write_recurrence(writer: Writer, call: Call) -> list[Value]:
     columns, padded = padded_columns(gates * units, gates), -(-units // LANES) * LANES
     variant = _variant(call, function)
     spare = f"{columns} * {_SPARE.get(variant, '0')}"
-    small = columns + padded * (states + (call.mask is not None))
+    # of whole tiles the states are where the last ones go
+    own = 0 if gives_states and units == padded else states
+    small = columns + padded * (own + (call.mask is not None))
     fields["work"] = writer.work(_work_floats(x, columns, padded, spare, small))
     if variant.startswith("usual"):  # and so has no need of them
         del fields["activation"], fields["recurrent_activation"]
     _write_struct(writer, "gatelet_recurrence", f"gatelet_{variant}", fields, small=x.made)
     return outputs
+
+
+def make_state(
+    writer: Writer, output: str, dims: Sequence[Size], kind: str = "float", **facts: Any
+) -> Value:
+    """Return memory for a state that a recurrence leaves: the caller's, where it has a place."""
+    place = writer.places.pop(output, None)
+    if place is None:
+        return writer.make(dims, kind, **facts)
+    c_type, name = C_TYPES[kind][0], writer.name("value")
+    writer.line(f"{c_type} *const {name} = ({c_type} *)(void *)call->to[{place}];")
+    return Value(name, kind, tuple(dims), **facts)
 
 
 def _variant(call: Call, function: str) -> str:
@@ -89,16 +108,17 @@ def _work_floats(x: Value, columns: int, padded: int, spare: str, small: int) ->
 def _weights(writer: Writer, call: Call, gates: int) -> dict[str, str]:
     x, units = call.x, len(call.weights["recurrent_kernel"])
     kernel = writer.matrix(call.part("kernel"), gates, raw=x.raw, exact_limit=x.exact_limit)
-    fields = {"kernel": kernel}
+    fields = {"kernel": f"&{kernel}"}
     reset_after = call.node.attributes.get("reset_after", True)
     if call.node.op == "GRU" and not reset_after:
         parts = (call.part("recurrent_kernel", columns=c) for c in gru_columns(units))
         fields["recurrent"], fields["candidate"] = (
-            writer.matrix(part, count, recurrent=True)
+            f"&{writer.matrix(part, count, recurrent=True)}"
             for part, count in zip(parts, (2, 1), strict=True)
         )
     else:
-        fields["recurrent"] = writer.matrix(call.part("recurrent_kernel"), gates, recurrent=True)
+        recurrent = writer.matrix(call.part("recurrent_kernel"), gates, recurrent=True)
+        fields["recurrent"] = f"&{recurrent}"
     if "bias" in call.weights and call.node.op == "GRU" and reset_after:
         fields["recurrent_bias"] = writer.vector(call.part("bias", row=1), gates)
         fields["bias"] = writer.vector(call.part("bias", row=0), gates)

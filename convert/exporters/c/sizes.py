@@ -12,6 +12,8 @@ MAX_RANK = 8
 """Sizes of a value, its rows among them."""
 SCRATCH_FLOATS = 16
 """Pieces of scratch memory begin on multiples of it: whole lines of a cache."""
+SMALL_FLOATS = 2
+"""The same where memory counts more than speed: what is read at once."""
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,7 @@ class Writer:
         observed: The largest magnitudes of values, for a scheme that computes in integers.
         sections: The table of what the blob holds of the Graph, as in docs/bundle.md.
         rounded: What the integers of kernels stand for, by weight and first column.
+        places: Values that may still be made in the caller's memory: which output each is.
         node: The name of the node, or input, that is written: names in C begin with it.
     """
 
@@ -175,6 +176,7 @@ class Writer:
     kernels: set[str] = field(default_factory=set)
     sections: list[dict[str, Any]] = field(default_factory=list)
     rounded: dict[tuple[str, int], Array] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
     node: str = ""
     _names: set[str] = field(default_factory=set)
 

@@ -86,7 +86,7 @@ int32_t pieces_of(int32_t rows, int32_t timesteps, int32_t features, int32_t lea
     const struct gatelet_matrix w = {.floats = floats, .rows = features, .tiles = 1, .tile = 16};
     r.units = 16;
     r.x = floats;
-    r.kernel = r.recurrent = w;
+    r.kernel = r.recurrent = &w;
     r.y = floats + (1 << 15);
     r.work = r.y + 16 * rows;
     most = 0;

@@ -96,7 +96,7 @@ GATELET_INLINE void gatelet_multiply_row_ahead(const struct gatelet_block *b, co
 GATELET_INLINE void gatelet_product_ahead(const struct gatelet_matrix *u,
                                           const struct gatelet_rows *rows, const int columns,
                                           struct gatelet_ahead *a) {
-    if (a->next == a->pieces) {
+    if (GATELET_SMALL || a->next == a->pieces) {
         gatelet_product(u, 0, u->tiles, rows);
         return;
     }

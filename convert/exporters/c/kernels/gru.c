@@ -35,7 +35,7 @@ static void gru_step_usual(const struct gatelet_recurrence *r, const struct gate
     const size_t columns = 3 * padded;
     float *inner = s->spare; /* [rows, columns] */
     const struct gatelet_rows rows = {s->rows, padded, 0, columns, s->h, r->recurrent_bias, inner};
-    gatelet_product_ahead(&r->recurrent, &rows, 3 * GATELET_LANES, s->ahead);
+    gatelet_product_ahead(r->recurrent, &rows, 3 * GATELET_LANES, s->ahead);
     for (int32_t b = 0; b < s->rows; b++) {
         const size_t row = (size_t)b * padded;
         for (size_t unit = 0; unit < padded; unit += GATELET_LANES) {
@@ -53,7 +53,7 @@ static void gru_step_reset_after(const struct gatelet_recurrence *r, const struc
     for (int32_t b = 0; b < s->rows; b++) {
         const size_t row = (size_t)b * padded;
         const struct gatelet_rows one = {1, 0, 0, 0, s->h + row, r->recurrent_bias, packed};
-        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &one);
+        gatelet_product(r->recurrent, 0, r->recurrent->tiles, &one);
         gatelet_unpack_gates(packed, 3, units, inner);
         gatelet_unpack_gates(s->z + 3 * row, 3, units, x);
         float *gates = packed;
@@ -80,7 +80,7 @@ static void gru_step_reset_before(const struct gatelet_recurrence *r,
         const size_t row = (size_t)b * padded;
         gatelet_unpack_gates(s->z + 3 * row, 3, units, x);
         const struct gatelet_rows one = {1, 0, 0, 0, s->h + row, NULL, packed};
-        gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &one);
+        gatelet_product(r->recurrent, 0, r->recurrent->tiles, &one);
         gatelet_unpack_gates(packed, 2, units, inner);
         float *gates = packed;
         for (size_t i = 0; i < 2 * n; i++) {
@@ -93,7 +93,7 @@ static void gru_step_reset_before(const struct gatelet_recurrence *r,
         float *product = gates + 2 * n; /* r is not needed after this */
         memmove(gates + n, inner, n * sizeof(float));
         const struct gatelet_rows reset = {1, 0, 0, 0, gates + n, NULL, inner};
-        gatelet_product(&r->candidate, 0, r->candidate.tiles, &reset);
+        gatelet_product(r->candidate, 0, r->candidate->tiles, &reset);
         for (size_t i = 0; i < n; i++) {
             x[2 * n + i] += inner[i];
         }

@@ -119,7 +119,7 @@ static int32_t q_fours(const struct q_product *p, const int16_t *x) {
 static void q_project(const struct q_product *p, const int16_t *x, int16_t *row) {
     int32_t j = 0;
     (void)row;
-#if defined(GATELET_SUMS)
+#if defined(GATELET_SUMS) /* in another order, and back: a row that may change needs no copy */
     const int32_t whole = p->w->rows <= Q_CHUNK ? p->w->rows & ~3 : 0;
     if (x != row) {
         memcpy(row, x, (size_t)p->w->rows * sizeof *row);
@@ -184,10 +184,10 @@ typedef int32_t q_activating(int32_t kind, const int32_t *tail, int32_t z, int32
 struct q_row {
     int32_t *z, *zh; /* zh: of a GRU */
     int32_t *wide;   /* an LSTM's c, a GRU's h of 32 bits */
-    int16_t *h, *y;
-    uint16_t *rest; /* of an LSTM's c: 16 bits more */
-    int16_t *reset; /* of a GRU: r h */
-    int16_t *row;   /* x, or what is multiplied in another order */
+    int16_t *h, *y;  /* y: h, but beside a mask */
+    uint16_t *rest;  /* of an LSTM's c: 16 bits more */
+    int16_t *reset;  /* of a GRU that resets before the product: r h */
+    int16_t *row;    /* x */
 };
 
 /* c' = c - (1 - f) c + i g is one sum of 64 bits, {c, rest, 1/2}, of which the upper word is c' and
@@ -215,7 +215,7 @@ GATELET_INLINE void q_lstm_units(const struct gatelet_integer_recurrence *r, con
 
 static void q_lstm(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
     const struct q_product recurrent = {&r->recurrent, NULL, w->z, 1};
-    q_project(&recurrent, w->h, w->row);
+    q_project(&recurrent, w->h, w->h);
     if (r->recurrent_activation == GATELET_Q_SIGMOID && r->activation == GATELET_Q_TANH) {
         q_lstm_units(r, w, GATELET_Q_SIGMOID, GATELET_Q_TANH, q_activation);
     } else {
@@ -230,7 +230,7 @@ static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row
     const int after = r->kind == GATELET_Q_GRU;
     int32_t *const reset = w->z + n, *const again = w->zh + 2 * n;
     const struct q_product recurrent = {&r->recurrent, r->recurrent_bias, w->zh, 0};
-    q_project(&recurrent, w->h, w->row);
+    q_project(&recurrent, w->h, w->h);
     for (int32_t unit = 0; unit < n; unit++) {
         reset[unit] = q_activate(gate, r->tail, reset[unit] + w->zh[n + unit], bits);
     }
@@ -239,7 +239,7 @@ static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row
             w->reset[unit] = (int16_t)q_shifted((int64_t)reset[unit] * w->h[unit], 31);
         }
         const struct q_product candidate = {&r->candidate, NULL, again, 0};
-        q_project(&candidate, w->reset, w->row);
+        q_project(&candidate, w->reset, w->reset);
     }
     for (int32_t unit = 0; unit < n; unit++) {
         const int64_t inner =
@@ -257,7 +257,7 @@ static void q_gru(const struct gatelet_integer_recurrence *r, const struct q_row
 
 static void q_simple_rnn(const struct gatelet_integer_recurrence *r, const struct q_row *w) {
     const struct q_product recurrent = {&r->recurrent, NULL, w->z, 1};
-    q_project(&recurrent, w->h, w->row);
+    q_project(&recurrent, w->h, w->h);
     for (int32_t unit = 0; unit < r->units; unit++) {
         w->h[unit] = q_output(q_activate(r->activation, r->tail, w->z[unit], r->bits) >> 1, 15);
     }
@@ -273,6 +273,10 @@ static int64_t q_integer_of(float x, float unit, int64_t limit) {
     return found > (float)-limit ? (int32_t)(found < 0.0f ? found - 0.5f : found + 0.5f) : -limit;
 }
 
+GATELET_INLINE int q_is_gru(const struct gatelet_integer_recurrence *r) {
+    return r->kind == GATELET_Q_GRU || r->kind == GATELET_Q_GRU_RESET_BEFORE;
+}
+
 /* States between calls are words of 32 bits: c; a GRU's h; or the 16 bits of h, and the rest of c.
  */
 static void q_start_row(const struct gatelet_integer_recurrence *r, size_t b,
@@ -283,25 +287,23 @@ static void q_start_row(const struct gatelet_integer_recurrence *r, size_t b,
         if (r->kind == GATELET_Q_LSTM || r->kind == GATELET_Q_SIMPLE_RNN) {
             w->h[unit] = (int16_t)(h >> 16);
             w->rest[unit] = (uint16_t)h;
-            w->wide[unit] = q_saturated(c, Q_LARGEST_CELL);
+            if (r->kind == GATELET_Q_LSTM) {
+                w->wide[unit] = q_saturated(c, Q_LARGEST_CELL);
+            }
         } else {
             w->wide[unit] = q_saturated(h, Q_LARGEST_WIDE);
             w->h[unit] = q_output(w->wide[unit], 14);
         }
-        w->y[unit] = r->flags & GATELET_OUTPUT_INITIAL_STATE ? w->h[unit] : 0;
+        if (r->mask != NULL) {
+            w->y[unit] = r->flags & GATELET_OUTPUT_INITIAL_STATE ? w->h[unit] : 0;
+        }
     }
 }
 
+/* What is wide has changed where it lies. */
 static void q_end_row(const struct gatelet_integer_recurrence *r, size_t b, const struct q_row *w) {
-    const int is_wide = r->kind == GATELET_Q_GRU || r->kind == GATELET_Q_GRU_RESET_BEFORE;
-    for (size_t unit = 0; unit < (size_t)r->units; unit++) {
-        const size_t at = b * (size_t)r->units + unit;
-        if (r->h != NULL) {
-            r->h[at] = is_wide ? w->wide[unit] : w->h[unit] * 65536 + w->rest[unit];
-        }
-        if (r->c != NULL) {
-            r->c[at] = w->wide[unit];
-        }
+    for (size_t unit = 0; r->h != NULL && !q_is_gru(r) && unit < (size_t)r->units; unit++) {
+        r->h[b * (size_t)r->units + unit] = w->h[unit] * 65536 + w->rest[unit];
     }
 }
 
@@ -338,15 +340,22 @@ static void q_step_row(const struct gatelet_integer_recurrence *r, size_t place,
 GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence *r) {
     const size_t units = (size_t)r->units, bytes = units * sizeof(int16_t);
     const size_t columns = (size_t)r->kernel.columns;
-    const int adds = r->kind == GATELET_Q_LSTM || r->kind == GATELET_Q_SIMPLE_RNN;
+    const size_t words = (units + 1) / 2; /* of an array of 16 bits */
+    int32_t *const last = q_is_gru(r) ? r->h : r->c;
     struct q_row w = {.z = r->work, .zh = r->work + columns};
-    w.wide = w.zh + (adds ? 0 : columns);
-    w.h = (int16_t *)(void *)(w.wide + units);
-    w.y = w.h + units;
-    w.reset = w.y + units;
-    w.rest = (uint16_t *)(void *)(w.reset + units);
-    w.row = w.reset + 2 * units;
+    int32_t *free = w.zh + (q_is_gru(r) ? columns : 0);
+    w.h = (int16_t *)(void *)free;
+    free += words;
+    w.rest = (uint16_t *)(void *)free;
+    free += q_is_gru(r) ? 0 : words;
+    w.reset = (int16_t *)(void *)free;
+    free += r->kind == GATELET_Q_GRU_RESET_BEFORE ? words : 0;
+    w.y = r->mask == NULL ? w.h : (int16_t *)(void *)free;
+    free += r->mask == NULL ? 0 : words;
+    w.row = (int16_t *)(void *)free;
+    free += ((size_t)r->kernel.rows + 1) / 2;
     for (size_t b = 0; b < (size_t)r->rows; b++) {
+        w.wide = last == NULL ? free : last + b * units;
         q_start_row(r, b, &w);
         const int32_t first = r->enter == NULL ? 0 : r->enter[b];
         if (r->flags & GATELET_SEQUENCES) { /* what nobody reads */
@@ -357,7 +366,9 @@ GATELET_KERNEL void gatelet_integer_walk(const struct gatelet_integer_recurrence
             const size_t place = b * (size_t)r->timesteps + (size_t)t;
             if (r->mask == NULL || r->mask[place]) {
                 q_step_row(r, place, &w);
-                memcpy(w.y, w.h, bytes);
+                if (r->mask != NULL) {
+                    memcpy(w.y, w.h, bytes);
+                }
             } else if (r->flags & GATELET_ZERO_OUTPUT_FOR_MASK) {
                 memset(w.y, 0, bytes);
             }

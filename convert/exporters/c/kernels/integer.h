@@ -59,8 +59,9 @@ struct gatelet_integer_recurrence {
     const int32_t *tail;                  /* s(-a), a = 0, 1/32 ... 16, of scale 2^-31 */
     int16_t *y;
     int32_t *h, *c; /* the last states, or NULL */
-    /* gates units (GRU: twice that) + 3 units + half the larger of features and units, eighths up
-     */
+    /* gates units (GRU: twice that); units, of an LSTM and a GRU whose last states nobody wants;
+     * and as halves, each rounded up: features; units for h, for the rest of c or h (not of a GRU),
+     * for the output beside a mask, for r h of a GRU that resets before the product */
     int32_t *work;
 };
 

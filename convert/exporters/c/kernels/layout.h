@@ -41,7 +41,9 @@
 #define GATELET_MAX_RANK 8
 #define GATELET_LARGEST_SIZE 1048576
 
-/* Pieces of scratch memory begin on whole lines of a cache, 64 bytes. */
+/* Pieces of scratch memory begin on whole lines of a cache, 64 bytes; where memory counts more, on
+ * words that are read two at a time. */
 #define GATELET_SCRATCH_FLOATS 16
+#define GATELET_SMALL_FLOATS 2
 
 #endif

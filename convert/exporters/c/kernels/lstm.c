@@ -58,7 +58,7 @@ GATELET_INLINE void usual_cells(const struct gatelet_recurrence *r, int32_t tile
  * takes a piece of a later projection along. */
 static void lstm_step_usual(const struct gatelet_recurrence *r, const struct gatelet_step *s) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units), columns = 4 * padded;
-    const struct gatelet_matrix *u = &r->recurrent;
+    const struct gatelet_matrix *u = r->recurrent;
     const int forwards = !s->is_odd || u->tiles < GATELET_LSTM_CACHED_TILES;
     struct gatelet_rows rows = {s->rows, padded, columns, columns, s->h, s->z, s->z};
     /* h is rounded: once, not once a tile; or the next h is where h is */
@@ -87,7 +87,7 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
     const size_t n = (size_t)units, padded = (size_t)GATELET_ROUND_UP(units);
     float *before = s->spare, *after = before + 4 * padded;
     const struct gatelet_rows rows = {s->rows, padded, 4 * padded, 4 * padded, s->h, s->z, s->z};
-    gatelet_product(&r->recurrent, 0, r->recurrent.tiles, &rows);
+    gatelet_product(r->recurrent, 0, r->recurrent->tiles, &rows);
     for (int32_t b = 0; b < s->rows; b++) {
         const size_t row = (size_t)b * padded;
         gatelet_unpack_gates(s->z + 4 * row, 4, units, before);
@@ -108,7 +108,7 @@ static void lstm_step_any(const struct gatelet_recurrence *r, const struct gatel
 
 GATELET_KERNEL void gatelet_usual_lstm(const struct gatelet_recurrence *r) {
     /* what is in the first-level cache waits for nothing */
-    const int waits = r->recurrent.tiles > GATELET_LSTM_CACHED_TILES;
+    const int waits = r->recurrent->tiles > GATELET_LSTM_CACHED_TILES;
     gatelet_walk(r, lstm_step_usual, 1, waits ? GATELET_LSTM_AHEAD_FEATURES : 0);
 }
 

@@ -7,6 +7,9 @@
 
 static void start_at(float *state, const float *initial, int32_t rows, int32_t units,
                      int32_t padded) {
+    if (state == initial) {
+        return; /* it lies where it goes on */
+    }
     memset(state, 0, (size_t)rows * (size_t)padded * sizeof(float));
     for (int32_t b = 0; initial != NULL && b < rows; b++) {
         memcpy(state + (size_t)b * (size_t)padded, initial + (size_t)b * (size_t)units,
@@ -25,20 +28,18 @@ struct one_row {
 static void step_row(const struct gatelet_recurrence *r, gatelet_stepper *step,
                      const struct one_row *w, size_t place) {
     const float *x = r->ids != NULL ? r->row : r->x + place * (size_t)r->features;
-    struct gatelet_ahead ahead = {0};
     const struct gatelet_step s = {.rows = 1,
                                    .z = w->z,
                                    .h = w->h,
                                    .c = w->c,
                                    .h_next = w->h,
                                    .c_next = w->c,
-                                   .spare = w->spare,
-                                   .ahead = &ahead};
+                                   .spare = w->spare};
     if (r->ids != NULL) {
         r->embed(r->table, r->ids + place, 1, r->row);
     }
     const struct gatelet_rows rows = {1, 0, 0, 0, x, r->bias, w->z};
-    gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
+    gatelet_product(r->kernel, 0, r->kernel->tiles, &rows);
     step(r, &s);
 }
 
@@ -49,7 +50,8 @@ static void small_row(const struct gatelet_recurrence *r, gatelet_stepper *step,
     const size_t first = r->enter == NULL ? 0 : (size_t)r->enter[w->b];
     const int32_t padded = GATELET_ROUND_UP(r->units);
     const float *y = r->mask == NULL ? w->h : w->y;
-    float *to = r->y + w->b * (r->flags & GATELET_SEQUENCES ? timesteps : 1) * units;
+    float *const to =
+        r->y == NULL ? NULL : r->y + w->b * (r->flags & GATELET_SEQUENCES ? timesteps : 1) * units;
     start_at(w->h, gatelet_moved(r->h0, at), 1, r->units, padded);
     if (w->c != NULL) {
         start_at(w->c, gatelet_moved(r->c0, at), 1, r->units, padded);
@@ -75,27 +77,30 @@ static void small_row(const struct gatelet_recurrence *r, gatelet_stepper *step,
             memcpy(to + t * units, y, units * sizeof(float));
         }
     }
-    if (!(r->flags & GATELET_SEQUENCES)) {
+    if (!(r->flags & GATELET_SEQUENCES) && to != NULL) {
         memcpy(to, y, units * sizeof(float));
     }
-    if (r->h != NULL) {
+    if (r->h != NULL && w->h != r->h + at) {
         memcpy(r->h + at, w->h, units * sizeof(float));
-    }
-    if (r->c != NULL) {
-        memcpy(r->c + at, w->c, units * sizeof(float));
+        if (r->c != NULL) {
+            memcpy(r->c + at, w->c, units * sizeof(float));
+        }
     }
 }
 
 GATELET_KERNEL void gatelet_walk(const struct gatelet_recurrence *r, gatelet_stepper *step,
                                  int has_cell, int32_t least_features) {
     const size_t padded = (size_t)GATELET_ROUND_UP(r->units);
-    const size_t columns = (size_t)r->kernel.tiles * (size_t)r->kernel.tile;
-    struct one_row w = {.z = r->work, .h = r->work + columns};
+    const size_t columns = (size_t)r->kernel->tiles * (size_t)r->kernel->tile;
+    /* states of whole tiles change where the last ones go */
+    const int in_place = r->h != NULL && padded == (size_t)r->units;
+    struct one_row w = {.z = r->work, .h = r->work + columns, .c = r->work + columns + padded};
     (void)least_features;
-    w.c = has_cell ? w.h + padded : NULL;
-    w.y = w.h + (has_cell ? 2 : 1) * padded;
+    w.y = r->work + columns + (in_place ? 0 : has_cell ? 2 : 1) * padded;
     w.spare = w.y + (r->mask == NULL ? 0 : padded);
     for (w.b = 0; w.b < (size_t)r->rows; w.b++) {
+        w.h = in_place ? r->h + w.b * padded : w.h;
+        w.c = !has_cell ? NULL : in_place ? r->c + w.b * padded : w.c;
         small_row(r, step, &w);
     }
 }
@@ -114,13 +119,13 @@ struct walk {
  * as many as GATELET_STEPS at a time: of fewer all at once. */
 static int goes_ahead(const struct gatelet_recurrence *r, int32_t least_features) {
     return GATELET_GOES_AHEAD && r->rows == 1 && r->timesteps >= GATELET_STEPS &&
-           least_features > 0 && r->features >= least_features && r->kernel.floats != NULL &&
-           r->recurrent.floats != NULL;
+           least_features > 0 && r->features >= least_features && r->kernel->floats != NULL &&
+           r->recurrent->floats != NULL;
 }
 
 static struct walk lay_out(const struct gatelet_recurrence *r, int32_t least_features) {
     struct walk w = {.running = r->enter == NULL ? r->rows : 0};
-    w.columns = r->kernel.tiles * r->kernel.tile;
+    w.columns = r->kernel->tiles * r->kernel->tile;
     w.padded = GATELET_ROUND_UP(r->units);
     const int32_t most = r->timesteps < GATELET_STEPS ? r->timesteps : GATELET_STEPS;
     w.goes_ahead = goes_ahead(r, least_features);
@@ -179,7 +184,7 @@ static void project(const struct gatelet_recurrence *r, struct walk *w, int32_t 
                                           .x = r->x + place * features,
                                           .start = r->bias,
                                           .z = w->z + (size_t)skipped * z_stride + b * columns};
-        gatelet_product(&r->kernel, 0, r->kernel.tiles, &rows);
+        gatelet_product(r->kernel, 0, r->kernel->tiles, &rows);
     }
 }
 
@@ -194,7 +199,7 @@ static void plan(const struct gatelet_recurrence *r, struct walk *w, int32_t fir
                                           .x = r->x + (size_t)first * features,
                                           .start = r->bias,
                                           .z = w->z_later};
-        const struct gatelet_ahead ahead = {&r->kernel, rows, 0, w->columns / GATELET_LANES * 2};
+        const struct gatelet_ahead ahead = {r->kernel, rows, 0, w->columns / GATELET_LANES * 2};
         *w->ahead = ahead;
     }
 }

@@ -17,20 +17,22 @@ struct gatelet_table;
 
 struct gatelet_recurrence {
     int32_t rows, timesteps, features, units;
-    const float *x;                          /* [rows, timesteps, features] */
-    struct gatelet_matrix kernel, recurrent; /* columns: [tiles][gates][16] (SimpleRNN: plain) */
-    struct gatelet_matrix candidate;         /* of a GRU that resets before the product */
-    const float *bias, *recurrent_bias;      /* packed as the columns, or NULL */
-    const uint8_t *mask;                     /* [rows, timesteps], or NULL */
-    const int32_t *enter;                    /* [rows]: a row's first timestep, or NULL for 0 */
-    const float *h0, *c0;                    /* [rows, units], or NULL for zeros */
+    const float *x; /* [rows, timesteps, features] */
+    const struct gatelet_matrix *kernel,
+        *recurrent;                         /* columns: [tiles][gates][16] (SimpleRNN: plain) */
+    const struct gatelet_matrix *candidate; /* of a GRU that resets before the product */
+    const float *bias, *recurrent_bias;     /* packed as the columns, or NULL */
+    const uint8_t *mask;                    /* [rows, timesteps], or NULL */
+    const int32_t *enter;                   /* [rows]: a row's first timestep, or NULL for 0 */
+    const float *h0, *c0;                   /* [rows, units], or NULL for zeros */
     struct gatelet_activation activation, recurrent_activation;
     int32_t flags;
-    float *y;     /* [rows, timesteps, units] with SEQUENCES, else [rows, units] */
+    float *y;     /* [rows, timesteps, units] with SEQUENCES, else [rows, units], or NULL for h */
     float *h, *c; /* the last states [rows, units], or NULL */
     /* With C the kernel's columns and P the units rounded up to tiles, floats:
      * rows C min(timesteps, GATELET_STEPS) + GATELET_WALK_STATES rows P; where GATELET_SMALL is set
-     * C, and P for h, for c, and for the output beside a mask; and what a step has spare. */
+     * C, and P for the output beside a mask, and for h and for c but where the last ones are given
+     * and are P; and what a step has spare. */
     float *work;
 #if GATELET_SMALL /* where ids are given, not x: `embed` fills row with one timestep's */
     void (*embed)(const struct gatelet_table *table, const int32_t *ids, size_t n, float *y);
@@ -47,9 +49,10 @@ struct gatelet_step {
     float *z; /* [rows, columns], the projected input; may be overwritten */
     const float *h, *c;
     float *h_next, *c_next;
-    float *spare;                /* so many columns as each step says */
-    struct gatelet_ahead *ahead; /* which a step may take pieces of */
-    int is_odd;                  /* every other step is: it may take the weights from the end */
+    float *spare; /* so many columns as each step says */
+    struct gatelet_ahead
+        *ahead; /* which a step may take pieces of; NULL where GATELET_SMALL is set */
+    int is_odd; /* every other step is: it may take the weights from the end */
 };
 
 typedef void gatelet_stepper(const struct gatelet_recurrence *r, const struct gatelet_step *s);

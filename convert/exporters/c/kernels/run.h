@@ -23,9 +23,9 @@
 #define GATELET_AT(type, offset) ((const type *)(const void *)((const char *)weights + (offset)))
 
 /* The floats of a piece of scratch memory, rounded up. */
-#define GATELET_ROUNDED(floats)                                                 \
-    (((size_t)(floats) + GATELET_SCRATCH_FLOATS - 1) / GATELET_SCRATCH_FLOATS * \
-     GATELET_SCRATCH_FLOATS)
+#define GATELET_UNIT (GATELET_SMALL ? GATELET_SMALL_FLOATS : GATELET_SCRATCH_FLOATS)
+#define GATELET_ROUNDED(floats) \
+    (((size_t)(floats) + GATELET_UNIT - 1) / GATELET_UNIT * GATELET_UNIT)
 
 enum { GATELET_OK, GATELET_BAD_ARGUMENT, GATELET_BAD_ID, GATELET_BAD_WEIGHTS };
 

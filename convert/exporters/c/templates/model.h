@@ -46,7 +46,8 @@ enum ${prefix}_result {
 /* The bytes of scratch memory for B rows: a constant where the sizes are. */
 #define ${PREFIX}_SCRATCH_BYTES($macro_parameters) \
     ${PREFIX}_SCRATCH_OF($macro_passed)
-#define ${PREFIX}_ROUNDED_(floats) (((size_t)(floats) + 15) / 16 * 16)
+#define ${PREFIX}_UNIT_ (${PREFIX}_SMALL ? 2 : 16)
+#define ${PREFIX}_ROUNDED_(floats) (((size_t)(floats) + ${PREFIX}_UNIT_ - 1) / ${PREFIX}_UNIT_ * ${PREFIX}_UNIT_)
 #define ${PREFIX}_SCRATCH_OF($macro_parameters) \
     ((size_t)4 * ($scratch_floats))
 
