@@ -12,13 +12,13 @@ from string import Template
 from gatelet.devices.compilers import Compiler
 from gatelet.devices.elf import section_bytes
 from gatelet.devices.profile import DeviceProfile
-from gatelet.devices.toolchains import AVR, GCC, LINUX, MACHINES, TOOLCHAINS, Machine
+from gatelet.devices.toolchains import AVR, GCC, LINUX, MACHINES, TOOLCHAINS, ZIG, Machine
 from gatelet.errors import CompilerFailed, DoesNotFit
 
 FIRMWARE = Path(__file__).parent / "firmware"
 
-FLAGS = ("-O2", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
-"""Of a model's source, as in the CMakeLists.txt that a bundle has, for size as much as speed."""
+FLAGS = ("-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+"""Of a model's source, as in the CMakeLists.txt that a bundle has, beside the processor's own."""
 
 _SECTIONS = ("-ffunction-sections", "-fdata-sections")
 _WIDE_BYTES = 32 << 20
@@ -257,7 +257,11 @@ def _compile(
     if start == AVR:
         common += ["-DF_CPU=16000000UL"]
     own = [f"-I{FIRMWARE}", "-I."]
-    alone = "-fno-tree-loop-distribute-patterns" if compiler.kind == GCC else "-fno-builtin"
+    alone = "-fno-tree-loop-distribute-patterns"
+    if compiler.kind == ZIG:
+        # the buffers keep sections of their own, whose bytes are told
+        own += ["-mllvm", "-enable-global-merge=false"]
+        alone = "-fno-builtin"
     sources = {
         "model.o": [*profile.flags, "model.c"],
         "selftest.o": [*own, "-Os", str(FIRMWARE / "selftest.c")],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gatelet.convert.onboard.verdict import Verdict
-from gatelet.convert.onboard.verify import c_artifacts, verify
+from gatelet.convert.onboard.verify import Trial, c_artifacts, verify
 from gatelet.devices import profile_names, read_profile
 from gatelet.devices.toolchains import TOOLCHAINS
 from gatelet.runtime.bundle.opening import open_bundle
@@ -58,6 +58,32 @@ def test_a_core_gives_the_scores_of_this_machine(cpu: str, written: Path) -> Non
         found = verify(asked, artifact)
         assert found.verdict == "pass", found
         _look_at(found, bare=asked.profile.is_bare)
+
+
+def test_helium_gives_the_bits_of_plain_c_in_fewer_instructions(
+    write_bundle: WriteBundle, tmp_path: Path
+) -> None:
+    artifacts = (("c", "full-int8"),)
+    # more features than Helium takes at once
+    wide = write_bundle(tmp_path / "wide", features=40, artifacts=artifacts, with_vectorizer=False)
+    asked = question(wide, "corstone-300", compiler="gcc")
+    (artifact,) = c_artifacts(asked.bundle)
+    plain = replace(asked, profile=replace(asked.profile, flags=("-DGATELET_PLAIN",)))
+    found = [verify(one, artifact) for one in (asked, plain)]
+    assert [one.verdict for one in found] == ["pass", "pass"]
+    assert [one.same_bits for one in found] == [one.numbers for one in found]
+    assert found[0].count["row"] < 0.7 * found[1].count["row"]
+
+
+def test_both_compilers_tell_the_same_buffers(written: Path, tmp_path: Path) -> None:
+    told = set()
+    for compiler in ("gcc", "zig"):
+        asked = question(written, "esp32-c3", compiler=compiler)
+        (artifact,) = c_artifacts(asked.bundle, ["full-int8"])
+        built = Trial(asked, artifact, steps=False).build(tmp_path)
+        told.add((built.scratch_bytes, built.state_bytes))
+    ((scratch_bytes, _),) = told
+    assert scratch_bytes > 100
 
 
 def _look_at(found: Verdict, *, bare: bool) -> None:
