@@ -113,4 +113,10 @@ TOLERANCES |= {
     )
 }
 
+TOLERANCES |= {
+    ("wasm", scheme): replace(limits, reason=f"the weights and the code of c {scheme}: as there")
+    for (target, scheme), limits in tuple(TOLERANCES.items())
+    if target == "c"
+}
+
 TOLERANCES["tflm", "full-int8-features"] = TOLERANCES["tflm", "full-int8"]

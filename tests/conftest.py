@@ -173,6 +173,7 @@ def _write_bundle(
     stream: bool = False,
     decisions: tuple[Decision, ...] = (),
     cell: str = "LSTM",
+    units: int = UNITS,
     **settings: Any,
 ) -> Path:
     import numpy as np
@@ -188,7 +189,12 @@ def _write_bundle(
     from gatelet.runtime.graph.streaming import to_stream
 
     graph = _graph(
-        outputs=outputs, timesteps=timesteps, features=features, cell=cell, settings=settings
+        outputs=outputs,
+        timesteps=timesteps,
+        features=features,
+        cell=cell,
+        units=units,
+        settings=settings,
     )
     named = labels if labels is not None else tuple(str(i) for i in range(max(2, outputs)))
     stage = out.with_name(f"{out.name}-stage")
@@ -247,6 +253,7 @@ def _graph(
     timesteps: int | None,
     features: int | None,
     cell: str = "LSTM",
+    units: int = UNITS,
     settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Graph:
     """Make Embedding 3, LSTM 4, Dense and its activation; or the same without the Embedding."""
@@ -271,11 +278,11 @@ def _graph(
         tensor("embedding.embeddings", VOCABULARY, width)
         shape = (None, timesteps, width)
         nodes.append(node("Embedding", "ids", "embedding", shape, "embeddings"))
-    gates = GATES[cell] * UNITS
+    gates = GATES[cell] * units
     tensor("lstm.kernel", width, gates)
-    tensor("lstm.recurrent_kernel", UNITS, gates)
+    tensor("lstm.recurrent_kernel", units, gates)
     tensor("lstm.bias", *((2,) if settings.get("reset_after") else ()), gates)
-    tensor("dense.kernel", UNITS, outputs)
+    tensor("dense.kernel", units, outputs)
     tensor("dense.bias", outputs)
     settings = {
         "activation": "tanh",
@@ -288,7 +295,7 @@ def _graph(
     }
     source = "features" if features else "embedding"
     roles = ("kernel", "recurrent_kernel", "bias")
-    nodes.append(node(cell, source, "lstm", (None, UNITS), *roles, **settings))
+    nodes.append(node(cell, source, "lstm", (None, units), *roles, **settings))
     nodes.append(node("Dense", "lstm", "dense", (None, outputs), "kernel", "bias"))
     activation = "sigmoid" if outputs == 1 else "softmax"
     nodes.append(node("Activation", "dense", "scores", (None, outputs), activation=activation))

@@ -12,6 +12,7 @@ from gatelet.convert.exporters.c import export_c
 from gatelet.convert.exporters.c.export import OPERATIONS as C_OPERATIONS
 from gatelet.convert.exporters.c.refusal import c_refusal
 from gatelet.convert.exporters.c.stored import c_weight_bytes
+from gatelet.convert.exporters.c.wasm_export import export_wasm
 from gatelet.convert.exporters.exported import Exportable, Exported
 from gatelet.convert.exporters.identity import identity_of
 from gatelet.convert.exporters.litert import export_litert
@@ -179,6 +180,15 @@ EXPORTERS: dict[str, Exporter] = {
         stored_as="onnx",
     ),
 }
+
+EXPORTERS["wasm"] = replace(
+    EXPORTERS["c"],
+    function=export_wasm,
+    package="ziglang",
+    extra="c",
+    made="when named",
+    stored_as="c",
+)
 
 TARGETS = {
     target: tuple(name for name in SCHEMES if (target, name) in TOLERANCES) for target in EXPORTERS

@@ -176,7 +176,7 @@ def _modules(artifact: Artifact, *, all_engines: bool) -> tuple[str | None, ...]
 def _bounds(case: Case, artifact: Artifact, limits: Limits) -> Bounds:
     exact, made_up = case.oracle.float32_limit, case.oracle.made_up
     found = bounds_of(limits, case.settings, exact=exact, made_up=made_up)
-    return replace(found, one_answer=artifact.target == "c" and is_of_today(artifact))
+    return replace(found, one_answer=artifact.target in ("c", "wasm") and is_of_today(artifact))
 
 
 def judge_artifact(case: Case, artifact: Artifact, module: str | None) -> ArtifactReport:

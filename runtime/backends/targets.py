@@ -24,11 +24,20 @@ class Engine:
         package: Its name for people and for pip; by default that of the module.
         command: What installs it; by default the extra.
         loads: The module that opens a model, where importing the package alone says little.
+        is_program: It is a program of that name, and no package of Python.
     """
 
     def __init__(
-        self, module: str, extra: str, *, package: str = "", command: str = "", loads: str = ""
+        self,
+        module: str,
+        extra: str,
+        *,
+        package: str = "",
+        command: str = "",
+        loads: str = "",
+        is_program: bool = False,
     ) -> None:
+        self.is_program = is_program
         self.module = module
         self.extra = extra
         self.package = package or module.replace("_", "-")
@@ -42,7 +51,11 @@ class Engine:
 
     @property
     def is_installed(self) -> bool:
-        """Whether the package can be found; it is not imported."""
+        """Whether the package can be found; it is not imported, and no program is started."""
+        if self.is_program:
+            from shutil import which  # not at the start of every process
+
+            return which(self.module) is not None
         try:
             spec = importlib.util.find_spec(self.module)
         except ValueError:  # a module put into sys.modules by hand
@@ -75,6 +88,7 @@ class Target:
         multiplies_rows_together: Its matrix kernels take several rows at once.
         multiplications_a_s: On a small processor of today, roughly.
         timestep_s: What a timestep of a recurrence takes beside its multiplications.
+        only_named: It is used where it is named, and never chosen by itself.
     """
 
     module: str
@@ -91,6 +105,7 @@ class Target:
     multiplies_rows_together: bool = False
     multiplications_a_s: float = 5e9
     timestep_s: float = 2e-6
+    only_named: bool = False
 
 
 _ONNXRUNTIME = Engine("onnxruntime", "onnx")
@@ -143,6 +158,20 @@ TARGETS: dict[str, Target] = {
         takes_arrays=True,
         multiplications_a_s=1e8,
         timestep_s=1e-5,
+    ),
+    "wasm": Target(  # a test bench too: in pages it is a package of `gatelet export`
+        "wasm.backend",
+        (
+            Engine(
+                "node",
+                "wasm",
+                command="install Node.js 18 or later, such that 'node' is found",
+                is_program=True,
+            ),
+        ),
+        sorts_rows=False,  # as c
+        streaming="inside",
+        only_named=True,
     ),
 }
 """In the runtime's order: the first one that can run is used where none is named."""

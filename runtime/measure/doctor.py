@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gatelet.errors import GateletError
+from gatelet.errors import BackendMissing, GateletError
 from gatelet.runtime.backends.c.compiler import find_compiler
 from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.backends.targets import GRAPH_TARGETS, TARGETS, Engine
+from gatelet.runtime.backends.wasm.child import node_version
 from gatelet.runtime.bundle.opening import Bundle, open_bundle
 from gatelet.runtime.predictor.probe import Probe, probe_all
 
@@ -206,6 +207,8 @@ def _backend(target: str, engine: Engine) -> Backend:
     version, said = _try_import(engine)
     if version is not None:
         return Backend(target, name, version, works=True)
+    if engine.is_program:
+        return Backend(target, name, None, works=False, command=command, problem=said)
     problem, mend = _explain_import(engine.module, said, command)
     return Backend(target, name, None, works=False, command=mend, problem=problem)
 
@@ -239,6 +242,8 @@ def _no_wheel(module: str, here: Machine) -> str | None:
 
 def _try_import(engine: Engine) -> tuple[str | None, str]:
     """Import an engine in a child process: its version, or the last line of what it said."""
+    if engine.is_program:
+        return _try_node()
     version = f"importlib.metadata.version({engine.package!r})"
     script = (
         "import base64, importlib, importlib.metadata, platform\n"
@@ -264,6 +269,14 @@ def _try_import(engine: Engine) -> tuple[str | None, str]:
         return None, f"importing it ended the process by signal {-done.returncode}"
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     return None, " ".join(lines)[:20_000] if lines else f"exit code {done.returncode}"
+
+
+def _try_node() -> tuple[str | None, str]:
+    """Start the Node child of the wasm backend: its version, or why there is none."""
+    try:
+        return node_version(), ""
+    except BackendMissing as error:
+        return None, str(error)
 
 
 def _explain_import(module: str, said: str, command: str) -> tuple[str, str | None]:

@@ -11,6 +11,7 @@ from gatelet.runtime.backends.targets import (
     TARGETS,
     engine_module,
     installed_targets,
+    row_of,
     unknown_target,
 )
 from gatelet.runtime.bundle.opening import Artifact, Bundle
@@ -29,7 +30,8 @@ def choose_artifact(bundle: Bundle, *, target: str | None, scheme: str | None) -
     fitting = [
         artifact
         for artifact in bundle.artifacts
-        if target in (None, artifact.target) and scheme in (None, artifact.scheme)
+        if (_by_itself(artifact) if target is None else target == artifact.target)
+        and scheme in (None, artifact.scheme)
     ]
     if not fitting:
         has = ", ".join(f"{a.target} {a.scheme}" for a in bundle.artifacts) or "none"
@@ -77,10 +79,15 @@ def target_of_variable(bundle: Bundle) -> str | None:
 def graph_target(bundle: Bundle, scheme: str | None) -> str | None:
     """Return what runs the Graph itself, where no engine for any artifact is installed."""
     installed = installed_targets()
-    runs = any(artifact.target in installed for artifact in bundle.artifacts)
+    runs = any(one.target in installed and _by_itself(one) for one in bundle.artifacts)
     if runs or scheme not in (None, "float32"):
         return None
     return next(target for target in GRAPH_TARGETS if target in installed)
+
+
+def _by_itself(artifact: Artifact) -> bool:
+    """Return whether an artifact may be used where nobody named its target."""
+    return not row_of(artifact.target).only_named
 
 
 def check_engine(bundle: Bundle, artifact: Artifact) -> None:

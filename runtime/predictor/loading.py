@@ -44,8 +44,8 @@ def load(
 
     Args:
         path: The bundle's folder.
-        target: 'c', 'litert', 'onnx', 'onnx-text', 'tflm', 'reference' or 'pure'; unless given,
-            the environment variable GATELET_TARGET, else the first one that can run.
+        target: 'c', 'litert', 'onnx', 'onnx-text', 'tflm', 'wasm', 'reference' or 'pure'; unless
+            given, the environment variable GATELET_TARGET, else the first one that can run.
         scheme: Such as 'float32'; the first one that passed parity, unless given.
         threads: For the engine's kernels.
         probe: Let a child process open the artifact first and run the golden vectors: for bundles

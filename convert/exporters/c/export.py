@@ -62,6 +62,20 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
         Companion(f"library:{one.platform}", f"{written.stem}-{one.platform}", one.suffix, one.data)
         for one in libraries
     ]
+    if written.steps is not None:
+        # the code that streams: its weights are the artifact's own
+        source = next(one for one in files["companions"] if one.role == "source")
+        companions.append(replace(source, role=STREAM_ROLE))
+    return Exported(
+        written.weights,
+        tuple(sorted(written.kernels)),
+        facts=facts_of(written, model),
+        companions=(*files["companions"], *companions),
+    )
+
+
+def facts_of(written: Model, model: Exportable) -> dict[str, object]:
+    """Return what the manifest says of the weights, and of the code that is written for them."""
     facts: dict[str, object] = {"prefix": written.prefix, **_skipped(model.skipping)}
     facts["sections"] = written.sections
     if written.observed:
@@ -69,15 +83,7 @@ def export_c(model: Exportable, scheme: Scheme) -> Exported:
     if written.steps is not None:
         states = [state.to_manifest() for state in written.states]
         facts[STREAM_ROLE] = {"states": states, "max_batch": None}
-        # the code that streams: its weights are the artifact's own
-        source = next(one for one in files["companions"] if one.role == "source")
-        companions.append(replace(source, role=STREAM_ROLE))
-    return Exported(
-        written.weights,
-        tuple(sorted(written.kernels)),
-        facts=facts,
-        companions=(*files["companions"], *companions),
-    )
+    return facts
 
 
 def _skipped(graph: Graph) -> dict[str, object]:

@@ -340,10 +340,12 @@ _LOOKS: dict[str, tuple[str, Callable[[Asked], Iterator[Check]]]] = {
     "onnx": ("onnx", _look_into_onnx),
     "onnx-text": ("onnx", _look_into_onnx),
     "tflm": ("tflm", lambda asked: _whole(asked, "")),
+    "wasm": ("c", _look_into_c),
 }
 """By target: whose files it writes, and how they are looked into."""
 
 _INTEGER_LOOKS: dict[str, tuple[str, Callable[[Asked], Iterator[Check]]]] = {
     "c": ("c", _compare_bits),
+    "wasm": ("c", _compare_bits),
 }
 """The same of schemes that compute in integers."""

@@ -24,11 +24,13 @@ from gatelet.convert.parity.files.verdict import (
     run_here,
     worst_of,
 )
+from gatelet.convert.parity.files.wasm_files import judge_wasm
 from gatelet.convert.parity.report import ArtifactReport, Check
 from gatelet.convert.parity.stored.file import StoredFile
 from gatelet.convert.parity.stored.match import check_stored, match_weights
 from gatelet.convert.schemes import is_of_today
 from gatelet.errors import GateletError
+from gatelet.runtime.backends.targets import row_of
 from gatelet.runtime.bundle.manifest import judged_of
 from gatelet.runtime.bundle.opening import Artifact, Bundle
 from gatelet.runtime.graph.states import STREAM_ROLE
@@ -119,9 +121,11 @@ def companions_of(
         found = _of_c(case, artifact, reports)
     elif artifact.target == "tflm":
         found = judge_tflm(case.bundle, artifact, own.verdict)
+    elif artifact.target == "wasm":
+        found = judge_wasm(case, artifact, reports, own)
     else:
         found = {}
-    if STREAM_ROLE in artifact.companions and artifact.target != "c":
+    if STREAM_ROLE in artifact.companions and row_of(artifact.target).streaming == "file":
         found[STREAM_ROLE] = _of_stream(case, artifact, reports)
     unknown = not_run("this gatelet does not know what it is")
     same = {artifact.companions[role]: one for role, one in found.items()}

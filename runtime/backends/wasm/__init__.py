@@ -1,0 +1,1 @@
+"""The WebAssembly target: a Node child runs what a page would run."""
