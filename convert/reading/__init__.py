@@ -1,6 +1,6 @@
 """Reading: what a Keras file or a live Keras model says, as data.
 
-No code from the file runs, nothing is unpickled, and Keras is not needed.
+No code from the file runs, pickles are read as data, and Keras is not needed.
 """
 
 from gatelet.convert.reading.equivalents import Equivalents

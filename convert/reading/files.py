@@ -94,6 +94,11 @@ def suffix_of(path: Path) -> str:
     raise ModelError(_refused_file(path, head))
 
 
+def holds_model(head: bytes) -> bool:
+    """Recognise a Keras file, or an archive that could be one, by its first bytes."""
+    return head.startswith((HDF5_MAGIC, ZIP_MAGIC))
+
+
 def keras_suffix(data: bytes) -> str:
     """Return the suffix by which Keras knows the format of a model in memory: '.keras' or '.h5'."""
     return LEGACY_SUFFIX if data.startswith(HDF5_MAGIC) else KERAS_SUFFIX
@@ -111,8 +116,9 @@ def _holds_pickle(path: Path) -> bool:
 
 def _refused_pickle(path: Path) -> str:
     return (
-        f"'{path}' is a pickle, which runs code when it is read, so it never is: load it where it "
-        "was made and save the Keras model in it with model.save('name.keras')"
+        f"'{path}' is a pickle, and a pickled model is its code, which is never run: load it where "
+        "it was made and save the Keras model in it with model.save('name.keras'); a tokenizer "
+        "is given by --vectorizer"
     )
 
 

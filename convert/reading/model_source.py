@@ -3,7 +3,7 @@
 Not the reading of Keras' formats: that is `gatelet.convert.reading`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,14 +19,13 @@ from gatelet.convert.reading import (
 )
 from gatelet.convert.reading.assembly import assembled
 from gatelet.convert.reading.text_layer import take_text_layer
-from gatelet.errors import ConfigError, ModelError
+from gatelet.errors import ConfigError
 from gatelet.runtime.bundle.decisions import Decision
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.dataset import Dataset
 from gatelet.runtime.data.run import Run, is_run
 from gatelet.runtime.stages import temporary_folder
-from gatelet.runtime.vectorizer.opening import AnyVectorizer, load_vectorizer
-from gatelet.runtime.vectorizer.tokenizer import Vectorizer
+from gatelet.runtime.vectorizer.opening import AnyVectorizer
 
 
 @dataclass(frozen=True)
@@ -154,73 +153,3 @@ def _open_object(model: Any, custom_objects: Equivalents) -> ModelSource:
         except (OSError, TypeError, ValueError, NotImplementedError):
             saved = None  # what it computes is read all the same
         return ModelSource(name=str(model.name), model=read, keras_file=saved, live=model)
-
-
-@dataclass(frozen=True)
-class Padding:
-    """How Keras' pad_sequences was called, as far as that is known.
-
-    Args:
-        maxlen: None for the model's input length.
-        padding: 'pre' or 'post'; None for 'pre', Keras' default.
-        truncating: Likewise.
-    """
-
-    maxlen: int | None = None
-    padding: str | None = None
-    truncating: str | None = None
-
-
-def read_vectorizer(
-    path: Path | None,
-    model: Path,
-    *,
-    config: Path | None = None,
-    padded: Padding = Padding(),
-    progress: Callable[[str], None] = lambda text: None,
-) -> AnyVectorizer | None:
-    """Read a vectorizer of ours, or a Keras Tokenizer's JSON with the settings of pad_sequences.
-
-    Args:
-        path: A vectorizer.json, or what `Tokenizer.to_json()` gave; None gives None.
-        model: The model that it belongs to, whose input tells maxlen.
-        config: Of that model, where its file holds weights only.
-        padded: How its ids were padded.
-        progress: Told what was taken for granted.
-
-    Raises:
-        ConfigError: These were given for a vectorizer of ours, which has its own.
-        ModelError: It is neither, or the model does not tell its input length.
-    """
-    if path is None:
-        return None
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(f"cannot read the vectorizer '{path}': {said}") from error
-    if '"gatelet-vectorizer"' in text[:1000]:
-        if padded != Padding():
-            raise ConfigError(
-                f"'{path}' has a maxlen, padding and truncating of its own: leave out --maxlen, "
-                "--padding and --truncating"
-            )
-        return load_vectorizer(path)
-    maxlen = padded.maxlen
-    if maxlen is None:
-        maxlen = open_source(model, config=config).model.inputs[0].shape[1]
-    if maxlen is None:
-        raise ModelError(
-            f"'{model}' takes any number of timesteps, and '{path}' does not say how many texts "
-            "were padded to: give --maxlen"
-        )
-    sides = (padded.padding or "pre", padded.truncating or "pre")
-    if padded.padding is None or padded.truncating is None:
-        progress(
-            f"'{path.name}' does not say how texts were padded: taking maxlen {maxlen}, padding "
-            f"'{sides[0]}', truncating '{sides[1]}', as pad_sequences does "
-            "unless told; --maxlen, --padding and --truncating say otherwise"
-        )
-    return Vectorizer.from_keras_tokenizer(
-        path, maxlen=maxlen, padding=sides[0], truncating=sides[1]
-    )

@@ -3,9 +3,11 @@
 Not the vectorizer's semantics: those are in `gatelet.runtime.vectorizer.text_vectorization`.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from gatelet.convert.reading.source import SourceCall, SourceLayer, SourceModel
+from gatelet.convert.reading.source import SourceCall, SourceModel
 from gatelet.errors import ModelError, UnsupportedLayer
 from gatelet.runtime.vectorizer.text_vectorization import (
     OOV_ID,
@@ -14,7 +16,7 @@ from gatelet.runtime.vectorizer.text_vectorization import (
     TextVectorization,
 )
 
-_CLASS = "TextVectorization"
+TEXT_LAYER = "TextVectorization"
 
 
 def take_text_layer(model: SourceModel) -> tuple[SourceModel, TextVectorization | None]:
@@ -29,13 +31,13 @@ def take_text_layer(model: SourceModel) -> tuple[SourceModel, TextVectorization 
     Raises:
         UnsupportedLayer: The layer stands elsewhere, or has an option that has no exact equal.
     """
-    calls = [call for call in model.calls if model.layers[call.layer].class_name == _CLASS]
+    calls = [call for call in model.calls if model.layers[call.layer].class_name == TEXT_LAYER]
     if not calls:
         return model, None
     layer = model.layers[calls[0].layer]
     if len(calls) > 1 or len(model.inputs) > 1 or calls[0].inputs != (model.inputs[0].value,):
-        raise _refused(layer, "stands elsewhere than right behind the model's only input")
-    vectorizer = _vectorizer(layer)
+        raise _refused(layer.name, "stands elsewhere than right behind the model's only input")
+    vectorizer = text_layer_vectorizer(layer.name, layer.config)
     source = replace(model.inputs[0], shape=(None, vectorizer.maxlen))
     rest = tuple(
         _reading(call, calls[0].outputs[0], source.value)
@@ -50,24 +52,33 @@ def _reading(call: SourceCall, old: str, new: str) -> SourceCall:
     return replace(call, inputs=tuple(new if name == old else name for name in call.inputs))
 
 
-def _vectorizer(layer: SourceLayer) -> TextVectorization:
-    config = layer.config
+def text_layer_vectorizer(name: str, config: Mapping[str, Any]) -> TextVectorization:
+    """Return the vectorizer that does what the layer does.
+
+    Args:
+        name: The layer's, for messages.
+        config: Its settings; `vocabulary` begins with padding and unknown.
+
+    Raises:
+        ModelError: A setting is damaged.
+        UnsupportedLayer: The layer has an option that has no exact equal.
+    """
     if config.get("output_mode", "int") != "int":
-        raise _refused(layer, f"has output_mode='{config['output_mode']}'; supported: 'int'")
+        raise _refused(name, f"has output_mode='{config['output_mode']}'; supported: 'int'")
     if config.get("ragged"):
-        raise _refused(layer, "is ragged; supported: ragged=False")
+        raise _refused(name, "is ragged; supported: ragged=False")
     encoding = str(config.get("encoding", "utf-8"))
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
-        raise _refused(layer, f"has encoding='{encoding}'; supported: 'utf-8'")
+        raise _refused(name, f"has encoding='{encoding}'; supported: 'utf-8'")
     for option, known in (("standardize", STANDARDIZE), ("split", SPLIT)):
         if config.get(option) not in known:
             raise _refused(
-                layer, f"has a {option} of its own; supported: {', '.join(map(str, known))}"
+                name, f"has a {option} of its own; supported: {', '.join(map(str, known))}"
             )
     maxlen = config.get("output_sequence_length")
     if maxlen is None:
         raise _refused(
-            layer,
+            name,
             "has no output_sequence_length, so what it gives depends on the other texts of a "
             "batch; set one",
         )
@@ -83,10 +94,10 @@ def _vectorizer(layer: SourceLayer) -> TextVectorization:
             vocabulary=vocabulary,
         )
     except (TypeError, ValueError) as error:
-        raise ModelError(f"layer '{layer.name}' ({_CLASS}): {error}") from error
+        raise ModelError(f"layer '{name}' ({TEXT_LAYER}): {error}") from error
 
 
-def _refused(layer: SourceLayer, what: str) -> UnsupportedLayer:
+def _refused(name: str, what: str) -> UnsupportedLayer:
     return UnsupportedLayer(
-        f"layer '{layer.name}' ({_CLASS}) {what}", layer=layer.name, class_name=_CLASS
+        f"layer '{name}' ({TEXT_LAYER}) {what}", layer=name, class_name=TEXT_LAYER
     )

@@ -17,7 +17,7 @@ from gatelet.convert import convert_with_report
 from gatelet.convert.exporters.choice import EVERYTHING
 from gatelet.convert.exporters.targets import TARGETS
 from gatelet.convert.parity import ParityReport
-from gatelet.convert.reading.model_source import Padding, read_vectorizer
+from gatelet.convert.reading.vectorizer_files import Padding, read_vectorizer
 from gatelet.convert.schemes import SCHEMES
 from gatelet.convert.settings import ROUTES
 from gatelet.runtime.bundle.opening import Bundle
@@ -58,7 +58,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--vectorizer",
         type=Path,
         metavar="FILE",
-        help="a vectorizer.json, or what Tokenizer.to_json() returned",
+        help="a vectorizer.json, or the tokenizer that the model had: JSON, a pickle, a "
+        "vocabulary, a TextVectorization; see docs/reading.md",
     )
     parser.add_argument(
         "--maxlen", type=int, metavar="N", help="timesteps that a Tokenizer's ids are padded to"

@@ -13,7 +13,7 @@ from gatelet.convert.lowering import LOWERINGS
 from gatelet.convert.reading import read_keras_file
 from gatelet.convert.reading.classes import MODEL_CLASSES
 from gatelet.convert.reading.lookalikes import COMMON_LAYERS, own_setting
-from gatelet.convert.reading.model_source import Padding, read_vectorizer
+from gatelet.convert.reading.vectorizer_files import Padding, read_vectorizer
 from gatelet.errors import ConfigError, DataError, ModelError, UnsupportedLayer
 from gatelet.runtime.data.arrays import Arrays
 from gatelet.runtime.data.truth import label_ids_of
