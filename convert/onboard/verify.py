@@ -32,7 +32,7 @@ from gatelet.convert.parity.files.verdict import REGENERATED, RUN
 from gatelet.convert.rows.drawn import random_rows
 from gatelet.convert.rows.likely import read_likely
 from gatelet.convert.rows.rows import Rows
-from gatelet.devices.build import Built, build, has_room, refuse
+from gatelet.devices.build import Built, Case, build, has_room, refuse
 from gatelet.devices.compilers import find_compiler
 from gatelet.devices.emulators import Outcome, converse, script_of
 from gatelet.devices.profile import DeviceProfile
@@ -244,7 +244,11 @@ class Trial:
             f"building c {self.artifact.scheme} for {profile.name} with {compiler.version}"
         )
         script = "" if question.way.takes_input(profile) else self._script()
-        return build(self.examiner.case(self._largest()), profile, compiler, folder, script=script)
+        return build(self.case(), profile, compiler, folder, script=script)
+
+    def case(self) -> Case:
+        """Describe it for `gatelet.devices.build`, with the most timesteps that are run."""
+        return self.examiner.case(self._largest())
 
     def _stored(self) -> Mapping[str, Any]:
         """Return what the bundle says of the program for the device that it holds; {} of none.

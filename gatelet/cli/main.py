@@ -27,6 +27,7 @@ COMMANDS = {
     "convert": "convert a run or a Keras model to a bundle, and check its parity",
     "parity": "check that a bundle predicts what was trained",
     "verify": "run a bundle on a device, emulated or real, and judge it to the bit",
+    "plan": "which scheme fits which device, and what it costs there",
     "diff": "compare two bundles: is the new one worse?",
     "export": "make a package of a bundle: C, Arduino, ESP-IDF, Zephyr, MicroPython, ...",
     "predict": "predict with a bundle",
