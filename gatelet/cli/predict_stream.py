@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gatelet.cli.predict_arrays import print_outputs, row_of, tell_outside
+from gatelet.cli.predict_arrays import print_outputs, row_of, tell_outside, tell_units
 from gatelet.cli.show import progress
 from gatelet.errors import DataError, InputError
 from gatelet.runtime import Predictor, Stream, load, open_bundle
@@ -47,6 +47,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
     predictor = _open(arguments)
     stream = predictor.stream()
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
+    tell_units(predictor)
     is_told = False
     for step in _steps(arguments, stream):
         if step.inputs is None:
