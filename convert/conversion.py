@@ -24,6 +24,7 @@ from gatelet.convert.parity import ParityReport
 from gatelet.convert.passes import rewrite
 from gatelet.convert.proving import ask_draft, prove_draft
 from gatelet.convert.reading.read_source import read_source
+from gatelet.convert.reading.scaling import units_told
 from gatelet.convert.rows.given import part_calibration, unknown_ranges
 from gatelet.convert.settings import ConversionSettings, Progress
 from gatelet.convert.worker.place import place_for_tools
@@ -62,6 +63,7 @@ def convert_with_report(
     with_keras: bool = True,
     config: str | Path | None = None,
     custom_objects: Mapping[str, Any] = MappingProxyType({}),
+    scale: Sequence[str] = (),
     route: str = "graph",
     progress: Progress = lambda text: None,
 ) -> tuple[Bundle, ParityReport]:
@@ -92,6 +94,8 @@ def convert_with_report(
         custom_objects: What stands for layers whose code is not Keras' own, by the layer's name,
             registered name or class: the name or class of one of Keras' layers, such a layer,
             or a function that makes one from the custom layer's settings.
+        scale: Files of the scalers that stood outside the model, JSON or scikit-learn's: the bundle
+            takes and gives raw units. See docs/reading.md.
         route: 'graph', or 'keras' for a model with layers that the Graph does not know: it goes
             through TensorFlow's and tf2onnx's converters as it is, and Keras is the oracle.
         progress: Called with what is being done.
@@ -131,6 +135,7 @@ def convert_with_report(
         with_keras=with_keras,
         config=config,
         custom_objects=custom_objects,
+        scale=tuple(scale),
         route=route,
         progress=timings.tell,
     )
@@ -182,6 +187,7 @@ def _convert_through_the_graph(
         labels=tuple(writer.facts["labels"]),
         threshold=model.source.threshold,
         decisions=model.source.decisions,
+        units=units_told(model.source.scaling),
         calibration=parted.calibration,
         streaming=model.streaming,
         stream_files=model.stream_files,

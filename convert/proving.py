@@ -163,7 +163,8 @@ def ask_draft(
     keras = worker if settings.asks_keras else None
     oracle = ask_oracles(bundle, question, keras, progress=progress)
     if settings.with_keras and oracle.keras is None and source.live is not None:
-        oracle = ask_live(oracle, source.live, wrote=source.model.keras_version)
+        wrote = source.model.keras_version
+        oracle = ask_live(oracle, source.live, wrote=wrote, scaling=source.scaling)
     if oracle.keras_refusal:
         writer.add_provenance(keras_refusal=oracle.keras_refusal)
     if model.whole is not None:

@@ -44,6 +44,7 @@ class ConversionSettings:
     with_keras: bool = True
     config: Any = None
     custom_objects: Mapping[str, Any] = field(default_factory=dict)
+    scale: Any = ()
     route: str = "graph"
     progress: Progress = lambda text: None
 
@@ -69,6 +70,7 @@ class ConversionSettings:
             (self.stream, "--stream", "streaming files are made from the Graph"),
             (not self.with_keras, "--no-keras", "there Keras alone knows what is right"),
             (self.config is not None, "--config", "Keras needs the whole model in one file"),
+            (self.scale, "--scale", "scalers become layers of the Graph"),
             (self.custom_objects, "custom_objects", "Keras needs the layers' own code"),
         )
         for given, name, why in lacking:

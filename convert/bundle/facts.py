@@ -55,6 +55,8 @@ def describe(writer: BundleWriter, source: ModelSource, graph: Graph, *, strip: 
             "training": dict(source.provenance),
         },
     }
+    if source.scaling:
+        writer.facts["scale"] = {side: one.to_json() for side, one in source.scaling.items()}
     if source.decisions:
         writer.facts["decisions"] = [one.to_json() for one in source.decisions]
     if source.vectorizer is not None:

@@ -40,6 +40,7 @@ class Exportable:
         labels: In the order of the outputs.
         threshold: For a single sigmoid output.
         decisions: What outputs mean beside these two; () where they say it all.
+        units: Of inputs and outputs, for people; '' where nobody says.
         calibration: Rows for schemes that compute in integers; None where none is made.
         streaming: Its streaming form, for artifacts that hold it beside the whole (c).
         stream_files: Artifacts of other targets get a file of that form.
@@ -55,6 +56,7 @@ class Exportable:
     labels: tuple[str, ...] = ()
     threshold: float = 0.5
     decisions: tuple[Decision, ...] = ()
+    units: str = ""
     calibration: Calibration | None = None
     streaming: StreamingGraph | None = None
     stream_files: bool = False
@@ -73,6 +75,7 @@ class Exportable:
             "labels": self.labels,
             "threshold": self.threshold,
             "decisions": [one.to_json() for one in self.decisions],
+            "units": self.units,
         }
         if self.calibration is not None:
             arrays: dict[str, Any] = dict(self.calibration.rows)
@@ -96,6 +99,7 @@ class Exportable:
             labels=tuple(facts["labels"]),
             threshold=facts["threshold"],
             decisions=parse_decisions(facts["decisions"]) if facts["decisions"] else (),
+            units=facts["units"],
             calibration=_read_calibration(folder, facts.get("calibration")),
         )
 

@@ -23,6 +23,7 @@ from gatelet.convert.exporters.onnx.export import OPERATIONS as ONNX_OPERATIONS
 from gatelet.convert.exporters.onnx.text import text_refusal, vocabulary_bytes
 from gatelet.convert.exporters.ranges import input_ranges, largest_features
 from gatelet.convert.exporters.row import Exporter, Frame
+from gatelet.convert.exporters.subtracted import float16_refusal
 from gatelet.convert.exporters.tflm import export_tflm
 from gatelet.convert.exporters.tflm.refusal import tflm_refusal
 from gatelet.convert.schemes import SCHEMES, Scheme, same_but
@@ -60,12 +61,19 @@ def _litert_engines(scheme: Scheme) -> tuple[str, ...]:
 
 def _litert_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
     """Refuse recurrent kernels of another type where they are convolutions: those are constants."""
+    lost = float16_refusal(graph, scheme, target="litert")
+    if lost:
+        return lost
     if not scheme.recurrent or all(node.op != "ConvLSTM2D" for node in graph.nodes):
         return ""
     return (
         f"litert stores the recurrent kernel of a ConvLSTM2D as its other weights, so it has no "
         f"{scheme.name}: choose another --scheme"
     )
+
+
+def _onnx_refusal(graph: Graph, scheme: Scheme, vectorizer: AnyVectorizer | None) -> str:
+    return float16_refusal(graph, scheme, target="onnx", least=SMALL_ELEMENTS)
 
 
 def _vocabulary(count: int) -> dict[str, int]:
@@ -140,6 +148,7 @@ EXPORTERS: dict[str, Exporter] = {
         isolated=False,
         made="by default",
         operations=ONNX_OPERATIONS,
+        refuses=_onnx_refusal,
         rungs=("dynamic-int8", "dynamic-int8-rec32", "float16"),
         numbers=_FLOATS,
         embeddings=("int4",),

@@ -10,6 +10,7 @@ from gatelet.convert.lowering.lower import lower
 from gatelet.convert.lowering.unused import unused_layers
 from gatelet.convert.reading.meaning import meaning_of, with_sets
 from gatelet.convert.reading.model_source import ModelSource
+from gatelet.convert.reading.scaling import check_count
 from gatelet.convert.settings import ConversionSettings
 from gatelet.errors import DataError, ModelError
 from gatelet.runtime.data.dataset import Dataset
@@ -27,10 +28,13 @@ def lower_source(source: ModelSource, settings: ConversionSettings) -> Graph:
         The Graph, as `lower` makes it.
 
     Raises:
+        ConfigError: A scaler has another number of outputs than the model.
         ModelError: `lower` cannot take the model, or the vectorizer is another model's.
         DataError: The rows are texts, and there is no vectorizer.
     """
     graph = lower(source.model)
+    if "outputs" in source.scaling:
+        check_count(source.scaling["outputs"], graph.shape_of(graph.outputs[0])[-1], "outputs")
     unused = unused_layers(source.model, graph)
     if unused:
         names = ", ".join(f"'{name}'" for name in unused)

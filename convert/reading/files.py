@@ -118,7 +118,7 @@ def _refused_pickle(path: Path) -> str:
     return (
         f"'{path}' is a pickle, and a pickled model is its code, which is never run: load it where "
         "it was made and save the Keras model in it with model.save('name.keras'); a tokenizer "
-        "is given by --vectorizer"
+        "is given by --vectorizer, a scaler by --scale"
     )
 
 

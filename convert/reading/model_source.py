@@ -18,6 +18,7 @@ from gatelet.convert.reading import (
     read_weights_with_config,
 )
 from gatelet.convert.reading.assembly import assembled
+from gatelet.convert.reading.scaling import Scaling
 from gatelet.convert.reading.text_layer import take_text_layer
 from gatelet.errors import ConfigError
 from gatelet.runtime.bundle.decisions import Decision
@@ -49,6 +50,7 @@ class ModelSource:
         live: The model itself, where the caller gave one.
         decisions: What labels and threshold alone do not say; () where they do.
         named: Somebody named the labels: they are no numbers that stand for names.
+        scaling: The scalers that stood outside it, which `model` has within and the file has not.
     """
 
     name: str
@@ -67,6 +69,7 @@ class ModelSource:
     live: Any = None
     decisions: tuple[Decision, ...] = ()
     named: bool = False
+    scaling: Scaling = field(default_factory=dict)
 
     @property
     def keras_suffix(self) -> str:

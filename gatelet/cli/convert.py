@@ -83,6 +83,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what model.to_json() returned, for a MODEL that holds weights only",
     )
     parser.add_argument(
+        "--scale",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the scaler that stood outside the model, JSON or a scikit-learn scaler: the bundle "
+        "takes raw units; outputs=FILE for that of the outputs; repeatable",
+    )
+    parser.add_argument(
         "--route",
         choices=ROUTES,
         default="graph",
@@ -154,6 +162,7 @@ def _convert(arguments: argparse.Namespace) -> tuple[Bundle, ParityReport]:
         golden_texts=not arguments.no_golden_texts,
         with_keras=not arguments.no_keras,
         config=arguments.config,
+        scale=arguments.scale,
         route=arguments.route,
         progress=progress,
     )

@@ -26,6 +26,7 @@ def run_arrays(arguments: argparse.Namespace) -> int:
     if predictor.note:
         progress(predictor.note)
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
+    tell_units(predictor)
     given = arrays[0] if len(arrays) == 1 else list(arrays)
     scores = predictor.scores(given)
     found = predictor.decide(scores, given) if _decides(predictor, scores) else None
@@ -52,6 +53,15 @@ def tell_outside(predictor: Predictor, where: str = "") -> None:
 
         name = f"{predictor.target} {predictor.scheme}"
         progress(f"warning: {where}{say_outside(predictor.out_of_range, name)}")
+
+
+def tell_units(predictor: Predictor) -> None:
+    """Say the units of inputs and outputs, where the bundle knows them."""
+    scale = predictor.bundle.manifest.get("scale")
+    for side, entry in (scale if isinstance(scale, dict) else {}).items():
+        units = entry.get("unit") if isinstance(entry, dict) else None
+        if units and isinstance(units, list):
+            progress(one_line(f"{side} in {', '.join(map(str, units))}"))
 
 
 def _decides(predictor: Predictor, scores: Any) -> bool:

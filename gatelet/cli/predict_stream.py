@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gatelet.cli.predict_arrays import print_outputs, row_of, tell_outside
+from gatelet.cli.predict_arrays import print_outputs, row_of, tell_outside, tell_units
 from gatelet.cli.show import progress
 from gatelet.errors import DataError, InputError
 from gatelet.runtime import Predictor, Stream, load, open_bundle
 from gatelet.runtime.backends import GRAPH_TARGETS, installed_targets
+from gatelet.runtime.data.lines import WORKBOOK, ZIP_MAGIC
 from gatelet.runtime.graph.graph import GraphInput
 from gatelet.runtime.graph.streamable import has_time
 from gatelet.runtime.predictor.choice import choose_artifact, target_of_variable
@@ -24,7 +25,8 @@ from gatelet.runtime.predictor.loading import open_artifact
 from gatelet.runtime.terminal import one_line
 
 LONGEST_LINE_BYTES = 2**20
-_BETWEEN = re.compile(r"[\s,;]+")
+_SEPARATORS = ";,\t"
+"""A line with one of these is split there alone, the first of them that it has."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
     predictor = _open(arguments)
     stream = predictor.stream()
     progress(f"using {predictor.target} {predictor.scheme} ({predictor.engine})")
+    tell_units(predictor)
     is_told = False
     for step in _steps(arguments, stream):
         if step.inputs is None:
@@ -149,6 +152,8 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[int, str]]:
     number = 0
     while line := file.readline(LONGEST_LINE_BYTES + 1):
         number += 1
+        if number == 1 and line.startswith(ZIP_MAGIC):
+            raise DataError(f"the steps are {WORKBOOK}")
         if len(line) > LONGEST_LINE_BYTES:
             raise DataError(f"line {number} is longer than {LONGEST_LINE_BYTES:,} bytes")
         try:
@@ -160,7 +165,13 @@ def _decoded(file: BinaryIO) -> Iterator[tuple[int, str]]:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell for cell in _BETWEEN.split(line.strip().strip("[]()")) if cell]
+    """Return the cells of a line; those that nothing stands in too, but one at its end."""
+    text = line.strip().strip("[]()").strip(" ")
+    separator = next((one for one in _SEPARATORS if one in text), None)
+    if separator is None:
+        return text.split()
+    parts = text.removesuffix(separator).split(separator)
+    return [cell for part in parts for cell in part.split() or [""]]
 
 
 def _has_number(line: str) -> bool:
@@ -180,7 +191,7 @@ def _numbers(line: str, inputs: Sequence[GraphInput], where: str) -> list[Any]:
     values = [_number(cell) for cell in cells]
     for cell, value in zip(cells, values, strict=True):
         if value is None:
-            raise DataError(f"{where}: {cell[:40]!r} is no number")
+            raise DataError(f"{where}: {_why_no_number(cell, cells.index(cell) + 1)}")
     sizes = [_step_shape(one) for one in inputs]
     expected = sum(_count(shape) for shape in sizes)
     if len(values) != expected:
@@ -193,6 +204,14 @@ def _numbers(line: str, inputs: Sequence[GraphInput], where: str) -> list[Any]:
         for one, shape in zip(inputs, sizes, strict=True)
     ]
     return made if len(made) > 1 else made[0]
+
+
+def _why_no_number(cell: str, field: int) -> str:
+    if not cell:
+        return f"field {field} is empty: expected a number; fill it in before the model sees it"
+    if re.fullmatch(r"[+-]?\d+,\d+", cell):
+        return f"{cell!r} has a decimal comma: write {cell.replace(',', '.')!r}"
+    return f"{cell[:40]!r} is no number"
 
 
 def _step_shape(one: GraphInput) -> tuple[int, ...]:

@@ -20,6 +20,8 @@ MAX_COMPRESSION = 50
 UNPACKED_BYTES = 64 * 2**20
 """What they may have in any case."""
 BOM = b"\xef\xbb\xbf"
+ZIP_MAGIC = b"PK\x03\x04"
+WORKBOOK = "a workbook (.xlsx) or another zip archive, not text: save the sheet as CSV in UTF-8"
 
 
 def read_text(path: Path) -> str:
@@ -82,6 +84,8 @@ def decoded(path: Path, stream: Iterable[bytes]) -> Iterator[str]:
     r"""Decode line by line (lines end in \n), so that an undecodable byte has a line number."""
     offset = 0
     for line, raw in enumerate(stream, start=1):
+        if line == 1 and raw.startswith(ZIP_MAGIC):
+            raise DataError(f"'{path}' is {WORKBOOK}", path=str(path))
         bom = len(BOM) if line == 1 and raw.startswith(BOM) else 0
         try:
             yield raw[bom:].decode("utf-8")

@@ -164,6 +164,7 @@ def _values(model: Model, exportable: Exportable, scheme: Scheme) -> dict[str, o
         "prefix": prefix,
         "PREFIX": prefix.upper(),
         "title": comment(exportable.name),
+        "units": f" * Units: {comment(exportable.units)}.\n" if exportable.units else "",
         "target_scheme": f"c {scheme.name}",
         "weights_head": c_bytes(model.weights[:HEAD_BYTES]),
         "weights_bytes": len(model.weights),

@@ -21,6 +21,7 @@ from gatelet.convert.parity.oracles.keras_jobs import predict
 from gatelet.convert.parity.oracles.oracle import Oracle, ask_graph
 from gatelet.convert.reading import keras_suffix
 from gatelet.convert.reading.model_source import open_source
+from gatelet.convert.reading.scaling import Scaling, scaled, scaling_of
 from gatelet.convert.reading.versions import parse_version
 from gatelet.convert.rows.rows import Rows, side_by_side
 from gatelet.convert.worker.worker import Worker
@@ -90,6 +91,17 @@ class _Given:
     bundle: Bundle
 
     @property
+    def scaling(self) -> Scaling:
+        """The scalers that the Graph has within, and Keras' file has not."""
+        content = self.bundle.manifest.get("scale")
+        return scaling_of(content, f"bundle '{self.bundle.path}'") if content else {}
+
+    @property
+    def fed(self) -> list[Array]:
+        """The rows as Keras' own model takes them."""
+        return model_inputs(list(self.inputs.feed.values()), self.scaling)
+
+    @property
     def rows_at_once(self) -> int:
         """How many rows Keras holds in memory together."""
         steps = max(one.shape[1] if one.ndim > 1 else 1 for one in self.inputs.feed.values())
@@ -111,7 +123,7 @@ def _answers(given: _Given, worker: Worker, *, wrote: str) -> _Answers:
         model, out = folder / f"model{keras_suffix(given.keras_file)}", folder / "y.npz"
         model.write_bytes(given.keras_file)
         rows = folder / "x.npz"
-        arrays: dict[str, Any] = {f"x_{i}": x for i, x in enumerate(given.inputs.feed.values())}
+        arrays: dict[str, Any] = {f"x_{i}": x for i, x in enumerate(given.fed)}
         np.savez(rows, **arrays)
         texts_path = folder / "texts.json"
         _write_texts(given.texts, texts_path)
@@ -134,7 +146,8 @@ def _answers(given: _Given, worker: Worker, *, wrote: str) -> _Answers:
         if note:
             note = f"Keras {version('keras')} with the rules of Keras {wrote} put in: {note}"
         with np.load(out) as found:
-            return _Answers(side_by_side({name: found[name] for name in found.files}), note=note)
+            scores = side_by_side({name: found[name] for name in found.files})
+        return _Answers(raw_scores(scores, given.scaling), note=note)
 
 
 def _explains(given: _Given, scores: Array, limit: float) -> bool:
@@ -146,7 +159,7 @@ def _explains(given: _Given, scores: Array, limit: float) -> bool:
         with temporary_folder() as folder:
             path = folder / f"model{keras_suffix(given.keras_file)}"
             path.write_bytes(given.keras_file)
-            model = open_source(path).model
+            model = scaled(open_source(path).model, given.scaling)
         graph = lower(replace(model, keras_version=version("keras")))
     except GateletError:
         return False
@@ -183,18 +196,32 @@ def _version_that_wrote(bundle: Bundle) -> str:
     return str(provenance.get("keras_of_model", "")) if isinstance(provenance, dict) else ""
 
 
-def ask_live(oracle: Oracle, model: Any, *, wrote: str) -> Oracle:
+def model_inputs(arrays: list[Array], scaling: Scaling) -> list[Array]:
+    """Return raw rows as a model without its scalers takes them, float32."""
+    scaler = scaling.get("inputs")
+    return [scaler.scaled(one).astype(np.float32) if scaler else one for one in arrays]
+
+
+def raw_scores(scores: Array, scaling: Scaling) -> Array:
+    """Return what a model without its scalers gives in raw units, float64 where it is scaled."""
+    scaler = scaling.get("outputs")
+    return scaler.raw(scores) if scaler else scores
+
+
+def ask_live(oracle: Oracle, model: Any, *, wrote: str, scaling: Scaling) -> Oracle:
     """Ask a live model, whose code is here and in no file, in this process.
 
     Args:
         oracle: Whose rows it is asked for.
         model: A model of Keras 3 or tf_keras.
         wrote: The version of its Keras.
+        scaling: The scalers that stand outside it.
     """
     if len(model.inputs) != len(oracle.inputs.feed):
         return oracle
-    parts = predict(model, list(oracle.inputs.feed.values()))
+    parts = predict(model, model_inputs(list(oracle.inputs.feed.values()), scaling))
     scores = side_by_side({f"y_{index}": part for index, part in enumerate(parts)})
+    scores = raw_scores(scores, scaling)
     return replace(oracle, keras=scores, keras_version=wrote, keras_refusal="")
 
 

@@ -154,15 +154,32 @@ def float32_limit(
 
 
 def _disturbed(graph: Graph, seed: int) -> Graph:
-    """Return a Graph whose weights are off by up to two units in the last place."""
+    """Return a Graph whose weights are off by up to two units in the last place.
+
+    What is only subtracted from an input is not: no exporter multiplies it by anything, and a unit
+    of a large mean may be more than a feature's whole spread.
+    """
     rng, weights = np.random.default_rng(seed), {}
+    exact = _subtracted(graph)
     for name, tensor in graph.weights.items():
         values = array_of(tensor)
-        if values.dtype == np.float32:
+        if values.dtype == np.float32 and name not in exact:
             units = rng.integers(-_UNITS, _UNITS + 1, values.shape)
             values = (values + units * np.spacing(values)).astype("<f4")
         weights[name] = Tensor(tensor.dtype, tensor.shape, values.tobytes())
     return replace(graph, weights=weights)
+
+
+def _subtracted(graph: Graph) -> set[str]:
+    """Return the weights of x * 1 + shift where x is an input."""
+    found: set[str] = set()
+    inputs = {one.name for one in graph.inputs}
+    for node in graph.nodes:
+        if node.op != "Affine" or node.inputs[0] not in inputs:
+            continue
+        if np.all(array_of(graph.weights[node.weights["scale"]]) == 1):
+            found |= set(node.weights.values())
+    return found
 
 
 def ask_graph(graph: Graph, inputs: Rows, *, advance: Advance = nothing_to_tell) -> Array:

@@ -3,7 +3,7 @@
  * Nothing here allocates, keeps state, or needs more of libc than memcpy, memmove, memset and
  * memcmp. The caller gives the weights, aligned to 4 bytes (64 is faster), and the scratch memory,
  * aligned to 64 as well (to 4 it works, and is slower). One scratch serves one thread at a time.
- */
+$units */
 #ifndef ${PREFIX}_H
 #define ${PREFIX}_H
 
