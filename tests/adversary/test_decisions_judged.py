@@ -256,7 +256,7 @@ def test_every_backend_decides_alike(kind: str, tmp_path: Path) -> None:
     code = {check.name: check for check in report.artifacts[0].checks}["code_decides"]
     assert (report.artifacts[0].target, code.verdict) == ("c", "pass")
     made = [one.target for one in bundle.artifacts]
-    assert len(made) == (5 if kind == "logits" else 2)
+    assert len(made) == (6 if kind == "logits" else 2)
     texts = [" ".join(f"w{id_}" for id_ in row if 0 < id_ < files.V - 1) for row in rows_of_ids(40)]
     right = [one.decision for one in load(bundle.path, target="reference").predict(texts)]
     for target in ("pure", *made):

@@ -27,14 +27,17 @@ from gatelet.convert.schemes import SCHEMES
 from gatelet.errors import BackendError, BackendMissing, BundleError, CompilerFailed
 from gatelet.runtime import load
 from gatelet.runtime.backends.backend import open_backend
+from gatelet.runtime.backends.reference import ReferenceBackend
 from gatelet.runtime.backends.wasm.child import node_version
 from gatelet.runtime.bundle.opening import open_bundle
 from gatelet.runtime.predictor.predictor import Predictor
 from tests.convert.exporters.c_builds import small_graph
+from tests.convert.exporters.onnx_graphs import GraphMaker
 from tests.fixture_types import WriteBundle
 from tests.shared import made_once
 
 SCHEMES_HERE = ("float32", "dynamic-int8", "full-int8")
+pytestmark = pytest.mark.ci  # ziglang compiles each model twice
 ARTIFACTS = (("onnx", "float32"), *(("wasm", scheme) for scheme in SCHEMES_HERE))
 IMPORTS, EXPORTS = 2, 7
 HOSTILE = [
@@ -278,3 +281,46 @@ def test_a_child_that_was_killed_is_one_error_and_then_another_child(made: Path)
     with pytest.raises(BackendError, match="the engine node has ended"):
         predictor.scores([[1, 2]])
     assert predictor.scores([[1, 2]]) == right
+
+
+@pytest.mark.parametrize(
+    ("scheme", "settings"),
+    [
+        ("full-int8", {"outputs": 3, "timesteps": 10}),
+        ("dynamic-int8", {"cell": "GRU", "reset_after": True, "units": 32}),
+    ],
+)
+def test_models_of_features_are_judged_with_their_streams(
+    tmp_path: Path, write_bundle: WriteBundle, scheme: str, settings: dict[str, Any]
+) -> None:
+    given = {"features": 3, "with_vectorizer": False, **settings}
+    path = write_bundle(tmp_path / "it", artifacts=(("wasm", scheme),), **given)
+    (one,) = judged(path).artifacts
+    told = {check.name: check.verdict for check in one.checks}
+    assert "fail" not in told.values()
+    assert told["stream"] == told["companions"] == told["computes_whole"] == "pass"
+
+
+def test_several_inputs_and_outputs_have_their_names(tmp_path: Path) -> None:
+    maker = GraphMaker()
+    ids = maker.input("ids", None, 4, vocabulary=9)
+    numbers = maker.input("numbers", None, 4, 2)
+    table = {"embeddings": maker.weight(9, 2)}
+    x = maker.one("Embedding", [ids], (None, 4, 2), weights=table)
+    total = maker.one("Add", [x, numbers], (None, 4, 2))
+    graph = maker.finish(total, x)
+    exported = export_wasm(Exportable(graph, graph), SCHEMES["float32"])
+    (tmp_path / "weights").write_bytes(exported.data)
+    companions = {}
+    for one in exported.companions:
+        companions[one.role] = tmp_path / one.stored_name
+        companions[one.role].write_bytes(one.data)
+    rows = {
+        "ids": np.array([[1, 2, 3, 4], [8, 7, 0, 5]], np.int32),
+        "numbers": np.arange(16, dtype=np.float32).reshape(2, 4, 2),
+    }
+    found = open_backend("wasm", tmp_path / "weights", companions=companions).run(rows)
+    right = ReferenceBackend(graph).run(rows)
+    assert list(found) == list(graph.outputs)
+    for name in graph.outputs:
+        np.testing.assert_allclose(found[name], right[name], atol=1e-6)
