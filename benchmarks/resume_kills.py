@@ -62,7 +62,7 @@ CASES = (
         "texts, two-way RNN, rounded in training",
         "texts.csv",
         "cell=rnn bidirectional layers=2 embedding=8 maxlen=12 word-dropout=0.1 weight-decay=0.01 "
-        "aware=dynamic-int4-emb2 aware-after=2 tune-threshold no-baseline",
+        "aware=dynamic-int4-emb2 aware-epochs=2 tune-threshold no-baseline",
         kills=8,
     ),
     Case(

@@ -92,6 +92,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
         **asdict(recipe),
         "epochs": [asdict(one) for one in course.epochs],
         "best": course.best,
+        "before": course.before,
     }
     arrays = {
         _ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8),
@@ -119,7 +120,8 @@ def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             state, best = ([archive[n] for n in _names(archive, p)] for p in (_STATE, _BEST))
         epochs = tuple(Epoch(**one) for one in about["epochs"])
-        return Checkpoint(Course(epochs, int(about["best"]), best), state)
+        course = Course(epochs, int(about["best"]), best, int(about.get("before", 0)))
+        return Checkpoint(course, state)
     except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
 

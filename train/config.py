@@ -177,9 +177,13 @@ class TrainConfig:
             "scheme whose rounded weights are trained, and kept", choices=tuple(ROUNDED)
         ),
     )
-    aware_after: int = field(
-        default=2,
-        metadata=about("epochs before weights are rounded, with 'aware'", low=0, high=10_000),
+    aware_epochs: int = field(
+        default=6,
+        metadata=about(
+            "most epochs that train rounded weights, after the others, with 'aware'",
+            low=1,
+            high=10_000,
+        ),
     )
     threshold: float = field(
         default=0.5,
@@ -239,12 +243,9 @@ class TrainConfig:
         check_together(self)
 
     @property
-    def patience_epochs(self) -> int:
-        """Epochs without a better one before training stops: some more where weights round later.
-
-        Those before are scored with rounded weights too, which were not trained to be so.
-        """
-        return max(self.patience, self.aware_after + 1) if self.aware else self.patience
+    def most_epochs(self) -> int:
+        """The most epochs of all stages: those with rounded weights follow the others."""
+        return self.epochs + (self.aware_epochs if self.aware else 0)
 
     def rows_a_step(self, rows: int) -> int:
         """Return how many of so many training rows a step takes, where none is told.

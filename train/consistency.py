@@ -51,13 +51,6 @@ def _check_network(config: "TrainConfig") -> None:
 
 
 def _check_training(config: "TrainConfig") -> None:
-    if config.aware is not None and config.aware_after >= config.epochs:
-        raise ConfigError(
-            f"'aware_after' is {config.aware_after}, and 'epochs' {config.epochs}: no epoch would "
-            "be left that rounds weights; allowed: fewer than 'epochs'",
-            field="aware_after",
-            value=config.aware_after,
-        )
     if config.split == "" and not config.char_level:
         raise ConfigError("'split' is empty; allowed: one character or more", field="split")
     if config.data is None and config.corpus is None:

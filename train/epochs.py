@@ -5,7 +5,7 @@ Not the model (`gatelet.train.model`), nor what is written (`gatelet.train.fit`)
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from gatelet.errors import TrainingError
@@ -65,11 +65,14 @@ class Course(Generic[W]):
         epochs: The finished epochs, in order.
         best: The number, from 1, of the best.
         weights: Those of the best.
+        before: How many of the epochs are of an earlier stage: none of these is a rival of one
+            that follows.
     """
 
     epochs: tuple[Epoch, ...]
     best: int
     weights: W
+    before: int = 0
 
 
 def fit_epochs(
@@ -92,7 +95,7 @@ def fit_epochs(
     Args:
         network: Left with the weights of the best epoch.
         fit_epoch: Trains the epoch of that number, from 1, and returns its figures.
-        epochs: The most to train.
+        epochs: The most to train in this stage.
         patience: Epochs without a better one before training stops.
         report: Called after each epoch with its number, from 1, and its figures.
         start: What was trained before; None for nothing.
@@ -108,20 +111,22 @@ def fit_epochs(
     """
     # Replaced whole, by one assignment: Ctrl-C may come between any two instructions.
     state = start
-    interrupted = False
+    interrupted, before = False, 0 if start is None else start.before
     try:
         while state is None or (
-            len(state.epochs) < epochs and len(state.epochs) - state.best < patience
+            len(state.epochs) - before < epochs
+            and len(state.epochs) - max(state.best, before) < patience
         ):
             epoch = fit_epoch(1 if state is None else len(state.epochs) + 1)
             if not math.isfinite(epoch.loss) or not math.isfinite(epoch.val_loss):
                 break
             if state is None:
                 state = Course((epoch,), 1, network.weights())
-            elif better(epoch, state.epochs[state.best - 1]):
-                state = Course((*state.epochs, epoch), len(state.epochs) + 1, network.weights())
+            elif state.best <= before or better(epoch, state.epochs[state.best - 1]):
+                every = (*state.epochs, epoch)
+                state = Course(every, len(every), network.weights(), before)
             else:
-                state = Course((*state.epochs, epoch), state.best, state.weights)
+                state = replace(state, epochs=(*state.epochs, epoch))
             report(len(state.epochs), epoch)
             keep(state)
     except KeyboardInterrupt:

@@ -87,7 +87,7 @@ def train(config: TrainConfig, *, resume: bool = False, tensorboard: Path | None
         prepared = prepare(config)
         figure = prepared.task.figure
         progress = Progress(
-            epochs=config.epochs,
+            epochs=config.most_epochs,
             steps=steps_of(config, prepared),
             stream=None if processes.is_first else io.StringIO(),
             figure=figure,
@@ -274,12 +274,11 @@ def _fit(
 ) -> tuple[Network, History]:
     place = checkpoint_of(config.out)
 
-    def begin(trainer: Trainer) -> "Course[Weights] | None":
+    def begin() -> Checkpoint | None:
         start = _begun(place, recipe, progress) if resume else None
         if start is not None:
             progress.finished = len(start.course.epochs)
-            trainer.go_on(start.state)
-        return None if start is None else start.course
+        return start
 
     def keep(course: "Course[Weights]", trainer: Trainer) -> None:
         if distributed.world().is_first:

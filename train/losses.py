@@ -42,6 +42,20 @@ def losses(keras: ModuleType, task: Task, *, smoothing: float = 0.0) -> OfAnswer
     )
 
 
+def losses_of_scores(keras: ModuleType, task: Task) -> OfAnswers:
+    """Return a function from scores of a teacher and of a model to the loss of each answer.
+
+    Source: Hinton, Vinyals & Dean 2015, with a temperature of 1.
+    """
+    if task.is_single or not task.labelled:
+        return getattr(keras.losses, task.loss)  # type: ignore[no-any-return]
+    if task.name == "multi-label":  # of each label, not of each row
+        return lambda wanted, scores: keras.losses.binary_crossentropy(
+            wanted[..., None], scores[..., None]
+        )
+    return keras.losses.categorical_crossentropy  # type: ignore[no-any-return]
+
+
 def figures(keras: ModuleType, task: Task, scale: Any) -> OfAnswers:
     """Return a function from targets and scores to the figure of each answer.
 

@@ -50,20 +50,18 @@ class Rounding:
         """The weights that gradients change."""
         return [one for one, copy in zip(self.weights, self._copies, strict=True) if copy.trainable]
 
-    def copy(self, ids: "NDArray[np.int32] | None" = None) -> None:
+    def copy(self, inputs: "NDArray[Any]") -> None:
         """Make the model compute with the weights of now, which a step before has changed.
 
         Args:
-            ids: Of the batch that follows [B, T]: of embeddings its rows are rounded, and no
-                others. None leaves all weights as they are.
+            inputs: The batch that follows: of an embedding the rows of its ids [B, T] are rounded,
+                and no others.
         """
         for copy, weight in zip(self._copies, self.weights, strict=True):
             if not copy.trainable:
                 continue
-            if ids is None:
-                copy.assign(weight)
-            elif copy.name == _TABLE:
-                self._copy_rows(copy, weight, ids)
+            if copy.name == _TABLE:
+                self._copy_rows(copy, weight, inputs)
             elif copy.name in _KERNELS:
                 copy.assign(rounded_kernel(weight.numpy(), self._bits.kernels))
             else:

@@ -5,7 +5,7 @@ Not the batches, nor what is done with the figures: `gatelet.train.trainer`.
 
 from typing import TYPE_CHECKING, Any
 
-from gatelet.train.losses import figures, losses, mean_figure, mean_loss
+from gatelet.train.losses import figures, losses, losses_of_scores, mean_figure, mean_loss
 from gatelet.train.tasks import Task
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Steps:
         scale: Of values, what 1 is in the unit of the data, [K].
         changed: What is changed in the place of its weights, in their order; None for these.
         label_smoothing: Share of each label that is spread over all labels in what is learned.
+        teacher: A model whose scores are learned in the place of the targets; None for these.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Steps:
         scale: Any = 1.0,
         changed: list[Any] | None = None,
         label_smoothing: float = 0.0,
+        teacher: Any = None,
     ) -> None:
         import keras
         import tensorflow as tf
@@ -48,7 +50,11 @@ class Steps:
         changed = list(model.weights) if changed is None else changed
         learned = [one for one, own in zip(changed, model.weights, strict=True) if own.trainable]
         losses_of, figures_of = losses(keras, task), figures(keras, task, scale)
-        aims_of = losses(keras, task, smoothing=label_smoothing)
+        aims_of = (
+            losses(keras, task, smoothing=label_smoothing)
+            if teacher is None
+            else losses_of_scores(keras, task)
+        )
         inputs = tf.TensorSpec((None,) * (2 + features), tf.float32 if features else tf.int32)
         is_number = task.labelled and task.name != "multi-label"
         targets = tf.TensorSpec(
@@ -57,9 +63,10 @@ class Steps:
         weights = tf.TensorSpec(targets.shape, tf.float32) if weighted else None
 
         def learn(inputs: Any, targets: Any, rate: Any, weights: Any = None) -> Any:
+            wanted = targets if teacher is None else teacher(inputs, training=False)
             with tf.GradientTape() as tape:
                 scores = model(inputs, training=True)
-                aim = mean_loss(keras, aims_of(targets, scores), weights)
+                aim = mean_loss(keras, aims_of(wanted, scores), weights)
             gradients = tape.gradient(aim, model.trainable_variables)
             optimizer.apply_gradients(zip(gradients, learned, strict=True))
             for average, weight in zip(averages, changed, strict=True):

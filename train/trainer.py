@@ -35,14 +35,16 @@ if TYPE_CHECKING:
 OnStep = Callable[[int], None]
 
 SCORING_ROWS = 256  # rows a step where nothing is learned: the steps' overhead hardly counts
-_ROUNDED_RATE = 0.3  # of the learning rate, once weights are rounded
 
 
 class Trainer:
     """A network in training.
 
+    With `aware` its weights are rounded in each step, and what is learned are the scores that it
+    has before the first one: small weights come nearer to these than to the labels, which say less.
+
     Args:
-        network: Fresh from `Network.build`, of the same configuration.
+        network: From `Network.build`, of the same configuration; trained before with `aware`.
         config: The schedule, the dropout and the seed.
         rows: Of the training part.
         prepared: What is learned; None for one label a text, all alike.
@@ -64,7 +66,7 @@ class Trainer:
         self._rows_a_step = config.rows_a_step(rows)
         steps = math.ceil(rows / self._rows_a_step)
         keras = import_keras()
-        backend = _backend(keras, config)
+        backend = backend_of(keras, config)
         self._network = network
         self._config = config
         one_label = of_labels(2 if network.model.output_shape[-1] == 1 else 0)
@@ -76,15 +78,11 @@ class Trainer:
         is_usual = backend != TENSORFLOW or not of_texts or self._task.steps
         self._skips = not is_usual and can_skip(config)
         self._momentum = _momentum(config.averaging * steps)
+        if config.aware:  # the seeds of its dropout are the same where a stage is gone on with
+            keras.utils.set_random_seed(config.seed)
         # one of its own: between epochs the network holds the averages, and this goes on
-        self._model = (
-            skipping_model(keras, config, network)
-            if self._skips
-            else keras.models.clone_model(network.model)
-        )
-        if self._skips:
-            self._model(keras.ops.zeros((1, config.maxlen), "int32"))  # which builds it
-        self._model.set_weights(network.weights())
+        self._model = self._copied(keras)
+        self._teacher = self._copied(keras) if config.aware else None
         self._optimizer = keras.optimizers.Adam(
             config.learning_rate, weight_decay=config.weight_decay or None
         )
@@ -108,10 +106,20 @@ class Trainer:
             given |= {"batch_size": self._rows_a_step, "processes": processes}
             self._steps = JaxSteps(*variables, **given)
         else:
-            given |= {"features": not of_texts, "changed": self._changed}
+            given |= {"features": not of_texts, "changed": self._changed, "teacher": self._teacher}
             self._steps = Steps(*variables, **given)
         self._steps_an_epoch = steps
         self._taken = 0
+
+    def _copied(self, keras: ModuleType) -> Any:
+        """Return a model with the weights of the network, for steps."""
+        if not self._skips:
+            model = keras.models.clone_model(self._network.model)
+        else:
+            model = skipping_model(keras, self._config, self._network)
+            model(keras.ops.zeros((1, self._config.maxlen), "int32"))  # which builds it
+        model.set_weights(self._network.weights())
+        return model
 
     def fit_epoch(
         self, number: int, train: Examples, validation: Examples, *, on_step: OnStep
@@ -144,15 +152,16 @@ class Trainer:
         )
         figures, counted = np.zeros(2), 0
         with known_warnings():
-            if number == config.aware_after + 1:
-                self._begin_to_round()
             for done, rows in enumerate(batches, 1):
                 taken = cut(inputs[rows], config) if self._skips else inputs[rows]
                 if self._rounding is not None:
-                    self._rounding.copy(taken if number > config.aware_after else None)
+                    self._rounding.copy(taken)
                 # the first step's weights are the first average
                 rate = 1.0 if not self._taken else 1 - self._momentum
-                self._set_step_size(number)
+                if config.schedule != "constant":
+                    self._optimizer.learning_rate = step_size(
+                        config, taken=self._taken, steps=self._steps_an_epoch
+                    )
                 count = _answers(targets[rows], steps=self._task.steps)
                 given = None if weights is None else weights[rows]
                 found = self._steps.learn(taken, targets[rows], rate, given)
@@ -181,21 +190,6 @@ class Trainer:
             )
         return metric_of(self._config.metric, self._task, targets, scores, self._rules)
 
-    def _begin_to_round(self) -> None:
-        """Go on from the averages: what is learned is near the end by then."""
-        if self._rounding is None:
-            return
-        for weight, average in zip(self._changed, self._averages, strict=True):
-            weight.assign(average)
-
-    def _set_step_size(self, number: int) -> None:
-        """Take shorter steps as the schedule says, and once weights are rounded."""
-        config = self._config
-        rounds = self._rounding is not None and number > config.aware_after
-        if rounds or config.schedule != "constant":
-            size = step_size(config, taken=self._taken, steps=self._steps_an_epoch)
-            self._optimizer.learning_rate = size * (_ROUNDED_RATE if rounds else 1.0)
-
     def state(self) -> "Arrays":
         """Copy all that the next epoch starts from."""
         import numpy as np
@@ -211,9 +205,18 @@ class Trainer:
             variable.assign(value)
 
     def _variables(self) -> list[Any]:
-        """List what a step changes: weights and seeds of dropout, their averages, the optimizer."""
+        """List what a step changes: weights and seeds of dropout, their averages, the optimizer.
+
+        And what an `aware` training began with.
+        """
         apart = [] if self._rounding is None else self._rounding.trainable
+        apart += [] if self._teacher is None else self._teacher.weights
         return [*self._model.variables, *apart, *self._averages, *self._optimizer.variables]
+
+    def settle(self) -> None:
+        """Round the weights of the network as files of the scheme have them."""
+        if self._rounding is not None:
+            self._network.restore(self._rounding.settled(self._network.model.weights))
 
     def _scores(self, examples: Examples) -> "NDArray[np.float64]":
         """Put the averages, rounded where they shall be, into the network; return its scores."""
@@ -244,7 +247,7 @@ class Trainer:
         return placed
 
 
-def _backend(keras: ModuleType, config: TrainConfig) -> str:
+def backend_of(keras: ModuleType, config: TrainConfig) -> str:
     """Return the name of Keras' backend, which must be able to train.
 
     Raises:

@@ -65,6 +65,34 @@ def test_the_best_epoch_is_the_first_of_the_lowest_validation_loss() -> None:
     assert history.best == 2
 
 
+@pytest.mark.parametrize(
+    ("losses", "best", "trained"), [((0.7, 0.6, 0.65, 0.7), 5, 7), ((0.7, 0.8, 0.9, 0.1), 4, 6)]
+)
+def test_a_second_stage_has_its_own_epochs_patience_and_best(
+    losses: Sequence[float], best: int, trained: int
+) -> None:
+    network = Counter()
+    network.value = 3
+    before = Course(tuple(map(figures, (0.3, 0.4, 0.5))), 1, 1, before=3)
+    kept: list[Course[int]] = []
+
+    def fit_epoch(number: int) -> Epoch:
+        network.value = number
+        return figures(losses[number - 4])
+
+    history = fit_epochs(
+        network,
+        fit_epoch,
+        epochs=4,
+        patience=2,
+        report=lambda number, epoch: None,
+        start=before,
+        keep=kept.append,
+    )
+    assert (history.best, len(history.epochs), network.value) == (best, trained, best)
+    assert {one.before for one in kept} == {3} and kept[0].best == 4
+
+
 @pytest.mark.parametrize("finished", [1, 3])
 def test_an_interrupt_keeps_the_best_epoch_so_far(finished: int) -> None:
     course = [figures(x) for x in (0.6, 0.4, 0.5)][:finished]

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 
 from gatelet.errors import TrainingError
 from gatelet.train.config import TrainConfig
-from gatelet.train.epochs import Epoch, fit_epochs
-from gatelet.train.fitting import build_network
+from gatelet.train.epochs import Epoch
+from gatelet.train.fitting import Watch, build_network, fit_stages
 from gatelet.train.model import Network, import_keras
 from gatelet.train.prepare import Prepared
-from gatelet.train.tasks import better_by
-from gatelet.train.trainer import Trainer
 from gatelet.train.tune.front import Finished, better_one
 
 if TYPE_CHECKING:
@@ -87,9 +85,6 @@ def run_trial(
     """
     began_s, config = time.process_time(), task.config
     network = new_network(config, prepared)
-    learned = prepared.examples(prepared.parts.train)
-    validation = prepared.examples(prepared.parts.validation)
-    trainer = Trainer(network, config, rows=len(learned.inputs), prepared=prepared)
     epochs: list[Epoch] = []
 
     def after(number: int, epoch: Epoch) -> None:
@@ -101,14 +96,7 @@ def run_trial(
 
     stopped_by, problem, best = None, "", 1
     try:
-        history = fit_epochs(
-            network,
-            lambda number: trainer.fit_epoch(number, learned, validation, on_step=on_step),
-            epochs=config.epochs,
-            patience=config.patience_epochs,
-            report=after,
-            better=better_by(config.metric),
-        )
+        history = fit_stages(network, config, prepared, Watch(on_step=on_step, report=after))
         if history.interrupted:
             raise KeyboardInterrupt
         best = history.best
