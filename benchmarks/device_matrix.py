@@ -2,8 +2,9 @@
 
 Three models (the quickstart's shape, a sensor model with Normalization, a stream of a GRU) x every
 profile that is emulated x three schemes: each is verified where it fits, and refused by its bytes
-where it does not. Prints a row each, and keeps them in WORK/matrix.jsonl. Exits 1 if one fails, is
-refused without its bytes, or fewer than eight cores were run. Not a test.
+where it does not. Prints a row each, and keeps them in WORK/matrix.jsonl: the next run in WORK does
+the others. Exits 1 if one fails, is refused without its bytes, or fewer than eight cores were run.
+Not a test.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from gatelet.convert.onboard.verify import Question, c_artifacts, verify
 from gatelet.convert.onboard.ways import Way
 from gatelet.devices import profile_names, read_profile
 from gatelet.errors import GateletError
-from gatelet.runtime.bundle.opening import open_bundle
+from gatelet.runtime.bundle.opening import Artifact, open_bundle
 
 SCHEMES = ("float32", "dynamic-int8", "full-int8")
 LARGEST = {"float32": 1e-6, "dynamic-int8": 1e-5, "full-int8": 0.0}
@@ -102,9 +103,10 @@ def convert(name: str, work: Path) -> Path:
     words += ["--target", "c", "--no-keras", "--labels", labels]
     for scheme in SCHEMES:
         words += ["--scheme", scheme]
-    subprocess.run([sys.executable, "-m", "gatelet", *map(str, words)], capture_output=True)
+    command = [sys.executable, "-m", "gatelet", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if not bundle.exists():
-        sys.exit(f"{name} cannot be converted: gatelet {' '.join(map(str, words))}")
+        sys.exit(f"{name} cannot be converted: {done.stderr}")
     return bundle
 
 
@@ -118,6 +120,26 @@ def is_right(found: Verdict) -> bool:
     )
 
 
+def kept_rows(path: Path) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Return what an earlier run found right, by model, scheme, device and compiler."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    # a run that was ended may have left half a line
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]
+    if path.exists():
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {tuple(row["key"]): row for row in rows if row["right"]}
+
+
+def judged(question: Question, artifact: Artifact, key: tuple[str, ...]) -> dict[str, Any]:
+    """Verify one, and return its row."""
+    try:
+        found = verify(question, artifact)
+    except GateletError as error:
+        return {"key": key, "right": False, "told": str(error), "cpu": question.profile.cpu}
+    told = found.note or shown(found)
+    return {"key": key, "right": is_right(found), "told": told, **found.to_manifest()}
+
+
 def main() -> int:
     """Verify all, and return 1 where one is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -128,36 +150,35 @@ def main() -> int:
     parser.add_argument("--golden", type=int, default=3, help="golden rows of each")
     arguments = parser.parse_args()
     arguments.work.mkdir(exist_ok=True)
+    path = arguments.work / "matrix.jsonl"
+    kept = kept_rows(path)
     wrong, cores = 0, set()
-    with (arguments.work / "matrix.jsonl").open("a") as kept:
-        for model in arguments.model or MODELS:
-            bundle = open_bundle(convert(model, arguments.work))
-            for name in arguments.device or profile_names():
-                profile = read_profile(name)
-                if not profile.is_emulated:
-                    continue
-                question = Question(
-                    bundle,
-                    profile,
-                    Way(),
-                    compiler=arguments.compiler,
-                    budget=1,
-                    golden=arguments.golden,
-                    cache=arguments.work / "zig",
-                )
-                for artifact in c_artifacts(bundle, SCHEMES):
-                    try:
-                        found = verify(question, artifact)
-                        good, told = is_right(found), found.note or shown(found)
-                        cores |= {profile.cpu} if found.verdict == "pass" else set()
-                        row = {"model": model, "scheme": found.scheme, **found.to_manifest()}
-                        kept.write(json.dumps(row) + "\n")
-                        kept.flush()
-                    except GateletError as error:
-                        good, told = False, str(error)
-                    wrong += not good
-                    sign = "ok   " if good else "WRONG"
-                    print(f"{sign} {model:10} {artifact.scheme:12} {name:22} {told}", flush=True)
+    for model in arguments.model or MODELS:
+        bundle = open_bundle(convert(model, arguments.work))
+        for name in arguments.device or profile_names():
+            profile = read_profile(name)
+            if not profile.is_emulated:
+                continue
+            question = Question(
+                bundle,
+                profile,
+                Way(),
+                compiler=arguments.compiler,
+                budget=1,
+                golden=arguments.golden,
+                cache=arguments.work / "zig",
+            )
+            for artifact in c_artifacts(bundle, SCHEMES):
+                key = (model, artifact.scheme, name, arguments.compiler)
+                row = kept.get(key)
+                if row is None:
+                    row = judged(question, artifact, key)
+                    with path.open("a") as journal:
+                        journal.write(json.dumps(row) + "\n")
+                cores |= {profile.cpu} if row.get("verdict") == "pass" else set()
+                wrong += not row["right"]
+                sign = "ok   " if row["right"] else "WRONG"
+                print(f"{sign} {model:10} {artifact.scheme:12} {name:22} {row['told']}", flush=True)
     print(f"{wrong} wrong; {len(cores)} cores: {', '.join(sorted(cores))}")
     return 1 if wrong or (len(cores) < LEAST_CORES and not arguments.device) else 0
 

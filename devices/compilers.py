@@ -50,7 +50,8 @@ class Compiler:
         Raises:
             CompilerFailed: The archiver cannot be run, or fails.
         """
-        done = _run([*self.archiver, "rcsD", name, *objects], folder=folder, cache=self.cache)
+        words = [*self.archiver, "rcsD", name, *objects]
+        done = run_command(words, folder=folder, cache=self.cache)
         if done.returncode:
             raise CompilerFailed(f"{self.archiver[0]} fails: {done.stderr[:_SAID_CHARACTERS]}")
         return (folder / name).read_bytes()
@@ -61,7 +62,7 @@ class Compiler:
         Raises:
             CompilerFailed: It cannot be run, or refuses its input; the message holds what it says.
         """
-        done = _run([*self.command, *words], folder=folder, cache=self.cache)
+        done = run_command([*self.command, *words], folder=folder, cache=self.cache)
         if done.returncode:
             lines = [one for one in done.stderr.splitlines() if one.strip()]
             said = [one for one in lines if _TELLING.search(one)] or lines or [""]
@@ -82,7 +83,7 @@ def find_compiler(cpu: Toolchain, *, kind: str = "", cache: Path | None = None) 
     """
     order = (kind,) if kind else tuple(dict.fromkeys((cpu.prefers, ZIG, GCC)))
     for one in order:
-        program = _zig() if one == ZIG and cpu.zig_flags else ""
+        program = zig_program() if one == ZIG and cpu.zig_flags else ""
         if one == GCC and cpu.gcc:
             program = shutil.which(cpu.gcc[0]) or ""
         if program:
@@ -100,7 +101,8 @@ def find_compiler(cpu: Toolchain, *, kind: str = "", cache: Path | None = None) 
     )
 
 
-def _zig() -> str:
+def zig_program() -> str:
+    """Return the path of zig's program, or '' where ziglang is not installed."""
     package = importlib.util.find_spec("ziglang")
     if package is None or package.origin is None:
         return ""
@@ -111,16 +113,26 @@ def _zig() -> str:
 
 def _version(kind: str, program: str, cpu: Toolchain, cache: Path | None) -> str:
     words = ["version"] if kind == ZIG else ["-dumpfullversion", "-dumpversion"]
-    done = _run([program, *words], folder=Path.cwd(), cache=cache)
+    done = run_command([program, *words], cache=cache)
     if done.returncode:
         raise CompilerFailed(f"the compiler {program} does not tell its version")
     name = "zig" if kind == ZIG else cpu.gcc[0]
     return f"{name} {done.stdout.strip()}"
 
 
-def _run(
-    command: Sequence[str], *, folder: Path, cache: Path | None
+def run_command(
+    command: Sequence[str], *, folder: Path | None = None, cache: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
+    """Run a compiler, a linker or an archiver, and return what it says.
+
+    Args:
+        command: The program and its words.
+        folder: Where it runs; None for the current one.
+        cache: See `Compiler`.
+
+    Raises:
+        CompilerFailed: It cannot be run, or does not end.
+    """
     places: Mapping[str, str] = {}
     if cache is not None:
         places = {f"ZIG_{one}_CACHE_DIR": str(cache) for one in ("GLOBAL", "LOCAL")}
@@ -137,4 +149,4 @@ def _run(
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CompilerFailed(f"the compiler {command[0]} cannot be run: {error}") from error
+        raise CompilerFailed(f"the C compiler {command[0]} cannot be run: {error}") from error

@@ -4,11 +4,7 @@ Not the source: see `files`.
 """
 
 import hashlib
-import importlib.util
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +12,11 @@ from pathlib import Path
 
 from gatelet.convert.exporters.c.source import all_kernels_text, kernel_names
 from gatelet.convert.worker.place import PLAIN_PATHS, is_plain
+from gatelet.devices.compilers import run_command, zig_program
 from gatelet.errors import BackendError, CompilerFailed, OutputError
 from gatelet.runtime.backends.c.cache import fetch, own_folder
 from gatelet.runtime.backends.host import host_platform
 from gatelet.runtime.stages import temporary_folder
-
-BUILD_TIMEOUT_S = 600
 
 FLAGS = (
     "-std=c11",
@@ -85,11 +80,9 @@ class Library:
 def compilers() -> dict[str, list[str]]:
     """Return the compilers that are installed, by name."""
     found = {}
-    package = importlib.util.find_spec("ziglang")
-    if package is not None and package.origin is not None:
-        # the program itself: `python -m ziglang` takes a Python to start it
-        program = Path(package.origin).parent / ("zig.exe" if sys.platform == "win32" else "zig")
-        found["zig"] = [str(program), "cc"]
+    program = zig_program()
+    if program:
+        found["zig"] = [program, "cc"]
     for name in ("cc", "gcc", "clang"):
         path = shutil.which(name)
         if path is not None:
@@ -224,20 +217,7 @@ def run_compiler(command: Sequence[str]) -> None:
     Raises:
         CompilerFailed: It cannot be run, or refuses its input.
     """
-    cache = str(_cache() / "zig")
-    environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=BUILD_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CompilerFailed(f"the C compiler {command[0]} cannot be run: {error}") from error
+    done = run_command(command, cache=_cache() / "zig")
     if done.returncode:
         said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
         raise CompilerFailed(f"the C compiler refuses the model's source: {said.strip()[:300]}")
