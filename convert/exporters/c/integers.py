@@ -3,16 +3,27 @@
 Not the arithmetic, which is in kernels/integer.c, and not the choice of calibration rows.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from gatelet.convert.exporters.c import layers, masks
+from gatelet.convert.exporters.c.integer_elements import (
+    LOOKED_UP,
+    OBSERVED,
+    SIGNS,
+    look_up,
+    observed_scale,
+    write_affine,
+    write_product,
+    write_sum,
+)
 from gatelet.convert.exporters.c.integer_recurrences import write_recurrence
 from gatelet.convert.exporters.c.integer_values import (
     ACTIVATIONS,
-    HEADROOM,
     UNIT,
     WAY_OUT,
     Z_UNIT,
@@ -41,11 +52,11 @@ def integer_refusal(graph: Graph) -> str:
     fed = {one.name for one in graph.inputs if one.dtype == "float32"}
     states: set[str] = set()
     for node in graph.nodes:
-        why = _node_refusal(node, fed, states)
+        why = _node_refusal(node, fed, states) or _shape_refusal(graph, node, fed)
         if why:
             return f"layer '{node.source or node.name}': c full-int8 has no {why}: {WAY_OUT}"
         states.update(node.outputs[1:] if node.op in RECURRENCES else ())
-        if OPERATIONS[node.op].gives == MOVES and node.inputs[0] in fed:
+        if OPERATIONS[node.op].gives == MOVES and node.op != "Reshape" and node.inputs[0] in fed:
             fed.add(node.output)
     return ""
 
@@ -56,15 +67,16 @@ def _node_refusal(node: Node, fed: set[str], states: set[str]) -> str:
         return f"{node.op}, which {INTEGER_REFUSED.get(node.op, 'is not known')}"
     if node.op == "MaskFeatures" and node.inputs[0] not in fed:
         return "mask by values that are computed"
-    values = node.inputs if node.op == "Concatenate" else node.inputs[:1]
+    joins = node.op in ("Concatenate", "Multiply", *SIGNS)
+    values = node.inputs if joins else node.inputs[:1]
     if not states.isdisjoint(values):  # floats, for whoever asked for them
         return f"{node.op} of another layer's state"
-    if node.op == "Concatenate" and not fed.isdisjoint(values):
-        return "Concatenate of features"
+    if (joins or node.op == "Reshape") and not fed.isdisjoint(values):
+        return f"{node.op} of features"
     if node.op == "Activation":
         name = node.attributes["activation"]
-        plain = name in _OTHERS and not _parameters(node) and _is_last(node)
-        if not plain and name not in ACTIVATIONS:
+        plain = name in _OTHERS and not any(_parameters(node).values()) and _is_last(node)
+        if not plain and name not in (*ACTIVATIONS, *LOOKED_UP):
             return f"activation '{name}'" + (" with parameters" if name in _OTHERS else "")
         return "activation of features" if name != "linear" and node.inputs[0] in fed else ""
     for setting in ("activation", "recurrent_activation"):
@@ -74,9 +86,28 @@ def _node_refusal(node: Node, fed: set[str], states: set[str]) -> str:
     return ""
 
 
-def _parameters(node: Node) -> bool:
-    """Return whether an `Activation` has parameters that are not as usual."""
-    return any(v for k, v in node.attributes.items() if k not in ("activation", "axis"))
+def _shape_refusal(graph: Graph, node: Node, fed: set[str]) -> str:
+    """Say what sizes a node joins that integers do not; '' where there is nothing."""
+    inputs = {one.name for one in graph.inputs}
+    if node.op == "Affine":
+        shapes = [graph.weights[name].shape for name in node.weights.values()]
+        features = graph.shape_of(node.inputs[0])[-1]
+        if any(math.prod(one) not in (1, one[-1:] and features) for one in shapes):
+            return "Affine along other axes than the last"
+        return "Affine of features that are moved" if node.inputs[0] in fed - inputs else ""
+    if node.op in ("Multiply", *SIGNS):
+        if len({graph.shape_of(name) for name in node.inputs}) > 1:
+            return f"{node.op} of several shapes"
+        if any(one.name in node.inputs for one in graph.inputs):
+            return f"{node.op} of inputs"
+        if node.op == "Multiply" and len(node.inputs) != 2:
+            return f"{node.op} of {len(node.inputs)} values"
+    return ""
+
+
+def _parameters(node: Node) -> dict[str, Any]:
+    """Return the parameters of an `Activation`."""
+    return {k: v for k, v in node.attributes.items() if k not in ("activation", "axis")}
 
 
 def _is_last(node: Node) -> bool:
@@ -92,10 +123,10 @@ def observe(graph: Graph, rows: Mapping[str, Array]) -> dict[str, Array]:
         rows: Of calibration, by graph input.
 
     Returns:
-        Of each feature of each input [F], and of the output of each `Dense` and `Embedding`
-        node [1]: all that is needed to tell what the integers stand for.
+        Of each feature of each input [F], and of the output of each node of OBSERVED and
+        `Embedding` [1]: all that is needed to tell what the integers stand for.
     """
-    watched = [node.output for node in graph.nodes if node.op == "Dense"]
+    watched = [node.output for node in graph.nodes if node.op in OBSERVED]
     outputs = tuple(dict.fromkeys((*graph.outputs, *watched)))
     found = ReferenceBackend(replace(graph, outputs=outputs)).run(rows)
     largest = {name: _largest(found[name]) for name in watched}
@@ -138,8 +169,7 @@ def write_dense(writer: Writer, call: Call) -> list[Value]:
     """Write a `Dense` node: its outputs have the range that was observed, and some more."""
     writer.kernels.add("integer")
     x, x_scale = as_integers(writer, call.x)
-    largest = float(writer.observed[call.node.output][0]) or 1.0
-    scale = largest * HEADROOM / 32767
+    scale = observed_scale(writer, call)
     matrix = stored_matrix(writer, call.part("kernel"), x_scale, scale)
     bias = stored_bias(writer, call, scale)
     units = call.weights["kernel"].shape[1]
@@ -160,6 +190,9 @@ def write_activation(writer: Writer, call: Call) -> list[Value]:
         raise ConversionError(
             f"layer '{call.node.source}': c full-int8 has no activation of features: {WAY_OUT}"
         )
+    parameters = _parameters(call.node)
+    if name in LOOKED_UP and (name != "relu" or any(parameters.values())):
+        return [look_up(writer, x, x_scale, name, **parameters)]
     y = writer.make(x.dims, "int16", scale=x_scale if name == "relu" else UNIT)
     n = elements(x.dims)
     if name == "relu":
@@ -216,7 +249,12 @@ INTEGER_OPERATIONS: dict[str, Callable[[Writer, Call], list[Value]]] = {
     "Embedding": write_embedding,
     "Dense": write_dense,
     "Activation": write_activation,
+    "Affine": write_affine,
     "Concatenate": write_concatenate,
+    "Multiply": write_product,
+    **dict.fromkeys(SIGNS, write_sum),
+    "RepeatVector": _same_values(layers.write_repeat_vector),
+    "Reshape": _same_values(layers.write_reshape),
     "Reverse": _same_values(layers.write_reverse),
     "MergeTime": _same_values(layers.write_merge_time),
     "SplitTime": _same_values(layers.write_split_time),
@@ -228,13 +266,12 @@ INTEGER_OPERATIONS: dict[str, Callable[[Writer, Call], list[Value]]] = {
 }
 """What full-int8 computes; for others there is dynamic-int8."""
 
-_BROADCASTS = [one.name for one in OPERATIONS.values() if one.broadcasts]
 INTEGER_REFUSED = {
     **dict.fromkeys(WINDOWED, "slides a window"),
-    **dict.fromkeys(_BROADCASTS, "joins values of several scales"),
-    **dict.fromkeys(("PReLU", "Affine", "LayerNormalization"), "scales each feature by itself"),
+    **dict.fromkeys(("Maximum", "Minimum"), "chooses among values of several scales"),
+    **dict.fromkeys(("PReLU", "LayerNormalization"), "scales each feature by itself"),
     **dict.fromkeys(("GlobalAveragePooling1D", "ReduceMax", "ReduceMean"), "reduces an axis"),
-    **dict.fromkeys(("RepeatVector", "Reshape", "Transpose"), "changes the axes"),
+    "Transpose": "changes the axes",
     **dict.fromkeys(("ApplyMask", "Select", "MaskAnd", "MaskOr"), "computes with masks"),
 }
-"""What kernels/integer.c has no function for, and what it would have to do."""
+"""What the kernels of integers have no function for, and what it would have to do."""

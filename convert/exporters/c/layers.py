@@ -274,7 +274,7 @@ def write_repeat_vector(writer: Writer, call: Call) -> list[Value]:
     writer.kernels.add("layers")
     x, n = call.x, call.node.attributes["n"]
     rows, *rest = x.dims
-    y = writer.make((rows, known(n), *rest))
+    y = writer.make((rows, known(n), *rest), x.kind)
     size = f"{elements(rest)} * {_BYTES[x.kind]}"
     writer.call("gatelet_repeat", x.name, rows.text, str(n), size, y.name)
     return [y]

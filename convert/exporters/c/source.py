@@ -36,6 +36,7 @@ _ORDER = (
     "layers",
     "masks",
     "integer",
+    "integer_elements",
     "run",
     "windows",
 )

@@ -10,29 +10,34 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gatelet.convert.parity.computes.integer_elements import (
+    LOOKED_UP,
+    add,
+    affine,
+    looked_up,
+    multiply,
+)
+from gatelet.convert.parity.computes.integer_numbers import (
+    HEADROOM,
+    LARGEST,
+    Given,
+    Scaled,
+    factors,
+    integers_of,
+    narrow,
+    scale_of,
+    shifted,
+)
 from gatelet.convert.parity.computes.roundings import Array
 from gatelet.runtime.backends.reference import OPERATIONS, array_of
 from gatelet.runtime.backends.reference.operation import Call
-from gatelet.runtime.graph.graph import Graph, Node
+from gatelet.runtime.graph.graph import Graph
 from gatelet.runtime.graph.operations import VECTOR_RECURRENCES
 
 _UNIT, _Z_BITS = 2.0**-15, 16
-_LARGEST_Z, _LARGEST_CELL, _LARGEST = 2**30 - 1, 2**30 - 1, 32767
-_HEADROOM, _MULTIPLIER_BITS = 2.0, 24
+_LARGEST_Z, _LARGEST_CELL = 2**30 - 1, 2**30 - 1
 _TAIL = np.rint(2.0**31 / (1.0 + np.exp(np.arange(513) / 32.0))).astype(np.int64)
 _EXPONENTIAL = np.rint(np.exp(-np.arange(1025) / 64.0) * 2**15).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """Integers, and what they are multiples of: a scale, or one for each feature.
-
-    Of a state's word the value lies above some bits that are unused by others.
-    """
-
-    values: Array
-    scale: float | Array = 0.0
-    unused: int = 0
 
 
 def run_integers(
@@ -55,40 +60,18 @@ def run_integers(
         weights = {role: array_of(graph.weights[name]) for role, name in node.weights.items()}
         taken = [values[name] for name in node.inputs]
         mask = values[node.mask].values if node.mask else None
-        given = _Given(node, taken, weights, mask, observed, dict(feed))
+        given = Given(node, taken, weights, mask, observed, dict(feed))
         made = _OPERATIONS.get(node.op, _move)(given)
         values.update(zip(node.outputs, made, strict=True))
     return {name: _as_floats(values[name]) for name in graph.outputs}
-
-
-@dataclass(frozen=True)
-class _Given:
-    node: Node
-    inputs: list[Scaled]
-    weights: Mapping[str, Array]
-    mask: Array | None
-    observed: Mapping[str, Array]
-    feed: Mapping[str, Array]
-
-    @property
-    def x(self) -> Scaled:
-        return self.inputs[0]
 
 
 def _fed(x: Array, largest: Array | None) -> Scaled:
     """Round features, each by its own scale; ids and what nobody rounds stay."""
     if largest is None or x.dtype.kind != "f":
         return Scaled(x)
-    scales = np.where(largest > 0, largest, 1.0) * _HEADROOM * _HEADROOM / _LARGEST
-    return Scaled(_integers_of(x, (1.0 / scales).astype(np.float32), _LARGEST), scales)
-
-
-def _integers_of(x: Array, unit: Array | float, limit: int) -> Array:
-    found = x.astype(np.float32) * np.asarray(unit, np.float32)
-    half = np.where(found < 0, np.float32(-0.5), np.float32(0.5))
-    # float32 holds no limit of 30 bits
-    whole = np.clip(np.trunc(found + half), -(2.0**31), 2.0**31).astype(np.int64)
-    return np.clip(whole, -limit, limit)
+    scales = np.where(largest > 0, largest, 1.0) * HEADROOM * HEADROOM / LARGEST
+    return Scaled(integers_of(x, (1.0 / scales).astype(np.float32), LARGEST), scales)
 
 
 def _as_floats(value: Scaled) -> Array:
@@ -97,35 +80,17 @@ def _as_floats(value: Scaled) -> Array:
     return (value.values >> value.unused).astype(np.float32) * np.float32(value.scale)
 
 
-def _shifted(x: Array, shift: int) -> Array:
-    return (x + (1 << (shift - 1))) >> shift if shift > 0 else x
-
-
-def _narrow(x: Array) -> Array:
-    return np.clip(x, -_LARGEST, _LARGEST)
-
-
-def _factors(exact: Array, rounded: Callable[[Array], Array] = np.rint) -> tuple[Array, int]:
-    """Return factors as integers of at most 24 bits, and the shift that they share."""
-    largest = float(np.max(exact, initial=0.0)) or 1.0
-    shift = int(np.clip(_MULTIPLIER_BITS - 1 - np.floor(np.log2(largest)) - 1, 0, 62))
-    integers = rounded(np.asarray(exact, np.float64) * 2.0**shift)
-    return np.clip(integers, 0, 2**_MULTIPLIER_BITS - 1).astype(np.int64), shift
-
-
 def _product(kernel: Array, x_scale: float | Array, scale: float) -> Callable[[Array], Array]:
     """Return what multiplies integers with a kernel [K, N], rounded for their scale."""
     scales = np.broadcast_to(np.asarray(x_scale, np.float64), (len(kernel),))
     scaled = kernel.astype(np.float64) * scales[:, None]
     largest = np.abs(scaled).max(axis=0, initial=0.0)
-    multipliers, shift = _factors(largest / 127 / scale, np.ceil)
+    multipliers, shift = factors(largest / 127 / scale, np.ceil)
     multipliers = np.maximum(multipliers, 1)
     steps = multipliers * 2.0**-shift * scale
     weights = np.clip(np.rint(scaled / steps), -127, 127)
     # in float64, which holds all sums of such integers
-    return lambda x: _shifted(
-        (x.astype(np.float64) @ weights).astype(np.int64) * multipliers, shift
-    )
+    return lambda x: shifted((x.astype(np.float64) @ weights).astype(np.int64) * multipliers, shift)
 
 
 def _bias(weights: Mapping[str, Array], scale: float, row: int | None = None) -> Array | int:
@@ -160,52 +125,58 @@ _ACTIVATIONS: dict[str, Callable[[Array, int], Array]] = {
 }
 
 
+_USUAL = ("activation", "axis")
+
+
 def _activate(name: str, z: Array, bits: int) -> Array:
     """Return an activation, of scale 2^-31, of z of scale 2^-bits."""
     return np.asarray(_ACTIVATIONS[name](z, bits))
 
 
-def _embedding(given: _Given) -> list[Scaled]:
+def _embedding(given: Given) -> list[Scaled]:
     table = given.weights["embeddings"]
     unit = (float(given.observed[given.node.output][0]) or 1.0) / 127 * 256 / 65535
     largest = np.abs(table).max(axis=1, keepdims=True).astype(np.float64)
     multipliers = np.clip(np.ceil(largest / 127 * 256 / unit), 1, 65535)
     integers = np.clip(np.rint(table / (multipliers * unit / 256)), -127, 127)
-    rows = _narrow(_shifted(integers.astype(np.int64) * multipliers.astype(np.int64), 8))
+    rows = narrow(shifted(integers.astype(np.int64) * multipliers.astype(np.int64), 8))
     return [Scaled(rows[given.x.values.astype(np.int64)], unit)]
 
 
-def _dense(given: _Given) -> list[Scaled]:
-    scale = (float(given.observed[given.node.output][0]) or 1.0) * _HEADROOM / _LARGEST
+def _dense(given: Given) -> list[Scaled]:
+    scale = scale_of(given)
     product = _product(given.weights["kernel"], given.x.scale, scale)
-    return [Scaled(_narrow(product(given.x.values) + _bias(given.weights, scale)), scale)]
+    return [Scaled(narrow(product(given.x.values) + _bias(given.weights, scale)), scale)]
 
 
-def _activation(given: _Given) -> list[Scaled]:
+def _activation(given: Given) -> list[Scaled]:
     name, x = given.node.attributes["activation"], given.x
     if name == "linear":
         return [x]
     assert isinstance(x.scale, float)
+    parameters = {k: v for k, v in given.node.attributes.items() if k not in _USUAL}
+    if name in LOOKED_UP and (name != "relu" or any(parameters.values())):
+        return [looked_up(name, x.values, x.scale, parameters)]
     if name == "relu":
         return [Scaled(np.maximum(x.values, 0), x.scale)]
-    multipliers, shift = _factors(np.array([x.scale * 2.0**_Z_BITS]))
+    multipliers, shift = factors(np.array([x.scale * 2.0**_Z_BITS]))
     if name == "softmax":
         return [Scaled(_softmax(x.values, int(multipliers[0]), shift), _UNIT)]
-    z = _clipped(_shifted(x.values * multipliers[0], shift))
-    return [Scaled(_narrow(_shifted(_activate(name, z, _Z_BITS), 16)), _UNIT)]
+    z = _clipped(shifted(x.values * multipliers[0], shift))
+    return [Scaled(narrow(shifted(_activate(name, z, _Z_BITS), 16)), _UNIT)]
 
 
 def _softmax(x: Array, multiplier: int, shift: int) -> Array:
-    below = _shifted((x.max(axis=-1, keepdims=True) - x) * multiplier, shift)
+    below = shifted((x.max(axis=-1, keepdims=True) - x) * multiplier, shift)
     index, rest = np.minimum(below >> 10, 1023), below & 1023
     low = _EXPONENTIAL[index]
-    line = low + _shifted((_EXPONENTIAL[index + 1] - low) * rest, 10)
+    line = low + shifted((_EXPONENTIAL[index + 1] - low) * rest, 10)
     weights = np.where(below >= 16 << 16, 0, line)
     whole = np.minimum(weights.sum(axis=-1, keepdims=True), 2**31 - 1)
-    return _narrow(((weights << 15) + whole // 2) // whole)
+    return narrow(((weights << 15) + whole // 2) // whole)
 
 
-def _recurrence(given: _Given) -> list[Scaled]:
+def _recurrence(given: Given) -> list[Scaled]:
     """Walk over time, as the reference does; states are words of 32 bits between calls."""
     node, x = given.node, given.x
     attributes, kernel = node.attributes, given.weights["kernel"]
@@ -249,16 +220,16 @@ class _Word:
         """Return a state as such words: as they are, or of floats."""
         if value.values.dtype.kind == "i" and value.scale in (0.0, self.unit):
             return value.values.astype(np.int64)
-        return _integers_of(_as_floats(value), 1.0 / self.unit, self.limit) << self.unused
+        return integers_of(_as_floats(value), 1.0 / self.unit, self.limit) << self.unused
 
 
-_HALF = _Word(_UNIT, _LARGEST, 16)
+_HALF = _Word(_UNIT, LARGEST, 16)
 _CELL, _WIDE = _Word(2.0**-16, _LARGEST_CELL), _Word(2.0**-29, 2**29 - 1)
 _WORDS = {"LSTM": (_HALF, _CELL), "GRU": (_WIDE,), "SimpleRNN": (_HALF,)}
 # what a step knows: h, then an LSTM's c and remainder, or a GRU's wide h
 _OPENED: dict[str, Callable[[list[Array]], list[Array]]] = {
     "LSTM": lambda words: [words[0] >> 16, words[1], words[0] & 0xFFFF],
-    "GRU": lambda words: [_saturated(_shifted(words[0], 14), _LARGEST), words[0]],
+    "GRU": lambda words: [_saturated(shifted(words[0], 14), LARGEST), words[0]],
     "SimpleRNN": lambda words: [words[0] >> 16],
 }
 _CLOSED: dict[str, Callable[[list[Array]], list[Array]]] = {
@@ -280,7 +251,7 @@ def _input_bits(weights: Mapping[str, Array], scale: float | Array) -> int:
 _Step = Callable[[Array, list[Array]], list[Array]]
 
 
-def _settings(given: _Given) -> tuple[str, str]:
+def _settings(given: Given) -> tuple[str, str]:
     attributes = given.node.attributes
     return attributes["activation"], attributes.get("recurrent_activation", "")
 
@@ -294,7 +265,7 @@ def _saturated(x: Array, most: int) -> Array:
     return np.clip(x, -most - 1, most)
 
 
-def _lstm(given: _Given, bits: int) -> tuple[_Step, int | None]:
+def _lstm(given: Given, bits: int) -> tuple[_Step, int | None]:
     """Return an LSTM's step: c' = c - (1 - f) c + i g, with 16 bits behind c's last one."""
     act, gate = _settings(given)
     product = _product(given.weights["recurrent_kernel"], _UNIT, 2.0**-bits)
@@ -307,12 +278,12 @@ def _lstm(given: _Given, bits: int) -> tuple[_Step, int | None]:
         total -= _activate(gate, -f, bits) * 2 * c
         c = _saturated(total >> 32, _LARGEST_CELL)
         high = (_activate(gate, o, bits) * _activate(act, c, 16)) >> 32
-        return [_saturated(_shifted(high, 15), _LARGEST), c, (total >> 16) & 0xFFFF]
+        return [_saturated(shifted(high, 15), LARGEST), c, (total >> 16) & 0xFFFF]
 
     return step, None
 
 
-def _gru(given: _Given, bits: int) -> tuple[_Step, int | None]:
+def _gru(given: Given, bits: int) -> tuple[_Step, int | None]:
     """Return a GRU's step: h' = h + (1 - z) (n - h) in 32 bits, rounded towards n."""
     act, gate = _settings(given)
     kernel, units = given.weights["recurrent_kernel"], len(given.weights["recurrent_kernel"])
@@ -328,47 +299,47 @@ def _gru(given: _Given, bits: int) -> tuple[_Step, int | None]:
         leak = _activate(gate, -(z[:, :units] + inner[:, :units]), bits)
         reset = _activate(gate, z[:, units : 2 * units] + inner[:, units : 2 * units], bits)
         if after:
-            again = _shifted(reset * inner[:, 2 * units :], 31)
+            again = shifted(reset * inner[:, 2 * units :], 31)
         else:
-            again = _clipped(candidate(_shifted(reset * h, 31)))
+            again = _clipped(candidate(shifted(reset * h, 31)))
         far = (_activate(act, z[:, 2 * units :] + again, bits) >> 1) - 2 * wide
         wide = wide + ((leak * far + np.where(far < 0, 0, 0xFFFFFFFF)) >> 32)
-        return [_saturated(_shifted(wide, 14), _LARGEST), wide]
+        return [_saturated(shifted(wide, 14), LARGEST), wide]
 
     return step, row
 
 
-def _simple_rnn(given: _Given, bits: int) -> tuple[_Step, int | None]:
+def _simple_rnn(given: Given, bits: int) -> tuple[_Step, int | None]:
     act, _ = _settings(given)
     product = _product(given.weights["recurrent_kernel"], _UNIT, 2.0**-bits)
 
     def step(z: Array, states: list[Array]) -> list[Array]:
         y = _activate(act, z + _clipped(product(states[0])), bits)
-        return [_saturated(_shifted(y >> 1, 15), _LARGEST)]
+        return [_saturated(shifted(y >> 1, 15), LARGEST)]
 
     return step, None
 
 
-_STEPS: dict[str, Callable[[_Given, int], tuple[_Step, int | None]]] = {
+_STEPS: dict[str, Callable[[Given, int], tuple[_Step, int | None]]] = {
     "LSTM": _lstm,
     "GRU": _gru,
     "SimpleRNN": _simple_rnn,
 }
 
 
-def _concatenate(given: _Given) -> list[Scaled]:
+def _concatenate(given: Given) -> list[Scaled]:
     if given.x.values.dtype.kind == "b" or not given.x.scale:
         return _move(given)
     widest = max(float(one.scale) for one in given.inputs)
     alike = []
     for one in given.inputs:
-        multipliers, shift = _factors(np.array([one.scale / widest]))
-        scaled = _narrow(_shifted(one.values * multipliers[0], shift))
+        multipliers, shift = factors(np.array([one.scale / widest]))
+        scaled = narrow(shifted(one.values * multipliers[0], shift))
         alike.append(one.values if one.scale == widest else scaled)
     return [Scaled(np.concatenate(alike, axis=given.node.attributes["axis"]), widest)]
 
 
-def _move(given: _Given) -> list[Scaled]:
+def _move(given: Given) -> list[Scaled]:
     """Do what the reference does: nothing is computed, or masks and padding are looked for."""
     node = given.node
     inputs = [one.values for one in given.inputs]
@@ -379,11 +350,14 @@ def _move(given: _Given) -> list[Scaled]:
     return [Scaled(one, given.x.scale if one.dtype.kind != "b" else 0.0) for one in made]
 
 
-_OPERATIONS: dict[str, Callable[[_Given], list[Scaled]]] = {
+_OPERATIONS: dict[str, Callable[[Given], list[Scaled]]] = {
     **dict.fromkeys(VECTOR_RECURRENCES, _recurrence),
     "Embedding": _embedding,
     "Dense": _dense,
     "Activation": _activation,
+    "Affine": affine,
     "Concatenate": _concatenate,
+    "Multiply": multiply,
+    **dict.fromkeys(("Add", "Average", "Subtract"), add),
 }
 """What computes; all others move values."""

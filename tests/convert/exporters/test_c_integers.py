@@ -79,7 +79,8 @@ def test_every_build_gives_the_same_bits_close_to_float(tmp_path: Path) -> None:
 
 
 def test_no_float_is_between_the_borders() -> None:
-    text = (KERNELS / "integer.c").read_text()
+    files = ("fixed.h", "integer.c", "integer_elements.c")
+    text = "\n".join((KERNELS / one).read_text() for one in files)
     functions = re.split(r"\n(?=(?:GATELET_\w+|static) )", text)
     with_float = {
         found.group(1)
@@ -89,6 +90,7 @@ def test_no_float_is_between_the_borders() -> None:
     assert with_float == {
         "q_integer_of",  # of a float
         "gatelet_integers_of_features",
+        "gatelet_integers_of_affine",
         "gatelet_floats_of_integers",
         "gatelet_words_of_floats",  # states of other layers
         "gatelet_floats_of_words",

@@ -8,6 +8,7 @@
  */
 #include "integer.h"
 
+#include "fixed.h"
 #include "recurrence.h"
 #include "sums.h"
 
@@ -23,15 +24,6 @@ enum {
     Q_TAIL_BITS = 5,   /* the table of s has steps of 2^-5 */
     Q_CHUNK = 256      /* products of 16 and 8 bits whose sum holds 32 bits */
 };
-
-/* Halves are rounded up. */
-GATELET_INLINE int64_t q_shifted(int64_t x, int32_t shift) {
-    return shift > 0 ? (x + ((int64_t)1 << (shift - 1))) >> shift : x;
-}
-
-GATELET_INLINE int64_t q_clamped(int64_t x, int64_t limit) {
-    return x > limit ? limit : x < -limit ? -limit : x;
-}
 
 GATELET_INLINE int32_t q_saturated(int32_t x, int32_t most) {
     return x > most ? most : x < -most - 1 ? -most - 1 : x;
@@ -189,8 +181,6 @@ static GATELET_UNUSED int32_t q_activate(int32_t kind, const int32_t *tail, int3
     return q_activation(kind, tail, z, bits);
 }
 
-GATELET_INLINE int16_t q_narrow(int64_t x) { return (int16_t)q_clamped(x, INT16_MAX); }
-
 /* A state's 16 bits, which products see. */
 GATELET_INLINE int16_t q_output(int32_t x, int32_t shift) {
     return (int16_t)q_saturated((x + (INT32_C(1) << (shift - 1))) >> shift, INT16_MAX);
@@ -279,16 +269,6 @@ static void q_simple_rnn(const struct gatelet_integer_recurrence *r, const struc
     for (int32_t unit = 0; unit < r->units; unit++) {
         w->h[unit] = q_output(q_activate(r->activation, r->tail, w->z[unit], r->bits) >> 1, 15);
     }
-}
-
-static int64_t q_integer_of(float x, float unit, int64_t limit) {
-    GATELET_SETTLED float product[] = {x * unit}; /* the same integers on every processor */
-    GATELET_SETTLE(product);
-    const float found = product[0];
-    if (found >= (float)limit) {
-        return limit;
-    }
-    return found > (float)-limit ? (int32_t)(found < 0.0f ? found - 0.5f : found + 0.5f) : -limit;
 }
 
 GATELET_INLINE int q_is_gru(const struct gatelet_integer_recurrence *r) {
