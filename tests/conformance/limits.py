@@ -87,10 +87,11 @@ LIMITS = {
         0.5, 0.08, "recurrent kernels of 16 bits, the others as dynamic-int8: 0.39 in the same case"
     ),
     ("c", "full-int8"): Limit(
-        0.3,
-        0.08,
-        "as dynamic-int8; the kernel that features go through has 8 bits too: measured 0.26, mean "
-        "of a single row 0.073",
+        0.5,
+        0.1,
+        "as dynamic-int8; the kernel that features go through has 8 bits too: measured 0.26, and "
+        "0.44 behind two recurrences in a row (an encoder and a decoder, of numbers up to 5.8); "
+        "mean of a single row 0.077",
     ),
     ("c", "dynamic-int8-emb4"): Limit(
         0.5, 0.05, "its shapes only: the rounding is looked at apart"
