@@ -56,7 +56,8 @@ def memory_of(artifact: Artifact, graph: Graph, golden: Golden, header: str) -> 
     try:
         scratch = found.value(f"{prefix}_SCRATCH_BYTES", (1, *sizes))
         if artifact.states:
-            steps = found.value(f"{prefix}_STEP_SCRATCH_BYTES", (1,) * (1 + len(sizes)))
+            of_step = f"{prefix}_STEP_SCRATCH_BYTES"
+            steps = found.value(of_step, (1,) * found.count(of_step))
             state = found.value(f"{prefix}_STATE_BYTES", (1,))
     except ValueError as error:
         raise BundleDamaged(f"c {artifact.scheme}: {error}: convert it again") from error

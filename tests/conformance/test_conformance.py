@@ -123,7 +123,10 @@ def test_pure(case: Prepared, skips: bool) -> None:
 
 
 def test_every_target_and_scheme_has_limits_and_a_reason() -> None:
-    assert set(LIMITS) == {(target, scheme) for target in TARGETS for scheme in TARGETS[target]}
+    # wasm is c's source by another compiler, and is held to c itself beside its own tests
+    assert set(LIMITS) == {
+        (target, scheme) for target in TARGETS if target != "wasm" for scheme in TARGETS[target]
+    }
     assert all(limit.reason for limit in LIMITS.values())
 
 

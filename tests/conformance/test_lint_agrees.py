@@ -62,7 +62,7 @@ def read(keras: Any, build: Callable[[Any], Any]) -> SourceModel:
 
 def attempt(model: Exportable, target: str, scheme: Scheme) -> None:
     """Export without asking first, and without what comes after the last refusal."""
-    if target == "c":
+    if target in ("c", "wasm"):  # what the latter compiles is the former's
         write_model(calibrated(model), scheme)
     elif target == "tflm":
         for node in model.graph.nodes if scheme.activations != "float32" else ():

@@ -63,6 +63,7 @@ NO_INTEGERS = {
     "lstm_relu": "has no bound",
     "return_state_used": "of the output's span off float",
     "simple_rnn_relu": "has no bound",
+    "stack_three_mixed": "of the output's span off float",
 }
 """Cases that are refused in integers only."""
 

@@ -14,6 +14,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "config": ("model.json", "--config"),
     "custom_objects": ({"Own": "LSTM"}, "custom_objects"),
     "devices": (["raspberry-pi-4"], "--device"),
+    "scale": (["scale.json"], "--scale"),
     "stream": (True, "--stream"),
     "vocabulary": (10, "--vocabulary"),
     "with_keras": (False, "--no-keras"),

@@ -104,7 +104,8 @@ def test_every_target_and_scheme_that_takes_the_model_takes_raw_units(
     for target, scheme in made:
         found = load(tmp_path / "out", target=target, scheme=scheme).scores(ROWS.astype(np.float32))
         apart = np.abs(np.asarray(found) - wanted).max() / wanted.std()
-        assert apart < (1e-5 if scheme == "float32" else 0.1), (target, scheme, apart)
+        most = {"float32": 1e-5, "full-int8": 0.2}.get(scheme, 0.1)
+        assert apart < most, (target, scheme, apart)
     (header,) = (
         one.companions["header"]
         for one in bundle.artifacts

@@ -31,6 +31,10 @@ class HeaderSizes:
         """Return whether the header defines it."""
         return name in self._macros
 
+    def count(self, name: str) -> int:
+        """Return how many parameters a macro has; 0 of one that is not defined."""
+        return len(self._macros[name][0]) if name in self._macros else 0
+
     def value(self, name: str, given: Sequence[int] = ()) -> int:
         """Return what a macro is.
 
