@@ -90,7 +90,7 @@ def check(name: str, scheme: str, build: Build) -> None:
         steps = open_case(build, name, scheme, steps=True)
         if scheme in CLOSE:
             form = replace(to_stream(case.graph), states=made[name].states)
-            check_streams(case, form, steps, quantized=scheme != "float32")
+            check_streams(case, form, steps, limit=("c", scheme))
 
 
 def compare(case: Prepared, scheme: str, found: Any, expected: Array) -> None:

@@ -103,7 +103,7 @@ def check_artifact(name: str, target: str, scheme: str, worker: Worker, folder: 
     path = folder / "stream"
     path.write_bytes(exported.data)
     backend = open_backend(target, path)
-    check_streams(case, form, backend, max_batch=exported.max_batch, quantized=scheme != "float32")
+    check_streams(case, form, backend, max_batch=exported.max_batch, limit=("litert", scheme))
 
 
 def check_streams(
@@ -112,10 +112,13 @@ def check_streams(
     backend: Backend,
     *,
     max_batch: int | None = None,
-    quantized: bool = False,
+    limit: tuple[str, str] = ("litert", "float32"),
     cuts: Sequence[int] = (1, 3, 7, 11),
 ) -> None:
-    """Run streams of different rows in turn, and compare each with its whole sequences."""
+    """Run streams of different rows in turn, and hold each to its whole sequences.
+
+    `limit` is of the target and scheme that allow as much.
+    """
     timesteps = timesteps_of(case)
     single_steps = _pieces(timesteps, range(timesteps))
     settings = (
@@ -146,7 +149,7 @@ def check_streams(
             got = np.asarray(parts[-1][name])
             if form.graph.shape_of(name)[1] is None:  # an output for each timestep
                 got = np.concatenate([part[name] for part in parts], axis=1)
-            _compare(case, got, expected, quantized=quantized)
+            assert holds(got, expected, limit, case.float32_limit)
 
 
 def timesteps_of(case: Prepared) -> int:
@@ -170,8 +173,3 @@ def _step(stream: Stream, case: Prepared, rows: slice, steps: slice) -> Outputs:
     }
     found = stream.step(given if len(given) > 1 else next(iter(given.values())))
     return found if isinstance(found, dict) else {case.graph.outputs[0]: found}
-
-
-def _compare(case: Prepared, got: Array, expected: Array, *, quantized: bool) -> None:
-    scheme = "dynamic-int8" if quantized else "float32"
-    assert holds(got, expected, ("litert", scheme), case.float32_limit)
